@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+)
+
+// object is a JSON object of the document.
+type object = map[string]any
+
+// openapi merges the plugin's fragments, one a proto file, into the one
+// document that the gateway serves.
+func openapi(ctx context.Context, scratch string, apply applyFunc) error {
+	public, err := publicMethods(ctx)
+	if err != nil {
+		return err
+	}
+	fragments := filepath.Join(scratch, "fragments")
+	if err := command(ctx, "buf", "generate", "--template", documentTemplate, "-o", fragments); err != nil {
+		return err
+	}
+	files, err := find(fragments, ".openapi.json")
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("openapi: no method under proto has a google.api.http binding")
+	}
+	var merged bytes.Buffer
+	merge := exec.CommandContext(ctx, "openapiv3-merge", files...)
+	merge.Stdout, merge.Stderr = &merged, os.Stderr
+	if err := merge.Run(); err != nil {
+		return fmt.Errorf("openapiv3-merge: %w", err)
+	}
+	document, err := finish(merged.Bytes(), public)
+	if err != nil {
+		return fmt.Errorf("openapi: %w", err)
+	}
+	if err := validate(document); err != nil {
+		return fmt.Errorf("openapi: %w", err)
+	}
+	fresh := filepath.Join(scratch, filepath.Base(documentFile))
+	if err := os.WriteFile(fresh, document, 0o644); err != nil {
+		return fmt.Errorf("write document: %w", err)
+	}
+	return apply(fresh, documentFile)
+}
+
+func find(root, suffix string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, suffix) {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find OpenAPI fragments: %w", err)
+	}
+	return files, nil
+}
+
+// finish turns the merged fragments into our document: title, sign-in, headers
+// and paths named alike. Keys come out sorted, so equal contracts give equal bytes.
+func finish(merged []byte, public map[string]bool) ([]byte, error) {
+	var document object
+	decoder := json.NewDecoder(bytes.NewReader(merged))
+	decoder.UseNumber() // a float64 would round large limits
+	if err := decoder.Decode(&document); err != nil {
+		return nil, fmt.Errorf("read merged document: %w", err)
+	}
+	document["info"] = object{
+		"title":       "Kefu",
+		"version":     "v1",
+		"description": "Customer registry, service tickets, complaints and surveys. Errors are google.rpc.Status with a stable reason in ErrorInfo.",
+	}
+	document["servers"] = []any{object{"url": "/"}}
+	document["security"] = []any{object{"bearer": []any{}}}
+	components, _ := document["components"].(object)
+	if components == nil {
+		return nil, fmt.Errorf("merged document has no components")
+	}
+	components["securitySchemes"] = object{
+		"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+	}
+	paths, _ := document["paths"].(object)
+	if err := decorate(paths, public); err != nil {
+		return nil, err
+	}
+	named, err := renamePaths(paths)
+	if err != nil {
+		return nil, err
+	}
+	document["paths"] = named
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(document); err != nil {
+		return nil, fmt.Errorf("write document: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// decorate adds what the gateway does beside the contracts: the idempotency and
+// precondition headers, and no sign-in where the access rule says public.
+func decorate(paths object, public map[string]bool) error {
+	for path, item := range paths {
+		verbs, ok := item.(object)
+		if !ok {
+			return fmt.Errorf("path %s is not an object", path)
+		}
+		for verb, value := range verbs {
+			operation, ok := value.(object)
+			if !ok {
+				continue // a summary or a shared parameter list
+			}
+			id, _ := operation["operationId"].(string)
+			if public[id] {
+				operation["security"] = []any{}
+			}
+			switch verb {
+			case "post", "put", "delete":
+				addHeader(operation, "Idempotency-Key", "Same key and body: the first outcome again. At most 64 characters; kept 7 days.")
+			case "patch":
+				addHeader(operation, "Idempotency-Key", "Same key and body: the first outcome again. At most 64 characters; kept 7 days.")
+				addHeader(operation, "If-Match", "The etag that was read; 412 if the resource has changed since.")
+			}
+		}
+	}
+	return nil
+}
+
+func addHeader(operation object, name, description string) {
+	parameters, _ := operation["parameters"].([]any)
+	operation["parameters"] = append(parameters, object{
+		"name": name, "in": "header", "description": description, "schema": object{"type": "string"},
+	})
+}
+
+// validate holds the document against the OpenAPI 3.1 schema.
+func validate(document []byte) error {
+	parsed, err := libopenapi.NewDocument(document)
+	if err != nil {
+		return fmt.Errorf("parse document: %w", err)
+	}
+	v, failures := validator.NewValidator(parsed)
+	if len(failures) > 0 {
+		return fmt.Errorf("read document: %v", failures)
+	}
+	if ok, problems := v.ValidateDocument(); !ok {
+		return fmt.Errorf("document is not valid OpenAPI 3.1: %v", problems)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+)
+
+const accessOption = "kefu.access.v1.access"
+
+// publicMethods returns the operation ids of the methods whose access rule says
+// public. It reads the contracts themselves and not the Go code made of them,
+// which may not be generated yet.
+func publicMethods(ctx context.Context) (map[string]bool, error) {
+	var image bytes.Buffer
+	build := exec.CommandContext(ctx, "buf", "build", "-o", "-", "--as-file-descriptor-set", "--exclude-source-info")
+	build.Stdout, build.Stderr = &image, os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("buf build: %w", err)
+	}
+	var plain, typed descriptorpb.FileDescriptorSet
+	if err := proto.Unmarshal(image.Bytes(), &plain); err != nil {
+		return nil, fmt.Errorf("read descriptors: %w", err)
+	}
+	files, err := protodesc.NewFiles(&plain)
+	if err != nil {
+		return nil, fmt.Errorf("link descriptors: %w", err)
+	}
+	if _, err := files.FindDescriptorByName(accessOption); err != nil {
+		return nil, fmt.Errorf("find method option %s: %w", accessOption, err)
+	}
+	// Read again, now that the descriptors themselves say what the options are.
+	types := proto.UnmarshalOptions{Resolver: dynamicpb.NewTypes(files)}
+	if err := types.Unmarshal(image.Bytes(), &typed); err != nil {
+		return nil, fmt.Errorf("read options: %w", err)
+	}
+	public := map[string]bool{}
+	for _, file := range typed.GetFile() {
+		for _, service := range file.GetService() {
+			for _, method := range service.GetMethod() {
+				if isPublic(method.GetOptions()) {
+					public[service.GetName()+"_"+method.GetName()] = true
+				}
+			}
+		}
+	}
+	return public, nil
+}
+
+func isPublic(options *descriptorpb.MethodOptions) bool {
+	public := false
+	options.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.FullName() == accessOption {
+			rule := value.Message()
+			flag := rule.Descriptor().Fields().ByName("public")
+			public = flag != nil && rule.Get(flag).Bool()
+		}
+		return true
+	})
+	return public
+}
