@@ -36,10 +36,11 @@ type ContactServiceClient interface {
 	// Adds a person to a customer.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, REQUEST_ID_REUSED.
 	CreateContact(ctx context.Context, in *CreateContactRequest, opts ...grpc.CallOption) (*Contact, error)
-	// Returns one contact.
+	// Returns one contact. With `contacts.readmasked` alone the phone and e-mail are masked.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND.
 	GetContact(ctx context.Context, in *GetContactRequest, opts ...grpc.CallOption) (*Contact, error)
-	// Lists the contacts of a customer in the order they were added.
+	// Lists the contacts of a customer in the order they were added. With `contacts.readmasked`
+	// alone the phones and e-mails are masked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
 	// Changes the fields that `update_mask` names.
@@ -118,10 +119,11 @@ type ContactServiceServer interface {
 	// Adds a person to a customer.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, REQUEST_ID_REUSED.
 	CreateContact(context.Context, *CreateContactRequest) (*Contact, error)
-	// Returns one contact.
+	// Returns one contact. With `contacts.readmasked` alone the phone and e-mail are masked.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND.
 	GetContact(context.Context, *GetContactRequest) (*Contact, error)
-	// Lists the contacts of a customer in the order they were added.
+	// Lists the contacts of a customer in the order they were added. With `contacts.readmasked`
+	// alone the phones and e-mails are masked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
 	// Changes the fields that `update_mask` names.

@@ -2228,19 +2228,18 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x1fCONSENT_PURPOSE_SERVICE_QUALITY\x10\x01\x12\x1b\n" +
 	"\x17CONSENT_PURPOSE_SURVEYS\x10\x02\x12\x1d\n" +
 	"\x19CONSENT_PURPOSE_MARKETING\x10\x03\x12\x18\n" +
-	"\x14CONSENT_PURPOSE_CARE\x10\x042\xfd\n" +
-	"\n" +
+	"\x14CONSENT_PURPOSE_CARE\x10\x042\xa8\v\n" +
 	"\x0fCustomerService\x12\x8f\x01\n" +
-	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\x87\x01\n" +
-	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"6\xaa\xbb\x18\x18\x12\x0ecustomers.read\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
+	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\x9d\x01\n" +
+	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"L\xaa\xbb\x18.\x12\x0ecustomers.read\x12\x14customers.readmasked\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
 	"\x0eUpdateCustomer\x12'.kefu.customer.v1.UpdateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"S\xaa\xbb\x18\"\x12\x0fcustomers.write\x18\x03\"\vcustomer.id@\x02\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x8a\x01\n" +
 	"\aSetTier\x12 .kefu.customer.v1.SetTierRequest\x1a\x1a.kefu.customer.v1.Customer\"A\xaa\xbb\x18\x18\x12\x0ecustomers.tier\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:setTier\x12\x93\x01\n" +
 	"\n" +
 	"SetConsent\x12#.kefu.customer.v1.SetConsentRequest\x1a\x1a.kefu.customer.v1.Customer\"D\xaa\xbb\x18\x18\x12\x0econsents.write\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:setConsent\x12\xa3\x01\n" +
 	"\x0fImportCustomers\x12(.kefu.customer.v1.ImportCustomersRequest\x1a).kefu.customer.v1.ImportCustomersResponse\";\xaa\xbb\x18\x18\x12\x10customers.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:import\x12\xaf\x01\n" +
-	"\x15ListCustomerSummaries\x12..kefu.customer.v1.ListCustomerSummariesRequest\x1a/.kefu.customer.v1.ListCustomerSummariesResponse\"5\xaa\xbb\x18\x14\x12\x0esummaries.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/customerSummaries\x12\x9d\x01\n" +
+	"\x15ListCustomerSummaries\x12..kefu.customer.v1.ListCustomerSummariesRequest\x1a/.kefu.customer.v1.ListCustomerSummariesResponse\"5\xaa\xbb\x18\x14\x12\x0esummaries.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/customerSummaries\x12\xb2\x01\n" +
 	"\n" +
-	"GetProfile\x12#.kefu.customer.v1.GetProfileRequest\x1a\x19.kefu.customer.v1.Profile\"O\xaa\xbb\x18 \x12\rprofiles.read\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02%\x12#/v1/customers/{customer_id}/profile\x12\x85\x01\n" +
+	"GetProfile\x12#.kefu.customer.v1.GetProfileRequest\x1a\x19.kefu.customer.v1.Profile\"d\xaa\xbb\x185\x12\rprofiles.read\x12\x13profiles.readmasked\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02%\x12#/v1/customers/{customer_id}/profile\x12\x85\x01\n" +
 	"\x0fResolveCustomer\x12(.kefu.customer.v1.ResolveCustomerRequest\x1a\x1d.kefu.customer.v1.CustomerRef\")\xaa\xbb\x18%*\x0eservice-ticket*\tcomplaint*\x06survey@\x01B\xcc\x01\n" +
 	"\x14com.kefu.customer.v1B\rCustomerProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 

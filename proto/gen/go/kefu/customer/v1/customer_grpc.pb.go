@@ -42,7 +42,8 @@ type CustomerServiceClient interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Returns a customer file. Customers see their own only.
+	// Returns a customer file. Customers see their own only. With `customers.readmasked` alone
+	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Changes the fields that `update_mask` names. Refused when the file changed since the
@@ -68,7 +69,8 @@ type CustomerServiceClient interface {
 	ListCustomerSummaries(ctx context.Context, in *ListCustomerSummariesRequest, opts ...grpc.CallOption) (*ListCustomerSummariesResponse, error)
 	// Returns the whole customer in one call: the file, the summary, the counts and the
 	// timeline of tickets, complaints, surveys and orders, newest first. Kept up to date
-	// from events, usually within a second.
+	// from events, usually within a second. With `profiles.readmasked` alone the file is masked
+	// as GetCustomer masks it.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*Profile, error)
 	// Resolves a customer id for another service: what a case needs to know about its
@@ -185,7 +187,8 @@ type CustomerServiceServer interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
-	// Returns a customer file. Customers see their own only.
+	// Returns a customer file. Customers see their own only. With `customers.readmasked` alone
+	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
 	// Changes the fields that `update_mask` names. Refused when the file changed since the
@@ -211,7 +214,8 @@ type CustomerServiceServer interface {
 	ListCustomerSummaries(context.Context, *ListCustomerSummariesRequest) (*ListCustomerSummariesResponse, error)
 	// Returns the whole customer in one call: the file, the summary, the counts and the
 	// timeline of tickets, complaints, surveys and orders, newest first. Kept up to date
-	// from events, usually within a second.
+	// from events, usually within a second. With `profiles.readmasked` alone the file is masked
+	// as GetCustomer masks it.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetProfile(context.Context, *GetProfileRequest) (*Profile, error)
 	// Resolves a customer id for another service: what a case needs to know about its
