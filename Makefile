@@ -1,0 +1,62 @@
+# Every target is one thought; what takes more than three lines is a program.
+SHELL := bash
+export PATH := $(CURDIR)/.bin:$(PATH)
+INSTALL = GOWORK=off GOBIN=$(CURDIR)/.bin go -C
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo build test test-data bench lint generate current breaking ci clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+up: build ## run the whole stack here until Ctrl-C; REPLICAS=2 runs two of each service
+	bin/kefuctl up $(if $(REPLICAS),--replicas $(REPLICAS))
+
+demo: build ## fill the running stack: DATA=DIR loads the data sets, without it samples are made
+	bin/kefuctl demo $(if $(DATA),--data $(DATA))
+
+build: ## build every program into bin/
+	go build -o bin/ ./services/customer-registry ./services/service-ticket ./services/complaint ./services/survey ./gateway ./deploy/kefuctl
+
+test: ## run all tests; RACE=1 with the race detector
+	go test -timeout 20m $(if $(RACE),-race) work
+
+test-data: ## run the tests on real data sets: DATA=DIR
+	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
+	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
+
+bench: build ## measure against the floor of bare pgx and print the ratios
+	go test -timeout 60m -count 1 -run '^$$' -bench . work
+
+lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
+	tools/lint.sh
+
+generate: .bin/.tools .bin/.buf .bin/.sqlc third_party/.stamp ## write all generated code and the OpenAPI document
+	generate
+
+current: .bin/.tools .bin/.buf .bin/.sqlc third_party/.stamp ## fail where generated code is not current
+	generate -check
+
+breaking: .bin/.buf third_party/.stamp ## compare the contracts with the last landed ones; BASE=COMMIT names others
+	tools/breaking.sh $(BASE)
+
+ci: lint current breaking ## everything that must hold before a change lands
+	$(MAKE) test RACE=1
+
+clean: ## remove what is built; the data under .kefu stays
+	rm -rf bin .bin third_party
+
+.bin/.tools: tools/go.mod tools/go.sum $(wildcard tools/*/*.go)
+	$(INSTALL) tools install tool ./protodeps ./generate
+	@touch $@
+
+# sqlc without cgo: it then carries its parser as WebAssembly, built in a minute
+# and not in several.
+.bin/.sqlc: export CGO_ENABLED := 0
+.bin/.%: tools/%/go.mod tools/%/go.sum
+	$(INSTALL) tools/$* install tool
+	@touch $@
+
+third_party/.stamp: .bin/.tools
+	protodeps third_party
+	@touch $@
