@@ -25,7 +25,7 @@ test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
 	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
 
-bench: build ## measure against the floor of bare pgx and print the ratios
+bench: ## measure against the floor of bare pgx and print the ratios
 	go test -timeout 60m -count 1 -run '^$$' -bench . work
 
 lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
