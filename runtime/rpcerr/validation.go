@@ -11,8 +11,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxViolations bounds an answer: a request of 500 bad rows is not told 500 times.
-const maxViolations = 50
+// maxViolations bounds an answer: details travel as a header, and some clients
+// take no more than 8 KiB of those.
+const maxViolations = 20
 
 // FromValidation turns what protovalidate found into one public error with a
 // violation for each bad field. It reports false for any other error, also for
