@@ -86,11 +86,27 @@ func (s MigrationSet) up(ctx context.Context, db *sql.DB, run string) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return err
 	}
-	revoke := fmt.Sprintf("REVOKE ALL ON %s FROM %s", quote(table), quote(run))
-	if _, err := db.ExecContext(ctx, revoke); err != nil {
+	if err := hide(ctx, db, table, run); err != nil {
 		return fmt.Errorf("keep %s from the run role: %w", table, err)
 	}
 	return nil
+}
+
+// hide takes the run role's default rights to a version table away. Postgres
+// refuses two changes of one table's rights at once, hence the lock.
+func hide(ctx context.Context, db *sql.DB, table, run string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // has no effect after the commit
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", lock.DefaultLockID+1); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("REVOKE ALL ON %s FROM %s", quote(table), quote(run))); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // root is the folder that holds the SQL files.
