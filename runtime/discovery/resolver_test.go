@@ -124,7 +124,13 @@ func TestWipe(t *testing.T) {
 	reaches(t, 2*time.Second, c, old)
 	reaches(t, 2*time.Second, c, lost)
 
-	calls := underLoad(t, c)
+	// One that looks often enough to see the new etcd while nobody has registered in it yet.
+	eager := quick(client)
+	eager.Check, eager.Settle = 20*time.Millisecond, 5*time.Second
+	hasty := dial(t, eager, roundRobin)
+	mustCall(t, hasty, 10)
+
+	calls, more := underLoad(t, c), underLoad(t, hasty)
 	s.Wipe()
 	eventually(t, 10*time.Second, "key stands again", func() bool {
 		resp, err := client.Get(t.Context(), service+"/old")
@@ -135,6 +141,7 @@ func TestWipe(t *testing.T) {
 	before := next.calls.Load()
 	eventually(t, 10*time.Second, "resolver follows the new etcd", func() bool { return next.calls.Load() > before })
 	calls.end(t)
+	more.end(t)
 	avoids(t, 10*time.Second, c, lost)
 	reaches(t, time.Second, c, old)
 }
@@ -164,6 +171,34 @@ func TestEtcdStoppedUnderCalls(t *testing.T) {
 	before := late.calls.Load()
 	eventually(t, 5*time.Second, "resolver follows again", func() bool { return late.calls.Load() > before })
 	calls.end(t)
+}
+
+func TestNothingIsDroppedWhileEtcdSettles(t *testing.T) {
+	t.Parallel()
+	s := etcdtest.Start(t)
+	client, way := s.Client(t), s.Proxy()
+	cut := etcdtest.Dial(t, way.Endpoint())
+	b := quick(cut)
+	b.Settle = 3 * time.Second
+	c := dial(t, b, roundRobin)
+	old, late := serve(t), serve(t)
+	if _, err := client.Put(t.Context(), service+"/old", `{"Op":0,"Addr":"`+old.addr+`"}`); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, 2*time.Second, c, old)
+	way.Cut()
+	fresh(t, cut, 3)
+	s.Heal(way)
+	register(t, client, "late", late)
+	reaches(t, 2*time.Second, c, late)
+
+	if _, err := client.Delete(t.Context(), service+"/old"); err != nil {
+		t.Fatal(err)
+	}
+	register(t, client, "later", late) // news that come after the removal
+	mustCall(t, c, 50)
+	reaches(t, time.Second, c, old)
+	avoids(t, 5*time.Second, c, old)
 }
 
 func TestKillMovesTraffic(t *testing.T) {
