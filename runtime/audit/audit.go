@@ -1,0 +1,164 @@
+// Package audit keeps the record of who changed what and by which right.
+//
+// A record is written in the transaction of the change and carries a MAC over all its
+// fields, so nobody without the key can make or alter one. [Link] binds committed records
+// into a chain of keyed hashes, in the sequencer's pass and not in the business
+// transaction, because a chain head is a lock that all writers would share. Both tables
+// are INSERT and SELECT only for the role the service runs as. Removing a record in the
+// moment before it is linked is outside the promise; so is removing the chain's end,
+// which only a [Head] anchored outside the database shows.
+package audit
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"embed"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
+)
+
+// KeyLabel is the label under which the key of this package is derived from the keyring.
+const KeyLabel = "audit"
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations makes audit_records, audit_chain and the queue between them.
+func Migrations() pg.MigrationSet {
+	return pg.MigrationSet{Name: "audit", FS: migrations}
+}
+
+// Entry is what a use case says about its change.
+type Entry struct {
+	// Action is the full method name, or "consumer/<name>".
+	Action string
+	// ObjectType and ObjectID name what was changed.
+	ObjectType string
+	ObjectID   uuid.UUID
+	// Right is the right that was used.
+	Right string
+	// Changes is what was changed: a proto.Message or anything that encodes to JSON. Only
+	// its keyed hash is stored, so a disputed value can be confirmed and not read.
+	Changes any
+}
+
+// Origin says who made the change and on whose call.
+type Origin struct {
+	Time      time.Time
+	Actor     string
+	ActorKind eventv1.ActorKind
+	RequestID string
+	// CauseEventID is the event a consumer acted on; zero where a caller acted.
+	CauseEventID uuid.UUID
+}
+
+// Execer is the part of a transaction or a batch that writing needs.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+const insertRecord = `
+WITH record AS (
+  INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
+    access_right, changes_hash, request_id, cause_event_id, mac)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+  RETURNING id
+)
+INSERT INTO audit_pending (audit_id) SELECT id FROM record`
+
+// Insert writes one record through db, which must be the transaction of the change, and
+// queues it for its link. It fails when the changes cannot be encoded or the database
+// refuses; then the change must not commit.
+func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("audit id: %w", err)
+	}
+	r := record{
+		id: id, time: o.Time.UTC().Truncate(time.Microsecond), actor: o.Actor, actorKind: int16(o.ActorKind),
+		action: e.Action, objectType: e.ObjectType, objectID: e.ObjectID, right: e.Right, requestID: o.RequestID,
+	}
+	if o.CauseEventID != uuid.Nil {
+		r.cause = &o.CauseEventID
+	}
+	if r.changes, err = HashChanges(key, e.Changes); err != nil {
+		return err
+	}
+	_, err = db.Exec(ctx, insertRecord, r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
+		r.right, r.changes, r.requestID, r.cause, r.mac(key))
+	if err != nil {
+		return fmt.Errorf("insert audit record: %w", err)
+	}
+	return nil
+}
+
+// HashChanges is the keyed hash that a record of these changes holds; nil changes hash
+// like an empty value. It fails when the value has no JSON encoding.
+func HashChanges(key []byte, changes any) ([]byte, error) {
+	var encoded []byte
+	var err error
+	switch c := changes.(type) {
+	case nil:
+	case proto.Message:
+		encoded, err = proto.MarshalOptions{Deterministic: true}.Marshal(c)
+	default:
+		encoded, err = json.Marshal(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode audited changes: %w", err)
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("changes\x00"))
+	h.Write(encoded)
+	return h.Sum(nil), nil
+}
+
+// record is a row of audit_records.
+type record struct {
+	id                               uuid.UUID
+	time                             time.Time
+	actor, action, objectType, right string
+	actorKind                        int16
+	objectID                         uuid.UUID
+	changes                          []byte
+	requestID                        string
+	cause                            *uuid.UUID
+}
+
+// mac covers every field, each with its length, so that no two records share an encoding.
+func (r *record) mac(key []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	var cause []byte
+	if r.cause != nil {
+		cause = r.cause[:]
+	}
+	part(h, []byte("record"))
+	part(h, r.id[:])
+	part(h, binary.BigEndian.AppendUint64(nil, uint64(r.time.UnixMicro())))
+	part(h, []byte(r.actor))
+	part(h, binary.BigEndian.AppendUint16(nil, uint16(r.actorKind)))
+	part(h, []byte(r.action))
+	part(h, []byte(r.objectType))
+	part(h, r.objectID[:])
+	part(h, []byte(r.right))
+	part(h, r.changes)
+	part(h, []byte(r.requestID))
+	part(h, cause)
+	return h.Sum(nil)
+}
+
+func part(h hash.Hash, b []byte) {
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
+	h.Write(b)
+}

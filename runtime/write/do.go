@@ -1,0 +1,143 @@
+package write
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kefu-suite/kefu/runtime/idempotency"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// lockTimeout is the SQLSTATE of a lock that was not had in time.
+const lockTimeout = "55P03"
+
+// Do runs fn in one transaction and commits with it what fn recorded. fn reads its rows
+// FOR UPDATE, decides and writes; it may run again after a serialization failure, each
+// time with an empty record, and must have no effect outside tx.
+//
+// A call whose request id (of this caller, for this method) has a committed outcome does
+// not run fn: it gets that outcome again, or ALREADY_EXISTS (REQUEST_ID_REUSED) if its
+// body differs. Concurrent calls with one request id follow each other. Errors of fn roll
+// everything back and come out unchanged; nothing is kept of them. UNAVAILABLE leaves
+// open whether the call took effect: repeat it with the same request id.
+func Do[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx context.Context, tx *Tx) (T, error)) (T, error) {
+	var none, response T
+	c, err := p.enter(ctx, req)
+	if err != nil {
+		return none, err
+	}
+	recorded := false
+	err = pg.InTx(ctx, p.pool, func(pgTx pgx.Tx) error {
+		recorded = false
+		outcome, err := p.claim(ctx, pgTx, c)
+		if err != nil {
+			return err
+		}
+		if outcome != nil {
+			response, err = replay[T](c, outcome)
+			return err
+		}
+		tx := &Tx{Tx: pgTx}
+		if response, err = fn(ctx, tx); err != nil {
+			return err
+		}
+		recorded = !tx.unchanged
+		return p.flush(ctx, tx, c, response)
+	})
+	if err != nil {
+		return none, p.translate(ctx, c, err)
+	}
+	if recorded {
+		p.wake()
+	}
+	return response, nil
+}
+
+func (p *Path) claim(ctx context.Context, tx pgx.Tx, c *call) (*idempotency.Outcome, error) {
+	if !c.keyed() {
+		return nil, nil
+	}
+	outcome, err := p.vault.Claim(ctx, tx, c.key)
+	if pg.Code(err) == lockTimeout {
+		return nil, rpcerr.New(codes.Unavailable, ReasonInProgress, rpcerr.T(
+			"A call with request id %q has not ended yet; repeat this one shortly.",
+			"请求 id 为 %q 的调用尚未结束；请稍后重试。", c.key.RequestID))
+	}
+	return outcome, err
+}
+
+// flush sends record and outcome in one round trip.
+func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Message) error {
+	if err := tx.check(); err != nil {
+		return fmt.Errorf("%s: %w", c.action, err)
+	}
+	if missing(response) {
+		return fmt.Errorf("%s: %w", c.action, errNoAnswer)
+	}
+	q := new(queue)
+	if err := p.record(ctx, q, c, &tx.Record); err != nil {
+		return err
+	}
+	if err := p.keep(ctx, q, c, &tx.Record, response); err != nil {
+		return err
+	}
+	if err := q.send(ctx, tx.Tx); err != nil {
+		return fmt.Errorf("record the write: %w", err)
+	}
+	return nil
+}
+
+// DoBatch is Do for writes that need no read: fn queues statements, and they travel with
+// the record in one round trip as one implicit transaction. What the statements do is
+// known only afterwards, so a constraint's violation comes out of DoBatch and not of fn.
+// fn runs also for a call whose outcome is known; then nothing it queued takes effect and
+// the caller gets the first outcome, under the promises of Do.
+func DoBatch[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx context.Context, tx *BatchTx) (T, error)) (T, error) {
+	var none, response T
+	c, err := p.enter(ctx, req)
+	if err != nil {
+		return none, err
+	}
+	recorded := false
+	err = pg.InBatch(ctx, p.pool, func(b *pg.Batch) error {
+		var err error
+		tx := &BatchTx{Batch: b}
+		if response, err = fn(ctx, tx); err != nil {
+			return err
+		}
+		recorded = !tx.unchanged
+		if err := tx.check(); err != nil {
+			return fmt.Errorf("%s: %w", c.action, err)
+		}
+		if missing(response) {
+			return fmt.Errorf("%s: %w", c.action, errNoAnswer)
+		}
+		if err := p.record(ctx, b, c, &tx.Record); err != nil {
+			return err
+		}
+		return p.keep(ctx, b, c, &tx.Record, response)
+	})
+	if err == nil {
+		if recorded {
+			p.wake()
+		}
+		return response, nil
+	}
+	// Whatever went wrong, a repeated call must hear of the first outcome: its own
+	// statements may have failed because of it.
+	if c.keyed() && !pg.Unavailable(err) && ctx.Err() == nil {
+		outcome, findErr := p.vault.Find(ctx, p.pool, c.key)
+		if findErr != nil {
+			return none, p.translate(ctx, c, findErr)
+		}
+		if outcome != nil {
+			return replay[T](c, outcome)
+		}
+	}
+	return none, p.translate(ctx, c, err)
+}

@@ -1,0 +1,96 @@
+package write
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kefu-suite/kefu/runtime/audit"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
+)
+
+var (
+	errNoAudit   = errors.New("a write must call Audit for what it changed, or Unchanged")
+	errUnchanged = errors.New("a write that calls Unchanged must neither Emit nor Audit")
+	errNoAnswer  = errors.New("a write must answer with a message")
+	errNotYours  = errors.New("the write path commits and rolls back")
+)
+
+// Record collects what a use case says about its change. It is written after the use
+// case's own statements, in the same transaction.
+type Record struct {
+	events    []event.Event
+	audits    []audit.Entry
+	unchanged bool
+}
+
+// Emit adds an event, in the order of the calls.
+func (r *Record) Emit(e event.Event) { r.events = append(r.events, e) }
+
+// Audit adds the audit record of the change: what object, and what was changed. Every
+// write calls it once, an import once for each object; a write that returns without
+// error and called neither Audit nor Unchanged is rolled back with a private error.
+func (r *Record) Audit(objectType string, id uuid.UUID, changes any) {
+	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, Changes: changes})
+}
+
+// Unchanged says that the call found everything as it asked for and changed nothing.
+func (r *Record) Unchanged() { r.unchanged = true }
+
+func (r *Record) check() error {
+	switch {
+	case r.unchanged && len(r.events)+len(r.audits) > 0:
+		return errUnchanged
+	case !r.unchanged && len(r.audits) == 0:
+		return errNoAudit
+	}
+	return nil
+}
+
+// version is that of the object after its last event, 0 where none told it.
+func (r *Record) version(id uuid.UUID) (v int64) {
+	for _, e := range r.events {
+		if e.SubjectID == id {
+			v = e.SubjectVersion
+		}
+	}
+	return v
+}
+
+// Tx is a transaction in which to read, decide and write. sqlc's queries take it, and so
+// does whatever takes its embedded pgx.Tx.
+type Tx struct {
+	pgx.Tx
+	Record
+}
+
+// Commit always fails: the write path commits.
+func (tx *Tx) Commit(context.Context) error { return errNotYours }
+
+// Rollback always fails: return an error instead.
+func (tx *Tx) Rollback(context.Context) error { return errNotYours }
+
+// BatchTx collects statements that need no read. sqlc's :exec queries take it.
+type BatchTx struct {
+	*pg.Batch
+	Record
+}
+
+// queue makes a pgx.Batch of what is written through it.
+type queue struct{ batch pgx.Batch }
+
+func (q *queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	q.batch.Queue(sql, args...)
+	return pgconn.CommandTag{}, nil
+}
+
+func (q *queue) send(ctx context.Context, tx pgx.Tx) error {
+	if q.batch.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, &q.batch).Close()
+}
