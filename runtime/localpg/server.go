@@ -38,6 +38,9 @@ type Options struct {
 	// Volatile gives durability up for speed (no fsync, no synchronous
 	// commit): for tests only, a power failure may destroy the data.
 	Volatile bool
+	// Idle is how long a shared server outlives its last user, in whole
+	// seconds; twenty when zero.
+	Idle time.Duration
 	// Settings are further server settings, "name=value", which win.
 	Settings []string
 }
@@ -239,8 +242,19 @@ func (d dir) ready(ctx context.Context, done <-chan struct{}) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Whoever took our port may never answer: the end of the server ends the
+	// question too.
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-done:
+			cancel()
+		case <-asking.Done():
+		}
+	}()
 	for {
-		if err = ping(ctx, admin); err == nil {
+		if err = ping(asking, admin); err == nil {
 			return admin, nil
 		}
 		select {

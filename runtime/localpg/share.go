@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// idle is how long a shared server outlives its last user: longer than the
-// gap between two test binaries, short enough not to linger.
-const idle = 20 * time.Second
+// defaultIdle is longer than the usual gap between two test binaries and short
+// enough not to linger.
+const defaultIdle = 20 * time.Second
 
 //go:embed keeper.sh
 var keeper string
 
 // Share returns the server of o.Dir that any number of processes use at once,
 // starting it when it does not run. It serves this process until the process
-// ends; there is nothing to stop. When the last user has been gone for twenty
-// seconds the server ends itself; users that are killed count as gone. It fails as
+// ends; there is nothing to stop. When the last user has been gone for o.Idle
+// the server ends itself; users that are killed count as gone. It fails as
 // [Start] does.
 func Share(ctx context.Context, o Options) (*Server, error) {
 	if o.AdminURL != "" {
@@ -102,7 +102,12 @@ func (d dir) keep(ctx context.Context, b binaries, id identity, o Options) (stri
 	if err != nil {
 		return "", err
 	}
-	script := []string{"-c", keeper, "keeper", string(d), strconv.Itoa(int(idle.Seconds())), b.path("postgres")}
+	idle := o.Idle
+	if idle <= 0 {
+		idle = defaultIdle
+	}
+	seconds := int((idle + time.Second - 1) / time.Second)
+	script := []string{"-c", keeper, "keeper", string(d), strconv.Itoa(seconds), b.path("postgres")}
 	cmd, err := d.command(id.attr(true), "/bin/sh", append(script, args...)...)
 	if err != nil {
 		return "", err
