@@ -1,0 +1,209 @@
+// Package access is the one table of who may do what: roles of the token and
+// the permissions they grant. A person's post, department or name grants
+// nothing. How far a grant reaches is its scope; the handler checks it on the
+// row it loaded.
+package access
+
+import (
+	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	"github.com/kefu-suite/kefu/runtime/authz"
+)
+
+// Roles, as they stand in a token.
+const (
+	ServiceManager           = "service-manager"
+	ServiceSupervisor        = "service-supervisor"
+	ServiceAgent             = "service-agent"
+	SupportEngineer          = "support-engineer"
+	AfterSalesSpecialist     = "after-sales-specialist"
+	CRMSpecialist            = "crm-specialist"
+	InformationAdministrator = "information-administrator"
+	QCInspector              = "qc-inspector"
+	Salesperson              = "salesperson"
+	SalesManager             = "sales-manager"
+	CompanyManager           = "company-manager"
+	Auditor                  = "auditor"
+	Customer                 = "customer"
+)
+
+const (
+	own     = accessv1.Scope_SCOPE_OWN
+	team    = accessv1.Scope_SCOPE_TEAM
+	company = accessv1.Scope_SCOPE_COMPANY
+)
+
+// Policy returns the table. Service accounts are not in it: they have exactly
+// the permissions their token lists.
+func Policy() authz.Policy {
+	return authz.Policy{
+		ServiceManager:           serviceManager(),
+		ServiceSupervisor:        serviceSupervisor(),
+		ServiceAgent:             serviceAgent(),
+		SupportEngineer:          supportEngineer(),
+		AfterSalesSpecialist:     afterSalesSpecialist(),
+		CRMSpecialist:            crmSpecialist(),
+		InformationAdministrator: informationAdministrator(),
+		QCInspector:              qcInspector(),
+		Salesperson:              salesperson(),
+		SalesManager:             salesManager(),
+		CompanyManager:           companyManager(),
+		Auditor:                  auditor(),
+		Customer:                 customer(),
+	}
+}
+
+// ServiceAccountOnly lists the permissions that no role has: streams of
+// everything are for systems, not for people.
+func ServiceAccountOnly() []string { return []string{"events.read"} }
+
+// Everything on tickets and complaints, standards, approvals, reports. Contact
+// data of customer files stays masked: files are kept by others.
+func serviceManager() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
+		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
+			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
+		at(company, "directory.read", "directory.write"),
+		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
+		at(company, "questionnaires.read", "invitations.read", "results.read"),
+	)
+}
+
+// The team's tickets: reassign, escalate, approve closures.
+func serviceSupervisor() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
+		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
+			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
+		at(company, "directory.read"),
+		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
+		at(company, "results.read"),
+	)
+}
+
+// Own and queue tickets, registering complaints, masked contacts one customer
+// at a time.
+func serviceAgent() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
+		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
+			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
+		at(company, "directory.read"),
+		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+			"complaints.work", "complaints.history"),
+	)
+}
+
+// Tickets assigned to engineering; nothing of customer files.
+func supportEngineer() []authz.Grant {
+	return grants(
+		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
+		at(company, "directory.read"),
+		at(own, "complaints.read", "complaints.work", "complaints.history"),
+	)
+}
+
+// Repairs, returns, on-site visits; nothing of other customers.
+func afterSalesSpecialist() []authz.Grant {
+	return grants(
+		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
+		at(company, "directory.read"),
+		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		at(team, "complaints.assign"),
+	)
+}
+
+// Customer files, consent, surveys; nothing of a ticket's inside.
+func crmSpecialist() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
+			"contacts.read", "contacts.write", "orders.read"),
+		at(company, "directory.read"),
+		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		at(team, "complaints.assign"),
+		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
+			"answers.read", "results.read"),
+	)
+}
+
+// Customer files, classification, imports; registers complaints.
+func informationAdministrator() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
+			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
+		at(company, "tickets.import", "directory.read", "directory.write"),
+		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
+		at(company, "complaints.register", "complaints.import"),
+		at(company, "answers.import"),
+	)
+}
+
+// Quality complaints: investigates and confirms; nothing of customer files.
+func qcInspector() []authz.Grant {
+	return grants(
+		at(company, "directory.read"),
+		at(team, "complaints.read", "complaints.assign", "complaints.history"),
+		at(own, "complaints.work"),
+	)
+}
+
+// The summary lines of own customers.
+func salesperson() []authz.Grant {
+	return grants(
+		at(own, "summaries.read"),
+		at(company, "directory.read"),
+		at(own, "complaints.read", "complaints.work", "complaints.history"),
+	)
+}
+
+// All summaries; cases of the own department.
+func salesManager() []authz.Grant {
+	return grants(
+		at(company, "summaries.read", "directory.read", "complaints.register"),
+		at(team, "complaints.read", "complaints.assign", "complaints.history"),
+		at(own, "complaints.submit", "complaints.work"),
+		at(company, "results.read"),
+	)
+}
+
+// Figures, overrides, the last word on a complaint; no browsing of persons.
+func companyManager() []authz.Grant {
+	return grants(
+		at(company, "directory.read"),
+		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
+			"complaints.close", "complaints.history"),
+		at(own, "complaints.submit", "complaints.work"),
+		at(company, "results.read"),
+	)
+}
+
+// The audit trail, which has methods of its own; of the rest the directory
+// that names who acted.
+func auditor() []authz.Grant {
+	return at(company, "directory.read")
+}
+
+// Their own file, tickets and complaints.
+func customer() []authz.Grant {
+	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.write", "orders.read",
+		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
+		"complaints.read", "complaints.register")
+}
+
+func at(scope accessv1.Scope, permissions ...string) []authz.Grant {
+	out := make([]authz.Grant, 0, len(permissions))
+	for _, p := range permissions {
+		out = append(out, authz.Grant{Permission: p, Scope: scope})
+	}
+	return out
+}
+
+func grants(lists ...[]authz.Grant) []authz.Grant {
+	var out []authz.Grant
+	for _, l := range lists {
+		out = append(out, l...)
+	}
+	return out
+}
