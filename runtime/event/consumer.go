@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sethvargo/go-retry"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -57,10 +58,17 @@ type Consumer struct {
 	lag    atomic.Int64 // nanoseconds
 	parked atomic.Int64
 
+	pace    pace
 	failing struct { // the event that holds the stream up
 		position int64
 		tries    int
 	}
+}
+
+// pace is how quickly failures are tried again.
+type pace struct {
+	backoff                  func() retry.Backoff
+	parkedEvery, parkedFirst time.Duration
 }
 
 // Run consumes until ctx ends and then returns nil; it reconnects for ever. It fails only
@@ -68,6 +76,9 @@ type Consumer struct {
 func (c *Consumer) Run(ctx context.Context) error {
 	if c.Name == "" || c.Source == "" || c.Conn == nil || c.Pool == nil || c.Log == nil || c.Handle == nil {
 		return fmt.Errorf("consumer %q of %q: a required field is missing", c.Name, c.Source)
+	}
+	if c.pace.backoff == nil {
+		c.pace = pace{backoff: newBackoff, parkedEvery: parkedEvery, parkedFirst: parkedFirst}
 	}
 	unregister, err := c.register()
 	if err != nil {
@@ -200,7 +211,7 @@ func (c *Consumer) applyStubborn(ctx context.Context, e *eventv1.Envelope) error
 	if c.failing.position != e.GetPosition() {
 		c.failing.position, c.failing.tries = e.GetPosition(), 0
 	}
-	for backoff := newBackoff(); ; {
+	for backoff := c.pace.backoff(); ; {
 		err := c.applyOnce(ctx, []*eventv1.Envelope{e}, "")
 		failed := new(handleError)
 		if !errors.As(err, &failed) {

@@ -41,7 +41,7 @@ func (c *Consumer) park(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, pro
 	if err != nil {
 		return fmt.Errorf("encode event to park: %w", err)
 	}
-	tries, wait := maxTries, parkedFirst
+	tries, wait := maxTries, c.pace.parkedFirst
 	if problem == "" {
 		problem, tries, wait = "waits behind an earlier event", 0, 0
 	} else {
@@ -60,7 +60,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now() + make_interval(secs => $9)
 
 // retryParked tries the first parked event of each subject when its time has come.
 func (c *Consumer) retryParked(ctx context.Context, healthy func()) error {
-	tick := time.NewTicker(parkedEvery)
+	tick := time.NewTicker(c.pace.parkedEvery)
 	defer tick.Stop()
 	for {
 		for {
@@ -134,7 +134,7 @@ func (c *Consumer) retryNext(ctx context.Context) (found bool, err error) {
 }
 
 func (c *Consumer) postpone(ctx context.Context, e *eventv1.Envelope, tries int, cause error) error {
-	wait := parkedFirst
+	wait := c.pace.parkedFirst
 	for n := maxTries; n < tries && wait < parkedLast; n++ {
 		wait *= 2
 	}

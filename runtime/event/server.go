@@ -36,6 +36,7 @@ type Server struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 	head head
+	beat time.Duration
 
 	mu      sync.Mutex
 	news    chan struct{} // closed at the next Wake
@@ -46,7 +47,7 @@ type Server struct {
 // NewServer reads from the pool. Its streams are woken by [Server.Wake] and look by
 // themselves twice a second.
 func NewServer(pool *pgxpool.Pool, log *slog.Logger) *Server {
-	return &Server{pool: pool, log: log, news: make(chan struct{}), stopped: make(chan struct{})}
+	return &Server{pool: pool, log: log, beat: beatEvery, news: make(chan struct{}), stopped: make(chan struct{})}
 }
 
 // Wake lets every stream look for new positions at once. It never blocks.
@@ -82,7 +83,7 @@ func (s *Server) StreamEvents(req *eventv1.StreamEventsRequest, stream grpc.Serv
 			"%d is after the last position %d; start from a position that this stream gave",
 			"%d 大于最新位置 %d；请从本流给出过的位置开始", after, head))
 	}
-	beat := time.NewTicker(beatEvery)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
@@ -102,7 +103,7 @@ func (s *Server) StreamEvents(req *eventv1.StreamEventsRequest, stream grpc.Serv
 				return err
 			}
 			after = events[len(events)-1].GetPosition()
-			beat.Reset(beatEvery)
+			beat.Reset(s.beat)
 			continue
 		}
 		if err := s.wait(ctx, stream, after, news, poll.C, beat.C); err != nil {
