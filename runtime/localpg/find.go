@@ -20,7 +20,7 @@ const oldestMajor = 15
 
 // ErrNoPostgres is returned when no server could be found or installed; its
 // message names the package to install.
-var ErrNoPostgres = errors.New("no Postgres server of version 15 or newer: install the package postgresql " +
+var ErrNoPostgres = errors.New("no Postgres server of version 15 or newer: install the package postgresql, as in apt-get install postgresql " +
 	"(postgresql-server on Fedora) or set KEFU_DATABASE_URL to an administrator's URL of a running one")
 
 // binaries is one installed server.

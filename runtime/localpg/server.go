@@ -140,7 +140,7 @@ func (s *Server) ended(ctx context.Context, wait time.Duration) bool {
 
 func external(ctx context.Context, o Options) (*Server, error) {
 	if err := ping(ctx, o.AdminURL); err != nil {
-		return nil, fmt.Errorf("the server of KEFU_DATABASE_URL: %w", err)
+		return nil, fmt.Errorf("the server of KEFU_DATABASE_URL does not answer (start it, or unset the variable to get a private one): %w", err)
 	}
 	o.log().InfoContext(ctx, "using the Postgres of KEFU_DATABASE_URL")
 	return &Server{admin: o.AdminURL}, nil

@@ -120,7 +120,12 @@ func open(t testing.TB, dsn string) *pgxpool.Pool {
 }
 
 // server is the Postgres all test binaries share.
-type server struct{ admin, password string }
+type server struct {
+	admin, password string
+	// How to copy a template. Files are quicker where nothing is synced; the
+	// two checkpoints they need are dear on a server that is not ours.
+	strategy string
+}
 
 // shared is made once a process: the keeper of the server counts processes.
 var shared = sync.OnceValues(connect)
@@ -132,9 +137,10 @@ func connect() (server, error) {
 	if err != nil {
 		return server{}, err
 	}
+	external := os.Getenv("KEFU_DATABASE_URL")
 	pgserver, err := localpg.Share(ctx, localpg.Options{
 		Dir:      dir,
-		AdminURL: os.Getenv("KEFU_DATABASE_URL"),
+		AdminURL: external,
 		Path:     os.Getenv("PATH"),
 		Log:      slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Volatile: true,
@@ -145,7 +151,10 @@ func connect() (server, error) {
 	// The roles' password follows from the administrator's, so that every test
 	// binary knows it and nobody else does.
 	sum := sha256.Sum256([]byte("kefu test roles\x00" + pgserver.AdminURL()))
-	s := server{admin: pgserver.AdminURL(), password: hex.EncodeToString(sum[:16])}
+	s := server{admin: pgserver.AdminURL(), password: hex.EncodeToString(sum[:16]), strategy: "file_copy"}
+	if external != "" {
+		s.strategy = "wal_log"
+	}
 	if err := s.locked(ctx, testRole, func(conn *pgx.Conn) error {
 		if err := pg.CreateRoles(ctx, s.admin, testRole, s.password, s.password); err != nil {
 			return err
@@ -185,7 +194,8 @@ func (s server) clone(ctx context.Context, sets []pg.MigrationSet) (string, erro
 		return "", err
 	}
 	name := clonePfx + strconv.FormatInt(time.Now().Unix(), 10) + "_" + strings.ToLower(rand.Text()[:12])
-	create := "CREATE DATABASE " + quote(name) + " TEMPLATE " + quote(template) + " OWNER " + quote(testOwner)
+	create := "CREATE DATABASE " + quote(name) + " TEMPLATE " + quote(template) + " OWNER " + quote(testOwner) +
+		" STRATEGY " + s.strategy
 	// Nearly always the template is there: try before asking.
 	if err = s.exec(ctx, create); pg.Code(err) != missingDatabase {
 		return name, err
