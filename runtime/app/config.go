@@ -1,0 +1,182 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+)
+
+// The values of KEFU_ENV.
+const (
+	Development = "development"
+	Production  = "production"
+)
+
+// Config is what every service reads from its environment. A service embeds it in
+// its own configuration struct.
+type Config struct {
+	// Env is development or production; production refuses what is not safe there.
+	Env      string     `env:"KEFU_ENV" envDefault:"development"`
+	LogLevel slog.Level `env:"KEFU_LOG_LEVEL" envDefault:"INFO"`
+
+	// Listen is the address of gRPC. Port 0 takes a free one.
+	Listen string `env:"KEFU_LISTEN" envDefault:"127.0.0.1:0"`
+	// Advertise is the address written to etcd; empty means the one listened on.
+	Advertise string `env:"KEFU_ADVERTISE"`
+	// MetricsListen is the address of /metrics, /healthz and /readyz.
+	MetricsListen string `env:"KEFU_METRICS_LISTEN" envDefault:"127.0.0.1:0"`
+	// EtcdEndpoints are where services find each other; with none nothing is
+	// registered and targets must be addresses.
+	EtcdEndpoints []string `env:"KEFU_ETCD_ENDPOINTS"`
+
+	Database pg.Config
+
+	// TLSCA, TLSCert and TLSKey are the files of mutual TLS. Plaintext goes without,
+	// in development only.
+	TLSCA     string `env:"KEFU_TLS_CA_FILE"`
+	TLSCert   string `env:"KEFU_TLS_CERT_FILE"`
+	TLSKey    string `env:"KEFU_TLS_KEY_FILE"`
+	Plaintext bool   `env:"KEFU_PLAINTEXT"`
+
+	// MasterKey is the file of the key that all others are derived from or wrapped by.
+	MasterKey string `env:"KEFU_MASTER_KEY_FILE,required,notEmpty"`
+
+	// Issuers are the URLs of the OpenID providers.
+	Issuers          []string `env:"KEFU_ISSUERS,required,notEmpty"`
+	Audience         string   `env:"KEFU_AUDIENCE" envDefault:"kefu"`
+	CustomerAudience string   `env:"KEFU_CUSTOMER_AUDIENCE" envDefault:"kefu-customers"`
+	// GroupsClaim and GroupRoles map an issuer's groups to roles: "group:role|role,…".
+	GroupsClaim string            `env:"KEFU_GROUPS_CLAIM"`
+	GroupRoles  map[string]string `env:"KEFU_GROUP_ROLES"`
+	// GatewayKeys is the file of the gateway's public keys; without it no gateway
+	// token is accepted.
+	GatewayKeys string `env:"KEFU_GATEWAY_KEYS_FILE"`
+
+	// TraceEndpoint gets traces by OTLP over gRPC; empty means that none are made.
+	TraceEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+
+	Limits rpc.Limits
+
+	// LeaveWait is how long calls are still taken after leaving etcd: one round of
+	// the clients' watches.
+	LeaveWait time.Duration `env:"KEFU_LEAVE_WAIT" envDefault:"300ms"`
+	// StopGrace bounds finishing the calls in flight.
+	StopGrace time.Duration `env:"KEFU_STOP_GRACE" envDefault:"20s"`
+}
+
+// base lets Main find the Config inside a service's own.
+func (c *Config) base() *Config { return c }
+
+// Check tells what may not stand together, or not in production; all of it at once.
+func (c *Config) Check() []error {
+	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Env != Development && c.Env != Production {
+		add("KEFU_ENV is %q; it must be %s or %s", c.Env, Development, Production)
+	}
+	if !c.Plaintext {
+		for name, file := range map[string]string{
+			"KEFU_TLS_CA_FILE": c.TLSCA, "KEFU_TLS_CERT_FILE": c.TLSCert, "KEFU_TLS_KEY_FILE": c.TLSKey,
+		} {
+			if file == "" {
+				add("%s is not set; connections between services need it", name)
+			}
+		}
+	}
+	for name, file := range map[string]string{
+		"KEFU_TLS_CA_FILE": c.TLSCA, "KEFU_TLS_CERT_FILE": c.TLSCert, "KEFU_TLS_KEY_FILE": c.TLSKey,
+		"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
+	} {
+		if err := readable(file); err != nil {
+			add("%s: %w", name, err)
+		}
+	}
+	if c.Env == Production {
+		problems = append(problems, c.unsafe()...)
+	}
+	return problems
+}
+
+// unsafe is what production refuses.
+func (c *Config) unsafe() []error {
+	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Plaintext {
+		add("KEFU_PLAINTEXT: production does not run without TLS")
+	}
+	if c.GatewayKeys == "" {
+		add("KEFU_GATEWAY_KEYS_FILE is not set; without it nobody gets through the gateway")
+	}
+	for _, issuer := range c.Issuers {
+		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" {
+			add("KEFU_ISSUERS: %q is not https; a development issuer has no place in production", issuer)
+		}
+	}
+	for name, file := range map[string]string{"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_TLS_KEY_FILE": c.TLSKey} {
+		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
+			add("%s: %s may be read by everyone; take those rights away", name, file)
+		}
+	}
+	return problems
+}
+
+// readable tells whether a file that is named can be read.
+func readable(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errors.New(file + " is a directory")
+	}
+	return nil
+}
+
+func (c *Config) tls() authn.TLSConfig {
+	return authn.TLSConfig{CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey}
+}
+
+// groupRoles splits "role|role" of each group.
+func (c *Config) groupRoles() map[string][]string {
+	roles := map[string][]string{}
+	for group, list := range c.GroupRoles {
+		roles[group] = strings.Split(list, "|")
+	}
+	return roles
+}
+
+// authenticator accepts what security asks for: tokens of the issuers, of the
+// gateway, and certificates.
+func (c *Config) authenticator(log *slog.Logger) (*authn.Authenticator, error) {
+	bearer, err := authn.NewVerifier(authn.VerifierConfig{
+		Issuers: c.Issuers, Audience: c.Audience, CustomerAudience: c.CustomerAudience,
+		GroupsClaim: c.GroupsClaim, GroupRoles: c.groupRoles(),
+		Development: c.Env == Development,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var gateway *authn.GatewayVerifier
+	if c.GatewayKeys != "" {
+		if gateway, err = authn.NewGatewayVerifier(c.GatewayKeys); err != nil {
+			return nil, err
+		}
+	}
+	return authn.New(bearer, gateway, log), nil
+}
