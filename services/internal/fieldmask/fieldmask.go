@@ -18,23 +18,26 @@ import (
 const ReasonInvalid = "UPDATE_MASK_INVALID"
 
 // Apply copies to dst the fields of src that the mask names; a field unset in
-// src is cleared. A path may lead into a message (`address.city`). Before it
-// changes anything it refuses, with a public error naming the path, an empty
-// mask, a path that does not exist or leads into a list or map, an output-only
-// field, and the fields named in fixed, which identify the resource. dst and src
-// are of one type.
+// src is cleared. A path may lead into a message (`address.city`). The path
+// `etag` is passed over: over REST the mask is made of the body's fields, and an
+// etag there is a condition and no value. Before it changes anything it refuses,
+// with a public error naming the path, a mask without other paths, a path that
+// does not exist or leads into a list or map, an output-only field, and the
+// fields named in fixed, which identify the resource. dst and src are of one
+// type.
 func Apply(dst, src proto.Message, mask *fieldmaskpb.FieldMask, fixed ...string) error {
-	if len(mask.GetPaths()) == 0 {
+	paths := slices.DeleteFunc(slices.Clone(mask.GetPaths()), func(path string) bool { return path == "etag" })
+	if len(paths) == 0 {
 		return invalid("", rpcerr.T(
 			"The update mask is empty; name at least one field to change.",
 			"update_mask 为空；请至少指定一个要修改的字段。"))
 	}
-	for _, path := range mask.GetPaths() {
+	for _, path := range paths {
 		if err := check(dst.ProtoReflect().Descriptor(), path, fixed); err != nil {
 			return err
 		}
 	}
-	for _, path := range mask.GetPaths() {
+	for _, path := range paths {
 		set(dst.ProtoReflect(), src.ProtoReflect(), strings.Split(path, "."))
 	}
 	return nil

@@ -27,7 +27,7 @@ func TestApply(t *testing.T) {
 	}{
 		{"one field", &customerv1.Customer{Name: "new", Region: "south"},
 			&customerv1.Customer{Id: "1", Name: "new", Region: "north", Tags: []string{"a"}, Address: &customerv1.Address{City: "Wuhan", Street: "1"}},
-			[]string{"name"}},
+			[]string{"name", "etag"}},
 		{"an unset field is cleared", &customerv1.Customer{},
 			&customerv1.Customer{Id: "1", Name: "old", Address: &customerv1.Address{City: "Wuhan", Street: "1"}},
 			[]string{"region", "tags"}},
@@ -65,11 +65,11 @@ func TestApplyCopies(t *testing.T) {
 
 func TestApplyRefuses(t *testing.T) {
 	for name, paths := range map[string][]string{
-		"empty": nil, "unknown": {"nam"}, "output only": {"name", "tier"}, "nested output only": {"consents.granted"},
+		"empty": nil, "etag alone": {"etag"}, "unknown": {"nam"}, "output only": {"name", "tier"}, "nested output only": {"consents.granted"},
 		"fixed": {"id"}, "into a list": {"tags.x"}, "into a scalar": {"name.x"}, "unknown nested": {"address.town"}, "blank": {""},
 	} {
 		got := file()
-		err := fieldmask.Apply(got, &customerv1.Customer{Name: "new"}, &fieldmaskpb.FieldMask{Paths: paths}, "id", "etag")
+		err := fieldmask.Apply(got, &customerv1.Customer{Name: "new"}, &fieldmaskpb.FieldMask{Paths: paths}, "id")
 		var public *rpcerr.Error
 		if !errors.As(err, &public) || public.Reason() != fieldmask.ReasonInvalid {
 			t.Errorf("%s: %v, want %s", name, err, fieldmask.ReasonInvalid)
