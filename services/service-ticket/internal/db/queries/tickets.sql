@@ -1,0 +1,73 @@
+-- name: NextTicketNumbers :many
+SELECT nextval('ticket_numbers') FROM generate_series(1, @count::integer);
+
+-- name: InsertTicket :exec
+INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priority, title, description,
+  product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
+  reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
+  evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version)
+VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, @phase, @type, @priority, @title, @description,
+  @product_model, @serial_number, @order_number, @reporter_name, @reporter_subject_id, @reporter_phone,
+  @reporter_phone_index, @reporter_email, @state, @round, @department_id, @assignee_staff_id, @wait_for, @resolution,
+  @evidence_answer_id, @evidence_question_key, @evidence_score, @evidence_ticket_id, @evidence_complaint_id,
+  @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due, 1);
+
+-- name: GetTicket :one
+SELECT * FROM tickets WHERE id = @id;
+
+-- name: GetTicketByOriginEvent :one
+SELECT id FROM tickets WHERE origin_event_id = @origin_event_id;
+
+-- name: LockTicket :one
+SELECT * FROM tickets WHERE id = @id FOR NO KEY UPDATE;
+
+-- name: LockTickets :many
+-- In the order of their ids, so that two merges the other way round wait and do not
+-- deadlock.
+SELECT * FROM tickets WHERE id = ANY(@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: LockUnconfirmed :many
+-- Tickets on which the customer was silent too long, each with the tier of its customer,
+-- of the survivor where that one was merged.
+SELECT sqlc.embed(tickets), customer_tier(tickets.customer_id)::smallint AS tier
+FROM tickets WHERE tickets.confirm_due <= @now::timestamptz ORDER BY tickets.confirm_due LIMIT @size
+FOR NO KEY UPDATE OF tickets SKIP LOCKED;
+
+-- name: UpdateTicketStanding :exec
+UPDATE tickets SET type = @type, priority = @priority, state = @state, round = @round,
+  department_id = @department_id, assignee_staff_id = @assignee_staff_id, wait_for = @wait_for,
+  resolution = @resolution, merged_into = @merged_into, resolve_time = @resolve_time,
+  close_time = @close_time, confirm_due = @confirm_due, update_time = @update_time, version = @version
+WHERE id = @id;
+
+-- name: UpdateTicketRecord :exec
+UPDATE tickets SET title = @title, description = @description, product_model = @product_model,
+  serial_number = @serial_number, order_number = @order_number, reporter_name = @reporter_name,
+  reporter_subject_id = @reporter_subject_id, reporter_phone = @reporter_phone,
+  reporter_phone_index = @reporter_phone_index, reporter_email = @reporter_email,
+  update_time = @update_time, version = @version
+WHERE id = @id;
+
+-- name: TouchTicket :exec
+UPDATE tickets SET confirm_due = @confirm_due, update_time = @update_time, version = @version WHERE id = @id;
+
+-- name: ListImported :many
+SELECT id, number, external_id FROM tickets WHERE source = @source::text AND external_id = ANY(@external_ids::text[]);
+
+-- name: LockImports :exec
+-- Imports of one source follow each other, so that two calls with the same records do
+-- not both find them missing. Released at the end of the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('tickets.import/' || @source::text, 0));
+
+-- name: ListKnownDepartments :many
+SELECT id FROM departments WHERE id = ANY(@ids::uuid[]);
+
+-- name: InsertTransition :exec
+INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
+  actor_staff_id, assignee_staff_id, occur_time)
+VALUES (@ticket_id, @version, @verb, @from_state, @to_state, @round, @reason, @actor, @actor_kind,
+  @actor_staff_id, @assignee_staff_id, @occur_time);
+
+-- name: ListTransitions :many
+SELECT * FROM ticket_transitions WHERE ticket_id = @ticket_id AND version > @after ORDER BY version LIMIT @size;

@@ -1,0 +1,146 @@
+package ticket
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// Policy is what the company may set of the rules.
+type Policy struct {
+	// ConfirmAfter is how long a customer may be silent before a resolved ticket closes.
+	ConfirmAfter time.Duration
+	// ReopenWithin is how long after resolve a ticket can be reopened.
+	ReopenWithin time.Duration
+}
+
+// Standing is what moves change of a ticket. Zero ids and times mean none.
+type Standing struct {
+	State      State
+	Round      int32
+	Type       ticketv1.TicketType
+	Priority   ticketv1.Priority
+	Department uuid.UUID
+	Assignee   uuid.UUID
+	WaitFor    ticketv1.WaitFor
+	Resolution string
+	MergedInto uuid.UUID
+	Resolve    time.Time
+	Close      time.Time
+	// ConfirmDue is when silence closes it.
+	ConfirmDue time.Time
+}
+
+// Move is one verb with what it needs.
+type Move struct {
+	Verb Verb
+	At   time.Time
+
+	Type       ticketv1.TicketType // triage
+	Priority   ticketv1.Priority   // triage
+	Department uuid.UUID           // triage, assign
+	Assignee   uuid.UUID           // assign
+	WaitFor    ticketv1.WaitFor    // wait
+	Resolution string              // resolve
+	Into       uuid.UUID           // merge
+}
+
+// Apply makes the move, or refuses it with a public error and gives the zero standing.
+// Every way to change a ticket's state goes through it.
+func (p Policy) Apply(s Standing, m Move) (Standing, error) {
+	to, err := Next(s.State, m.Verb)
+	if err != nil {
+		return Standing{}, err
+	}
+	if err := p.guard(s, m); err != nil {
+		return Standing{}, err
+	}
+	s.State = to
+	s.WaitFor = ticketv1.WaitFor_WAIT_FOR_UNSPECIFIED
+	s.ConfirmDue = time.Time{}
+	switch m.Verb {
+	case Create:
+		s.Round = 1
+	case Triage:
+		s.Type, s.Priority, s.Department = m.Type, m.Priority, m.Department
+	case Assign:
+		s.Assignee, s.Department = m.Assignee, m.Department
+	case Wait:
+		s.WaitFor = m.WaitFor
+	case Resolve:
+		s.Resolution, s.Resolve, s.ConfirmDue = m.Resolution, m.At, m.At.Add(p.ConfirmAfter)
+	case Confirm, Close:
+		s.Close = m.At
+	case Reopen:
+		s.Round++
+		s.Resolution, s.Resolve, s.Close = "", time.Time{}, time.Time{}
+	case Merge:
+		s.MergedInto = m.Into
+	}
+	return s, nil
+}
+
+func (p Policy) guard(s Standing, m Move) error {
+	if m.Verb != Reopen {
+		return nil
+	}
+	last := s.Resolve.Add(p.ReopenWithin)
+	if !m.At.After(last) {
+		return nil
+	}
+	return rpcerr.WrongState("TICKET_REOPEN_TOO_LATE", rpcerr.T(
+		"The ticket was resolved at %[1]s and could be reopened until %[2]s; register a new ticket that mentions this one.",
+		"工单于 %[1]s 解决，最晚可在 %[2]s 重新打开；请新建工单并注明本工单号。", stamp(s.Resolve), stamp(last))).
+		With("last_time", stamp(last)).Clause("3.2-reopen")
+}
+
+// MergeTarget is what a merge must know of the ticket that goes on.
+type MergeTarget struct {
+	ID, Customer uuid.UUID
+	State        State
+}
+
+// CheckMerge refuses to fold a ticket into itself, into one of another customer, or into
+// one that does not go on.
+func CheckMerge(id, customer uuid.UUID, into MergeTarget) error {
+	if id == into.ID {
+		return rpcerr.Invalid("into_id", rpcerr.T(
+			"a ticket cannot be merged into itself; give the id of the ticket that goes on",
+			"工单不能并入自身；请填写继续处理的工单的 id"))
+	}
+	if customer != into.Customer {
+		return rpcerr.WrongState("TICKET_OF_OTHER_CUSTOMER", rpcerr.T(
+			"Ticket %[1]s and ticket %[2]s belong to different customers; merge tickets of one customer only.",
+			"工单 %[1]s 与工单 %[2]s 属于不同客户；只能合并同一客户的工单。", id, into.ID))
+	}
+	if merge, _ := find(Merge); !slices.Contains(merge.from, into.State) {
+		return rpcerr.WrongState(ReasonWrongState, rpcerr.T(
+			"Ticket %[1]s, which would go on, is %[2]s; merge into one that is not resolved or ended.",
+			"要并入的工单 %[1]s 当前状态为 %[2]s；请并入尚未解决或结束的工单。", into.ID, Name(into.State))).
+			With("state", Name(into.State)).With("verb", string(Merge)).With("id", into.ID.String())
+	}
+	return nil
+}
+
+// Editable refuses to correct what was recorded of an ended ticket.
+func Editable(s State) error {
+	switch s {
+	case Closed, Cancelled, Merged:
+		return wrongState(s, "update", []State{New, Triaged, Assigned, InProgress, Waiting, Resolved})
+	}
+	return nil
+}
+
+// Commentable refuses comments on a merged ticket: its conversation goes on elsewhere.
+func Commentable(s State) error {
+	if s != Merged {
+		return nil
+	}
+	return wrongState(s, "comment", []State{New, Triaged, Assigned, InProgress, Waiting, Resolved, Closed, Cancelled})
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

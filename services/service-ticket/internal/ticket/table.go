@@ -1,0 +1,122 @@
+// Package ticket holds the rules of tickets: the moves they may make, what each move
+// requires and what an imported ticket must tell. It reads no clock and no database.
+package ticket
+
+import (
+	"slices"
+	"strings"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// State is where a ticket stands.
+type State = ticketv1.TicketState
+
+// The states, short; None is before the first move.
+const (
+	None       = ticketv1.TicketState_TICKET_STATE_UNSPECIFIED
+	New        = ticketv1.TicketState_TICKET_STATE_NEW
+	Triaged    = ticketv1.TicketState_TICKET_STATE_TRIAGED
+	Assigned   = ticketv1.TicketState_TICKET_STATE_ASSIGNED
+	InProgress = ticketv1.TicketState_TICKET_STATE_IN_PROGRESS
+	Waiting    = ticketv1.TicketState_TICKET_STATE_WAITING
+	Resolved   = ticketv1.TicketState_TICKET_STATE_RESOLVED
+	Closed     = ticketv1.TicketState_TICKET_STATE_CLOSED
+	Cancelled  = ticketv1.TicketState_TICKET_STATE_CANCELLED
+	Merged     = ticketv1.TicketState_TICKET_STATE_MERGED
+)
+
+// Verb is a move of a ticket, as it stands in the history.
+type Verb string
+
+// The verbs. Close is confirm by silence.
+const (
+	Create  Verb = "create"
+	Import  Verb = "import"
+	Triage  Verb = "triage"
+	Assign  Verb = "assign"
+	Start   Verb = "start"
+	Wait    Verb = "wait"
+	Resume  Verb = "resume"
+	Resolve Verb = "resolve"
+	Confirm Verb = "confirm"
+	Close   Verb = "close"
+	Reopen  Verb = "reopen"
+	Cancel  Verb = "cancel"
+	Merge   Verb = "merge"
+)
+
+// row is one line of the transition table.
+type row struct {
+	verb  Verb
+	from  []State
+	to    State
+	event string // type of the event the move emits
+}
+
+// table is the whole way of a ticket. Import is not in it: an import starts where its
+// source stands, see Imported.
+func table() []row {
+	open := []State{New, Triaged, Assigned, InProgress, Waiting}
+	return []row{
+		{Create, []State{None}, New, "ticket.created.v1"},
+		{Triage, []State{New}, Triaged, "ticket.triaged.v1"},
+		{Assign, open, Assigned, "ticket.assigned.v1"},
+		{Start, []State{Assigned}, InProgress, "ticket.started.v1"},
+		{Wait, []State{InProgress}, Waiting, "ticket.waiting.v1"},
+		{Resume, []State{Waiting}, InProgress, "ticket.resumed.v1"},
+		{Resolve, []State{InProgress, Waiting}, Resolved, "ticket.resolved.v1"},
+		{Confirm, []State{Resolved}, Closed, "ticket.closed.v1"},
+		{Close, []State{Resolved}, Closed, "ticket.closed.v1"},
+		{Reopen, []State{Resolved, Closed}, Assigned, "ticket.reopened.v1"},
+		{Cancel, open, Cancelled, "ticket.cancelled.v1"},
+		{Merge, open, Merged, "ticket.merged.v1"},
+	}
+}
+
+func find(verb Verb) (row, bool) {
+	for _, r := range table() {
+		if r.verb == verb {
+			return r, true
+		}
+	}
+	return row{}, false
+}
+
+// Next gives the state after a verb, or a public TICKET_WRONG_STATE that names the state
+// the ticket is in and those the verb starts from.
+func Next(from State, verb Verb) (State, error) {
+	r, ok := find(verb)
+	if ok && slices.Contains(r.from, from) {
+		return r.to, nil
+	}
+	return None, wrongState(from, verb, r.from)
+}
+
+// EventType is the type of the event a move emits.
+func EventType(verb Verb) string {
+	r, _ := find(verb)
+	return r.event
+}
+
+// ReasonWrongState is the reason of every refused move.
+const ReasonWrongState = "TICKET_WRONG_STATE"
+
+func wrongState(is State, verb Verb, from []State) error {
+	names := make([]string, 0, len(from))
+	for _, s := range from {
+		names = append(names, Name(s))
+	}
+	starts := strings.Join(names, ", ")
+	return rpcerr.WrongState(ReasonWrongState, rpcerr.T(
+		"The ticket is %[1]s; %[2]s is possible only when it is %[3]s.",
+		"工单当前状态为 %[1]s；只有状态为 %[3]s 时才能执行 %[2]s。", Name(is), verb, starts)).
+		With("state", Name(is)).With("verb", string(verb)).With("from", starts)
+}
+
+// Name is a state in lower case, e.g. "in progress".
+func Name(s State) string {
+	name := strings.TrimPrefix(s.String(), "TICKET_STATE_")
+	return strings.ToLower(strings.ReplaceAll(name, "_", " "))
+}
