@@ -76,7 +76,7 @@ func migrate(ctx context.Context, name string, own []pg.MigrationSet, out io.Wri
 	if err := pg.Migrate(ctx, cfg.OwnerURL, append(Migrations(), own...)...); err != nil {
 		return err
 	}
-	newLogger(out, name, 0).Info("the database is up to date")
+	NewLogger(out, name, 0).Info("the database is up to date")
 	return nil
 }
 

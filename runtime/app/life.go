@@ -43,7 +43,7 @@ type life struct {
 	metrics        *prometheus.Registry
 	process        *Process
 
-	ops          *ops
+	ops          *Ops
 	traces       func(context.Context) error
 	pool         *pgxpool.Pool
 	etcd         *clientv3.Client
@@ -56,7 +56,7 @@ type life struct {
 func newLife(name string, cfg *Config, out io.Writer) *life {
 	return &life{
 		name: name, instance: uuid.NewString(), cfg: cfg,
-		log: newLogger(out, name, cfg.LogLevel), metrics: newMetrics(),
+		log: NewLogger(out, name, cfg.LogLevel), metrics: NewMetrics(),
 		conns: map[string]*grpc.ClientConn{},
 	}
 }
@@ -64,10 +64,10 @@ func newLife(name string, cfg *Config, out io.Writer) *life {
 // begin opens everything and puts the process together.
 func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	var err error
-	if l.ops, err = startOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr); err != nil {
+	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr); err != nil {
 		return err
 	}
-	if l.traces, err = startTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
+	if l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
 		return err
 	}
 	keyring, err := pii.OpenKeyring(l.cfg.MasterKey)
@@ -199,7 +199,7 @@ func (l *life) serve() error {
 			return err
 		}
 	}
-	l.log.Info("serving", "grpc", lis.Addr().String(), "advertised", address, "metrics", l.ops.addr, "env", l.cfg.Env)
+	l.log.Info("serving", "grpc", lis.Addr().String(), "advertised", address, "metrics", l.ops.Addr(), "env", l.cfg.Env)
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (l *life) close() error {
 		problems = append(problems, l.traces(ctx))
 	}
 	if l.ops != nil {
-		problems = append(problems, l.ops.stop(ctx))
+		problems = append(problems, l.ops.Stop(ctx))
 	}
 	return errors.Join(problems...)
 }

@@ -13,14 +13,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// ops is the HTTP side of a process, for operators: /metrics, /healthz (the process
+// Ops is the HTTP side of a process, for operators: /metrics, /healthz (the process
 // runs, whatever else is down) and /readyz (it can serve).
-type ops struct {
+type Ops struct {
 	server *http.Server
 	addr   string
 }
 
-func startOps(log *slog.Logger, address string, metrics prometheus.Gatherer, ready func() error) (*ops, error) {
+// StartOps serves on address until Stop. ready gives why the process cannot serve, nil if
+// it can. It fails when the address cannot be listened on.
+func StartOps(log *slog.Logger, address string, metrics prometheus.Gatherer, ready func() error) (*Ops, error) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for metrics: %w", err)
@@ -29,7 +31,7 @@ func startOps(log *slog.Logger, address string, metrics prometheus.Gatherer, rea
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, ready()) })
-	o := &ops{addr: lis.Addr().String(), server: &http.Server{
+	o := &Ops{addr: lis.Addr().String(), server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
 		WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}
@@ -51,4 +53,8 @@ func answer(w http.ResponseWriter, problem error) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-func (o *ops) stop(ctx context.Context) error { return o.server.Shutdown(ctx) }
+// Addr is the address listened on.
+func (o *Ops) Addr() string { return o.addr }
+
+// Stop ends the server after the answers under way.
+func (o *Ops) Stop(ctx context.Context) error { return o.server.Shutdown(ctx) }

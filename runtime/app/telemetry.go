@@ -16,14 +16,14 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// newLogger writes one JSON object a line, each with the service's name.
-func newLogger(w io.Writer, service string, level slog.Level) *slog.Logger {
+// NewLogger writes one JSON object a line, each with the service's name.
+func NewLogger(w io.Writer, service string, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).With("service", service)
 }
 
-// startTraces exports traces where an endpoint is configured; else there are none
+// StartTraces exports traces where an endpoint is configured; else there are none
 // and nothing of them is computed. The returned function flushes and ends them.
-func startTraces(ctx context.Context, service, instance, endpoint string) (func(context.Context) error, error) {
+func StartTraces(ctx context.Context, service, instance, endpoint string) (func(context.Context) error, error) {
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	if endpoint == "" {
 		return func(context.Context) error { return nil }, nil
@@ -41,8 +41,8 @@ func startTraces(ctx context.Context, service, instance, endpoint string) (func(
 	return provider.Shutdown, nil
 }
 
-// newMetrics is a registry with what every Go process has.
-func newMetrics() *prometheus.Registry {
+// NewMetrics is a registry with what every Go process has.
+func NewMetrics() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
