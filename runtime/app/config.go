@@ -49,13 +49,7 @@ type Config struct {
 	// MasterKey is the file of the key that all others are derived from or wrapped by.
 	MasterKey string `env:"KEFU_MASTER_KEY_FILE,required,notEmpty"`
 
-	// Issuers are the URLs of the OpenID providers.
-	Issuers          []string `env:"KEFU_ISSUERS,required,notEmpty"`
-	Audience         string   `env:"KEFU_AUDIENCE" envDefault:"kefu"`
-	CustomerAudience string   `env:"KEFU_CUSTOMER_AUDIENCE" envDefault:"kefu-customers"`
-	// GroupsClaim and GroupRoles map an issuer's groups to roles: "group:role|role,…".
-	GroupsClaim string            `env:"KEFU_GROUPS_CLAIM"`
-	GroupRoles  map[string]string `env:"KEFU_GROUP_ROLES"`
+	Tokens Tokens
 	// GatewayKeys is the file of the gateway's public keys; without it no gateway
 	// token is accepted.
 	GatewayKeys string `env:"KEFU_GATEWAY_KEYS_FILE"`
@@ -115,7 +109,7 @@ func (c *Config) unsafe() []error {
 	if c.GatewayKeys == "" {
 		add("KEFU_GATEWAY_KEYS_FILE is not set; without it nobody gets through the gateway")
 	}
-	for _, issuer := range c.Issuers {
+	for _, issuer := range c.Tokens.Issuers {
 		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" {
 			add("KEFU_ISSUERS: %q is not https; a development issuer has no place in production", issuer)
 		}
@@ -152,23 +146,34 @@ func (c *Config) tls() authn.TLSConfig {
 	return authn.TLSConfig{CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey}
 }
 
-// groupRoles splits "role|role" of each group.
-func (c *Config) groupRoles() map[string][]string {
+// Tokens says whose access tokens are accepted.
+type Tokens struct {
+	// Issuers are the URLs of the OpenID providers.
+	Issuers          []string `env:"KEFU_ISSUERS,required,notEmpty"`
+	Audience         string   `env:"KEFU_AUDIENCE" envDefault:"kefu"`
+	CustomerAudience string   `env:"KEFU_CUSTOMER_AUDIENCE" envDefault:"kefu-customers"`
+	// GroupsClaim and GroupRoles map an issuer's groups to roles: "group:role|role,…".
+	GroupsClaim string            `env:"KEFU_GROUPS_CLAIM"`
+	GroupRoles  map[string]string `env:"KEFU_GROUP_ROLES"`
+}
+
+// Verifier makes what verifies them. It does not ask the issuers yet. Development
+// admits an issuer on plain http at a loopback address.
+func (t Tokens) Verifier(development bool) (*authn.Verifier, error) {
 	roles := map[string][]string{}
-	for group, list := range c.GroupRoles {
+	for group, list := range t.GroupRoles {
 		roles[group] = strings.Split(list, "|")
 	}
-	return roles
+	return authn.NewVerifier(authn.VerifierConfig{
+		Issuers: t.Issuers, Audience: t.Audience, CustomerAudience: t.CustomerAudience,
+		GroupsClaim: t.GroupsClaim, GroupRoles: roles, Development: development,
+	})
 }
 
 // authenticator accepts what security asks for: tokens of the issuers, of the
 // gateway, and certificates.
 func (c *Config) authenticator(log *slog.Logger) (*authn.Authenticator, error) {
-	bearer, err := authn.NewVerifier(authn.VerifierConfig{
-		Issuers: c.Issuers, Audience: c.Audience, CustomerAudience: c.CustomerAudience,
-		GroupsClaim: c.GroupsClaim, GroupRoles: c.groupRoles(),
-		Development: c.Env == Development,
-	})
+	bearer, err := c.Tokens.Verifier(c.Env == Development)
 	if err != nil {
 		return nil, err
 	}

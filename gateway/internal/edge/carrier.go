@@ -1,0 +1,162 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// headers are what a request said outside of its body and path.
+type headers struct {
+	idempotencyKey, ifMatch string
+	// maskGiven: update_mask was given and not derived from the body.
+	maskGiven bool
+	// signedIn: a token was verified.
+	signedIn bool
+}
+
+type headersKey struct{}
+
+func withHeaders(ctx context.Context, h *headers) context.Context {
+	return context.WithValue(ctx, headersKey{}, h)
+}
+
+func headersOf(ctx context.Context) *headers {
+	if h, ok := ctx.Value(headersKey{}).(*headers); ok {
+		return h
+	}
+	return &headers{}
+}
+
+// carrier is a connection that puts what stood in HTTP headers into the request's
+// fields: Idempotency-Key into request_id, If-Match into etag.
+type carrier struct {
+	grpc.ClientConnInterface
+	routes *routeTable
+}
+
+func (c *carrier) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	h := headersOf(ctx)
+	// The gateway's own certificate stands for nobody: without a token only public
+	// methods are called at all.
+	if !h.signedIn && !c.routes.public[method] {
+		return rpcerr.Unauthenticated("TOKEN_MISSING", rpcerr.T(
+			"this call needs an access token in the header Authorization: Bearer …",
+			"此调用需要在请求头 Authorization: Bearer … 中提供访问令牌")).GRPCStatus().Err()
+	}
+	if m, ok := args.(proto.Message); ok {
+		if err := h.carry(m.ProtoReflect()); err != nil {
+			return err.GRPCStatus().Err()
+		}
+	}
+	return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+}
+
+func (h *headers) carry(m protoreflect.Message) *rpcerr.Error {
+	if h.idempotencyKey != "" {
+		if err := put(m, "request_id", "Idempotency-Key", h.idempotencyKey); err != nil {
+			return err
+		}
+	}
+	if h.ifMatch != "" {
+		holder, ok := etagHolder(m)
+		if !ok {
+			return rpcerr.Invalid("If-Match", rpcerr.T("this call has no precondition; leave If-Match out", "此调用没有前置条件，请去掉 If-Match"))
+		}
+		if err := put(holder, "etag", "If-Match", h.ifMatch); err != nil {
+			return err
+		}
+	}
+	if !h.maskGiven {
+		trimMask(m)
+	}
+	return nil
+}
+
+// put sets a text field to what a header said; a different value given in both
+// places is refused.
+func put(m protoreflect.Message, field protoreflect.Name, header, value string) *rpcerr.Error {
+	fd := m.Descriptor().Fields().ByName(field)
+	if fd == nil { // a read: nothing to repeat safely
+		return nil
+	}
+	if given := m.Get(fd).String(); given != "" && given != value {
+		return rpcerr.Invalid(string(field), rpcerr.T(
+			"%[1]s says %[2]q and the field %[3]s says %[4]q; give one of them, or the same in both",
+			"%[1]s 为 %[2]q，而字段 %[3]s 为 %[4]q；只给一个，或两处相同", header, clip(value), field, clip(given)))
+	}
+	m.Set(fd, protoreflect.ValueOfString(value))
+	return nil
+}
+
+// etagHolder finds the message whose etag is a precondition: the request, or the
+// resource it updates.
+func etagHolder(m protoreflect.Message) (protoreflect.Message, bool) {
+	fields := m.Descriptor().Fields()
+	if fields.ByName("etag") != nil {
+		return m, true
+	}
+	if fields.ByName("update_mask") == nil {
+		return nil, false
+	}
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if fd.Message() != nil && !fd.IsList() && !fd.IsMap() && fd.Message().Fields().ByName("etag") != nil {
+			return m.Mutable(fd).Message(), true
+		}
+	}
+	return nil, false
+}
+
+// trimMask takes out of a mask that was derived from the body what names the
+// resource or its version: those say which, not what to change.
+func trimMask(m protoreflect.Message) {
+	fd := m.Descriptor().Fields().ByName("update_mask")
+	if fd == nil || !m.Has(fd) {
+		return
+	}
+	mask, ok := m.Get(fd).Message().Interface().(*fieldmaskpb.FieldMask)
+	if !ok {
+		return
+	}
+	mask.Paths = slices.DeleteFunc(mask.Paths, func(path string) bool { return path == "id" || path == "etag" })
+}
+
+// readHeaders takes from a request what the carrier needs.
+func readHeaders(r *http.Request) (*headers, *rpcerr.Error) {
+	h := &headers{maskGiven: r.URL.Query().Has("updateMask") || r.URL.Query().Has("update_mask")}
+	for _, name := range []string{"Idempotency-Key", "If-Match", "If-None-Match", "Authorization", "Content-Type"} {
+		if len(r.Header.Values(name)) > 1 {
+			return nil, rpcerr.New(codes.InvalidArgument, reasonHeader, rpcerr.T(
+				"the header %s stands more than once; give it once", "请求头 %s 重复；只能出现一次", name))
+		}
+	}
+	h.idempotencyKey = r.Header.Get("Idempotency-Key")
+	if match := strings.TrimSpace(r.Header.Get("If-Match")); match != "" && match != "*" {
+		etag, ok := unquote(match)
+		if !ok {
+			return nil, rpcerr.New(codes.InvalidArgument, reasonHeader, rpcerr.T(
+				"If-Match is %q; it must be one strong etag in double quotes, as the ETag of an answer", "If-Match 为 %q；应为应答中 ETag 那样带双引号的一个强校验值", clip(match)))
+		}
+		h.ifMatch = etag
+	}
+	return h, nil
+}
+
+func unquote(etag string) (string, bool) {
+	inner, ok := strings.CutPrefix(etag, `"`)
+	if !ok {
+		return "", false
+	}
+	inner, ok = strings.CutSuffix(inner, `"`)
+	return inner, ok && inner != "" && !strings.Contains(inner, `"`)
+}

@@ -1,0 +1,170 @@
+// Package edge is the REST face of the suite: it lets HTTP in, finds out who is
+// calling, and passes the call on to the service over gRPC. It holds no business
+// rule.
+//
+// A request's way:
+//
+//	request id, headers, recovery → log → limits → sign-in → transcoding → service
+//
+// What the edge refuses itself has the shape of every other error: a
+// google.rpc.Status in JSON with code, reason and request id.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/rs/cors"
+	"google.golang.org/grpc"
+
+	"github.com/kefu-suite/kefu/runtime/authn"
+
+	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+)
+
+// Limits bound what a request may be.
+type Limits struct {
+	// BodyBytes bounds an ordinary body; a larger one is 413.
+	BodyBytes int64 `env:"KEFU_HTTP_MAX_BODY_BYTES" envDefault:"1048576"`
+	// ImportBytes bounds the body of an `:import` call.
+	ImportBytes int64 `env:"KEFU_HTTP_MAX_IMPORT_BYTES" envDefault:"4194304"`
+	// HeaderBytes bounds the headers; larger ones are 431.
+	HeaderBytes int `env:"KEFU_HTTP_MAX_HEADER_BYTES" envDefault:"16384"`
+	// HeaderRead, Read, Write and Idle are the timeouts of a connection.
+	HeaderRead time.Duration `env:"KEFU_HTTP_HEADER_READ" envDefault:"5s"`
+	Read       time.Duration `env:"KEFU_HTTP_READ" envDefault:"15s"`
+	Write      time.Duration `env:"KEFU_HTTP_WRITE" envDefault:"30s"`
+	Idle       time.Duration `env:"KEFU_HTTP_IDLE" envDefault:"60s"`
+	// Call bounds one call to a service, also where Grpc-Timeout asks for more.
+	Call time.Duration `env:"KEFU_HTTP_CALL" envDefault:"25s"`
+}
+
+// Conns are the connections to the services.
+type Conns struct {
+	Customer, Ticket, Complaint, Survey grpc.ClientConnInterface
+}
+
+// Config is what the edge is made of. All of it but Origins and TrustedHops is required.
+type Config struct {
+	Log      *slog.Logger
+	Limits   Limits
+	Conns    Conns
+	Verifier *authn.Verifier
+	Minter   *authn.Minter
+	// Docs serves /docs and /openapi.json.
+	Docs http.Handler
+	// Origins are the web origins that browsers may call from; none by default.
+	Origins []string
+	// TrustedHops are the proxies whose X-Forwarded-For is believed.
+	TrustedHops []netip.Prefix
+	// Ready says whether calls can be served and, by service, why not.
+	Ready func(context.Context) map[string]error
+}
+
+// New makes the handler of the public port. It fails when a route cannot be
+// registered.
+func New(ctx context.Context, cfg Config) (http.Handler, error) {
+	routes, err := describe()
+	if err != nil {
+		return nil, err
+	}
+	rest, err := newMux(ctx, cfg, routes)
+	if err != nil {
+		return nil, err
+	}
+	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits.Call, limitBody(cfg.Limits, notModified(rest))))
+	root := http.NewServeMux()
+	root.Handle("/v1/", guarded)
+	root.Handle("/docs", cfg.Docs)
+	root.Handle("/docs/", cfg.Docs)
+	root.Handle("/openapi.json", cfg.Docs)
+	root.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	root.HandleFunc("/readyz", readyz(cfg.Ready))
+	root.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/", http.StatusFound) })
+	root.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, r, noRoute(r)) })
+
+	var h http.Handler = root
+	if len(cfg.Origins) > 0 {
+		h = cors.New(cors.Options{
+			AllowedOrigins: cfg.Origins,
+			AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
+			AllowedHeaders: []string{"Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id"},
+			ExposedHeaders: []string{"ETag", "Retry-After", "X-Request-Id"},
+			MaxAge:         600,
+		}).Handler(h)
+	}
+	return identify(cfg.TrustedHops, protect(cfg.Log, record(cfg.Log, h))), nil
+}
+
+// newMux registers every service with a REST binding.
+func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, error) {
+	mux := runtime.NewServeMux(muxOptions(routes)...)
+	customer := &carrier{cfg.Conns.Customer, routes}
+	ticket := &carrier{cfg.Conns.Ticket, routes}
+	complaint := &carrier{cfg.Conns.Complaint, routes}
+	survey := &carrier{cfg.Conns.Survey, routes}
+	err := errors.Join(
+		customerv1.RegisterCustomerServiceHandlerClient(ctx, mux, customerv1.NewCustomerServiceClient(customer)),
+		customerv1.RegisterContactServiceHandlerClient(ctx, mux, customerv1.NewContactServiceClient(customer)),
+		customerv1.RegisterOrderServiceHandlerClient(ctx, mux, customerv1.NewOrderServiceClient(customer)),
+		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
+		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
+		complaintv1.RegisterComplaintServiceHandlerClient(ctx, mux, complaintv1.NewComplaintServiceClient(complaint)),
+		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
+		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),
+		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("register the services at the edge: %w", err)
+	}
+	return mux, nil
+}
+
+// NewServer wraps the handler in a server with the timeouts and sizes of l.
+func NewServer(l Limits, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: l.HeaderRead,
+		ReadTimeout:       l.Read,
+		WriteTimeout:      l.Write,
+		IdleTimeout:       l.Idle,
+		MaxHeaderBytes:    l.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func plain(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text)) // the prober may have gone
+}
+
+// readyz answers 200 while at least one service can be reached: a gateway taken
+// away because one of four services is down would take the other three with it.
+// The body names each service and its fault.
+func readyz(ready func(context.Context) map[string]error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		faults := ready(r.Context())
+		code, text, down := http.StatusOK, "", 0
+		for _, name := range sortedKeys(faults) {
+			state := "ok"
+			if err := faults[name]; err != nil {
+				state, down = err.Error(), down+1
+			}
+			text += name + ": " + state + "\n"
+		}
+		if down == len(faults) {
+			code = http.StatusServiceUnavailable
+		}
+		plain(w, code, text)
+	}
+}
