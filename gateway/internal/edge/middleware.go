@@ -190,6 +190,9 @@ func grpcTimeout(s string) (time.Duration, bool) {
 		return 0, false
 	}
 	unit, ok := units[s[len(s)-1]]
+	if !ok {
+		return 0, false
+	}
 	n := int64(0)
 	for _, c := range s[:len(s)-1] {
 		if c < '0' || c > '9' {
@@ -197,10 +200,8 @@ func grpcTimeout(s string) (time.Duration, bool) {
 		}
 		n = n*10 + int64(c-'0')
 	}
-	if most := int64(time.Hour / unit); ok && n > most { // no call lasts an hour; avoids overflow
-		n = most
-	}
-	return time.Duration(n) * unit, ok
+	n = min(n, int64(time.Hour/unit)) // no call lasts an hour; avoids overflow
+	return time.Duration(n) * unit, true
 }
 
 // limitBody reads a body of JSON whole, so that one that is too large, of another type
