@@ -1,0 +1,247 @@
+package rpc_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/kefu-suite/kefu/runtime/rpc"
+)
+
+// several is a target of several addresses.
+func several(addresses ...string) *manual.Resolver {
+	r := manual.NewBuilderWithScheme("several")
+	var state resolver.State
+	for _, a := range addresses {
+		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
+	}
+	r.InitialState(state)
+	return r
+}
+
+// names answers with the server's own name.
+func names(name string) handler {
+	return func(context.Context, string, *dynamicpb.Message) (proto.Message, error) { return newNote(name), nil }
+}
+
+func TestMissingRequestIDIsFilledOnMutations(t *testing.T) {
+	s := serve(t, func(_ context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
+		return newNote(read(req, "request_id")), nil
+	}, noStream)
+	conn := dial(t, s.addr, rpc.ClientConfig{})
+	first, err := call(t.Context(), conn, "Create", "x")
+	if err != nil || len(first) != 36 {
+		t.Fatalf("got %q, %v", first, err)
+	}
+	if second, err := call(t.Context(), conn, "Create", "x"); err != nil || second == first {
+		t.Errorf("two calls share the id %q (%v)", second, err)
+	}
+	if got, err := call(t.Context(), conn, "Get", "x"); err != nil || got != "" {
+		t.Errorf("a read got the id %q (%v)", got, err)
+	}
+	own := newNote("x")
+	own.Set(note().Fields().ByName("request_id"), own.NewField(note().Fields().ByName("request_id")))
+	reply := dynamicpb.NewMessage(note())
+	if err := conn.Invoke(t.Context(), "/"+sampleService+"/Create", own, reply); err != nil {
+		t.Fatal(err)
+	}
+	if read(own, "request_id") != "" {
+		t.Error("the caller's own message was changed")
+	}
+}
+
+func TestRequestIDAndLanguageTravelOn(t *testing.T) {
+	last := serve(t, func(ctx context.Context, _ string, _ *dynamicpb.Message) (proto.Message, error) {
+		return newNote(rpc.RequestID(ctx) + " " + rpc.Language(ctx)), nil
+	}, noStream)
+	onward := dial(t, last.addr, rpc.ClientConfig{})
+	front := serve(t, func(ctx context.Context, _ string, _ *dynamicpb.Message) (proto.Message, error) {
+		got, err := call(ctx, onward, "Get", "x")
+		return newNote(got), err
+	}, noStream)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "call-9", "accept-language", "zh")
+	if got, err := call(ctx, dial(t, front.addr, rpc.ClientConfig{}), "Get", "x"); err != nil || got != "call-9 zh-CN" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+}
+
+// TestKilledInstanceCostsNoCall: calls go on over the other instance.
+func TestKilledInstanceCostsNoCall(t *testing.T) {
+	a, b := serve(t, names("a"), noStream), serve(t, names("b"), noStream)
+	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several(a.addr, b.addr)})
+	seen := map[string]int{}
+	for seen["a"] == 0 || seen["b"] == 0 {
+		got, err := call(t.Context(), conn, "Get", "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[got]++
+	}
+	var failed, done atomic.Int64
+	var callers sync.WaitGroup
+	end := make(chan struct{})
+	for range 4 {
+		callers.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				if _, err := call(t.Context(), conn, "Get", "x"); err != nil {
+					failed.Add(1)
+					t.Errorf("lost a call: %v", err)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	waitFor(t, func() bool { return done.Load() > 100 })
+	a.Server.Stop()
+	before := done.Load()
+	waitFor(t, func() bool { return done.Load() > before+500 })
+	close(end)
+	callers.Wait()
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	end := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-end:
+			t.Fatal("it did not happen within 20 s")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// TestHungInstanceCostsOneTry: a call that gets no answer is tried elsewhere within
+// its deadline.
+func TestHungInstanceCostsOneTry(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	stuck := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
+		select { // deaf to the end of its call, as a stopped process is
+		case <-hang:
+		case <-time.After(20 * time.Second):
+		}
+		return req, nil
+	}, noStream)
+	good := serve(t, names("good"), noStream)
+	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several(stuck.addr, good.addr), Try: 100 * time.Millisecond})
+	for range 6 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		got, err := call(ctx, conn, "Get", "x")
+		cancel()
+		if err != nil || got != "good" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+}
+
+func TestLongCallsAreNotCutIntoTries(t *testing.T) {
+	var calls atomic.Int64
+	s := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
+		calls.Add(1)
+		select {
+		case <-time.After(150 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return req, nil
+	}, noStream)
+	conn := dial(t, s.addr, rpc.ClientConfig{Try: 50 * time.Millisecond})
+	if _, err := call(t.Context(), conn, "Get", "x", rpc.Long()); err != nil {
+		t.Errorf("marked as long: %v", err)
+	}
+	if _, err := call(t.Context(), conn, "Load", "x"); err != nil {
+		t.Errorf("bulk: %v", err)
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d calls were made, want 2", n)
+	}
+	if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("short: %v", err)
+	}
+	if n := calls.Load(); n != 5 {
+		t.Errorf("%d calls were made, want three tries more", n)
+	}
+}
+
+// TestTriesAreThrottled: when nothing answers, repeating stops.
+func TestTriesAreThrottled(t *testing.T) {
+	var calls atomic.Int64
+	s := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
+		calls.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, noStream)
+	conn := dial(t, s.addr, rpc.ClientConfig{Try: 5 * time.Millisecond})
+	const n = 100
+	for range n {
+		if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.DeadlineExceeded {
+			t.Fatal(err)
+		}
+	}
+	// 50 tokens allow about 50 tries more; without the throttle there are 200.
+	if got := calls.Load(); got > n+60 {
+		t.Fatalf("%d calls for %d, so repeating was not throttled", got, n)
+	}
+}
+
+func TestUnhealthyInstanceIsAvoided(t *testing.T) {
+	start := func(name string) (addr string, h *health.Server) {
+		h = health.NewServer()
+		s := grpc.NewServer()
+		register(s, names(name), noStream)
+		grpc_health_v1.RegisterHealthServer(s, h)
+		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = s.Serve(lis) }()
+		t.Cleanup(s.Stop)
+		return lis.Addr().String(), h
+	}
+	a, sick := start("a")
+	b, _ := start("b")
+	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several(a, b)})
+	if _, err := call(t.Context(), conn, "Get", "x"); err != nil {
+		t.Fatal(err)
+	}
+	sick.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	waitFor(t, func() bool {
+		for range 10 {
+			got, err := call(t.Context(), conn, "Get", "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == "a" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestNobodyThereFailsAtOnce(t *testing.T) {
+	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several()})
+	start := time.Now()
+	if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.Unavailable || time.Since(start) > 5*time.Second {
+		t.Fatalf("got %v after %s", err, time.Since(start))
+	}
+}
