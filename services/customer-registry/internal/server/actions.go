@@ -1,0 +1,86 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+)
+
+// SetTier sets a tier by hand until a date.
+func (s *Server) SetTier(ctx context.Context, req *customerv1.SetTierRequest) (*customerv1.Customer, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if fault := customer.TierEndTime(req.GetEndTime().AsTime(), s.now()); fault != nil {
+		return nil, invalid("", []customer.Fault{*fault})
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
+		row, err := s.lockCustomer(ctx, tx, id, req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		row.Tier, row.TierReason, row.TierEndTime = int16(req.GetTier()), req.GetReason(), timePtr(req.GetEndTime())
+		if err := s.storeTier(ctx, tx, row); err != nil {
+			return nil, err
+		}
+		return s.changed(ctx, tx, row)
+	})
+}
+
+// storeTier writes the tier of the locked row to file and summary.
+func (s *Server) storeTier(ctx context.Context, tx *write.Tx, row *db.Customer) error {
+	row.UpdateTime, row.Version = s.now(), row.Version+1
+	var p pipeline
+	err := s.q.SetCustomerTier(ctx, &p, db.SetCustomerTierParams{
+		ID: row.ID, Tier: row.Tier, TierReason: row.TierReason, TierEndTime: row.TierEndTime, UpdateTime: row.UpdateTime,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.q.SetSummaryTier(ctx, &p, row.Tier, row.ID); err != nil {
+		return err
+	}
+	return p.send(ctx, tx)
+}
+
+// SetConsent records that consent was given or withdrawn. Each decision is kept,
+// also one that repeats the last: it was shown other wording or told another way.
+func (s *Server) SetConsent(ctx context.Context, req *customerv1.SetConsentRequest) (*customerv1.Customer, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := own(ctx, id); err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
+		row, err := s.lockCustomer(ctx, tx, id, req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		row.UpdateTime, row.Version = s.now(), row.Version+1
+		if req.GetPurpose() == customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY {
+			row.ServiceQualityConsent = req.GetGranted()
+		}
+		var p pipeline
+		err = s.q.InsertConsent(ctx, &p, db.InsertConsentParams{
+			CustomerID: id, Version: row.Version, Purpose: int16(req.GetPurpose()), Granted: req.GetGranted(),
+			DecideTime: row.UpdateTime, Channel: int16(req.GetChannel()), WordingVersion: req.GetWordingVersion(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("insert consent: %w", err)
+		}
+		if err := s.q.SetCustomerConsent(ctx, &p, row.ServiceQualityConsent, row.UpdateTime, id); err != nil {
+			return nil, err
+		}
+		if err := p.send(ctx, tx); err != nil {
+			return nil, err
+		}
+		return s.changed(ctx, tx, row)
+	})
+}

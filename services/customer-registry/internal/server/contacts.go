@@ -1,0 +1,294 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/fieldmask"
+)
+
+// CreateContact adds a person to a customer.
+func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContactRequest) (*customerv1.Contact, error) {
+	customerID, err := parseID("customer_id", req.GetCustomerId())
+	if err != nil {
+		return nil, err
+	}
+	given := proto.CloneOf(req.GetContact())
+	completeContact(given)
+	if err := invalid("contact.", customer.Normalize(&given.Phone, &given.Email, s.region)); err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
+		if err := s.exists(ctx, tx, customerID); err != nil {
+			return nil, err
+		}
+		id, err := newID()
+		if err != nil {
+			return nil, err
+		}
+		now := s.now()
+		row := &db.Contact{ID: id, CustomerID: customerID, CreateTime: now, UpdateTime: now, Version: 1}
+		var p pipeline
+		subject, err := s.keys.Create(ctx, &p, id)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.fillContact(row, given, subject); err != nil {
+			return nil, err
+		}
+		if err := s.q.InsertContact(ctx, &p, insertContact(row)); err != nil {
+			return nil, err
+		}
+		if err := p.send(ctx, tx); err != nil {
+			return nil, err
+		}
+		out, err := contactProto(row, pii.Subjects{id: subject})
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit("contact", id, out)
+		return out, nil
+	})
+}
+
+func completeContact(c *customerv1.Contact) {
+	if c.GetLanguage() == "" {
+		c.Language = rpcerr.Chinese
+	}
+}
+
+// GetContact returns one contact and leaves a record of the read.
+func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactRequest) (*customerv1.Contact, error) {
+	customerID, id, err := contactIDs("customer_id", req.GetCustomerId(), "id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if own(ctx, customerID) != nil {
+		return nil, contactNotFound(id)
+	}
+	row, err := s.q.GetContact(ctx, s.pool, id, customerID)
+	if err != nil {
+		return nil, missingContact(err, id)
+	}
+	found, err := s.contacts(ctx, []db.Contact{row})
+	if err != nil {
+		return nil, err
+	}
+	return found[0], s.auditRead(ctx, "contact", id)
+}
+
+// ListContacts lists the contacts of a customer in the order they were added.
+func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsRequest) (*customerv1.ListContactsResponse, error) {
+	customerID, err := parseID("customer_id", req.GetCustomerId())
+	if err != nil {
+		return nil, err
+	}
+	if err := own(ctx, customerID); err != nil {
+		return nil, err
+	}
+	after, err := s.idCursor(ctx, req, req.GetPageToken(), uuid.Nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.exists(ctx, s.pool, customerID); err != nil {
+		return nil, err
+	}
+	size := page.Size(req.GetPageSize())
+	rows, err := s.q.ListContacts(ctx, s.pool, customerID, after, size+1)
+	if err != nil {
+		return nil, fmt.Errorf("list contacts: %w", err)
+	}
+	rows, next, err := cut(ctx, s, req, rows, size, func(r *db.Contact) string { return r.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	out := &customerv1.ListContactsResponse{NextPageToken: next}
+	if out.Contacts, err = s.contacts(ctx, rows); err != nil {
+		return nil, err
+	}
+	return out, s.auditRead(ctx, "customer", customerID)
+}
+
+// contacts decrypts rows, as the caller may see them.
+func (s *Server) contacts(ctx context.Context, rows []db.Contact) ([]*customerv1.Contact, error) {
+	ids := make([]uuid.UUID, 0, len(rows))
+	for i := range rows {
+		ids = append(ids, rows[i].ID)
+	}
+	keys, err := s.keys.Subjects(ctx, s.pool, ids...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*customerv1.Contact, 0, len(rows))
+	for i := range rows {
+		c, err := contactProto(&rows[i], keys)
+		if err != nil {
+			return nil, err
+		}
+		if masked(ctx) {
+			maskContact(c)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// UpdateContact changes the fields that the mask names.
+func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContactRequest) (*customerv1.Contact, error) {
+	given := req.GetContact()
+	customerID, id, err := contactIDs("contact.customer_id", given.GetCustomerId(), "contact.id", given.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
+		row, err := s.lockContact(ctx, tx, customerID, id, given.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		subject, err := s.keys.Subject(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		before, err := contactProto(row, pii.Subjects{id: subject})
+		if err != nil {
+			return nil, err
+		}
+		after, err := s.mergeContact(before, req)
+		if err != nil {
+			return nil, err
+		}
+		if proto.Equal(before, after) {
+			tx.Unchanged()
+			return before, nil
+		}
+		if err := s.fillContact(row, after, subject); err != nil {
+			return nil, err
+		}
+		row.UpdateTime, row.Version = s.now(), row.Version+1
+		if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
+			return nil, fmt.Errorf("update contact: %w", err)
+		}
+		out, err := contactProto(row, pii.Subjects{id: subject})
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit("contact", id, out)
+		return out, nil
+	})
+}
+
+func (s *Server) mergeContact(before *customerv1.Contact, req *customerv1.UpdateContactRequest) (*customerv1.Contact, error) {
+	after := proto.CloneOf(before)
+	if err := fieldmask.Apply(after, req.GetContact(), req.GetUpdateMask(), "id", "customer_id"); err != nil {
+		return nil, err
+	}
+	completeContact(after)
+	check := &customerv1.CreateContactRequest{CustomerId: before.GetCustomerId(), Contact: after}
+	if err := rpc.Check(s.validator, check); err != nil {
+		return nil, err
+	}
+	return after, invalid("contact.", s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()))
+}
+
+// DeleteContact removes a contact: nobody can read their data afterwards, from
+// the table or from a backup.
+func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContactRequest) (*emptypb.Empty, error) {
+	customerID, id, err := contactIDs("customer_id", req.GetCustomerId(), "id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*emptypb.Empty, error) {
+		if _, err := s.lockContact(ctx, tx, customerID, id, req.GetEtag()); err != nil {
+			return nil, err
+		}
+		if err := s.q.EraseContact(ctx, tx, s.now(), id); err != nil {
+			return nil, fmt.Errorf("erase contact: %w", err)
+		}
+		if err := s.keys.Shred(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		tx.Audit("contact", id, map[string]any{"deleted": true})
+		return &emptypb.Empty{}, nil
+	})
+}
+
+func (s *Server) lockContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID, given string) (*db.Contact, error) {
+	row, err := s.q.LockContact(ctx, tx, id, customerID)
+	if err != nil {
+		return nil, missingContact(err, id)
+	}
+	return &row, current(given, row.Version, "contact", id)
+}
+
+func contactIDs(customerField, customerID, field, id string) (uuid.UUID, uuid.UUID, error) {
+	owner, err := parseID(customerField, customerID)
+	if err != nil {
+		return uuid.Nil, uuid.Nil, err
+	}
+	contact, err := parseID(field, id)
+	return owner, contact, err
+}
+
+func contactNotFound(id uuid.UUID) error { return rpcerr.NotFound("contact", id.String()) }
+
+func missingContact(err error, id uuid.UUID) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return contactNotFound(id)
+	}
+	return fmt.Errorf("read contact: %w", err)
+}
+
+// fillContact writes to a row what a caller may set of a contact.
+func (s *Server) fillContact(row *db.Contact, c *customerv1.Contact, subject *pii.Subject) error {
+	p, err := s.sealPoints(subject, tableContacts, row.ID, c.GetPhone(), c.GetEmail())
+	if err != nil {
+		return err
+	}
+	row.Name, row.DecisionRole, row.Language = c.GetName(), int16(c.GetDecisionRole()), c.GetLanguage()
+	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
+	row.Email, row.EmailIndex = p.email, p.emailIndex
+	return nil
+}
+
+func contactProto(row *db.Contact, keys pii.Subjects) (*customerv1.Contact, error) {
+	phone, email, err := openPoints(keys, tableContacts, row.ID, row.Phone, row.Email)
+	if err != nil {
+		return nil, err
+	}
+	return &customerv1.Contact{
+		Id: row.ID.String(), CustomerId: row.CustomerID.String(), Name: row.Name, Phone: phone, Email: email,
+		DecisionRole: customerv1.DecisionRole(row.DecisionRole), Language: row.Language,
+		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
+	}, nil
+}
+
+func insertContact(row *db.Contact) db.InsertContactParams {
+	return db.InsertContactParams{
+		ID: row.ID, CustomerID: row.CustomerID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language,
+		Phone: row.Phone, PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email,
+		EmailIndex: row.EmailIndex, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
+	}
+}
+
+func updateContact(row *db.Contact) db.UpdateContactParams {
+	return db.UpdateContactParams{
+		ID: row.ID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language, Phone: row.Phone,
+		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
+		UpdateTime: row.UpdateTime,
+	}
+}

@@ -1,0 +1,268 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/fieldmask"
+)
+
+// CreateCustomer opens a file.
+func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCustomerRequest) (*customerv1.Customer, error) {
+	given := proto.CloneOf(req.GetCustomer())
+	customer.Complete(given)
+	if err := invalid("customer.", customer.Normalize(&given.Phone, &given.Email, s.region)); err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
+		numbers, err := s.q.NextCustomerNumbers(ctx, tx, 1)
+		if err != nil {
+			return nil, fmt.Errorf("draw a number: %w", err)
+		}
+		row, err := s.newCustomer(given)
+		if err != nil {
+			return nil, err
+		}
+		row.Number = customer.Number(row.CreateTime, numbers[0])
+		var p pipeline
+		keys, err := s.insertCustomer(ctx, &p, row, given)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.send(ctx, tx); err != nil {
+			return nil, err
+		}
+		emitCustomer(tx, customerref.TypeCreated, row, event.Event{})
+		out, err := customerProto(row, nil, keys)
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit("customer", row.ID, out)
+		return out, nil
+	})
+}
+
+// newCustomer makes the row of a file that is opened now.
+func (s *Server) newCustomer(given *customerv1.Customer) (*db.Customer, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	row := &db.Customer{
+		ID: id, Tier: int16(typev1.Tier_TIER_C), Status: int16(customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE),
+		ServiceQualityConsent: true, CreateTime: now, UpdateTime: now, Version: 1,
+	}
+	return row, fillCustomer(row, given)
+}
+
+// insertCustomer queues key, file and summary of a new customer.
+func (s *Server) insertCustomer(ctx context.Context, p *pipeline, row *db.Customer, given *customerv1.Customer) (pii.Subjects, error) {
+	subject, err := s.keys.Create(ctx, p, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sealCustomer(row, given, subject); err != nil {
+		return nil, err
+	}
+	if err := s.q.InsertCustomer(ctx, p, insertCustomer(row)); err != nil {
+		return nil, fmt.Errorf("insert customer: %w", err)
+	}
+	return pii.Subjects{row.ID: subject}, nil
+}
+
+// emitCustomer tells the others what they keep of the customer. Time and history
+// are taken from like.
+func emitCustomer(tx *write.Tx, kind string, row *db.Customer, like event.Event) {
+	like.Type, like.SubjectID, like.SubjectVersion, like.CustomerID = kind, row.ID, row.Version, row.ID
+	like.Payload = &customerv1.CustomerChanged{Customer: customerRef(row)}
+	tx.Emit(like)
+}
+
+// GetCustomer returns a file and leaves a record of the read.
+func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerRequest) (*customerv1.Customer, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.readCustomer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.auditRead(ctx, "customer", id)
+}
+
+// readCustomer returns a file as the caller may see it.
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Customer, error) {
+	if err := own(ctx, id); err != nil {
+		return nil, err
+	}
+	row, err := s.q.GetCustomer(ctx, s.pool, id)
+	if err != nil {
+		return nil, missingCustomer(err, id)
+	}
+	out, err := s.file(ctx, s.pool, &row)
+	if err != nil {
+		return nil, err
+	}
+	if masked(ctx) {
+		maskCustomer(out)
+	}
+	return out, nil
+}
+
+// file completes a row to its file.
+func (s *Server) file(ctx context.Context, on pg.DBTX, row *db.Customer) (*customerv1.Customer, error) {
+	consents, err := s.q.ListConsents(ctx, on, row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read consents: %w", err)
+	}
+	keys, err := s.keys.Subjects(ctx, on, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	return customerProto(row, consents, keys)
+}
+
+func missingCustomer(err error, id uuid.UUID) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notFound(id)
+	}
+	return fmt.Errorf("read customer: %w", err)
+}
+
+// lockCustomer reads the row for a change and refuses a stale etag.
+func (s *Server) lockCustomer(ctx context.Context, tx *write.Tx, id uuid.UUID, given string) (*db.Customer, error) {
+	row, err := s.q.LockCustomer(ctx, tx, id)
+	if err != nil {
+		return nil, missingCustomer(err, id)
+	}
+	return &row, current(given, row.Version, "customer", id)
+}
+
+// UpdateCustomer changes the fields that the mask names.
+func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCustomerRequest) (*customerv1.Customer, error) {
+	id, err := parseID("customer.id", req.GetCustomer().GetId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
+		row, err := s.lockCustomer(ctx, tx, id, req.GetCustomer().GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		before, err := s.file(ctx, tx, row)
+		if err != nil {
+			return nil, err
+		}
+		after, err := s.mergeCustomer(before, req)
+		if err != nil {
+			return nil, err
+		}
+		if proto.Equal(before, after) {
+			tx.Unchanged()
+			return before, nil
+		}
+		return s.storeCustomer(ctx, tx, row, after)
+	})
+}
+
+// mergeCustomer gives the file after the update, complete, normalised and valid.
+func (s *Server) mergeCustomer(before *customerv1.Customer, req *customerv1.UpdateCustomerRequest) (*customerv1.Customer, error) {
+	after := proto.CloneOf(before)
+	if err := fieldmask.Apply(after, req.GetCustomer(), req.GetUpdateMask(), "id"); err != nil {
+		return nil, err
+	}
+	customer.Complete(after)
+	if proto.Size(after.GetAddress()) == 0 {
+		after.Address = nil
+	}
+	if err := rpc.Check(s.validator, &customerv1.CreateCustomerRequest{Customer: after}); err != nil {
+		return nil, err
+	}
+	return after, invalid("customer.", s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()))
+}
+
+// renormalize normalises what changed: what is stored was valid when it came.
+func (s *Server) renormalize(phone, email *string, oldPhone, oldEmail string) []customer.Fault {
+	newPhone, newEmail := *phone, *email
+	if newPhone == oldPhone {
+		newPhone = ""
+	}
+	if newEmail == oldEmail {
+		newEmail = ""
+	}
+	faults := customer.Normalize(&newPhone, &newEmail, s.region)
+	if *phone != oldPhone {
+		*phone = newPhone
+	}
+	if *email != oldEmail {
+		*email = newEmail
+	}
+	return faults
+}
+
+// storeCustomer writes a changed file to the locked row.
+func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer, after *customerv1.Customer) (*customerv1.Customer, error) {
+	subject, err := s.keys.Subject(ctx, tx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := fillCustomer(row, after); err != nil {
+		return nil, err
+	}
+	if err := s.sealCustomer(row, after, subject); err != nil {
+		return nil, err
+	}
+	row.UpdateTime, row.Version = s.now(), row.Version+1
+	var p pipeline
+	if err := s.q.UpdateCustomer(ctx, &p, updateCustomer(row)); err != nil {
+		return nil, err
+	}
+	if err := s.q.UpdateSummaryFile(ctx, &p, updateSummary(row)); err != nil {
+		return nil, err
+	}
+	if err := p.send(ctx, tx); err != nil {
+		return nil, err
+	}
+	return s.changed(ctx, tx, row)
+}
+
+// changed tells and records that the row changed, and returns its file.
+func (s *Server) changed(ctx context.Context, tx *write.Tx, row *db.Customer) (*customerv1.Customer, error) {
+	out, err := s.file(ctx, tx, row)
+	if err != nil {
+		return nil, err
+	}
+	emitCustomer(tx, customerref.TypeChanged, row, event.Event{})
+	tx.Audit("customer", row.ID, out)
+	return out, nil
+}
+
+// ResolveCustomer returns what another service keeps of a customer.
+func (s *Server) ResolveCustomer(ctx context.Context, req *customerv1.ResolveCustomerRequest) (*customerv1.CustomerRef, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.q.ResolveCustomer(ctx, s.pool, id)
+	if err != nil {
+		return nil, missingCustomer(err, id)
+	}
+	return customerRef(&row.Customer), nil
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+)
+
+// HandleTicket applies one event of service-ticket: the directory's, a ticket's
+// move or a comment. Other types are passed over.
+func (s *Server) HandleTicket(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+	kind := env.GetType()
+	switch {
+	case kind == "comment.added.v1":
+		payload, err := event.Unpack[*ticketv1.CommentAdded](env)
+		if err != nil {
+			return err
+		}
+		// An internal note is nothing that happened with the customer.
+		return s.project(ctx, tx, env, fact{
+			number: payload.GetNumber(), contact: payload.GetPublic(), hidden: !payload.GetPublic(),
+		})
+	case strings.HasPrefix(kind, "ticket."):
+		payload, err := event.Unpack[*ticketv1.TicketChanged](env)
+		if err != nil {
+			return err
+		}
+		return s.project(ctx, tx, env, fact{
+			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()),
+			state:   stateName(payload.GetStateAfter().String(), "TICKET_STATE_"),
+			contact: kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
+			hidden:  kind == "ticket.updated.v1",
+		})
+	}
+	return directory.Handle(ctx, tx, env)
+}
+
+// HandleComplaint applies one event of complaint.
+func (s *Server) HandleComplaint(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+	kind := env.GetType()
+	if !strings.HasPrefix(kind, "complaint.") {
+		return nil
+	}
+	payload, err := event.Unpack[*complaintv1.ComplaintChanged](env)
+	if err != nil {
+		return err
+	}
+	contact := false
+	switch kind {
+	case "complaint.received.v1":
+		contact = fromOutside(payload.GetChannel())
+	case "complaint.contacted.v1", "complaint.told.v1", "complaint.answered.v1":
+		contact = true
+	case "complaint.attempted.v1":
+		contact = payload.GetTwoWay()
+	}
+	return s.project(ctx, tx, env, fact{
+		kind: caseComplaint, number: payload.GetNumber(), contact: contact,
+		open:  payload.GetStateAfter() != complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED,
+		state: stateName(payload.GetStateAfter().String(), "COMPLAINT_STATE_"),
+	})
+}
+
+// HandleSurvey applies one event of survey: an invitation's or an answer.
+func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+	kind := env.GetType()
+	switch {
+	case kind == "answer.received.v1":
+		payload, err := event.Unpack[*surveyv1.AnswerReceived](env)
+		if err != nil {
+			return err
+		}
+		return s.project(ctx, tx, env, fact{score: int16(payload.GetScore()), contact: true})
+	case strings.HasPrefix(kind, "invitation."):
+		payload, err := event.Unpack[*surveyv1.InvitationChanged](env)
+		if err != nil {
+			return err
+		}
+		return s.project(ctx, tx, env, fact{state: payload.GetState()})
+	}
+	return nil
+}
+
+// ticketOpen tells whether a ticket in the state counts as open.
+func ticketOpen(state ticketv1.TicketState) bool {
+	switch state {
+	case ticketv1.TicketState_TICKET_STATE_CLOSED, ticketv1.TicketState_TICKET_STATE_CANCELLED,
+		ticketv1.TicketState_TICKET_STATE_MERGED:
+		return false
+	}
+	return true
+}
+
+func fromOutside(channel typev1.Channel) bool { return channel != typev1.Channel_CHANNEL_INTERNAL }
+
+// stateName is a state in lower case, empty where it is unspecified.
+func stateName(name, prefix string) string {
+	name = strings.ToLower(strings.TrimPrefix(name, prefix))
+	if name == "unspecified" {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+)
+
+// UpsertInstalledProduct records a product at a customer's site or replaces what
+// was recorded under its serial number.
+func (s *Server) UpsertInstalledProduct(ctx context.Context, req *customerv1.UpsertInstalledProductRequest) (*customerv1.InstalledProduct, error) {
+	customerID, err := parseID("customer_id", req.GetCustomerId())
+	if err != nil {
+		return nil, err
+	}
+	if err := invalid("installed_product.", customer.CheckInstalledProduct(req.GetInstalledProduct())); err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.InstalledProduct, error) {
+		if err := s.exists(ctx, tx, customerID); err != nil {
+			return nil, err
+		}
+		row, isNew, err := s.claimProduct(ctx, tx, customerID, req.GetInstalledProduct())
+		if err != nil {
+			return nil, err
+		}
+		if row.CustomerID != customerID {
+			return nil, rpcerr.WrongState("SERIAL_NUMBER_OF_OTHER_CUSTOMER", rpcerr.T(
+				"The product with serial number %[1]q is installed at another customer's; give the serial number of this customer's product.",
+				"序列号为 %[1]q 的产品安装在另一客户处；请填写该客户产品的序列号。", row.SerialNumber))
+		}
+		if !isNew {
+			before := productProto(row)
+			fillProduct(row, req.GetInstalledProduct())
+			if proto.Equal(before, productProto(row)) {
+				tx.Unchanged()
+				return before, nil
+			}
+			row.UpdateTime, row.Version = s.now(), row.Version+1
+			if err := s.q.UpdateInstalledProduct(ctx, tx, updateProduct(row)); err != nil {
+				return nil, fmt.Errorf("update installed product: %w", err)
+			}
+		}
+		return s.recordProduct(ctx, tx, row)
+	})
+}
+
+// claimProduct returns the locked row of the serial number, new or not, of
+// whatever customer.
+func (s *Server) claimProduct(ctx context.Context, tx *write.Tx, customerID uuid.UUID, p *customerv1.InstalledProduct) (*db.InstalledProduct, bool, error) {
+	row, err := s.q.LockInstalledProduct(ctx, tx, p.GetSerialNumber())
+	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return &row, false, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, false, err
+	}
+	now := s.now()
+	made := &db.InstalledProduct{ID: id, CustomerID: customerID, SerialNumber: p.GetSerialNumber(), CreateTime: now, UpdateTime: now, Version: 1}
+	fillProduct(made, p)
+	inserted, err := s.q.InsertInstalledProduct(ctx, tx, insertProduct(made))
+	if err != nil {
+		return nil, false, fmt.Errorf("insert installed product: %w", err)
+	}
+	if inserted == 1 {
+		return made, true, nil
+	}
+	row, err = s.q.LockInstalledProduct(ctx, tx, p.GetSerialNumber())
+	return &row, false, err
+}
+
+func (s *Server) recordProduct(ctx context.Context, tx *write.Tx, row *db.InstalledProduct) (*customerv1.InstalledProduct, error) {
+	entry := db.InsertTimelineEntryParams{
+		CustomerID: &row.CustomerID, OccurTime: row.UpdateTime, Type: typeProductInstalled, SubjectID: row.ID,
+		Number: row.SerialNumber,
+	}
+	if err := s.addEntry(ctx, tx, entry); err != nil {
+		return nil, fmt.Errorf("insert timeline entry: %w", err)
+	}
+	tx.Emit(event.Event{
+		Type: typeProductInstalled, SubjectID: row.ID, SubjectVersion: row.Version, CustomerID: row.CustomerID,
+		OccurTime: row.UpdateTime,
+		Payload:   &customerv1.ProductInstalled{SerialNumber: row.SerialNumber, ProductModel: row.ProductModel},
+	})
+	out := productProto(row)
+	tx.Audit("installed_product", row.ID, out)
+	return out, nil
+}
+
+// ListInstalledProducts lists the installed products of a customer, newest
+// recorded first.
+func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.ListInstalledProductsRequest) (*customerv1.ListInstalledProductsResponse, error) {
+	customerID, err := parseID("customer_id", req.GetCustomerId())
+	if err != nil {
+		return nil, err
+	}
+	if err := own(ctx, customerID); err != nil {
+		return nil, err
+	}
+	before, err := s.idCursor(ctx, req, req.GetPageToken(), newestID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.exists(ctx, s.pool, customerID); err != nil {
+		return nil, err
+	}
+	size := page.Size(req.GetPageSize())
+	rows, err := s.q.ListInstalledProducts(ctx, s.pool, customerID, before, size+1)
+	if err != nil {
+		return nil, fmt.Errorf("list installed products: %w", err)
+	}
+	rows, next, err := cut(ctx, s, req, rows, size, func(r *db.InstalledProduct) string { return r.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	out := &customerv1.ListInstalledProductsResponse{NextPageToken: next}
+	for i := range rows {
+		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
+	}
+	return out, nil
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+)
+
+// The fields of blind indexes; each has its own key.
+const (
+	fieldPhone = "phone"
+	fieldLast4 = "phone_last4"
+	fieldEmail = "email"
+)
+
+// points are a phone and an e-mail as they are stored.
+type points struct {
+	phone, phoneIndex, last4Index, email, emailIndex []byte
+}
+
+// sealPoints encrypts a normalised phone and e-mail for their row. What is empty
+// stays null.
+func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, phone, email string) (points, error) {
+	var out points
+	var err error
+	if phone != "" {
+		if out.phone, err = subject.Seal(pii.Place{Table: table, Column: "phone", Row: row}, phone); err != nil {
+			return points{}, err
+		}
+		out.phoneIndex = s.keys.Index(fieldPhone, phone)
+		out.last4Index = s.keys.Index(fieldLast4, customer.Last4(phone))
+	}
+	if email != "" {
+		if out.email, err = subject.Seal(pii.Place{Table: table, Column: "email", Row: row}, email); err != nil {
+			return points{}, err
+		}
+		out.emailIndex = s.keys.Index(fieldEmail, email)
+	}
+	return out, nil
+}
+
+// unseal decrypts a column; what is null or was erased is empty.
+func unseal(keys pii.Subjects, subject uuid.UUID, at pii.Place, sealed []byte) (string, error) {
+	if sealed == nil {
+		return "", nil
+	}
+	plain, err := keys.Open(subject, at, sealed)
+	if errors.Is(err, pii.ErrShredded) {
+		return "", nil
+	}
+	return plain, err
+}
+
+func openPoints(keys pii.Subjects, table string, row uuid.UUID, sealedPhone, sealedEmail []byte) (phone, email string, err error) {
+	if phone, err = unseal(keys, row, pii.Place{Table: table, Column: "phone", Row: row}, sealedPhone); err != nil {
+		return "", "", err
+	}
+	email, err = unseal(keys, row, pii.Place{Table: table, Column: "email", Row: row}, sealedEmail)
+	return phone, email, err
+}
+
+func addressPlace(row uuid.UUID) pii.Place {
+	return pii.Place{Table: tableCustomers, Column: "address", Row: row}
+}
+
+func sealAddress(subject *pii.Subject, row uuid.UUID, address *customerv1.Address) ([]byte, error) {
+	if address == nil || proto.Size(address) == 0 {
+		return nil, nil
+	}
+	plain, err := proto.Marshal(address)
+	if err != nil {
+		return nil, fmt.Errorf("encode address: %w", err)
+	}
+	return subject.Seal(addressPlace(row), string(plain))
+}
+
+func openAddress(keys pii.Subjects, row uuid.UUID, sealed []byte) (*customerv1.Address, error) {
+	plain, err := unseal(keys, row, addressPlace(row), sealed)
+	if err != nil || plain == "" {
+		return nil, err
+	}
+	address := new(customerv1.Address)
+	if err := proto.Unmarshal([]byte(plain), address); err != nil {
+		return nil, fmt.Errorf("decode address of customer %s: %w", row, err)
+	}
+	return address, nil
+}
+
+// maskCustomer hides what a masked right does not show.
+func maskCustomer(c *customerv1.Customer) {
+	c.Phone, c.Email, c.Address = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail()), nil
+}
+
+func maskContact(c *customerv1.Contact) {
+	c.Phone, c.Email = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail())
+}

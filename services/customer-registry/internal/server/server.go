@@ -1,0 +1,178 @@
+// Package server answers the calls of the customer registry and applies the
+// events of the other services to its summaries and timelines.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/authz"
+	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+)
+
+// Name is the service's name in addresses, certificates and events.
+const Name = customerref.Source
+
+// Config is what a Server needs; everything is required.
+type Config struct {
+	Pool    *pgxpool.Pool
+	Keyring *pii.Keyring
+	Write   *write.Path
+	Pages   *page.Sealer
+	// Validator holds the rules of the contracts' messages.
+	Validator protovalidate.Validator
+	Log       *slog.Logger
+	Now       func() time.Time
+	// Region is where a phone without country code is, e.g. "CN".
+	Region string
+}
+
+// Server implements the registry's services.
+type Server struct {
+	customerv1.UnimplementedCustomerServiceServer
+	customerv1.UnimplementedContactServiceServer
+	customerv1.UnimplementedOrderServiceServer
+
+	pool      *pgxpool.Pool
+	keys      *pii.Keyring
+	write     *write.Path
+	pages     *page.Sealer
+	validator protovalidate.Validator
+	log       *slog.Logger
+	clock     func() time.Time
+	region    string
+	q         *db.Queries
+}
+
+// New makes a Server. It fails when the region is none that phones are read by.
+func New(cfg Config) (*Server, error) {
+	if !customer.Region(cfg.Region) {
+		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
+	}
+	return &Server{
+		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
+		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(),
+	}, nil
+}
+
+// Register puts the registry's services on a gRPC server.
+func (s *Server) Register(on grpc.ServiceRegistrar) {
+	customerv1.RegisterCustomerServiceServer(on, s)
+	customerv1.RegisterContactServiceServer(on, s)
+	customerv1.RegisterOrderServiceServer(on, s)
+}
+
+// now is the present in the resolution the database keeps.
+func (s *Server) now() time.Time { return micro(s.clock()) }
+
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// own refuses a customer who asks for another customer, as if there were none.
+func own(ctx context.Context, id uuid.UUID) error {
+	caller := authn.FromContext(ctx)
+	if caller.Kind == authn.Customer && caller.Subject != id.String() {
+		return notFound(id)
+	}
+	return nil
+}
+
+// masked tells whether the caller's right shows contact data masked only.
+func masked(ctx context.Context) bool {
+	return strings.HasSuffix(authz.FromContext(ctx).Permission, ".readmasked")
+}
+
+// callerStaff is the staff id of the caller, zero when the directory does not
+// know them.
+func (s *Server) callerStaff(ctx context.Context) (uuid.UUID, error) {
+	caller := authn.FromContext(ctx)
+	member, err := directory.StaffByIdentity(ctx, s.pool, caller.Issuer, caller.Subject)
+	if errors.Is(err, directory.ErrUnknown) {
+		return uuid.Nil, nil
+	}
+	return member.ID, err
+}
+
+func notFound(id uuid.UUID) *rpcerr.Error { return rpcerr.NotFound("customer", id.String()) }
+
+// exists answers CUSTOMER_NOT_FOUND for an id that is no customer's.
+func (s *Server) exists(ctx context.Context, on pg.DBTX, id uuid.UUID) error {
+	found, err := s.q.CustomerExists(ctx, on, id)
+	if err != nil {
+		return fmt.Errorf("look customer up: %w", err)
+	}
+	if !found {
+		return notFound(id)
+	}
+	return nil
+}
+
+// invalid makes one error of the faults of a message that stands at prefix.
+func invalid(prefix string, faults []customer.Fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	out := rpcerr.Invalid(prefix+faults[0].Field, faults[0].Text)
+	for _, f := range faults[1:] {
+		out = out.Field(prefix+f.Field, f.Text)
+	}
+	return out
+}
+
+// etag is how a row's version is told.
+func etag(version int64) string { return strconv.FormatInt(version, 10) }
+
+// current refuses an etag that is given and not the row's.
+func current(given string, version int64, kind string, id uuid.UUID) error {
+	if given != "" && given != etag(version) {
+		return rpcerr.Stale(kind, id.String())
+	}
+	return nil
+}
+
+// parseID reads the id in a field of the request.
+func parseID(field, id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.Nil, rpcerr.Invalid(field, rpcerr.T(
+			"it must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057",
+			"必须是 UUID，例如 01890a5d-ac96-774b-bcce-b302099a8057"))
+	}
+	return parsed, nil
+}
+
+func newID() (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("make an id: %w", err)
+	}
+	return id, nil
+}
+
+func isInvalid(err error) (*rpcerr.Error, bool) {
+	var public *rpcerr.Error
+	if errors.As(err, &public) && public.Code() == codes.InvalidArgument {
+		return public, true
+	}
+	return nil, false
+}

@@ -1,0 +1,70 @@
+// Customer-registry keeps customer files, contacts, orders, tiers and consent,
+// and the profile of each customer from the events of all services.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+)
+
+// Config is what the registry reads from its environment.
+type Config struct {
+	app.Config
+	// DefaultRegion is where a phone given without country code is.
+	DefaultRegion string `env:"KEFU_DEFAULT_REGION" envDefault:"CN"`
+
+	ServiceTicketTarget string `env:"KEFU_SERVICE_TICKET_TARGET" envDefault:"etcd:///service-ticket"`
+	ComplaintTarget     string `env:"KEFU_COMPLAINT_TARGET" envDefault:"etcd:///complaint"`
+	SurveyTarget        string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
+}
+
+func main() {
+	os.Exit(app.Main(app.Spec[Config]{
+		Name:       server.Name,
+		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Policy:     access.Policy(),
+		Run:        run,
+	}))
+}
+
+func run(_ context.Context, p *app.Process, cfg Config) error {
+	s, err := server.New(server.Config{
+		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
+		Log: p.Log, Now: p.Now, Region: cfg.DefaultRegion,
+	})
+	if err != nil {
+		return err
+	}
+	s.Register(p.GRPC)
+	p.Go("tier sweep", s.SweepTiers)
+	for _, source := range []struct {
+		name, target string
+		handle       func(context.Context, pgx.Tx, *eventv1.Envelope) error
+	}{
+		{"service-ticket", cfg.ServiceTicketTarget, s.HandleTicket},
+		{"complaint", cfg.ComplaintTarget, s.HandleComplaint},
+		{"survey", cfg.SurveyTarget, s.HandleSurvey},
+	} {
+		conn, err := p.DialService(source.name, source.target)
+		if err != nil {
+			return err
+		}
+		consumer := &event.Consumer{
+			Name: "profiles", Source: source.name, Conn: conn, Pool: p.Pool, Log: p.Log,
+			Handle: source.handle, Registerer: p.Metrics,
+		}
+		p.Go("events of "+source.name, consumer.Run)
+	}
+	return nil
+}
