@@ -129,16 +129,56 @@ func decorate(paths object, public map[string]bool) error {
 			if public[id] {
 				operation["security"] = []any{}
 			}
-			switch verb {
-			case "post", "put", "delete":
-				addHeader(operation, "Idempotency-Key", "Same key and body: the first outcome again. At most 64 characters; kept 7 days.")
-			case "patch":
-				addHeader(operation, "Idempotency-Key", "Same key and body: the first outcome again. At most 64 characters; kept 7 days.")
-				addHeader(operation, "If-Match", "The etag that was read; 412 if the resource has changed since.")
+			describe(operation)
+			if verb == "get" {
+				continue
+			}
+			addHeader(operation, "Idempotency-Key", "Same key and body: the first outcome again. At most 64 characters; kept 7 days.")
+			if verb == "patch" || hasPrecondition(operation) {
+				addHeader(operation, "If-Match", "The ETag that was read; 412 if the resource has changed since.")
 			}
 		}
 	}
 	return nil
+}
+
+// describe leaves the first sentence of an RPC's comment as the summary, which lists
+// show, and makes the whole of it the description.
+func describe(operation object) {
+	comment, _ := operation["summary"].(string)
+	if comment == "" {
+		return
+	}
+	if own, ok := operation["description"].(string); ok && own != "" {
+		comment += "\n\n" + own
+	}
+	operation["description"] = comment
+	summary := strings.Join(strings.Fields(comment), " ")
+	if end := strings.Index(summary, ". "); end >= 0 {
+		summary = summary[:end]
+	}
+	operation["summary"] = strings.TrimSuffix(summary, ".")
+}
+
+// hasPrecondition tells whether the request itself, not a resource in it, has an etag.
+func hasPrecondition(operation object) bool {
+	parameters, _ := operation["parameters"].([]any)
+	for _, p := range parameters {
+		if p, ok := p.(object); ok && p["name"] == "etag" {
+			return true
+		}
+	}
+	value := any(operation)
+	for _, key := range []string{"requestBody", "content", "application/json", "schema", "properties", "etag"} {
+		level, ok := value.(object)
+		if !ok {
+			return false
+		}
+		if value, ok = level[key]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func addHeader(operation object, name, description string) {
