@@ -145,7 +145,7 @@ func TestPlainConnectionsAreRefusedByTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, echo, noStream, func(c *rpc.ServerConfig) { c.TLS = secure })
+	s := serve(t, echo, noStream, func(c *rpc.ServerConfig) { c.TLS, c.Limits.Handshake = secure, 200*time.Millisecond })
 	if _, err := call(t.Context(), dial(t, s.addr, rpc.ClientConfig{}), "Get", "x"); status.Code(err) != codes.Unavailable {
 		t.Fatalf("got %v", err)
 	}

@@ -1,0 +1,271 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/config"
+	"github.com/kefu-suite/kefu/runtime/discovery"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/runtime/testkit/etcdtest"
+)
+
+// connect dials a child as another service would.
+func (s *stack) connect(t *testing.T, target string, cfg rpc.ClientConfig) *grpc.ClientConn {
+	t.Helper()
+	secure, err := authn.ClientTLS(s.files, serviceName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.TLS = secure
+	conn, err := rpc.Dial(target, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestLife(t *testing.T) {
+	s := newStack(t, "KEFU_LEAVE_WAIT=50ms")
+	p := s.start(t, "serve").up()
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ok", "/metrics": "go_goroutines"} {
+		if code, body := p.get(path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.200s", path, code, body)
+		}
+	}
+	conn := s.connect(t, p.grpc, rpc.ClientConfig{Try: 10 * time.Second})
+	if err := wait(t.Context(), conn, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := p.get("/metrics"); !strings.Contains(body, `grpc_server_handled_total{grpc_code="OK",grpc_method="Wait"`) {
+		t.Error("the call is not in the metrics")
+	}
+
+	// A call in flight survives the stop.
+	inFlight := make(chan error, 1)
+	go func() { inFlight <- wait(t.Context(), conn, time.Second) }()
+	within(t, 5*time.Second, "the call in flight", func() bool {
+		_, body := p.get("/metrics")
+		return strings.Contains(body, `grpc_server_started_total{grpc_method="Wait",grpc_service="kefu.apptest.v1.AppTestService",grpc_type="unary"} 2`)
+	})
+	p.signal()
+	if err := <-inFlight; err != nil {
+		t.Errorf("the call in flight was lost: %v", err)
+	}
+	if code := p.end(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, p.log())
+	}
+}
+
+func TestSecondSignalKills(t *testing.T) {
+	s := newStack(t)
+	p := s.start(t, "serve").up()
+	conn := s.connect(t, p.grpc, rpc.ClientConfig{Try: 20 * time.Second, Tries: 1})
+	go func() { _ = wait(t.Context(), conn, 15*time.Second) }() // killed with the process
+	within(t, 5*time.Second, "the call in flight", func() bool {
+		_, body := p.get("/metrics")
+		return strings.Contains(body, `grpc_server_started_total{grpc_method="Wait"`) &&
+			!strings.Contains(body, `grpc_service="kefu.apptest.v1.AppTestService",grpc_type="unary"} 0`)
+	})
+	p.signal()
+	within(t, 5*time.Second, "the stop", func() bool { return strings.Contains(p.log(), `"stopping"`) })
+	p.signal()
+	if code := p.end(2 * time.Second); code != -1 {
+		t.Errorf("exit code %d, want death by the signal", code)
+	}
+}
+
+func TestStartIsRefused(t *testing.T) {
+	s := newStack(t)
+	for kind, want := range map[string]string{
+		"unruled": "kefu.apptest.v1.AppTestService",
+		"fails":   "nothing to serve",
+		"task":    "the task broke",
+	} {
+		p := s.start(t, kind)
+		if code := p.end(20 * time.Second); code != 1 {
+			t.Errorf("%s: exit code %d", kind, code)
+		}
+		expect(t, p.log(), want)
+		if kind == "unruled" && strings.Contains(p.log(), `"serving"`) {
+			t.Error("it served before it looked at the rules")
+		}
+	}
+	if code := s.start(t, "serve", "nonsense").end(20 * time.Second); code != 1 {
+		t.Errorf("unknown arguments: exit code %d", code)
+	}
+}
+
+func TestEveryProblemOfTheEnvironmentIsToldAtOnce(t *testing.T) {
+	s := &stack{env: []string{"KEFU_ENV=staging", "KEFU_STOP_GRACE=soon", "KEFU_GATEWAY_KEYS_FILE=/nowhere/keys.pem"}}
+	p := s.start(t, "serve")
+	if code := p.end(20 * time.Second); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	expect(t, p.log(), "KEFU_DATABASE_URL", "KEFU_MASTER_KEY_FILE", "KEFU_ISSUERS", "KEFU_TLS_CA_FILE", "KEFU_TLS_CERT_FILE",
+		"KEFU_TLS_KEY_FILE", `KEFU_ENV is "staging"`, "KEFU_STOP_GRACE", "KEFU_GATEWAY_KEYS_FILE")
+}
+
+func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "master.key")
+	if err := os.WriteFile(key, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	environ := map[string]string{
+		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true",
+		"KEFU_ISSUERS": "http://127.0.0.1:9,https://login.example.com",
+	}
+	if err := config.LoadFrom(new(app.Config), environ); err != nil {
+		t.Fatalf("development: %v", err)
+	}
+	environ["KEFU_ENV"] = "production"
+	err := config.LoadFrom(new(app.Config), environ)
+	expect(t, fmt.Sprint(err), "KEFU_PLAINTEXT", "KEFU_GATEWAY_KEYS_FILE", `"http://127.0.0.1:9" is not https`, "may be read by everyone")
+	if strings.Contains(fmt.Sprint(err), "login.example.com") {
+		t.Errorf("a good issuer was refused: %v", err)
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	db := testkit.Database(t)
+	s := &stack{env: []string{"KEFU_OWNER_DATABASE_URL=" + db.OwnerDSN}}
+	for range 2 { // the second time there is nothing to do
+		if p := s.start(t, "serve", "migrate"); p.end(60*time.Second) != 0 {
+			t.Fatalf("migrate failed:\n%s", p.log())
+		}
+	}
+	for _, table := range []string{"event_outbox", "audit_records", "subject_keys", "idempotency_outcomes"} {
+		if _, err := db.Pool.Exec(t.Context(), "SELECT FROM "+table); err != nil {
+			t.Errorf("%s: %v", table, err)
+		}
+	}
+	p := (&stack{}).start(t, "serve", "migrate")
+	if code := p.end(20 * time.Second); code != 1 {
+		t.Errorf("without a database: exit code %d", code)
+	}
+	expect(t, p.log(), "KEFU_OWNER_DATABASE_URL")
+}
+
+// TestReadinessFollowsTheDatabase: it drops within two seconds and comes back within
+// five; liveness depends on nothing outside.
+func TestReadinessFollowsTheDatabase(t *testing.T) {
+	s := newStack(t)
+	p := s.start(t, "serve").up()
+	admin := connectAdmin(t)
+	name := s.db.Pool.Config().ConnConfig.Database
+	allow := func(yes bool) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS %t", pgx.Identifier{name}.Sanitize(), yes)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow(false)
+	t.Cleanup(func() { // dropping it needs no connection, but be tidy
+		_, _ = admin.Exec(context.WithoutCancel(t.Context()), fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS true", pgx.Identifier{name}.Sanitize()))
+	})
+	if _, err := admin.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 2*time.Second, "the end of readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusServiceUnavailable })
+	if code, _ := p.get("/healthz"); code != http.StatusOK {
+		t.Errorf("liveness: %d", code)
+	}
+	_, reason := p.get("/readyz")
+	expect(t, reason, "database")
+	allow(true)
+	within(t, 5*time.Second, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+}
+
+func connectAdmin(t *testing.T) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), testkit.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func TestStartWaitsForNoEtcd(t *testing.T) {
+	s := newStack(t, "KEFU_ETCD_ENDPOINTS=http://127.0.0.1:1")
+	p := s.start(t, "serve").up()
+	if code, body := p.get("/readyz"); code != http.StatusOK {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	p.signal()
+	if code := p.end(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestOrderedStopLosesNoCall: one of two replicas stops under load; nobody notices.
+func TestOrderedStopLosesNoCall(t *testing.T) {
+	etcd := etcdtest.Start(t)
+	s := newStack(t, "KEFU_ETCD_ENDPOINTS="+strings.Join(etcd.Endpoints(), ","))
+	first, second := s.start(t, "serve").up(), s.start(t, "serve").up()
+	conn := s.connect(t, "etcd:///"+serviceName, rpc.ClientConfig{Resolver: discovery.NewResolver(etcd.Client(t)), Try: 10 * time.Second})
+	within(t, 10*time.Second, "both replicas in turn", func() bool {
+		_ = wait(t.Context(), conn, 0)
+		return served(first) > 0 && served(second) > 0
+	})
+	var done atomic.Int64
+	end := make(chan struct{})
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				// No retry: what is lost shows.
+				err := conn.Invoke(t.Context(), waitMethod, durationpb.New(5*time.Millisecond), new(durationpb.Duration), grpc.MaxRetryRPCBufferSize(0))
+				if err != nil {
+					t.Errorf("lost a call: %v", err)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	within(t, 10*time.Second, "load", func() bool { return done.Load() > 50 })
+	first.signal()
+	if code := first.end(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	before := done.Load()
+	within(t, 10*time.Second, "load on the other", func() bool { return done.Load() > before+50 })
+	close(end)
+	callers.Wait()
+}
+
+// served is the number of calls that a child has answered.
+func served(p *program) int {
+	_, body := p.get("/metrics")
+	var n int
+	for _, line := range strings.Split(body, "\n") {
+		if rest, ok := strings.CutPrefix(line, `grpc_server_handled_total{grpc_code="OK",grpc_method="Wait",grpc_service="kefu.apptest.v1.AppTestService",grpc_type="unary"} `); ok {
+			_, _ = fmt.Sscan(rest, &n) // zero where it is no number
+		}
+	}
+	return n
+}
