@@ -3,8 +3,10 @@ package authn
 import (
 	"context"
 	"crypto/elliptic"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,24 +162,28 @@ func TestFetchFailures(t *testing.T) {
 		"keys on plain http elsewhere": func(p *provider) { p.jwksURI = "http://keys.example.com/" },
 		"keys by file":                 func(p *provider) { p.jwksURI = "file:///etc/passwd" },
 		"redirect": func(p *provider) {
-			p.fail(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, p.URL+"/keys", http.StatusFound) })
+			p.fail(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/.well-known/openid-configuration":
+					http.Redirect(w, r, p.URL+"/moved", http.StatusFound)
+				case "/moved":
+					_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, p.URL, p.URL+"/keys")
+				default:
+					_ = json.NewEncoder(w).Encode(map[string]any{"keys": p.keys})
+				}
+			})
 		},
 		"no key": func(p *provider) { p.publish() },
 		"not JSON": func(p *provider) {
 			p.fail(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
 		},
-		"endless answer": func(p *provider) {
-			p.fail(func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = w.Write([]byte(`{"issuer":"`))
-				block := make([]byte, 64<<10)
-				for i := range block {
-					block[i] = 'a'
+		"answer of two megabytes": func(p *provider) {
+			p.fail(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					_ = json.NewEncoder(w).Encode(map[string]any{"keys": p.keys})
+					return
 				}
-				for range 64 {
-					if _, err := w.Write(block); err != nil {
-						return
-					}
-				}
+				_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"pad":%q}`, p.URL, p.URL+"/keys", strings.Repeat("a", 2*maxDocument))
 			})
 		},
 	} {
@@ -223,5 +229,33 @@ func TestCallerDoesNotWaitLongerThanItMay(t *testing.T) {
 	defer cancel()
 	if got := verifyCheck(t, v, ctx, es.token(t, p.claims(c, nil), nil)); got != CheckProvider {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestSlowFetchIsNotDoubled(t *testing.T) {
+	es := es256(t, "es")
+	c := newClock()
+	p := newProvider(t, es)
+	hold := make(chan struct{})
+	p.hold = hold
+	v := p.verifier(t, c)
+	raw := es.token(t, p.claims(c, nil), nil)
+	var first sync.WaitGroup
+	first.Go(func() {
+		if got := verifyCheck(t, v, t.Context(), raw); got != "" {
+			t.Errorf("the first caller: %q", got)
+		}
+	})
+	eventually(t, "the fetch runs", func() bool { return p.fetches.Load() == 1 })
+	c.advance(2 * fetchApart)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if got := verifyCheck(t, v, ctx, raw); got != CheckProvider {
+		t.Errorf("the second caller: %q", got)
+	}
+	close(hold)
+	first.Wait()
+	if n := p.fetches.Load(); n != 1 {
+		t.Errorf("%d fetches at once", n)
 	}
 }

@@ -28,7 +28,6 @@ type keyCache struct {
 	mu      sync.Mutex
 	keys    map[uuid.UUID]cachedKey
 	bars    map[uuid.UUID]time.Time
-	shreds  uint64
 	cleaned time.Time
 }
 
@@ -51,18 +50,11 @@ func (c *keyCache) get(id uuid.UUID) (*Subject, bool) {
 	return k.subject, true
 }
 
-// epoch counts the bars; a key read before the latest one is not kept.
-func (c *keyCache) epoch() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.shreds
-}
-
-func (c *keyCache) put(id uuid.UUID, s *Subject, epoch uint64) {
+func (c *keyCache) put(id uuid.UUID, s *Subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if until, ok := c.bars[id]; epoch != c.shreds || (ok && now.Before(until)) {
+	if until, ok := c.bars[id]; ok && now.Before(until) {
 		return
 	}
 	if len(c.keys) >= cacheSize || now.Sub(c.cleaned) > CacheLife {
@@ -74,7 +66,6 @@ func (c *keyCache) put(id uuid.UUID, s *Subject, epoch uint64) {
 func (c *keyCache) bar(id uuid.UUID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shreds++
 	delete(c.keys, id)
 	c.bars[id] = c.now().Add(barred)
 }

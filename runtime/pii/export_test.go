@@ -13,6 +13,4 @@ func (k *Keyring) SetClock(now func() time.Time) { k.cache.now = now }
 
 func (k *Keyring) Cached(id uuid.UUID) bool { _, ok := k.cache.get(id); return ok }
 
-func (k *Keyring) Epoch() uint64 { return k.cache.epoch() }
-
-func (k *Keyring) Keep(id uuid.UUID, s *Subject, epoch uint64) { k.cache.put(id, s, epoch) }
+func (k *Keyring) Keep(id uuid.UUID, s *Subject) { k.cache.put(id, s) }

@@ -91,7 +91,7 @@ func TestDerivedKeysAreStableAndUnrelated(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c := newKeyCache(time.Now)
 	for range 2 * cacheSize {
-		c.put(uuid.New(), &Subject{}, 0)
+		c.put(uuid.New(), &Subject{})
 		if len(c.keys) > cacheSize {
 			t.Fatalf("%d keys cached", len(c.keys))
 		}

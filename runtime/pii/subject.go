@@ -122,7 +122,6 @@ func (k *Keyring) Subjects(ctx context.Context, db pg.DBTX, subjects ...uuid.UUI
 	if len(missing) == 0 {
 		return out, nil
 	}
-	epoch := k.cache.epoch()
 	rows, err := db.Query(ctx, `SELECT subject_id, wrapped, wrap_id,
 		create_time < clock_timestamp() - make_interval(secs => $2)
 		FROM subject_keys WHERE subject_id = ANY($1)`, missing, settled.Seconds())
@@ -146,7 +145,7 @@ func (k *Keyring) Subjects(ctx context.Context, db pg.DBTX, subjects ...uuid.UUI
 		}
 		out[id] = s
 		if old {
-			k.cache.put(id, s, epoch)
+			k.cache.put(id, s)
 		}
 		return nil
 	})
