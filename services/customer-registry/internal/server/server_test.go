@@ -1,0 +1,155 @@
+package server_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+)
+
+// registry is the service under test with clients of its three services.
+type registry struct {
+	*testkit.Service
+	*server.Server
+	customers customerv1.CustomerServiceClient
+	contacts  customerv1.ContactServiceClient
+	orders    customerv1.OrderServiceClient
+}
+
+func start(t *testing.T) *registry {
+	t.Helper()
+	r := &registry{}
+	limits := rpc.DefaultLimits()
+	r.Service = testkit.NewService(t, testkit.ServiceConfig{
+		Name:       server.Name,
+		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Policy:     access.Policy(),
+		Limits:     &limits,
+		Register: func(p *app.Process) error {
+			var err error
+			r.Server, err = server.New(server.Config{
+				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
+				Log: p.Log, Now: p.Now, Region: "CN",
+			})
+			if err != nil {
+				return err
+			}
+			r.Server.Register(p.GRPC)
+			return nil
+		},
+	})
+	r.customers = customerv1.NewCustomerServiceClient(r.Conn)
+	r.contacts = customerv1.NewContactServiceClient(r.Conn)
+	r.orders = customerv1.NewOrderServiceClient(r.Conn)
+	return r
+}
+
+func (r *registry) admin() context.Context { return r.As(access.InformationAdministrator) }
+
+func file(name string) *customerv1.Customer {
+	return &customerv1.Customer{
+		Name: name, Kind: customerv1.CustomerKind_CUSTOMER_KIND_DIRECT_USER,
+		Party: customerv1.Party_PARTY_ORGANISATION,
+	}
+}
+
+// make opens a file and fails the test when it cannot.
+func (r *registry) make(t *testing.T, c *customerv1.Customer) *customerv1.Customer {
+	t.Helper()
+	made, err := r.customers.CreateCustomer(r.admin(), &customerv1.CreateCustomerRequest{Customer: c})
+	if err != nil {
+		t.Fatalf("CreateCustomer(%s): %v", c.GetName(), err)
+	}
+	return made
+}
+
+// get reads the file as an administrator.
+func (r *registry) get(t *testing.T, id string) *customerv1.Customer {
+	t.Helper()
+	got, err := r.customers.GetCustomer(r.admin(), &customerv1.GetCustomerRequest{Id: id})
+	if err != nil {
+		t.Fatalf("GetCustomer: %v", err)
+	}
+	return got
+}
+
+func (r *registry) profile(t *testing.T, id string) *customerv1.Profile {
+	t.Helper()
+	got, err := r.customers.GetProfile(r.admin(), &customerv1.GetProfileRequest{CustomerId: id})
+	if err != nil {
+		t.Fatalf("GetProfile: %v", err)
+	}
+	return got
+}
+
+// count runs a query that answers one number.
+func (r *registry) count(t *testing.T, sql string, args ...any) (n int) {
+	t.Helper()
+	if err := r.Pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// in runs a consumer's handler as the consumer would.
+func (r *registry) in(t *testing.T, handle func(context.Context, pgx.Tx, *eventv1.Envelope) error, env *eventv1.Envelope) {
+	t.Helper()
+	if err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error { return handle(t.Context(), tx, env) }); err != nil {
+		t.Fatalf("%s: %v", env.GetType(), err)
+	}
+}
+
+// refused checks code and reason of an error, and that it blames the fields.
+func refused(t *testing.T, what string, err error, code codes.Code, reason string, fields ...string) {
+	t.Helper()
+	if status.Code(err) != code || rpcerr.Reason(err) != reason {
+		t.Errorf("%s: %v (reason %q), want %v %s", what, err, rpcerr.Reason(err), code, reason)
+		return
+	}
+	for _, f := range fields {
+		if !slices.Contains(blamed(err), f) {
+			t.Errorf("%s: blames %v, want %s", what, blamed(err), f)
+		}
+	}
+}
+
+func blamed(err error) []string {
+	var out []string
+	for _, d := range status.Convert(err).Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range bad.GetFieldViolations() {
+				out = append(out, v.GetField())
+			}
+		}
+	}
+	return out
+}
+
+func mask(paths ...string) *fieldmaskpb.FieldMask { return &fieldmaskpb.FieldMask{Paths: paths} }
+
+func newID(t *testing.T) string {
+	t.Helper()
+	id, err := uuid.NewV7()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
+}
