@@ -68,10 +68,11 @@ func (m *Minter) WithClock(now func() time.Time) *Minter {
 	return &c
 }
 
-// Mint makes a token for the identity that lives 60 s. It refuses Public and Service:
-// the former needs no token and the latter is shown by a certificate only.
+// Mint makes a token for the identity that lives 60 s. A Public one says that the
+// gateway speaks for someone unknown and not for itself. It refuses Service, which is
+// shown by a certificate only.
 func (m *Minter) Mint(i Identity) (string, error) {
-	if i.Kind != Person && i.Kind != Customer && i.Kind != ServiceAccount {
+	if i.Kind == Service {
 		return "", fmt.Errorf("authn: the gateway does not vouch for a %v", i.Kind)
 	}
 	now := m.now().Truncate(time.Second)
@@ -151,8 +152,11 @@ func gatewayIdentity(claims jwt.MapClaims) (Identity, error) {
 	}
 	name, _ := claims["kefu_kind"].(string)
 	kind, ok := parseKind(name)
-	if !ok || kind == Public || kind == Service {
+	if !ok || kind == Service {
 		return Identity{}, refuse(CheckClaims, "kind %q", name)
+	}
+	if kind == Public {
+		return Identity{}, nil
 	}
 	i := Identity{Kind: kind}
 	i.Issuer, _ = claims["kefu_issuer"].(string)

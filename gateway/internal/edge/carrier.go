@@ -46,7 +46,7 @@ type carrier struct {
 
 func (c *carrier) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	h := headersOf(ctx)
-	// The gateway's own certificate stands for nobody: without a token only public
+	// Refused here, since no service would take it: without a token only public
 	// methods are called at all.
 	if !h.signedIn && !c.routes.public[method] {
 		return rpcerr.Unauthenticated("TOKEN_MISSING", rpcerr.T(

@@ -361,7 +361,11 @@ func TestNotModified(t *testing.T) {
 func TestPublicPathNeedsNoToken(t *testing.T) {
 	w := setup(t)
 	if a := w.call("GET", "/v1/answers/aaaaaaaaaaaaaaaaaaaaaa", "", "Authorization", ""); a.code != 200 {
-		t.Errorf("%d %s", a.code, a.body)
+		t.Fatalf("%d %s", a.code, a.body)
+	}
+	who, err := w.gateway.Verify(strings.Join(w.meta.Get(authn.GatewayKey), ""))
+	if err != nil || who.Kind != authn.Public {
+		t.Errorf("the gateway vouches for %+v (%v)", who, err)
 	}
 }
 

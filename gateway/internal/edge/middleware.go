@@ -136,22 +136,26 @@ func signIn(verifier *authn.Verifier, minter *authn.Minter, next http.Handler) h
 			return
 		}
 		ctx := r.Context()
-		if credential := r.Header.Get("Authorization"); credential != "" {
-			token, err := exchange(ctx, verifier, minter, credential)
-			if err != nil {
-				handleError(ctx, nil, nil, w, r, err)
-				return
-			}
-			h.signedIn = true
-			ctx = authn.WithGatewayToken(ctx, token)
+		credential := r.Header.Get("Authorization")
+		token, err := exchange(ctx, verifier, minter, credential)
+		if err != nil {
+			handleError(ctx, nil, nil, w, r, err)
+			return
 		}
+		h.signedIn = credential != ""
+		ctx = authn.WithGatewayToken(ctx, token)
 		r.Header.Del("Authorization")
 		r.Header.Del("Cookie")
 		next.ServeHTTP(w, r.WithContext(withHeaders(ctx, h)))
 	})
 }
 
+// exchange gives the gateway's token for a credential; for none it says that the
+// caller is unknown, lest the gateway's certificate be taken for the caller.
 func exchange(ctx context.Context, verifier *authn.Verifier, minter *authn.Minter, credential string) (string, error) {
+	if credential == "" {
+		return minter.Mint(authn.Identity{})
+	}
 	scheme, raw, _ := strings.Cut(credential, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", rpcerr.Unauthenticated(authn.ReasonInvalid, rpcerr.T(
