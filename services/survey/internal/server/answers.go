@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/services/survey/internal/db"
+)
+
+// ListAnswers gives the answers to a questionnaire, the newest recorded first.
+func (s *Server) ListAnswers(ctx context.Context, req *surveyv1.ListAnswersRequest) (*surveyv1.ListAnswersResponse, error) {
+	id, err := parse("questionnaire_id", req.GetQuestionnaireId())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.questionnaire(ctx, s.pool, id); err != nil {
+		return nil, err
+	}
+	before, err := s.before(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	size := page.Size(req.GetPageSize())
+	rows, err := s.listAnswers(ctx, id, req.GetCustomerId(), before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	out := new(surveyv1.ListAnswersResponse)
+	rows, out.NextPageToken, err = cut(ctx, s.pages, req, rows, size, func(r db.Answer) uuid.UUID { return r.ID })
+	if err != nil {
+		return nil, err
+	}
+	out.Answers, err = s.withResponses(ctx, rows)
+	return out, err
+}
+
+func (s *Server) listAnswers(ctx context.Context, id uuid.UUID, customerID string, before uuid.UUID, size int32) ([]db.Answer, error) {
+	customer, err := optional("customer_id", customerID)
+	if err != nil {
+		return nil, err
+	}
+	var rows []db.Answer
+	if customer == nil {
+		rows, err = s.queries.ListAnswers(ctx, s.pool, id, before, size)
+	} else {
+		rows, err = s.queries.ListAnswersOfCustomer(ctx, s.pool, db.ListAnswersOfCustomerParams{
+			QuestionnaireID: id, CustomerID: *customer, Before: before, Size: size})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list answers: %w", err)
+	}
+	return rows, nil
+}
+
+// withResponses reads the responses of all rows at once.
+func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*surveyv1.Answer, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, 0, len(rows))
+	answers := make([]*surveyv1.Answer, 0, len(rows))
+	byID := make(map[uuid.UUID]*surveyv1.Answer, len(rows))
+	for _, row := range rows {
+		answer := answerOf(row)
+		ids, answers, byID[row.ID] = append(ids, row.ID), append(answers, answer), answer
+	}
+	responses, err := s.queries.ListResponses(ctx, s.pool, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read responses: %w", err)
+	}
+	for _, response := range responses {
+		answer := byID[response.AnswerID]
+		answer.Responses = append(answer.Responses, responseOf(response))
+	}
+	return answers, nil
+}

@@ -1,0 +1,224 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/survey/internal/db"
+	"github.com/kefu-suite/kefu/services/survey/internal/invitation"
+)
+
+// withdrawnReason stands in the invitations that end because consent did.
+const withdrawnReason = "consent withdrawn"
+
+// OnTicket asks the customer of a resolved ticket.
+func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+	if e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
+		return nil
+	}
+	payload, err := event.Unpack[*ticketv1.TicketChanged](e)
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_TICKET_RESOLVED, payload.GetRound())
+}
+
+// OnComplaint asks the customer who was told the result of a complaint.
+func (s *Server) OnComplaint(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+	if e.GetType() != "complaint.told.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
+		return nil
+	}
+	payload, err := event.Unpack[*complaintv1.ComplaintChanged](e)
+	if err != nil {
+		return err
+	}
+	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD, payload.GetRound())
+}
+
+// ask makes the invitation that an event causes, without a link, or says in the log why not.
+func (s *Server) ask(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) error {
+	row, customer, err := s.caused(ctx, tx, e, trigger, round)
+	if err != nil || row == nil {
+		return err
+	}
+	return write.Effect(ctx, s.write, tx, e, func(ctx context.Context, tx *write.Tx) error {
+		consents, err := s.queries.LockConsent(ctx, tx, customer)
+		if err != nil {
+			return fmt.Errorf("read consent: %w", err)
+		}
+		if !consents {
+			s.notAsked(ctx, e, "the customer withdrew consent")
+			tx.Unchanged()
+			return nil
+		}
+		made, err := s.insertInvitation(ctx, tx, row)
+		if err == nil && !made {
+			s.notAsked(ctx, e, "the customer was asked about this round already")
+			tx.Unchanged()
+		}
+		return err
+	})
+}
+
+// caused prepares the invitation of an event; nil when no questionnaire has the trigger.
+func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) (*db.Invitation, uuid.UUID, error) {
+	subject, err := uuid.Parse(e.GetSubjectId())
+	if err != nil {
+		return nil, uuid.Nil, fmt.Errorf("subject of event %s: %w", e.GetId(), err)
+	}
+	customerID, err := uuid.Parse(e.GetCustomerId())
+	if err != nil {
+		return nil, uuid.Nil, fmt.Errorf("customer of event %s: %w", e.GetId(), err)
+	}
+	sent, err := s.queries.GetTriggeredQuestionnaire(ctx, tx, int16(trigger))
+	if errors.Is(err, pgx.ErrNoRows) {
+		s.notAsked(ctx, e, "no published questionnaire has this trigger")
+		return nil, uuid.Nil, nil
+	}
+	if err != nil {
+		return nil, uuid.Nil, fmt.Errorf("read questionnaire: %w", err)
+	}
+	customer, err := customerref.Get(ctx, tx, customerID)
+	if errors.Is(err, customerref.ErrUnknown) {
+		s.missing.add(customerID)
+		return nil, uuid.Nil, fmt.Errorf("customer %s of event %s: %w", customerID, e.GetId(), err)
+	}
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	now := s.moment()
+	row := &db.Invitation{
+		QuestionnaireID: sent.ID, QuestionnaireVersion: sent.PublishedVersion, CustomerID: customer.ID, Round: round,
+		Language: languageOf(customer), ExpireTime: now.Add(invitation.Life), CreateTime: now,
+	}
+	if trigger == surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD {
+		row.ComplaintID = &subject
+	} else {
+		row.TicketID = &subject
+	}
+	return row, customer.ID, nil
+}
+
+func (s *Server) notAsked(ctx context.Context, e *eventv1.Envelope, why string) {
+	s.log.InfoContext(ctx, "customer not asked", "event", e.GetId(), "type", e.GetType(),
+		"subject", e.GetSubjectId(), "customer", e.GetCustomerId(), "reason", why)
+}
+
+// OnCustomer keeps what is known of customers, and revokes the pending invitations of one
+// who withdrew consent.
+func (s *Server) OnCustomer(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+	if err := customerref.Handle(ctx, tx, e); err != nil {
+		return err
+	}
+	if e.GetType() != customerref.TypeChanged {
+		return nil
+	}
+	id, err := uuid.Parse(e.GetSubjectId())
+	if err != nil {
+		return fmt.Errorf("subject of event %s: %w", e.GetId(), err)
+	}
+	// What is stored may be newer than the event.
+	consents, err := s.queries.LockConsent(ctx, tx, id)
+	if err != nil {
+		return fmt.Errorf("read consent: %w", err)
+	}
+	if consents {
+		return nil
+	}
+	return s.revokeAll(ctx, tx, e, id)
+}
+
+func (s *Server) revokeAll(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, customer uuid.UUID) error {
+	rows, err := s.queries.LockPendingOfCustomer(ctx, tx, customer)
+	if err != nil {
+		return fmt.Errorf("read pending invitations: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return write.Effect(ctx, s.write, tx, e, func(ctx context.Context, tx *write.Tx) error {
+		for _, row := range rows {
+			if err := s.settle(ctx, tx, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// settle revokes a pending invitation, or lets it expire where its time is over.
+func (s *Server) settle(ctx context.Context, tx *write.Tx, row db.Invitation) error {
+	if _, possible := invitation.Next(stateOf(row), row.ExpireTime, s.now(), invitation.Revoke); !possible {
+		return s.expire(ctx, tx, row)
+	}
+	row, err := s.end(ctx, tx, row, invitation.Revoked, withdrawnReason, nil)
+	if err != nil {
+		return err
+	}
+	recordInvitation(tx, "invitation.revoked.v1", row, withdrawnReason)
+	return nil
+}
+
+// missing are customers that an event named before the registry's own event came. A
+// consumer must not call another service in its transaction, so it notes the customer,
+// fails, and is tried again; meanwhile FetchMissing asks the registry. What is noted is
+// lost with the process, and noted again at the next try.
+type missing struct {
+	mu    *sync.Mutex
+	ids   map[uuid.UUID]bool
+	added chan struct{}
+}
+
+func newMissing() missing {
+	return missing{mu: new(sync.Mutex), ids: map[uuid.UUID]bool{}, added: make(chan struct{}, 1)}
+}
+
+func (m *missing) add(id uuid.UUID) {
+	m.mu.Lock()
+	m.ids[id] = true
+	m.mu.Unlock()
+	select {
+	case m.added <- struct{}{}:
+	default:
+	}
+}
+
+func (m *missing) take() []uuid.UUID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ids := make([]uuid.UUID, 0, len(m.ids))
+	for id := range m.ids {
+		ids = append(ids, id)
+	}
+	clear(m.ids)
+	return ids
+}
+
+// FetchMissing asks the registry for noted customers until ctx ends.
+func (s *Server) FetchMissing(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.missing.added:
+		}
+		for _, id := range s.missing.take() {
+			// Not found, or not reachable: the event's next try notes it again.
+			if _, err := customerref.Ensure(ctx, s.pool, id, "customer_id", s.registry); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "customer of an event is not known yet", "customer", id, "error", err)
+			}
+		}
+	}
+}
