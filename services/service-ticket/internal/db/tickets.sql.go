@@ -174,7 +174,8 @@ const insertTransition = `-- name: InsertTransition :exec
 INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
   actor_staff_id, assignee_staff_id, occur_time)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-  $10, $11, $12)
+  (SELECT staff.id FROM staff WHERE staff.issuer = $10 AND staff.subject = $11),
+  $12, $13)
 `
 
 type InsertTransitionParams struct {
@@ -187,11 +188,14 @@ type InsertTransitionParams struct {
 	Reason          string
 	Actor           string
 	ActorKind       int16
-	ActorStaffID    *uuid.UUID
+	ActorIssuer     string
+	ActorSubject    string
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
 }
 
+// The actor's staff id is looked up here, so that registering a ticket stays one round
+// trip. Nobody has an empty subject.
 func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTransitionParams) error {
 	_, err := db.Exec(ctx, insertTransition,
 		arg.TicketID,
@@ -203,7 +207,8 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 		arg.Reason,
 		arg.Actor,
 		arg.ActorKind,
-		arg.ActorStaffID,
+		arg.ActorIssuer,
+		arg.ActorSubject,
 		arg.AssigneeStaffID,
 		arg.OccurTime,
 	)

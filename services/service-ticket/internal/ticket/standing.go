@@ -144,3 +144,12 @@ func Commentable(s State) error {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Heard is the standing after the customer spoke without a verb: their silence begins
+// anew.
+func (p Policy) Heard(s Standing, at time.Time) Standing {
+	if !s.ConfirmDue.IsZero() {
+		s.ConfirmDue = at.Add(p.ConfirmAfter)
+	}
+	return s
+}

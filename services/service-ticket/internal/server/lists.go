@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/services/internal/contactdata"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+)
+
+// ListTickets lists tickets, newest recorded first.
+func (s *Server) ListTickets(ctx context.Context, req *ticketv1.ListTicketsRequest) (*ticketv1.ListTicketsResponse, error) {
+	filter, err := s.filter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if who := customer(ctx); who != uuid.Nil {
+		if filter.CustomerID != uuid.Nil && filter.CustomerID != who {
+			return &ticketv1.ListTicketsResponse{}, nil
+		}
+		filter.CustomerID = who
+	}
+	rows, err := s.q.ListTickets(ctx, s.pool, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list tickets: %w", err)
+	}
+	rows, next, err := onePage(ctx, s, req, rows, func(row db.Ticket) string { return row.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	tickets, err := s.present(ctx, s.pool, rows...)
+	if err != nil {
+		return nil, err
+	}
+	return &ticketv1.ListTicketsResponse{Tickets: tickets, NextPageToken: next}, nil
+}
+
+func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (db.TicketFilter, error) {
+	f := db.TicketFilter{
+		Number: req.GetNumber(), Source: req.GetSource(), ExternalID: req.GetExternalId(), Size: onceMore(req),
+	}
+	for _, state := range req.GetStates() {
+		f.States = append(f.States, int16(state))
+	}
+	if f.ExternalID != "" && f.Source == "" {
+		return f, rpcerr.Invalid("external_id", rpcerr.T(
+			"it means nothing without its source; give source too",
+			"缺少来源系统时该值没有意义；请同时填写 source"))
+	}
+	if err := forCustomers(ctx, req); err != nil {
+		return f, err
+	}
+	var err error
+	for _, id := range []struct {
+		field, given string
+		to           *uuid.UUID
+	}{
+		{"customer_id", req.GetCustomerId(), &f.CustomerID},
+		{"assignee_staff_id", req.GetAssigneeStaffId(), &f.AssigneeStaffID},
+		{"department_id", req.GetDepartmentId(), &f.DepartmentID},
+		{"answer_id", req.GetAnswerId(), &f.AnswerID},
+	} {
+		if *id.to, err = parseOptional(id.field, id.given); err != nil {
+			return f, err
+		}
+	}
+	phone, bad := contactdata.Phone(req.GetReporterPhone(), s.region)
+	if bad != nil {
+		return f, rpcerr.Invalid("reporter_phone", *bad)
+	}
+	if phone != "" {
+		f.ReporterPhoneIndex = s.phoneIndex(phone)
+	}
+	f.Before, err = s.cursor(ctx, req)
+	return f, err
+}
+
+// forCustomers refuses filters by what customers do not see: an answer would tell it.
+func forCustomers(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
+	if customer(ctx) == uuid.Nil {
+		return nil
+	}
+	for field, given := range map[string]string{
+		"assignee_staff_id": req.GetAssigneeStaffId(), "department_id": req.GetDepartmentId(),
+		"reporter_phone": req.GetReporterPhone(), "source": req.GetSource(),
+		"external_id": req.GetExternalId(), "answer_id": req.GetAnswerId(),
+	} {
+		if given != "" {
+			return rpcerr.Invalid(field, rpcerr.T(
+				"customers cannot filter by it; use states or number",
+				"客户不能按该字段筛选；请使用 states 或 number"))
+		}
+	}
+	return nil
+}
+
+// ListTransitions lists every move of a ticket, oldest first.
+func (s *Server) ListTransitions(ctx context.Context, req *ticketv1.ListTransitionsRequest) (*ticketv1.ListTransitionsResponse, error) {
+	t, err := s.find(ctx, "ticket_id", req.GetTicketId())
+	if err != nil {
+		return nil, err
+	}
+	var after int64
+	at, err := s.pages.Open(ctx, req, req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	if at != "" {
+		if after, err = strconv.ParseInt(at, 10, 64); err != nil {
+			return nil, fmt.Errorf("cursor of a page: %w", err)
+		}
+	}
+	rows, err := s.q.ListTransitions(ctx, s.pool, t.ID, after, onceMore(req))
+	if err != nil {
+		return nil, fmt.Errorf("list transitions: %w", err)
+	}
+	rows, next, err := onePage(ctx, s, req, rows, func(row db.TicketTransition) string { return etag(row.Version) })
+	if err != nil {
+		return nil, err
+	}
+	out := &ticketv1.ListTransitionsResponse{NextPageToken: next}
+	for i := range rows {
+		out.Transitions = append(out.Transitions, transitionProto(&rows[i]))
+	}
+	return out, nil
+}
+
+func transitionProto(row *db.TicketTransition) *ticketv1.Transition {
+	return &ticketv1.Transition{
+		Version: row.Version, Verb: row.Verb, From: ticketv1.TicketState(row.FromState),
+		To: ticketv1.TicketState(row.ToState), Round: row.Round, Reason: row.Reason,
+		ActorKind: ticketv1.AuthorKind(row.ActorKind), ActorStaffId: idString(row.ActorStaffID),
+		AssigneeStaffId: idString(row.AssigneeStaffID), OccurTime: timestamppb.New(row.OccurTime),
+	}
+}

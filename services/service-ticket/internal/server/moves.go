@@ -1,0 +1,233 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+// verb is the request of one move.
+type verb interface {
+	write.Request
+	GetId() string
+	GetEtag() string
+}
+
+// prepare completes a move with what it needs of the database, in the transaction and
+// with the ticket held.
+type prepare func(ctx context.Context, tx *write.Tx, row *db.Ticket, m *ticket.Move) error
+
+// TriageTicket settles type, priority and department.
+func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketRequest) (*ticketv1.Ticket, error) {
+	department, err := parseID("department_id", req.GetDepartmentId())
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.move(ctx, req, req.GetReason(), ticket.Move{
+		Verb: ticket.Triage, Type: req.GetType(), Priority: req.GetPriority(), Department: department,
+	}, nil)
+	if pg.Violates(err, "tickets_department_id_fkey") {
+		return nil, unknownDepartment("department_id", department)
+	}
+	return t, err
+}
+
+// AssignTicket gives the ticket to a member of staff and to their department.
+func (s *Server) AssignTicket(ctx context.Context, req *ticketv1.AssignTicketRequest) (*ticketv1.Ticket, error) {
+	id, err := parseID("staff_id", req.GetStaffId())
+	if err != nil {
+		return nil, err
+	}
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Assign, Assignee: id},
+		func(ctx context.Context, tx *write.Tx, _ *db.Ticket, m *ticket.Move) error {
+			who, err := s.q.GetStaff(ctx, tx, id)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return unknownStaff("staff_id", id)
+			}
+			if err != nil {
+				return fmt.Errorf("read staff: %w", err)
+			}
+			if ticketv1.StaffStatus(who.Status) == ticketv1.StaffStatus_STAFF_STATUS_LEFT {
+				return rpcerr.WrongState("STAFF_OFF_DUTY", rpcerr.T(
+					"%[1]s has left the company and gets no work any more; assign the ticket to somebody else.",
+					"%[1]s 已离职，不能再分配工作；请将工单分配给其他人员。", id)).With("staff_id", id.String())
+			}
+			m.Department = who.DepartmentID
+			return nil
+		})
+}
+
+// StartTicket begins work.
+func (s *Server) StartTicket(ctx context.Context, req *ticketv1.StartTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Start}, nil)
+}
+
+// WaitTicket waits for the customer or a third party.
+func (s *Server) WaitTicket(ctx context.Context, req *ticketv1.WaitTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Wait, WaitFor: req.GetWaitFor()}, nil)
+}
+
+// ResumeTicket goes on with the work.
+func (s *Server) ResumeTicket(ctx context.Context, req *ticketv1.ResumeTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Resume}, nil)
+}
+
+// ResolveTicket records the solution.
+func (s *Server) ResolveTicket(ctx context.Context, req *ticketv1.ResolveTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, "", ticket.Move{Verb: ticket.Resolve, Resolution: req.GetResolution()}, nil)
+}
+
+// ConfirmTicket records that the customer is content.
+func (s *Server) ConfirmTicket(ctx context.Context, req *ticketv1.ConfirmTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Confirm}, nil)
+}
+
+// ReopenTicket opens the next round.
+func (s *Server) ReopenTicket(ctx context.Context, req *ticketv1.ReopenTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Reopen}, nil)
+}
+
+// CancelTicket ends a ticket that needs no work.
+func (s *Server) CancelTicket(ctx context.Context, req *ticketv1.CancelTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Cancel}, nil)
+}
+
+// MergeTicket folds a ticket into another of the same customer.
+func (s *Server) MergeTicket(ctx context.Context, req *ticketv1.MergeTicketRequest) (*ticketv1.Ticket, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	into, err := parseID("into_id", req.GetIntoId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+		rows, err := s.q.LockTickets(ctx, tx, []uuid.UUID{id, into})
+		if err != nil {
+			return nil, fmt.Errorf("lock tickets: %w", err)
+		}
+		row, target := pick(ctx, rows, id), pick(ctx, rows, into)
+		switch {
+		case row == nil:
+			return nil, ticketNotFound(id)
+		case target == nil:
+			return nil, ticketNotFound(into)
+		}
+		if err := current(req.GetEtag(), row.Version, "ticket", id); err != nil {
+			return nil, err
+		}
+		// What the ticket itself may do is told first.
+		if _, err := ticket.Next(ticket.State(row.State), ticket.Merge); err != nil {
+			return nil, err
+		}
+		if err := ticket.CheckMerge(id, idValue(row.CustomerID), ticket.MergeTarget{
+			ID: into, Customer: idValue(target.CustomerID), State: ticket.State(target.State),
+		}); err != nil {
+			return nil, err
+		}
+		if err := s.apply(ctx, tx, row, ticket.Move{Verb: ticket.Merge, At: s.now(), Into: into}, req.GetReason()); err != nil {
+			return nil, err
+		}
+		return s.presentOne(ctx, tx, row)
+	})
+}
+
+// pick finds a ticket that the caller may see among locked ones.
+func pick(ctx context.Context, rows []db.Ticket, id uuid.UUID) *db.Ticket {
+	for i := range rows {
+		if rows[i].ID == id && own(ctx, &rows[i]) == nil {
+			return &rows[i]
+		}
+	}
+	return nil
+}
+
+// move makes one move of one ticket as one write.
+func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Move, complete prepare) (*ticketv1.Ticket, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+		row, err := s.lock(ctx, tx, id, req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		m := m
+		m.At = s.now()
+		if complete != nil {
+			if err := complete(ctx, tx, row, &m); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.apply(ctx, tx, row, m, reason); err != nil {
+			return nil, err
+		}
+		return s.presentOne(ctx, tx, row)
+	})
+}
+
+// apply makes a move of a locked ticket: row, history, event and audit record. Every
+// change of state but the first goes through it.
+func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move, reason string) error {
+	before := ticket.State(row.State)
+	after, err := s.policy.Apply(standing(row), m)
+	if err != nil {
+		return err
+	}
+	stand(row, after)
+	row.UpdateTime, row.Version = m.At, row.Version+1
+	var p pipeline
+	if err := s.q.UpdateTicketStanding(ctx, &p, updateStanding(row)); err != nil {
+		return err
+	}
+	made := transition(ctx, m.Verb, before, row, reason, m.At)
+	if err := s.q.InsertTransition(ctx, &p, made); err != nil {
+		return err
+	}
+	if err := p.send(ctx, tx); err != nil {
+		return fmt.Errorf("%s ticket: %w", m.Verb, err)
+	}
+	tx.Emit(ticketEvent(ticket.EventType(m.Verb), before, row, m.At))
+	tx.Audit("ticket", row.ID, made)
+	return nil
+}
+
+// transition is the line of the history for a move that brought the row where it stands.
+func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db.Ticket, reason string, at time.Time) db.InsertTransitionParams {
+	caller := authn.FromContext(ctx)
+	out := db.InsertTransitionParams{
+		TicketID: row.ID, Version: row.Version, Verb: string(v), FromState: int16(before), ToState: row.State,
+		Round: row.Round, Reason: reason, Actor: caller.Actor(), ActorKind: int16(authorKind(caller)),
+		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at,
+	}
+	if caller.Kind == authn.Person {
+		out.ActorIssuer, out.ActorSubject = caller.Issuer, caller.Subject
+	}
+	return out
+}
+
+func unknownDepartment(field string, id uuid.UUID) error {
+	return rpcerr.Invalid(field, rpcerr.T(
+		"there is no department %[1]s; give the id of one that the directory lists",
+		"没有部门 %[1]s；请填写组织架构中已有部门的 id", id))
+}
+
+func unknownStaff(field string, id uuid.UUID) error {
+	return rpcerr.Invalid(field, rpcerr.T(
+		"there is no member of staff %[1]s; give the id of one that the directory lists",
+		"没有人员 %[1]s；请填写组织架构中已有人员的 id", id))
+}

@@ -1,0 +1,150 @@
+// Package server answers the calls about tickets and the directory, opens the follow-up
+// tickets that low survey answers ask for, and closes tickets on which the customer stays
+// silent.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/contactdata"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+// Name is the service's name in addresses, certificates and events.
+const Name = directory.Source
+
+// Config is what a Server needs; everything is required.
+type Config struct {
+	Pool      *pgxpool.Pool
+	Keyring   *pii.Keyring
+	Write     *write.Path
+	Pages     *page.Sealer
+	Validator protovalidate.Validator
+	Log       *slog.Logger
+	Now       func() time.Time
+	// Registry resolves customers not known here yet.
+	Registry customerref.Resolver
+	// Issuer is that of staff for whom none is given.
+	Issuer string
+	// Region is where a phone without country code is, e.g. "CN".
+	Region string
+	Policy ticket.Policy
+}
+
+// Server implements the services of tickets and the directory.
+type Server struct {
+	ticketv1.UnsafeTicketServiceServer
+	ticketv1.UnsafeDirectoryServiceServer
+
+	pool      *pgxpool.Pool
+	keys      *pii.Keyring
+	write     *write.Path
+	pages     *page.Sealer
+	validator protovalidate.Validator
+	log       *slog.Logger
+	clock     func() time.Time
+	registry  customerref.Resolver
+	issuer    string
+	region    string
+	policy    ticket.Policy
+	q         *db.Queries
+}
+
+// New makes a Server. It fails when the region is none that phones are read by, or the
+// policy would close or reopen at once.
+func New(cfg Config) (*Server, error) {
+	if !contactdata.Region(cfg.Region) {
+		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
+	}
+	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 {
+		return nil, errors.New("the time to confirm and the time to reopen must be longer than nothing")
+	}
+	if cfg.Issuer == "" {
+		return nil, errors.New("staff need the issuer of their tokens")
+	}
+	return &Server{
+		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
+		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
+		policy: cfg.Policy, q: db.New(),
+	}, nil
+}
+
+// Register puts the services on a gRPC server.
+func (s *Server) Register(on grpc.ServiceRegistrar) {
+	ticketv1.RegisterTicketServiceServer(on, s)
+	ticketv1.RegisterDirectoryServiceServer(on, s)
+}
+
+// now is the present in the resolution the database keeps.
+func (s *Server) now() time.Time { return micro(s.clock()) }
+
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// etag is how a row's version is told.
+func etag(version int64) string { return strconv.FormatInt(version, 10) }
+
+// current refuses an etag that is given and not the row's.
+func current(given string, version int64, kind string, id uuid.UUID) error {
+	if given != "" && given != etag(version) {
+		return rpcerr.Stale(kind, id.String())
+	}
+	return nil
+}
+
+// parseID reads the id in a field; validation has not seen those of updated resources.
+func parseID(field, id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil || len(id) != 36 {
+		return uuid.Nil, rpcerr.Invalid(field, rpcerr.T(
+			"it must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057",
+			"必须是 UUID，例如 01890a5d-ac96-774b-bcce-b302099a8057"))
+	}
+	return parsed, nil
+}
+
+// parseOptional reads an id that may be absent.
+func parseOptional(field, id string) (uuid.UUID, error) {
+	if id == "" {
+		return uuid.Nil, nil
+	}
+	return parseID(field, id)
+}
+
+func newID() (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("make an id: %w", err)
+	}
+	return id, nil
+}
+
+// cursor opens a page token to the id after which the page goes on.
+func (s *Server) cursor(ctx context.Context, req paged) (uuid.UUID, error) {
+	at, err := s.pages.Open(ctx, req, req.GetPageToken())
+	if err != nil || at == "" {
+		return uuid.Nil, err
+	}
+	id, err := uuid.Parse(at)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("cursor of a page: %w", err)
+	}
+	return id, nil
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+const (
+	// silenceBatch bounds the tickets of one transaction.
+	silenceBatch = 100
+	silenceEvery = 30 * time.Second
+)
+
+// CloseSilent closes, until ctx ends, the tickets on which the customer was silent too
+// long. Every replica runs it: what one holds the others pass over. A failure is told and
+// tried again at the next round.
+func (s *Server) CloseSilent(ctx context.Context) error {
+	tick := time.NewTicker(silenceEvery)
+	defer tick.Stop()
+	for {
+		if err := s.SweepSilent(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "closing of silent tickets failed", "error", pg.Describe(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// SweepSilent closes all tickets on which the customer was silent too long by now.
+func (s *Server) SweepSilent(ctx context.Context) error {
+	for done := silenceBatch; done == silenceBatch; {
+		err := write.Job(ctx, s.write, "tickets/close-silent", func(ctx context.Context, tx *write.Tx) error {
+			due, err := s.q.LockUnconfirmed(ctx, tx, s.now(), silenceBatch)
+			if err != nil {
+				return fmt.Errorf("find silent tickets: %w", err)
+			}
+			if done = len(due); done == 0 {
+				tx.Unchanged()
+			}
+			for i := range due {
+				if err := s.silent(ctx, tx, &due[i].Ticket, typev1.Tier(due[i].Tier)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silent closes one ticket, or asks for a call to a key customer, once.
+func (s *Server) silent(ctx context.Context, tx *write.Tx, row *db.Ticket, tier typev1.Tier) error {
+	hours := s.policy.ConfirmAfter.Hours()
+	if tier == typev1.Tier_TIER_KEY {
+		row.ConfirmDue = nil
+		_, err := s.comment(ctx, tx, row, fmt.Sprintf(
+			"关键客户 %[1]g 小时内未确认解决结果，请致电客户。\nNo answer from this key customer in %[1]g h: call them.", hours), false)
+		return err
+	}
+	return s.apply(ctx, tx, row, ticket.Move{Verb: ticket.Close, At: s.now()}, fmt.Sprintf(
+		"客户 %[1]g 小时内未答复 · no answer from the customer in %[1]g h", hours))
+}

@@ -1,0 +1,234 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+// customerKey is violated by a customer that is not known here, or merged away.
+const customerKey = "tickets_customer_id_fkey"
+
+// CreateTicket registers a ticket. It is the hot path: but for the number, which is drawn
+// before, everything travels in one round trip.
+func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketRequest) (*ticketv1.Ticket, error) {
+	row, told, err := s.draft(ctx, req.GetTicket())
+	if err != nil {
+		return nil, err
+	}
+	// Once more when the customer turns out to be unknown here, or merged meanwhile.
+	for tried := false; ; tried = true {
+		key, err := s.reporterKey(ctx, row, told)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.insert(ctx, req, row, told, key)
+		if tried || !pg.Violates(err, customerKey) {
+			return t, err
+		}
+		if err := s.ensure(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// reporterKey is the key of the customer, under whom the reporter's contacts are kept; nil
+// where the ticket itself is the subject or there is nothing to keep. A key is made for
+// customers who exist.
+func (s *Server) reporterKey(ctx context.Context, row *db.Ticket, told reporter) (*pii.Subject, error) {
+	if row.CustomerID == nil || !told.contacts() {
+		return nil, nil
+	}
+	if err := s.ensure(ctx, row); err != nil {
+		return nil, err
+	}
+	key, err := s.keys.Subject(ctx, s.pool, row.ReporterSubjectID)
+	return key, erased(err)
+}
+
+// ensure makes the ticket's customer known here and names the survivor of a merge.
+func (s *Server) ensure(ctx context.Context, row *db.Ticket) error {
+	ref, err := customerref.Ensure(ctx, s.pool, *row.CustomerID, "ticket.customer_id", s.registry)
+	if err != nil {
+		return err
+	}
+	row.CustomerID, row.ReporterSubjectID = &ref.ID, ref.ID
+	return nil
+}
+
+// draft makes the row of a new ticket from what the caller tells, and its number.
+func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*db.Ticket, reporter, error) {
+	if t.GetChannel() == typev1.Channel_CHANNEL_UNKNOWN {
+		return nil, reporter{}, rpcerr.Invalid("ticket.channel", rpcerr.T(
+			"CHANNEL_UNKNOWN is for imported tickets only; say how this one arrived",
+			"CHANNEL_UNKNOWN 仅用于导入的工单；请填写该工单的来源渠道"))
+	}
+	told, faults := s.normalize(t.GetReporter())
+	if len(faults) > 0 {
+		return nil, reporter{}, invalid("ticket.", faults)
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, reporter{}, err
+	}
+	owner, err := s.registrant(ctx, t.GetCustomerId())
+	if err != nil {
+		return nil, reporter{}, err
+	}
+	now := s.now()
+	row := newRow(id, owner, t, now)
+	st, err := s.policy.Apply(standing(row), ticket.Move{Verb: ticket.Create, At: now})
+	if err != nil {
+		return nil, reporter{}, err
+	}
+	stand(row, st)
+	numbers, err := s.numbers(ctx, s.pool, 1, now)
+	if err != nil {
+		return nil, reporter{}, err
+	}
+	row.Number = numbers[0]
+	return row, told, nil
+}
+
+// registrant is the customer a new ticket is for: customers register for themselves.
+func (s *Server) registrant(ctx context.Context, given string) (uuid.UUID, error) {
+	id, err := parseOptional("ticket.customer_id", given)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	who := customer(ctx)
+	if who == uuid.Nil {
+		return id, nil
+	}
+	if id != uuid.Nil && id != who {
+		return uuid.Nil, rpcerr.Invalid("ticket.customer_id", rpcerr.T(
+			"customers register tickets for themselves only; leave it empty or give your own id",
+			"客户只能为自己登记工单；请留空或填写您自己的客户 id"))
+	}
+	return who, nil
+}
+
+// newRow fills a row with what a caller may tell of a new ticket, and the defaults.
+func newRow(id, owner uuid.UUID, t *ticketv1.Ticket, now time.Time) *db.Ticket {
+	row := &db.Ticket{
+		ID: id, CustomerID: idPtr(owner), Channel: int16(t.GetChannel()),
+		Mode:     int16(given(t.GetMode(), ticketv1.Mode_MODE_PASSIVE)),
+		Phase:    int16(given(t.GetPhase(), ticketv1.Phase_PHASE_AFTER_SALE)),
+		Type:     int16(given(t.GetType(), ticketv1.TicketType_TICKET_TYPE_OTHER)),
+		Priority: int16(given(t.GetPriority(), ticketv1.Priority_PRIORITY_P3)),
+		Title:    t.GetTitle(), Description: t.GetDescription(), ProductModel: t.GetProductModel(),
+		SerialNumber: t.GetSerialNumber(), OrderNumber: t.GetOrderNumber(), ReporterSubjectID: owner,
+		CreateTime: now, UpdateTime: now, Version: 1,
+	}
+	if owner == uuid.Nil {
+		row.ReporterSubjectID = id
+	}
+	return row
+}
+
+// given is the value, or the default for none.
+func given[E ~int32](value, otherwise E) E {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+// numbers draws ticket numbers: the month of registration and a sequence that never
+// restarts.
+func (s *Server) numbers(ctx context.Context, on db.DBTX, count int, now time.Time) ([]string, error) {
+	drawn, err := s.q.NextTicketNumbers(ctx, on, int32(count))
+	if err != nil {
+		return nil, fmt.Errorf("draw %d ticket numbers: %w", count, err)
+	}
+	out := make([]string, 0, count)
+	for _, n := range drawn {
+		out = append(out, fmt.Sprintf("T-%s-%06d", now.UTC().Format("200601"), n))
+	}
+	return out, nil
+}
+
+func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, row *db.Ticket, told reporter, key *pii.Subject) (*ticketv1.Ticket, error) {
+	return write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.Ticket, error) {
+		key := key
+		if key == nil && told.contacts() {
+			var err error
+			if key, err = s.keys.Create(ctx, tx, row.ReporterSubjectID); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.seal(row, told, key); err != nil {
+			return nil, err
+		}
+		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
+			return nil, err
+		}
+		if err := s.q.InsertTransition(ctx, tx, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)); err != nil {
+			return nil, err
+		}
+		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
+		t, err := ticketProto(row, pii.Subjects{row.ReporterSubjectID: key})
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit("ticket", row.ID, t)
+		if customer(ctx) != uuid.Nil {
+			hideInternal(t)
+		}
+		return t, nil
+	})
+}
+
+// GetTicket returns a ticket.
+func (s *Server) GetTicket(ctx context.Context, req *ticketv1.GetTicketRequest) (*ticketv1.Ticket, error) {
+	row, err := s.find(ctx, "id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return s.presentOne(ctx, s.pool, &row)
+}
+
+// find reads a ticket that the caller may see.
+func (s *Server) find(ctx context.Context, field, given string) (db.Ticket, error) {
+	id, err := parseID(field, given)
+	if err != nil {
+		return db.Ticket{}, err
+	}
+	row, err := s.q.GetTicket(ctx, s.pool, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return db.Ticket{}, ticketNotFound(id)
+	}
+	if err != nil {
+		return db.Ticket{}, fmt.Errorf("read ticket: %w", err)
+	}
+	return row, own(ctx, &row)
+}
+
+// lock reads a ticket that the caller may change, and holds it.
+func (s *Server) lock(ctx context.Context, tx *write.Tx, id uuid.UUID, etag string) (*db.Ticket, error) {
+	row, err := s.q.LockTicket(ctx, tx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ticketNotFound(id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock ticket: %w", err)
+	}
+	if err := own(ctx, &row); err != nil {
+		return nil, err
+	}
+	return &row, current(etag, row.Version, "ticket", id)
+}

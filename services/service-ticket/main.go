@@ -1,0 +1,84 @@
+// Command service-ticket keeps tickets and the directory of departments and staff.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+type config struct {
+	app.Config
+	RegistryTarget string `env:"KEFU_CUSTOMER_REGISTRY_TARGET" envDefault:"etcd:///customer-registry"`
+	SurveyTarget   string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
+	// PhoneRegion is where a phone without country code is.
+	PhoneRegion string `env:"KEFU_PHONE_REGION" envDefault:"CN"`
+	// ConfirmHours of silence close a resolved ticket.
+	ConfirmHours int `env:"KEFU_TICKET_CONFIRM_HOURS" envDefault:"72"`
+	// ReopenDays after resolve a ticket can be reopened.
+	ReopenDays int `env:"KEFU_TICKET_REOPEN_DAYS" envDefault:"14"`
+}
+
+// Check adds to the problems of every service those of this one.
+func (c *config) Check() []error {
+	problems := c.Config.Check()
+	if c.ConfirmHours < 1 {
+		problems = append(problems, errors.New("KEFU_TICKET_CONFIRM_HOURS must be at least 1"))
+	}
+	if c.ReopenDays < 1 {
+		problems = append(problems, errors.New("KEFU_TICKET_REOPEN_DAYS must be at least 1"))
+	}
+	return problems
+}
+
+func main() {
+	os.Exit(app.Main(app.Spec[config]{
+		Name:       server.Name,
+		Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
+		Policy:     access.Policy(),
+		Run:        run,
+	}))
+}
+
+func run(_ context.Context, p *app.Process, cfg config) error {
+	registry, err := p.DialService(customerref.Source, cfg.RegistryTarget)
+	if err != nil {
+		return err
+	}
+	survey, err := p.DialService(server.SurveySource, cfg.SurveyTarget)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(server.Config{
+		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
+		Now: p.Now, Registry: customerv1.NewCustomerServiceClient(registry), Issuer: cfg.Tokens.Issuers[0],
+		Region: cfg.PhoneRegion, Policy: ticket.Policy{
+			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
+			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.Register(p.GRPC)
+	for _, c := range []*event.Consumer{
+		{Name: customerref.Source, Source: customerref.Source, Conn: registry, Handle: customerref.Handle},
+		{Name: server.SurveySource, Source: server.SurveySource, Conn: survey, Handle: s.HandleSurvey},
+	} {
+		c.Pool, c.Log, c.Registerer = p.Pool, p.Log, p.Metrics
+		p.Go("consumer "+c.Name, c.Run)
+	}
+	p.Go("closing of silent tickets", s.CloseSilent)
+	return nil
+}
