@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -86,8 +87,13 @@ func serve[C any, P settings[C]](ctx context.Context, spec Spec[C], out io.Write
 		return err
 	}
 	l := newLife(spec.Name, P(&own).base(), out)
+	slog.SetDefault(l.log) // for packages below that are given no logger
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err := l.begin(ctx, spec.Policy); err != nil {
+		if ctx.Err() != nil {
+			l.log.Info("stopped before it served")
+			return nil
+		}
 		return err
 	}
 	if err := spec.Run(l.process.tasks.ctx, l.process, own); err != nil {

@@ -195,6 +195,25 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 	within(t, 5*time.Second, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 }
 
+// TestStartWaitsForTheDatabase: a database that is down is waited for, alive and not
+// ready, and the wait can be stopped.
+func TestStartWaitsForTheDatabase(t *testing.T) {
+	s := newStack(t, "KEFU_DATABASE_URL=postgres://x:x@127.0.0.1:1/x")
+	p := s.start(t, "serve")
+	p.reached(p.starting)
+	within(t, 10*time.Second, "the wait", func() bool { return strings.Contains(p.log(), "waiting for the database") })
+	if code, _ := p.get("/healthz"); code != http.StatusOK {
+		t.Errorf("liveness: %d", code)
+	}
+	if code, body := p.get("/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("readiness: %d %s", code, body)
+	}
+	p.signal()
+	if code := p.end(5 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func connectAdmin(t *testing.T) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), testkit.Postgres(t))

@@ -144,7 +144,8 @@ type program struct {
 	grpc     string
 	metrics  string
 	ended    chan error
-	serving  chan struct{}
+	starting chan struct{} // closed when metrics is known
+	serving  chan struct{} // closed when grpc is known too
 	mu       sync.Mutex
 	logLines []string
 }
@@ -152,7 +153,8 @@ type program struct {
 // start runs a child; it is killed at the end of the test if it still runs.
 func (s *stack) start(t *testing.T, kind string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(os.Args[0], args...), ended: make(chan error, 1), serving: make(chan struct{})}
+	p := &program{t: t, cmd: exec.Command(os.Args[0], args...), ended: make(chan error, 1),
+		starting: make(chan struct{}), serving: make(chan struct{})}
 	p.cmd.Env = append(append([]string{}, s.env...), childEnv+"="+kind)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -179,8 +181,15 @@ func (p *program) follow(out io.Reader) {
 		p.logLines = append(p.logLines, lines.Text())
 		p.mu.Unlock()
 		var record struct{ Msg, GRPC, Metrics string }
-		if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {
-			p.grpc, p.metrics = record.GRPC, record.Metrics
+		if json.Unmarshal(lines.Bytes(), &record) != nil {
+			continue
+		}
+		switch record.Msg {
+		case "starting":
+			p.metrics = record.Metrics
+			close(p.starting)
+		case "serving":
+			p.grpc = record.GRPC
 			close(p.serving)
 		}
 	}
@@ -198,12 +207,18 @@ func (p *program) log() string {
 // up waits until the child serves.
 func (p *program) up() *program {
 	p.t.Helper()
+	return p.reached(p.serving)
+}
+
+// reached waits for one step of the child's start.
+func (p *program) reached(step <-chan struct{}) *program {
+	p.t.Helper()
 	select {
-	case <-p.serving:
+	case <-step:
 	case err := <-p.ended:
 		p.t.Fatalf("the child ended: %v\n%s", err, p.log())
 	case <-time.After(20 * time.Second):
-		p.t.Fatalf("the child does not serve:\n%s", p.log())
+		p.t.Fatalf("the child does not get on:\n%s", p.log())
 	}
 	return p
 }

@@ -67,6 +67,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr); err != nil {
 		return err
 	}
+	l.log.Info("starting", "metrics", l.ops.Addr())
 	if l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
 		return err
 	}
