@@ -303,7 +303,6 @@ func (c *Consumer) lockCursor(ctx context.Context, tx pgx.Tx) (position int64, b
 	for _, s := range subjects {
 		blocked[s] = true
 	}
-	c.parked.Store(int64(len(subjects)))
 	return position, blocked, nil
 }
 

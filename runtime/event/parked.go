@@ -92,10 +92,16 @@ ORDER BY retry_time LIMIT 1`
 // retryNext tries one parked event. The cursor's lock keeps the stream from overtaking:
 // an event of the same subject finds its predecessor either parked or applied.
 func (c *Consumer) retryNext(ctx context.Context) (found bool, err error) {
-	var due bool
-	if err := c.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM event_parked WHERE consumer = $1 AND source = $2 AND retry_time <= now())`,
-		c.Name, c.Source).Scan(&due); err != nil || !due {
-		return false, err
+	var all, due int64
+	err = c.Pool.QueryRow(ctx, `
+SELECT count(*), count(*) FILTER (WHERE retry_time <= now()) FROM event_parked WHERE consumer = $1 AND source = $2`,
+		c.Name, c.Source).Scan(&all, &due)
+	if err != nil {
+		return false, fmt.Errorf("look for parked events: %w", err)
+	}
+	c.parked.Store(all)
+	if due == 0 {
+		return false, nil
 	}
 	e := new(eventv1.Envelope)
 	var tries int
