@@ -1,0 +1,82 @@
+package complaint
+
+import (
+	"maps"
+
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// Reasons of refusals, stable for callers.
+const (
+	ReasonWrongState          = "COMPLAINT_WRONG_STATE"
+	ReasonConcernsCaller      = "COMPLAINT_CONCERNS_CALLER"
+	ReasonSeverityTooLow      = "SEVERITY_TOO_LOW"
+	ReasonNotHead             = "NOT_HEAD_OF_DEPARTMENT"
+	ReasonHandlerElsewhere    = "HANDLER_OF_OTHER_DEPARTMENT"
+	ReasonHandlerConcerned    = "HANDLER_CONCERNED"
+	ReasonHandlerEarlierRound = "HANDLER_OF_EARLIER_ROUND"
+	ReasonNotHandler          = "NOT_THE_HANDLER"
+	ReasonApproverProposed    = "APPROVER_PROPOSED"
+	ReasonApproverConcerned   = "APPROVER_CONCERNED"
+	ReasonAmountAboveLimit    = "AMOUNT_ABOVE_LIMIT"
+	ReasonAnswerRecorded      = "ANSWER_RECORDED"
+	ReasonAnswerMissing       = "ANSWER_MISSING"
+	ReasonAnswerUnsatisfied   = "ANSWER_UNSATISFIED"
+	ReasonAnswerSatisfied     = "ANSWER_SATISFIED"
+	ReasonTimesOutOfOrder     = "COMPLAINT_TIMES_OUT_OF_ORDER"
+	ReasonStateIncomplete     = "COMPLAINT_STATE_INCOMPLETE"
+)
+
+// Clauses of the complaint policy that a refusal names.
+const (
+	ClauseImpartial       = "complaint.impartiality/1"
+	ClauseInjury          = "complaint.severity-injury/1"
+	ClauseLegal           = "complaint.severity-legal/1"
+	ClausePress           = "complaint.severity-press/1"
+	ClauseKeyCustomer     = "complaint.severity-key-customer/1"
+	ClauseMajorAmount     = "complaint.severity-amount/1"
+	ClauseRepeat          = "complaint.severity-repeat/1"
+	ClauseAssigner        = "complaint.assigner/1"
+	ClauseHandler         = "complaint.handler/1"
+	ClauseAnotherHandler  = "complaint.another-handler/1"
+	ClauseSecondPerson    = "complaint.second-person/1"
+	ClauseApprovalLimits  = "complaint.approval-limits/1"
+	ClauseServiceDecision = "complaint.service-concerned/1"
+	ClauseFirstAnswer     = "complaint.first-answer/1"
+	ClauseClosing         = "complaint.closing/1"
+	ClauseEnding          = "complaint.ending-unsatisfied/1"
+	ClauseNextRound       = "complaint.next-round/1"
+)
+
+// Refusal is a rule's no: a stable reason, the clause of the policy where one decided,
+// and a text that says what would be right.
+type Refusal struct {
+	Reason, Clause string
+	// Field is the request's field at fault, empty when it is the complaint as a whole.
+	Field string
+	Text  rpcerr.Text
+	Facts map[string]string
+}
+
+// Error gives reason and text in English.
+func (r *Refusal) Error() string { return r.Reason + ": " + r.Text.EN }
+
+func refuse(reason, clause string, text rpcerr.Text) *Refusal {
+	return &Refusal{Reason: reason, Clause: clause, Text: text}
+}
+
+func (r *Refusal) with(key, value string) *Refusal {
+	c := *r
+	c.Facts = maps.Clone(r.Facts)
+	if c.Facts == nil {
+		c.Facts = map[string]string{}
+	}
+	c.Facts[key] = value
+	return &c
+}
+
+func (r *Refusal) at(field string) *Refusal {
+	c := *r
+	c.Field = field
+	return &c
+}

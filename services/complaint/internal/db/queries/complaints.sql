@@ -1,0 +1,63 @@
+-- name: NextNumber :one
+SELECT nextval('complaint_numbers');
+
+-- name: InsertComplaint :exec
+INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
+  product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
+  round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
+  registered_in, version, create_time, update_time, close_time)
+VALUES (@id, @number, @customer_id, @channel, @title, @description, @category, @severity_facts, @order_number,
+  @product_model, @quantity, @currency, @amount_units, @amount_nanos, @demanded_remedy, @accused_staff_id, @ticket_id,
+  @state, @round, @quality, @severity, @department_id, @handler_staff_id, @outcome, @close_reason, @source, @external_id,
+  @registered_by, @registered_in, @version, @create_time, @update_time, @close_time);
+
+-- name: ImportComplaint :batchone
+-- Answers no row when the source's complaint is here already.
+INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
+  product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
+  round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
+  registered_in, version, create_time, update_time, close_time)
+VALUES (@id, @prefix::text || lpad(nextval('complaint_numbers')::text, 6, '0'), @customer_id, @channel, @title, @description, @category, @severity_facts,
+  @order_number, @product_model, @quantity, @currency, @amount_units, @amount_nanos, @demanded_remedy,
+  @accused_staff_id, @ticket_id, @state, 1, 0, 0, @department_id, NULL, @outcome, '', @source, @external_id,
+  @registered_by, @registered_in, 1, @create_time, @update_time, @close_time)
+ON CONFLICT ON CONSTRAINT complaints_source_external_id_key DO NOTHING
+RETURNING number;
+
+-- name: SelectImported :many
+SELECT id, number, external_id::text AS external_id FROM complaints
+WHERE source = @source::text AND external_id = ANY (@external_ids::text[]);
+
+-- name: GetComplaint :one
+SELECT * FROM complaints WHERE id = $1;
+
+-- name: LockComplaint :one
+SELECT * FROM complaints WHERE id = $1 FOR UPDATE;
+
+-- name: UpdateComplaint :exec
+UPDATE complaints SET category = @category, state = @state, round = @round, quality = @quality, severity = @severity,
+  department_id = @department_id, handler_staff_id = @handler_staff_id, outcome = @outcome, close_reason = @close_reason,
+  version = @version, update_time = @update_time, close_time = @close_time
+WHERE id = @id;
+
+-- name: CountRepeats :one
+-- The same customer's other complaints about the same product or category since then.
+SELECT count(*) FROM complaints
+WHERE customer_id = @customer_id AND create_time >= @since AND create_time <= @until AND id <> @id
+  AND (category = @category OR (product_model <> '' AND product_model = @product_model));
+
+-- name: SetReaders :exec
+WITH gone AS (
+  DELETE FROM complaint_readers d WHERE d.complaint_id = @complaint_id AND d.reader <> ALL (@readers::text[])
+)
+INSERT INTO complaint_readers (reader, complaint_id) SELECT unnest(@readers::text[]), @complaint_id
+ON CONFLICT DO NOTHING;
+
+-- name: InsertReaders :copyfrom
+INSERT INTO complaint_readers (reader, complaint_id) VALUES ($1, $2);
+
+-- name: MayRead :one
+SELECT EXISTS (SELECT FROM complaint_readers WHERE complaint_id = @complaint_id AND reader = ANY (@readers::text[]));
+
+-- name: SelectHeadedDepartments :many
+SELECT id FROM directory_departments WHERE head_staff_id = @staff_id::uuid ORDER BY id;

@@ -1,0 +1,54 @@
+// Command complaint takes complaints through every stage: the complaint service.
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
+	"github.com/kefu-suite/kefu/services/complaint/internal/server"
+	"github.com/kefu-suite/kefu/services/internal/access"
+)
+
+// config is what the service reads from its environment.
+type config struct {
+	app.Config
+
+	CustomerRegistry string `env:"KEFU_CUSTOMER_REGISTRY_TARGET" envDefault:"etcd:///customer-registry"`
+	ServiceTicket    string `env:"KEFU_SERVICE_TICKET_TARGET" envDefault:"etcd:///service-ticket"`
+	Survey           string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
+
+	// The numbers of the complaint policy; amounts hold in any currency.
+	SupervisorAmount    complaint.Amount `env:"KEFU_COMPLAINT_SUPERVISOR_AMOUNT" envDefault:"500.00"`
+	ManagerAmount       complaint.Amount `env:"KEFU_COMPLAINT_MANAGER_AMOUNT" envDefault:"5000.00"`
+	MajorAmount         complaint.Amount `env:"KEFU_COMPLAINT_MAJOR_AMOUNT" envDefault:"10000.00"`
+	RepeatWindow        time.Duration    `env:"KEFU_COMPLAINT_REPEAT_WINDOW" envDefault:"2160h"`
+	RepeatCount         int              `env:"KEFU_COMPLAINT_REPEAT_COUNT" envDefault:"2"`
+	ContactAttempts     int              `env:"KEFU_COMPLAINT_CONTACT_ATTEMPTS" envDefault:"3"`
+	ContactChannels     int              `env:"KEFU_COMPLAINT_CONTACT_CHANNELS" envDefault:"2"`
+	EndRounds           int32            `env:"KEFU_COMPLAINT_END_ROUNDS" envDefault:"2"`
+	AnotherHandlerRound int32            `env:"KEFU_COMPLAINT_ANOTHER_HANDLER_ROUND" envDefault:"3"`
+	LowScore            int32            `env:"KEFU_COMPLAINT_LOW_SCORE" envDefault:"2"`
+}
+
+func (c config) limits() complaint.Limits {
+	return complaint.Limits{
+		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount, MajorAmount: c.MajorAmount,
+		RepeatWindow: c.RepeatWindow, RepeatCount: c.RepeatCount,
+		ContactAttempts: c.ContactAttempts, ContactChannels: c.ContactChannels,
+		EndRounds: c.EndRounds, AnotherHandlerRound: c.AnotherHandlerRound, LowScore: c.LowScore,
+	}
+}
+
+func main() {
+	app.Main(app.Spec[config]{
+		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
+		Run: func(_ context.Context, p *app.Process, cfg config) error {
+			_, err := server.Register(p, server.Targets{
+				CustomerRegistry: cfg.CustomerRegistry, ServiceTicket: cfg.ServiceTicket, Survey: cfg.Survey,
+			}, cfg.limits())
+			return err
+		},
+	})
+}
