@@ -1,0 +1,150 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/services/internal/access"
+)
+
+func (r *registry) list(t *testing.T, ctx context.Context, req *customerv1.ListCustomerSummariesRequest) []string {
+	t.Helper()
+	var names []string
+	for {
+		out, err := r.customers.ListCustomerSummaries(ctx, req)
+		if err != nil {
+			t.Fatalf("ListCustomerSummaries(%v): %v", req, err)
+		}
+		for _, s := range out.GetCustomerSummaries() {
+			names = append(names, s.GetName())
+		}
+		if req.PageToken = out.GetNextPageToken(); req.PageToken == "" {
+			return names
+		}
+	}
+}
+
+func TestSearchSummaries(t *testing.T) {
+	r := start(t)
+	phone := file("武汉精工设备有限公司")
+	phone.Phone = "13800138000"
+	mail := file("Shanghai Lathe 上海机床")
+	mail.Email = "info@lathe.example"
+	a, _ := r.make(t, phone), r.make(t, mail)
+	c := r.make(t, file("深圳2008科技"))
+	r.addContact(t, c.GetId(), &customerv1.Contact{Name: "王五", Phone: "13912342008", Email: "wang@sz.example"})
+	for query, want := range map[string][]string{
+		"":                             {"深圳2008科技", "Shanghai Lathe 上海机床", "武汉精工设备有限公司"},
+		"武":                            {"武汉精工设备有限公司"},
+		"武汉":                           {"武汉精工设备有限公司"},
+		"汉精工设":                         {"武汉精工设备有限公司"},
+		"汉武":                           nil,
+		"精设":                           nil,
+		"LATHE":                        {"Shanghai Lathe 上海机床"},
+		"hai  lat":                     {"Shanghai Lathe 上海机床"},
+		"ＬＡＴＨＥ":                        {"Shanghai Lathe 上海机床"},
+		"%":                            nil,
+		"_":                            nil,
+		a.GetNumber():                  {"武汉精工设备有限公司"},
+		strings.ToLower(a.GetNumber()): {"武汉精工设备有限公司"},
+		"C-202611-999999":              nil,
+		"138 0013 8000":                {"武汉精工设备有限公司"},
+		"+8613800138000":               {"武汉精工设备有限公司"},
+		"13912342008":                  {"深圳2008科技"},
+		"13900000000":                  nil,
+		"INFO@lathe.example":           {"Shanghai Lathe 上海机床"},
+		"wang@sz.example":              {"深圳2008科技"},
+		"no@where.example":             nil,
+		"8000":                         {"武汉精工设备有限公司"},
+		"2008":                         {"深圳2008科技"},
+		"0138000":                      nil,
+	} {
+		got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: query})
+		if !slices.Equal(got, want) {
+			t.Errorf("%q finds %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestFilterSummaries(t *testing.T) {
+	r := start(t)
+	var made []*customerv1.Customer
+	for i := range 6 {
+		c := file(fmt.Sprint("customer ", i))
+		c.Region = []string{"华中", "华东"}[i%2]
+		if i < 2 {
+			c.OwnerStaffId = "01890a5d-ac96-774b-bcce-b302099a8057"
+		}
+		made = append(made, r.make(t, c))
+	}
+	if _, err := r.customers.SetTier(r.admin(), r.tier(made[3].GetId(), 5)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		req  *customerv1.ListCustomerSummariesRequest
+		want []string
+	}{
+		"all, by pages":    {&customerv1.ListCustomerSummariesRequest{PageSize: 4}, []string{"customer 5", "customer 4", "customer 3", "customer 2", "customer 1", "customer 0"}},
+		"region":           {&customerv1.ListCustomerSummariesRequest{Region: "华东", PageSize: 1}, []string{"customer 5", "customer 3", "customer 1"}},
+		"tier":             {&customerv1.ListCustomerSummariesRequest{Tier: typev1.Tier_TIER_KEY}, []string{"customer 3"}},
+		"owner":            {&customerv1.ListCustomerSummariesRequest{OwnerStaffId: "01890a5d-ac96-774b-bcce-b302099a8057"}, []string{"customer 1", "customer 0"}},
+		"status":           {&customerv1.ListCustomerSummariesRequest{Status: customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED}, nil},
+		"query and region": {&customerv1.ListCustomerSummariesRequest{Query: "mer", Region: "华中", PageSize: 2}, []string{"customer 4", "customer 2", "customer 0"}},
+	} {
+		if got := r.list(t, r.admin(), c.req); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	first, err := r.customers.ListCustomerSummaries(r.admin(), &customerv1.ListCustomerSummariesRequest{PageSize: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, req := range map[string]*customerv1.ListCustomerSummariesRequest{
+		"page_token":     {PageToken: first.GetNextPageToken(), Region: "华中"},
+		"page_size":      {PageSize: 501},
+		"tier":           {Tier: 9},
+		"owner_staff_id": {OwnerStaffId: "x"},
+		"query":          {Query: strings.Repeat("x", 201)},
+	} {
+		_, err := r.customers.ListCustomerSummaries(r.admin(), req)
+		refused(t, name, err, codes.InvalidArgument, "VALIDATION_FAILED", name)
+	}
+	_, err = r.customers.ListCustomerSummaries(r.As(access.SalesManager), &customerv1.ListCustomerSummariesRequest{PageToken: first.GetNextPageToken()})
+	refused(t, "another's token", err, codes.InvalidArgument, "VALIDATION_FAILED", "page_token")
+	_, err = r.customers.ListCustomerSummaries(r.AsCustomer(made[0].GetId()), &customerv1.ListCustomerSummariesRequest{})
+	refused(t, "a customer", err, codes.PermissionDenied, "PERMISSION_DENIED")
+}
+
+func TestSalespeopleListTheirOwn(t *testing.T) {
+	r := start(t)
+	me, other := newID(t), newID(t)
+	for name, owner := range map[string]string{"mine": me, "another's": other, "nobody's": ""} {
+		c := file(name)
+		c.OwnerStaffId = owner
+		r.make(t, c)
+	}
+	sales := r.AsStaff(access.Salesperson, "sales-1")
+	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{}); got != nil {
+		t.Errorf("a salesperson the directory does not know lists %q", got)
+	}
+	r.in(t, r.HandleTicket, envelope(t, "staff.changed.v1", me, 1, "", &ticketv1.StaffChanged{Staff: &ticketv1.Staff{
+		Id: me, Name: "Zhao", DepartmentId: newID(t), Issuer: r.Issuer.URL(), Subject: "sales-1",
+	}}))
+	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{}); !slices.Equal(got, []string{"mine"}) {
+		t.Errorf("lists %q, want their own", got)
+	}
+	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{OwnerStaffId: other}); got != nil {
+		t.Errorf("lists %q of another", got)
+	}
+	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{Query: "s"}); !slices.Equal(got, []string{"mine"}[:0]) && got != nil {
+		t.Errorf("finds %q of others", got)
+	}
+}
