@@ -25,9 +25,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpc"
 )
 
-// gateway is the one program that speaks for callers of other addresses.
-const gateway = "gateway"
-
 // The bounds of the steps of starting and stopping.
 const (
 	openLimit  = 5 * time.Second
@@ -95,7 +92,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	}
 	p, err := New(Parts{
 		Name: l.name, Log: l.log, Pool: l.pool, Keyring: keyring, Policy: policy, Authn: identity,
-		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: gateway,
+		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: authn.GatewayService,
 		Reflection: l.cfg.Env == Development,
 	})
 	if err != nil {

@@ -46,6 +46,9 @@ func parseKind(name string) (Kind, bool) {
 // claims it does not get it.
 const CustomerRole = "customer"
 
+// GatewayService is the one program that speaks for callers who are not services.
+const GatewayService = "gateway"
+
 // Identity is a caller whose credentials were verified. It is a value: copy it freely,
 // but do not change the slices.
 type Identity struct {

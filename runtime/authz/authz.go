@@ -87,7 +87,7 @@ func (p Policy) check() error {
 // Unary enforces the rules on unary calls; authn must stand before it.
 func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		d, err := g.Decide(authn.FromContext(ctx), info.FullMethod)
+		d, err := g.admit(ctx, info.FullMethod)
 		if err != nil {
 			return nil, err
 		}
@@ -98,12 +98,24 @@ func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 // Stream enforces the rules on streams, once, when they begin; authn must stand before it.
 func (g *Guard) Stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-		d, err := g.Decide(authn.FromContext(ss.Context()), info.FullMethod)
+		d, err := g.admit(ss.Context(), info.FullMethod)
 		if err != nil {
 			return err
 		}
 		return next(srv, &streamContext{ServerStream: ss, ctx: g.newContext(ss.Context(), d)})
 	}
+}
+
+// admit decides on a call. A service that a rule lists may also call on behalf of
+// someone whose token it passes on: the right is the service's, the name in the audit
+// trail the caller's. The gateway may not, since it passes on whatever comes.
+func (g *Guard) admit(ctx context.Context, fullMethod string) (Decision, error) {
+	if peer := authn.PeerService(ctx); peer != "" && peer != authn.GatewayService {
+		if slices.Contains(g.Rule(fullMethod).GetCallers(), peer) {
+			return Decision{Scope: accessv1.Scope_SCOPE_COMPANY, Right: "caller:" + peer}, nil
+		}
+	}
+	return g.Decide(authn.FromContext(ctx), fullMethod)
 }
 
 type streamContext struct {

@@ -2,7 +2,10 @@ package authz
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"maps"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -12,8 +15,10 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
@@ -292,4 +297,49 @@ func TestWalk(t *testing.T) {
 	if err := Walk(protoregistry.GlobalFiles, "kefu.event."); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestServiceCallsForSomeone: a listed service may call an internal method while it
+// passes on a person's token; the gateway, which passes on anybody's, may not.
+func TestServiceCallsForSomeone(t *testing.T) {
+	const base = "/behalftest.Widgets/"
+	g := New(policy())
+	if err := g.Check(registered(t, "behalftest", method{"Internal", &accessv1.AccessRule{Callers: []string{"survey", authn.GatewayService}}})); err != nil {
+		t.Fatal(err)
+	}
+	for peerName, want := range map[string]struct {
+		right string
+		code  codes.Code
+	}{
+		"survey": {"caller:survey", codes.OK}, "complaint": {"", codes.PermissionDenied},
+		authn.GatewayService: {"", codes.PermissionDenied}, "": {"", codes.PermissionDenied},
+	} {
+		ctx := authn.NewContext(peerContext(t, peerName), person("agent"))
+		_, err := g.Unary()(ctx, nil, &grpc.UnaryServerInfo{FullMethod: base + "Internal"}, func(ctx context.Context, _ any) (any, error) {
+			if got := FromContext(ctx).Right; got != want.right {
+				t.Errorf("%s: the right is %q, expected %q", peerName, got, want.right)
+			}
+			if authn.FromContext(ctx).Kind != authn.Person {
+				t.Errorf("%s: the person got lost", peerName)
+			}
+			return nil, nil
+		})
+		if status.Code(err) != want.code {
+			t.Errorf("%s: %v, expected %v", peerName, err, want.code)
+		}
+	}
+}
+
+// peerContext is a call over a connection with the certificate of that service.
+func peerContext(t *testing.T, name string) context.Context {
+	t.Helper()
+	if name == "" {
+		return t.Context()
+	}
+	uri, err := url.Parse("spiffe://kefu/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := [][]*x509.Certificate{{{URIs: []*url.URL{uri}}}}
+	return peer.NewContext(t.Context(), &peer.Peer{AuthInfo: credentials.TLSInfo{State: tls.ConnectionState{VerifiedChains: chain}}})
 }
