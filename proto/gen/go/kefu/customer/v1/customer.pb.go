@@ -1320,7 +1320,8 @@ func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
 type ListCustomerSummariesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Part of a name in Chinese or Latin letters (one character or more), a customer number,
-	// a whole phone or a whole e-mail; at most 200 characters. Empty lists all.
+	// or the phone, its last four digits or the e-mail of a customer or one of its contacts;
+	// at most 200 characters. Empty lists all.
 	Query  string         `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	Tier   v1.Tier        `protobuf:"varint,2,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
 	Status CustomerStatus `protobuf:"varint,3,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
