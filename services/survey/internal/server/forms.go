@@ -88,7 +88,9 @@ func (s *Server) SubmitAnswer(ctx context.Context, req *surveyv1.SubmitAnswerReq
 	})
 }
 
-func answerLead() rpcerr.Text { return rpcerr.T("The answer does not fit the questions", "回答与问题不符") }
+func answerLead() rpcerr.Text {
+	return rpcerr.T("The answer does not fit the questions", "回答与问题不符")
+}
 
 func (s *Server) insertAnswer(ctx context.Context, tx *write.Tx, asked db.Invitation, version *surveyv1.Questionnaire, responses []*surveyv1.Response) (db.Answer, error) {
 	id, err := newID()
