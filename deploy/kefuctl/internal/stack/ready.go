@@ -22,15 +22,19 @@ func (p *program) await(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
+	var why error
 	for {
 		err := p.ready(ctx)
 		if err == nil {
 			return nil
 		}
+		if why == nil || ctx.Err() == nil {
+			why = err
+		}
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("%s is not ready after %s: %w; its log %s ends with: %s", p.label(), readyLimit, err,
+				return fmt.Errorf("%s is not ready after %s: %w; its log %s ends with: %s", p.label(), readyLimit, why,
 					p.up.dir.logFile(p.label()), lastLine(p.up.dir.logFile(p.label())))
 			}
 			return ctx.Err()

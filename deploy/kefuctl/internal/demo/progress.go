@@ -1,0 +1,78 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/cupwriter"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// progress shows how far each part of the work is: as bars on a terminal, as lines
+// elsewhere.
+type progress struct {
+	out  io.Writer
+	bars *mpb.Progress
+	mu   sync.Mutex
+}
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out}
+	if cupwriter.New(out, false).IsTerminal() {
+		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(50))
+	}
+	return p
+}
+
+// part is one part of the work. Add may be called from any goroutine.
+type part struct {
+	progress *progress
+	name     string
+	total    int
+	bar      *mpb.Bar
+	begun    time.Time
+	done     atomic.Int64
+}
+
+func (p *progress) begin(name string, total int) *part {
+	t := &part{progress: p, name: name, total: total, begun: time.Now()}
+	if p.bars != nil && total > 0 {
+		t.bar = p.bars.AddBar(int64(total),
+			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-12s", name))),
+			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d"), decor.Name("  "), decor.Elapsed(decor.ET_STYLE_GO)))
+	}
+	return t
+}
+
+func (t *part) add(n int) {
+	if t.bar != nil {
+		t.bar.IncrBy(n)
+		return
+	}
+	// A line at each tenth is enough for a log.
+	now := t.done.Add(int64(n))
+	tenth := func(v int64) int64 { return v * 10 / int64(max(1, t.total)) }
+	if tenth(now) != tenth(now-int64(n)) {
+		t.progress.mu.Lock()
+		defer t.progress.mu.Unlock()
+		_, _ = fmt.Fprintf(t.progress.out, "%-12s %d / %d  %s\n", t.name, now, t.total, time.Since(t.begun).Round(100*time.Millisecond))
+	}
+}
+
+// end leaves the bar where it is when the part ended early.
+func (t *part) end() {
+	if t.bar != nil {
+		t.bar.Abort(false) // does nothing to one that is full
+		t.bar.Wait()
+	}
+}
+
+func (p *progress) wait() {
+	if p.bars != nil {
+		p.bars.Wait()
+	}
+}
