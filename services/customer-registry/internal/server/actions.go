@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
@@ -58,6 +60,14 @@ func (s *Server) SetConsent(ctx context.Context, req *customerv1.SetConsentReque
 	if err := own(ctx, id); err != nil {
 		return nil, err
 	}
+	out, err := s.setConsent(ctx, req, id)
+	if err != nil {
+		return nil, err
+	}
+	return view(ctx, out), nil
+}
+
+func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentRequest, id uuid.UUID) (*customerv1.Customer, error) {
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
 		row, err := s.lockCustomer(ctx, tx, id, req.GetEtag())
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -199,7 +200,11 @@ func (s *Server) orders(ctx context.Context, rows []db.Order) ([]*customerv1.Ord
 	}
 	out := make([]*customerv1.Order, 0, len(rows))
 	for i := range rows {
-		out = append(out, orderProto(&rows[i], lines[rows[i].ID]))
+		o := orderProto(&rows[i], lines[rows[i].ID])
+		if authn.FromContext(ctx).Kind == authn.Customer {
+			o.Cost = nil // what it cost the company is not the customer's to know
+		}
+		out = append(out, o)
 	}
 	return out, nil
 }

@@ -192,6 +192,9 @@ func TestListOrders(t *testing.T) {
 		}
 		for _, o := range out.GetOrders() {
 			got = append(got, o.GetOrderNumber())
+			if o.GetCost() != nil {
+				t.Errorf("a customer sees the cost %v", o.GetCost())
+			}
 			if len(o.GetLines()) != 2 || o.GetLines()[0].GetProductModel() != "M-1" {
 				t.Errorf("lines %v", o.GetLines())
 			}

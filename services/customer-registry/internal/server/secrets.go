@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 )
@@ -92,9 +94,16 @@ func openAddress(keys pii.Subjects, row uuid.UUID, sealed []byte) (*customerv1.A
 	return address, nil
 }
 
-// maskCustomer hides what a masked right does not show.
-func maskCustomer(c *customerv1.Customer) {
-	c.Phone, c.Email, c.Address = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail()), nil
+// view hides of a file what the caller may not see: with a masked right the
+// contact data, from customers how the company judges them.
+func view(ctx context.Context, c *customerv1.Customer) *customerv1.Customer {
+	if masked(ctx) {
+		c.Phone, c.Email, c.Address = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail()), nil
+	}
+	if authn.FromContext(ctx).Kind == authn.Customer {
+		c.ClassificationCode, c.Tags, c.TierReason = "", nil, ""
+	}
+	return c
 }
 
 func maskContact(c *customerv1.Contact) {

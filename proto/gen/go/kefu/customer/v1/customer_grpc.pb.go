@@ -42,7 +42,8 @@ type CustomerServiceClient interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Returns a customer file. Customers see their own only. With `customers.readmasked` alone
+	// Returns a customer file. Customers see their own only, without classification code, tags
+	// and tier reason. With `customers.readmasked` alone
 	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
@@ -187,7 +188,8 @@ type CustomerServiceServer interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
-	// Returns a customer file. Customers see their own only. With `customers.readmasked` alone
+	// Returns a customer file. Customers see their own only, without classification code, tags
+	// and tier reason. With `customers.readmasked` alone
 	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)

@@ -43,7 +43,7 @@ type Order struct {
 	Lines []*OrderLine `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
 	// What the customer pays in all. All amounts of an order have one currency.
 	Amount *money.Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
-	// What it cost the company.
+	// What it cost the company. Customers do not see it.
 	Cost *money.Money `protobuf:"bytes,8,opt,name=cost,proto3" json:"cost,omitempty"`
 	// When it was shipped (交运日期); not before `order_time`.
 	ShipTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=ship_time,json=shipTime,proto3" json:"ship_time,omitempty"`
