@@ -183,9 +183,11 @@ func (w *world) newCustomer(tier typev1.Tier) string {
 // as is a context of one of the staff.
 func (w *world) as(name string) context.Context { return w.AsPerson(name, w.roles[name]) }
 
+// sample is a complaint of a customer who never complained before.
 func (w *world) sample() *complaintv1.Complaint {
+	w.t.Helper()
 	return &complaintv1.Complaint{
-		CustomerId: w.customer, Channel: typev1.Channel_CHANNEL_PHONE, Title: "pump leaks", Description: "since Monday",
+		CustomerId: w.newCustomer(typev1.Tier_TIER_C), Channel: typev1.Channel_CHANNEL_PHONE, Title: "pump leaks", Description: "since Monday",
 		Category: complaintv1.Category_CATEGORY_AFTER_SALES_SERVICE, OrderNumber: "O-17", Quantity: 2,
 		Amount: yuan(300), DemandedRemedy: "a new one", TicketId: newID(w.t).String(),
 	}
@@ -258,6 +260,7 @@ func (w *world) to(state complaint.State) *complaintv1.Complaint {
 func (w *world) on(c *complaintv1.Complaint, state complaint.State, handler string) *complaintv1.Complaint {
 	w.t.Helper()
 	id, do := c.GetId(), must[*complaintv1.Complaint](w)
+	c = w.get("manager", id)
 	for c.GetState() != state {
 		switch c.GetState() {
 		case complaint.Received:
