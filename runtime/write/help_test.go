@@ -110,6 +110,16 @@ func (r request) GetRequestId() string {
 	return r.Get(r.Descriptor().Fields().ByName("request_id")).String()
 }
 
+// with is a copy under another request id.
+func (r request) with(requestID string) request {
+	m, ok := proto.Clone(r.Message).(*dynamicpb.Message)
+	if !ok {
+		panic("the clone is of another type")
+	}
+	m.Set(m.Descriptor().Fields().ByName("request_id"), protoreflect.ValueOfString(requestID))
+	return request{m}
+}
+
 func (r request) name() string { return r.Get(r.Descriptor().Fields().ByName("name")).String() }
 
 const insertThing = `INSERT INTO things (id, name) VALUES ($1, $2)`
