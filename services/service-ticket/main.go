@@ -22,8 +22,8 @@ type config struct {
 	app.Config
 	RegistryTarget string `env:"KEFU_CUSTOMER_REGISTRY_TARGET" envDefault:"etcd:///customer-registry"`
 	SurveyTarget   string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
-	// PhoneRegion is where a phone without country code is.
-	PhoneRegion string `env:"KEFU_PHONE_REGION" envDefault:"CN"`
+	// DefaultRegion is where a phone without country code is.
+	DefaultRegion string `env:"KEFU_DEFAULT_REGION" envDefault:"CN"`
 	// ConfirmHours of silence close a resolved ticket.
 	ConfirmHours int `env:"KEFU_TICKET_CONFIRM_HOURS" envDefault:"72"`
 	// ReopenDays after resolve a ticket can be reopened.
@@ -63,7 +63,7 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 	s, err := server.New(server.Config{
 		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 		Now: p.Now, Registry: customerv1.NewCustomerServiceClient(registry), Issuer: cfg.Tokens.Issuers[0],
-		Region: cfg.PhoneRegion, Policy: ticket.Policy{
+		Region: cfg.DefaultRegion, Policy: ticket.Policy{
 			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
 			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
 		},

@@ -107,7 +107,7 @@ func (s *Server) UpdateDepartment(ctx context.Context, req *ticketv1.UpdateDepar
 			return nil, err
 		}
 		merged := departmentProto(row)
-		if err := fieldmask.Apply(merged, req.GetDepartment(), req.GetUpdateMask(), "id", "etag"); err != nil {
+		if err := fieldmask.Apply(merged, req.GetDepartment(), req.GetUpdateMask(), "id"); err != nil {
 			return nil, err
 		}
 		// The rules of a department, with the paths of this request.

@@ -112,7 +112,7 @@ func (s *Server) UpdateStaff(ctx context.Context, req *ticketv1.UpdateStaffReque
 			return nil, err
 		}
 		merged := staffProto(row)
-		if err := fieldmask.Apply(merged, req.GetStaff(), req.GetUpdateMask(), "id", "etag"); err != nil {
+		if err := fieldmask.Apply(merged, req.GetStaff(), req.GetUpdateMask(), "id"); err != nil {
 			return nil, err
 		}
 		// The rules of a member of staff, with the paths of this request.

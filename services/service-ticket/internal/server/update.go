@@ -38,7 +38,7 @@ func (s *Server) UpdateTicket(ctx context.Context, req *ticketv1.UpdateTicketReq
 		if err != nil {
 			return nil, err
 		}
-		if err := fieldmask.Apply(merged, req.GetTicket(), req.GetUpdateMask(), "id", "etag"); err != nil {
+		if err := fieldmask.Apply(merged, req.GetTicket(), req.GetUpdateMask(), "id"); err != nil {
 			return nil, err
 		}
 		// The rules of a ticket, with the paths of this request.
