@@ -144,7 +144,7 @@ func TestSalespeopleListTheirOwn(t *testing.T) {
 	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{OwnerStaffId: other}); got != nil {
 		t.Errorf("lists %q of another", got)
 	}
-	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{Query: "s"}); !slices.Equal(got, []string{"mine"}[:0]) && got != nil {
+	if got := r.list(t, sales, &customerv1.ListCustomerSummariesRequest{Query: "'s"}); got != nil {
 		t.Errorf("finds %q of others", got)
 	}
 }
