@@ -27,6 +27,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -67,7 +68,7 @@ type Server struct {
 
 // New makes a Server. It fails when the region is none that phones are read by.
 func New(cfg Config) (*Server, error) {
-	if !customer.Region(cfg.Region) {
+	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
 	return &Server{
