@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	planRows = 30_000
+	planRows = 12_000
 	staff    = "01890a5d-ac96-774b-bcce-b302099a8057"
 )
 
