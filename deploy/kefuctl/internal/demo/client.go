@@ -74,6 +74,20 @@ func reason(err error) string {
 	return ""
 }
 
+// reach fails at once when nothing serves the API, which do would wait for.
+func (c *Client) reach(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("nothing serves the API at %s; start a stack with `kefuctl up`, or name another with --url: %w", c.base, err)
+	}
+	c.clock(resp.Header.Get("Date"))
+	return resp.Body.Close()
+}
+
 // anonymous calls carry no token.
 const anonymous = ""
 

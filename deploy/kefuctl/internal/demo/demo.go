@@ -28,6 +28,9 @@ import (
 func Run(ctx context.Context, c *Client, data string, out io.Writer) error {
 	began := time.Now()
 	s := &summary{}
+	if err := c.reach(ctx); err != nil {
+		return err
+	}
 	var err error
 	if data == "" {
 		err = loadSamples(ctx, c, out, s)

@@ -96,16 +96,19 @@ func (n *nyc311) time(at origin, row row, column string, zone *time.Location) (*
 }
 
 func (n *nyc311) count(q request) {
+	backwards := q.closed != nil && q.closed.Before(*q.created)
+	if backwards {
+		n.backwards++
+	}
 	switch {
 	case q.closed == nil:
 		n.open++
+	case q.status != nycClosed && backwards:
+		n.ended++ // will be refused
 	case q.status != nycClosed:
 		n.ended++
 		n.notes = append(n.notes, note{q.origin, fmt.Sprintf(
 			"status %s, yet closed %s: taken as done but not confirmed", q.status, stamp(*q.closed))})
-	}
-	if q.closed != nil && q.closed.Before(*q.created) {
-		n.backwards++
 	}
 }
 
