@@ -19,6 +19,18 @@ import (
 
 // present gives rows as the caller may see them.
 func (s *Server) present(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
+	out, err := s.whole(ctx, on, rows...)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range out {
+		hide(ctx, t)
+	}
+	return out, nil
+}
+
+// whole gives rows with all that is kept of them.
+func (s *Server) whole(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
 	var subjects []uuid.UUID
 	for i := range rows {
 		if rows[i].ReporterPhone != nil || rows[i].ReporterEmail != nil {
@@ -32,15 +44,11 @@ func (s *Server) present(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]
 			return nil, err
 		}
 	}
-	asCustomer := customer(ctx) != uuid.Nil
 	out := make([]*ticketv1.Ticket, 0, len(rows))
 	for i := range rows {
 		t, err := ticketProto(&rows[i], keys)
 		if err != nil {
 			return nil, err
-		}
-		if asCustomer {
-			hideInternal(t)
 		}
 		out = append(out, t)
 	}
@@ -55,10 +63,18 @@ func (s *Server) presentOne(ctx context.Context, on db.DBTX, row *db.Ticket) (*t
 	return all[0], nil
 }
 
-// hideInternal takes away how the company works on a ticket: customers see where it
-// stands.
-func hideInternal(t *ticketv1.Ticket) {
-	t.AssigneeStaffId, t.DepartmentId, t.Evidence, t.Source, t.ExternalId = "", "", nil, "", ""
+// hide takes away what the caller may not see: from customers how the company works on a
+// ticket, from those who do not take tickets in how the reporter is reached.
+func hide(ctx context.Context, t *ticketv1.Ticket) {
+	if customer(ctx) != uuid.Nil {
+		t.AssigneeStaffId, t.DepartmentId, t.Evidence, t.Source, t.ExternalId = "", "", nil, "", ""
+	}
+	if r := t.GetReporter(); r != nil && !seesContacts(ctx) {
+		t.Reporter = nil
+		if r.GetName() != "" {
+			t.Reporter = &ticketv1.Reporter{Name: r.GetName()}
+		}
+	}
 }
 
 func ticketProto(row *db.Ticket, keys pii.Subjects) (*ticketv1.Ticket, error) {

@@ -53,7 +53,7 @@ func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (
 			"it means nothing without its source; give source too",
 			"缺少来源系统时该值没有意义；请同时填写 source"))
 	}
-	if err := forCustomers(ctx, req); err != nil {
+	if err := blindFilter(ctx, req); err != nil {
 		return f, err
 	}
 	var err error
@@ -81,20 +81,23 @@ func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (
 	return f, err
 }
 
-// forCustomers refuses filters by what customers do not see: an answer would tell it.
-func forCustomers(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
-	if customer(ctx) == uuid.Nil {
-		return nil
+// blindFilter refuses filters by what the caller does not see: an answer would tell it.
+func blindFilter(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
+	blind := map[string]string{}
+	if customer(ctx) != uuid.Nil {
+		blind = map[string]string{
+			"assignee_staff_id": req.GetAssigneeStaffId(), "department_id": req.GetDepartmentId(),
+			"reporter_phone": req.GetReporterPhone(), "source": req.GetSource(),
+			"external_id": req.GetExternalId(), "answer_id": req.GetAnswerId(),
+		}
+	} else if !seesContacts(ctx) {
+		blind["reporter_phone"] = req.GetReporterPhone()
 	}
-	for field, given := range map[string]string{
-		"assignee_staff_id": req.GetAssigneeStaffId(), "department_id": req.GetDepartmentId(),
-		"reporter_phone": req.GetReporterPhone(), "source": req.GetSource(),
-		"external_id": req.GetExternalId(), "answer_id": req.GetAnswerId(),
-	} {
+	for field, given := range blind {
 		if given != "" {
 			return rpcerr.Invalid(field, rpcerr.T(
-				"customers cannot filter by it; use states or number",
-				"客户不能按该字段筛选；请使用 states 或 number"))
+				"you do not see this field and cannot filter by it; use states or number",
+				"您无权查看该字段，因此不能按它筛选；请使用 states 或 number"))
 		}
 	}
 	return nil

@@ -186,9 +186,7 @@ func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, 
 			return nil, err
 		}
 		tx.Audit("ticket", row.ID, t)
-		if customer(ctx) != uuid.Nil {
-			hideInternal(t)
-		}
+		hide(ctx, t)
 		return t, nil
 	})
 }

@@ -34,10 +34,12 @@ func (s *Server) UpdateTicket(ctx context.Context, req *ticketv1.UpdateTicketReq
 		if err := ticket.Editable(ticket.State(row.State)); err != nil {
 			return nil, err
 		}
-		merged, err := s.presentOne(ctx, tx, row)
+		// Merged with all that is kept, whatever the caller sees of it.
+		kept, err := s.whole(ctx, tx, *row)
 		if err != nil {
 			return nil, err
 		}
+		merged := kept[0]
 		if err := fieldmask.Apply(merged, req.GetTicket(), req.GetUpdateMask(), "id"); err != nil {
 			return nil, err
 		}

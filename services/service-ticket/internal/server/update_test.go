@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
@@ -91,5 +92,49 @@ func TestUpdateTicketRefusals(t *testing.T) {
 	won, lost := wins(4, func(int) error { return update(&ticketv1.Ticket{Title: "race", Etag: "1"}, "title") })
 	if won != 1 {
 		t.Errorf("%d of 4 corrections of one version won: %v", won, lost)
+	}
+}
+
+func TestThoseWhoTakeNoTicketsInDoNotSeeContacts(t *testing.T) {
+	w := newWorld(t)
+	of := w.create(&ticketv1.Ticket{Reporter: &ticketv1.Reporter{Name: "王芳", Phone: "13800138000", Email: "a@example.com"}})
+	bare := w.create(&ticketv1.Ticket{Reporter: &ticketv1.Reporter{Phone: "13800138000"}})
+	for role, sees := range map[string]bool{
+		access.ServiceManager: true, access.ServiceSupervisor: true, access.ServiceAgent: true,
+		access.AfterSalesSpecialist: true, access.SupportEngineer: false,
+	} {
+		ctx := w.As(role)
+		got, err := w.tickets.GetTicket(ctx, &ticketv1.GetTicketRequest{Id: of.GetId()})
+		if err != nil {
+			t.Fatalf("%s: %v", role, err)
+		}
+		list, err := w.tickets.ListTickets(ctx, &ticketv1.ListTicketsRequest{})
+		if err != nil || len(list.GetTickets()) != 2 {
+			t.Fatalf("%s: %v, %v", role, list, err)
+		}
+		for _, r := range []*ticketv1.Reporter{got.GetReporter(), list.GetTickets()[1].GetReporter()} {
+			if r.GetName() != "王芳" || (r.GetPhone() == "+8613800138000") != sees || (r.GetEmail() != "") != sees {
+				t.Errorf("%s sees %v, contacts %v", role, r, sees)
+			}
+		}
+		if got := list.GetTickets()[0]; got.GetId() != bare.GetId() || (got.GetReporter() != nil) != sees {
+			t.Errorf("%s sees %v, contacts %v", role, got, sees)
+		}
+		_, err = w.tickets.ListTickets(ctx, &ticketv1.ListTicketsRequest{ReporterPhone: "13800138000"})
+		if sees != (err == nil) {
+			t.Errorf("%s filters by phone: %v", role, err)
+		}
+	}
+	// Who does not see them does not lose them either.
+	got, err := w.tickets.UpdateTicket(w.As(access.SupportEngineer), &ticketv1.UpdateTicketRequest{
+		Ticket:     &ticketv1.Ticket{Id: of.GetId(), Title: "seal", Reporter: &ticketv1.Reporter{Name: "王方"}},
+		UpdateMask: mask("title", "reporter.name"),
+	})
+	if err != nil || got.GetReporter().GetPhone() != "" || got.GetReporter().GetName() != "王方" {
+		t.Errorf("corrected %v, %v", got, err)
+	}
+	want := &ticketv1.Reporter{Name: "王方", Phone: "+8613800138000", Email: "a@example.com"}
+	if kept := w.get(of.GetId()).GetReporter(); !proto.Equal(kept, want) {
+		t.Errorf("kept %v, want %v", kept, want)
 	}
 }

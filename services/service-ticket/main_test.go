@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/devissuer"
+	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
+)
+
+// The tests start this very binary again as the service.
+const childEnv = "SERVICE_TICKET_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// stream is the EventService of another service: it sends what it has and stays open.
+type stream struct {
+	eventv1.UnimplementedEventServiceServer
+	events []*eventv1.Envelope
+}
+
+func (s *stream) StreamEvents(req *eventv1.StreamEventsRequest, out grpc.ServerStreamingServer[eventv1.StreamEventsResponse]) error {
+	if after := int(req.GetAfterPosition()); after < len(s.events) {
+		if err := out.Send(&eventv1.StreamEventsResponse{Events: s.events[after:]}); err != nil {
+			return err
+		}
+	}
+	<-out.Context().Done()
+	return nil
+}
+
+// registry resolves nobody: customers come by event.
+type registry struct {
+	customerv1.UnimplementedCustomerServiceServer
+}
+
+func newEvent(t *testing.T, kind, customer string, payload proto.Message) *eventv1.Envelope {
+	t.Helper()
+	packed, err := anypb.New(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &eventv1.Envelope{
+		Id: uuid.Must(uuid.NewV7()).String(), Position: 1, Type: kind, SubjectId: uuid.Must(uuid.NewV7()).String(),
+		SubjectVersion: 1, CustomerId: customer, OccurTime: timestamppb.Now(), RecordTime: timestamppb.Now(), Payload: packed,
+	}
+}
+
+// peer serves another service at an address.
+func peer(t *testing.T, ca *authn.CA, name string, events ...*eventv1.Envelope) string {
+	t.Helper()
+	files, err := ca.Issue(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := authn.ServerTLS(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(secure)))
+	eventv1.RegisterEventServiceServer(s, &stream{events: events})
+	customerv1.RegisterCustomerServiceServer(s, registry{})
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Serve(lis) }() // ends with Stop
+	t.Cleanup(s.Stop)
+	return lis.Addr().String()
+}
+
+// child runs the service with these arguments.
+func child(t *testing.T, env []string, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(env, childEnv+"=1")
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it may have ended
+	return cmd, out
+}
+
+// served reads the log up to the address the service listens on, and goes on reading to
+// its end, which the second result tells.
+func served(t *testing.T, out io.Reader) (string, <-chan struct{}) {
+	t.Helper()
+	found, ended := make(chan string, 1), make(chan struct{})
+	var once sync.Once
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var record struct{ Msg, GRPC string }
+			if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {
+				once.Do(func() { found <- record.GRPC })
+			} else {
+				t.Log(lines.Text())
+			}
+		}
+		once.Do(func() { close(found) })
+	}()
+	select {
+	case address := <-found:
+		if address == "" {
+			t.Fatal("the service ended before it served")
+		}
+		return address, ended
+	case <-time.After(30 * time.Second):
+		t.Fatal("the service does not serve")
+		return "", nil
+	}
+}
+
+func TestTheServiceRuns(t *testing.T) {
+	dir := t.TempDir()
+	ca, err := authn.NewCA(filepath.Join(dir, "ca"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := ca.Issue(server.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pii.NewKeyFile(filepath.Join(dir, "master.key")); err != nil {
+		t.Fatal(err)
+	}
+	var issuer *devissuer.Issuer
+	provider := httptest.NewUnstartedServer(nil)
+	if issuer, err = devissuer.Open(filepath.Join(dir, "issuer.key"), "http://"+provider.Listener.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	provider.Config.Handler = issuer
+	provider.Start()
+	t.Cleanup(provider.Close)
+
+	customer, answer := uuid.Must(uuid.NewV7()).String(), uuid.Must(uuid.NewV7()).String()
+	registryAt := peer(t, ca, customerref.Source, newEvent(t, customerref.TypeCreated, customer,
+		&customerv1.CustomerChanged{Customer: &customerv1.CustomerRef{Id: customer, Number: "C-202611-000001", Tier: typev1.Tier_TIER_B, Version: 1}}))
+	surveyAt := peer(t, ca, server.SurveySource, newEvent(t, "answer.received.v1", "",
+		&surveyv1.AnswerReceived{AnswerId: answer, Low: true, LowQuestionKey: "overall", LowScore: 1}))
+	db := testkit.Database(t)
+	env := []string{
+		"KEFU_DATABASE_URL=" + db.DSN, "KEFU_OWNER_DATABASE_URL=" + db.OwnerDSN, "KEFU_ISSUERS=" + issuer.URL(),
+		"KEFU_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "KEFU_TLS_CA_FILE=" + files.CAFile,
+		"KEFU_TLS_CERT_FILE=" + files.CertFile, "KEFU_TLS_KEY_FILE=" + files.KeyFile,
+		"KEFU_CUSTOMER_REGISTRY_TARGET=" + registryAt, "KEFU_SURVEY_TARGET=" + surveyAt, "KEFU_LEAVE_WAIT=10ms",
+	}
+	migrate, out := child(t, env, "migrate")
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate.Wait(); err != nil {
+		t.Fatalf("migrate: %v\n%s", err, said)
+	}
+
+	service, out := child(t, env)
+	address, ended := served(t, out)
+	secure, err := authn.ClientTLS(authn.TLSConfig{CAFile: ca.CertFile()}, server.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := rpc.Dial(address, rpc.ClientConfig{TLS: secure, Try: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	token, err := issuer.Mint(devissuer.Claims{Subject: "manager-1", Audience: "kefu", Roles: []string{access.ServiceManager}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(authn.WithBearer(t.Context(), token), time.Minute)
+	defer cancel()
+	tickets := ticketv1.NewTicketServiceClient(conn)
+
+	// The survey's event opens a ticket, the registry's makes its customer known.
+	poll(ctx, t, "the follow-up", func() (bool, error) {
+		list, err := tickets.ListTickets(ctx, &ticketv1.ListTicketsRequest{AnswerId: answer})
+		return len(list.GetTickets()) == 1, err
+	})
+	poll(ctx, t, "the customer", func() (bool, error) {
+		var n int
+		err := db.Pool.QueryRow(ctx, "SELECT count(*) FROM customer_refs WHERE id = $1", customer).Scan(&n)
+		return n == 1, err
+	})
+	created, err := tickets.CreateTicket(ctx, &ticketv1.CreateTicketRequest{Ticket: &ticketv1.Ticket{
+		CustomerId: customer, Channel: typev1.Channel_CHANNEL_PHONE, Title: "Pump leaks",
+		Reporter: &ticketv1.Reporter{Phone: "13800138000"},
+	}})
+	if err != nil || created.GetReporter().GetPhone() != "+8613800138000" {
+		t.Fatalf("created %v, %v", created, err)
+	}
+	poll(ctx, t, "numbered events", func() (bool, error) {
+		var n int
+		err := db.Pool.QueryRow(ctx, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL").Scan(&n)
+		return n == 2, err
+	})
+
+	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if err := service.Wait(); err != nil {
+		t.Errorf("the service did not end in order: %v", err)
+	}
+}
+
+// poll asks until it is so or ctx ends.
+func poll(ctx context.Context, t *testing.T, what string, ok func() (bool, error)) {
+	t.Helper()
+	for {
+		done, err := ok()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s did not come", what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func TestTheConfigurationTellsAllItsProblems(t *testing.T) {
+	c := config{ConfirmHours: 0, ReopenDays: -1}
+	own := 0
+	for _, problem := range c.Check() {
+		switch problem.Error() {
+		case "KEFU_TICKET_CONFIRM_HOURS must be at least 1", "KEFU_TICKET_REOPEN_DAYS must be at least 1":
+			own++
+		}
+	}
+	if own != 2 {
+		t.Errorf("%v, want both settings named", c.Check())
+	}
+}
