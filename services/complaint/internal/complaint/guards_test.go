@@ -352,14 +352,15 @@ func TestWhoReads(t *testing.T) {
 		{"colleague with team scope", complaint.Viewer{Actor: "i|c", Staff: ann, Department: qc, Scope: team}, false, true},
 		{"registrar's team", complaint.Viewer{Actor: "i|c", Staff: ann, Department: it, Scope: team}, false, true},
 		{"agent", complaint.Viewer{Actor: "i|a", Agent: true, Scope: own}, true, false},
-		{"supervisor", complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: team}, true, false},
+		{"supervisor", complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: team}, true, true},
+		{"manager", complaint.Viewer{Actor: "i|m", Scope: accessv1.Scope_SCOPE_COMPANY}, true, true},
 		{"quality control", complaint.Viewer{Actor: "i|q", Inspector: true, Scope: team}, false, true},
 		{"stranger", complaint.Viewer{Actor: "i|x", Staff: ann, Scope: team}, false, false},
 	} {
-		if got := meet(complaint.Readers(fresh), test.v.Keys()); got != test.fresh {
+		if got := test.v.Everything() || meet(complaint.Readers(fresh), test.v.Keys()); got != test.fresh {
 			t.Errorf("%s reads a fresh one: %v", test.name, got)
 		}
-		if got := meet(complaint.Readers(worked), test.v.Keys()); got != test.worked {
+		if got := test.v.Everything() || meet(complaint.Readers(worked), test.v.Keys()); got != test.worked {
 			t.Errorf("%s reads a worked one: %v", test.name, got)
 		}
 	}

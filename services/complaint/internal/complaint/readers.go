@@ -18,8 +18,6 @@ import (
 const (
 	// queueKey is on complaints that wait for the intake and came in without staff.
 	queueKey = "queue"
-	// outsideKey is on complaints that no known member of staff registered.
-	outsideKey = "outside"
 	// qualityKey is on complaints about the quality of a product.
 	qualityKey = "quality"
 )
@@ -47,11 +45,8 @@ func Readers(o Openness) []string {
 	keys := []string{actorKey(o.RegisteredBy)}
 	if o.RegisteredIn != uuid.Nil {
 		keys = append(keys, registrarsKey(o.RegisteredIn))
-	} else {
-		keys = append(keys, outsideKey)
-		if o.State == Received || o.State == Submitted {
-			keys = append(keys, queueKey)
-		}
+	} else if o.State == Received || o.State == Submitted {
+		keys = append(keys, queueKey)
 	}
 	if o.Department != uuid.Nil {
 		keys = append(keys, departmentKey(o.Department))
@@ -78,8 +73,10 @@ type Viewer struct {
 	Agent, Supervisor, Inspector bool
 }
 
-// Everything tells whether the viewer may read every complaint.
-func (v Viewer) Everything() bool { return v.Scope == accessv1.Scope_SCOPE_COMPANY }
+// Everything tells whether the viewer may read every complaint. Service supervisors may:
+// whoever registered a complaint and whichever department answers for it, they review it
+// and decide on it.
+func (v Viewer) Everything() bool { return v.Scope == accessv1.Scope_SCOPE_COMPANY || v.Supervisor }
 
 // Keys gives the keys of a viewer who may not read everything.
 func (v Viewer) Keys() []string {
@@ -90,15 +87,12 @@ func (v Viewer) Keys() []string {
 	for _, d := range v.Heads {
 		keys = append(keys, departmentKey(d))
 	}
-	if v.Agent || v.Supervisor {
+	if v.Agent {
 		keys = append(keys, queueKey)
 	}
 	if v.Scope == accessv1.Scope_SCOPE_TEAM {
 		if v.Department != uuid.Nil {
 			keys = append(keys, departmentKey(v.Department), registrarsKey(v.Department))
-		}
-		if v.Supervisor {
-			keys = append(keys, outsideKey)
 		}
 		if v.Inspector {
 			keys = append(keys, qualityKey)

@@ -174,8 +174,9 @@ func (q *Queries) InsertComplaint(ctx context.Context, db DBTX, arg InsertCompla
 }
 
 type InsertReadersParams struct {
-	Reader      string
 	ComplaintID uuid.UUID
+	Reader      string
+	State       int16
 }
 
 const lockComplaint = `-- name: LockComplaint :one
@@ -302,14 +303,14 @@ func (q *Queries) SelectImported(ctx context.Context, db DBTX, source string, ex
 
 const setReaders = `-- name: SetReaders :exec
 WITH gone AS (
-  DELETE FROM complaint_readers d WHERE d.complaint_id = $2 AND d.reader <> ALL ($1::text[])
+  DELETE FROM complaint_readers d WHERE d.complaint_id = $1 AND d.reader <> ALL ($2::text[])
 )
-INSERT INTO complaint_readers (reader, complaint_id) SELECT unnest($1::text[]), $2
-ON CONFLICT DO NOTHING
+INSERT INTO complaint_readers (complaint_id, reader, state) SELECT $1, unnest($2::text[]), $3
+ON CONFLICT ON CONSTRAINT complaint_readers_pkey DO UPDATE SET state = excluded.state
 `
 
-func (q *Queries) SetReaders(ctx context.Context, db DBTX, readers []string, complaintID uuid.UUID) error {
-	_, err := db.Exec(ctx, setReaders, readers, complaintID)
+func (q *Queries) SetReaders(ctx context.Context, db DBTX, complaintID uuid.UUID, readers []string, state int16) error {
+	_, err := db.Exec(ctx, setReaders, complaintID, readers, state)
 	return err
 }
 

@@ -29,8 +29,9 @@ func (r *iteratorForInsertReaders) Next() bool {
 
 func (r iteratorForInsertReaders) Values() ([]interface{}, error) {
 	return []interface{}{
-		r.rows[0].Reader,
 		r.rows[0].ComplaintID,
+		r.rows[0].Reader,
+		r.rows[0].State,
 	}, nil
 }
 
@@ -39,7 +40,7 @@ func (r iteratorForInsertReaders) Err() error {
 }
 
 func (q *Queries) InsertReaders(ctx context.Context, db DBTX, arg []InsertReadersParams) (int64, error) {
-	return db.CopyFrom(ctx, []string{"complaint_readers"}, []string{"reader", "complaint_id"}, &iteratorForInsertReaders{rows: arg})
+	return db.CopyFrom(ctx, []string{"complaint_readers"}, []string{"complaint_id", "reader", "state"}, &iteratorForInsertReaders{rows: arg})
 }
 
 // iteratorForInsertRounds implements pgx.CopyFromSource.

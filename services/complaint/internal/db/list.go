@@ -78,27 +78,39 @@ func (f ListFilter) query() (string, []any) {
 	if f.NotAccused != nil {
 		where = append(where, "c.accused_staff_id IS DISTINCT FROM "+args.add(*f.NotAccused))
 	}
-	var walk string
-	switch {
-	case f.Readers == nil:
-		where = append(where, "c.state = w.state", "c.id < "+args.add(f.Before))
-		walk = "unnest(" + args.add(states) + "::smallint[]) AS w (state) CROSS JOIN LATERAL (SELECT c.id FROM complaints c"
-	case narrow:
-		where = append(where, "c.state = w.state", "c.id < "+args.add(f.Before),
-			"EXISTS (SELECT FROM complaint_readers r WHERE r.complaint_id = c.id AND r.reader = ANY ("+args.add(f.Readers)+"::text[]))")
-		walk = "unnest(" + args.add(states) + "::smallint[]) AS w (state) CROSS JOIN LATERAL (SELECT c.id FROM complaints c"
-	default:
-		where = append(where, "r.reader = w.reader", "r.complaint_id < "+args.add(f.Before),
-			"c.state = ANY ("+args.add(states)+"::smallint[])")
-		walk = "unnest(" + args.add(f.Readers) + "::text[]) AS w (reader) CROSS JOIN LATERAL (SELECT r.complaint_id AS id" +
-			" FROM complaint_readers r JOIN complaints c ON c.id = r.complaint_id"
-	}
-	order := "c.id"
 	if f.Readers != nil && !narrow {
-		order = "r.complaint_id"
+		return f.byReader(states, where, args)
 	}
-	size := args.add(f.Size)
-	return "SELECT c.* FROM (SELECT DISTINCT p.id FROM " + walk + " WHERE " + strings.Join(where, " AND ") +
-		" ORDER BY " + order + " DESC LIMIT " + size + ") p ORDER BY p.id DESC LIMIT " + size +
-		") q JOIN complaints c ON c.id = q.id ORDER BY c.id DESC", args
+	if f.Readers != nil {
+		// OFFSET 0 keeps this a question asked of each row of the walk.
+		where = append(where, "EXISTS (SELECT FROM complaint_readers r WHERE r.complaint_id = c.id AND r.reader = ANY ("+
+			args.add(f.Readers)+"::text[]) OFFSET 0)")
+	}
+	// The range is c.state = w.state and c.id < before. Written so, the order is that of an
+	// index that begins with the state, and no plan can take the primary key instead and
+	// read past all other states.
+	where = append(where, "c.state >= w.state", "(c.state, c.id) < (w.state, "+args.add(f.Before)+")")
+	return pageOf("unnest("+args.add(states)+"::smallint[]) AS w (state)",
+		"SELECT c.id FROM complaints c WHERE "+strings.Join(where, " AND ")+" ORDER BY c.state DESC, c.id DESC",
+		args.add(f.Size)), args
+}
+
+// byReader walks the complaints of each key and state, and looks at each complaint for
+// what else is asked.
+func (f ListFilter) byReader(states []int16, where []string, args arguments) (string, []any) {
+	further := ""
+	if len(where) > 0 {
+		further = " AND EXISTS (SELECT FROM complaints c WHERE c.id = r.complaint_id AND " + strings.Join(where, " AND ") + " OFFSET 0)"
+	}
+	return pageOf("unnest("+args.add(f.Readers)+"::text[]) AS k (reader) CROSS JOIN unnest("+args.add(states)+"::smallint[]) AS w (state)",
+		"SELECT r.complaint_id AS id FROM complaint_readers r WHERE r.reader = k.reader AND r.state >= w.state"+
+			" AND (r.state, r.complaint_id) < (w.state, "+args.add(f.Before)+")"+further+
+			" ORDER BY r.state DESC, r.complaint_id DESC",
+		args.add(f.Size)), args
+}
+
+// pageOf is the newest of what the walks bring.
+func pageOf(walks, walk, size string) string {
+	return "SELECT c.* FROM (SELECT DISTINCT p.id FROM " + walks + " CROSS JOIN LATERAL (" + walk + " LIMIT " + size +
+		") p ORDER BY p.id DESC LIMIT " + size + ") q JOIN complaints c ON c.id = q.id ORDER BY c.id DESC"
 }

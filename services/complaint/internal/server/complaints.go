@@ -97,7 +97,7 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 	steps := []error{
 		s.q.InsertComplaint(ctx, p, db.InsertComplaintParams(c)),
 		s.q.InsertRound(ctx, p, db.InsertRoundParams{ComplaintID: c.ID, Number: 1, StartTime: now}),
-		s.q.SetReaders(ctx, p, readers(c, nil), c.ID),
+		s.q.SetReaders(ctx, p, c.ID, readers(c, nil), c.State),
 		s.q.InsertTransition(ctx, p, db.InsertTransitionParams{
 			ComplaintID: c.ID, Version: 1, Verb: complaint.Create.Name(), ToState: c.State, Round: 1,
 			Actor: who.Actor, ActorStaffID: pointer(who.Staff), OccurTime: now,

@@ -265,8 +265,8 @@ func (im *importing) prepare(r *record) (err error) {
 	if r.row, err = complaintRow(r.in.GetComplaint(), created); err != nil {
 		return err
 	}
-	if r.row.CustomerID != nil {
-		survivor := im.customers[*r.row.CustomerID].ID
+	if customer := r.in.GetComplaint().GetCustomerId(); customer != "" {
+		survivor := im.customers[id(customer)].ID
 		r.row.CustomerID = &survivor
 	}
 	external := r.in.GetExternalId()
@@ -330,7 +330,7 @@ func (im *importing) accompany(ctx context.Context, stored []*record) error {
 		c := r.row
 		rounds = append(rounds, db.InsertRoundsParams{ComplaintID: c.ID, Number: 1, StartTime: c.CreateTime, Told: r.in.GetTold()})
 		for _, key := range readers(c, nil) {
-			keys = append(keys, db.InsertReadersParams{Reader: key, ComplaintID: c.ID})
+			keys = append(keys, db.InsertReadersParams{ComplaintID: c.ID, Reader: key, State: c.State})
 		}
 		transitions = append(transitions, db.InsertTransitionsParams{
 			ComplaintID: c.ID, Version: 1, Verb: complaint.Import.Name(), ToState: c.State, Round: 1,

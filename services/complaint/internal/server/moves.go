@@ -163,7 +163,7 @@ func (s *Server) store(ctx context.Context, a *action, handlers []uuid.UUID) err
 		steps = append(steps, also(ctx, p))
 	}
 	steps = append(steps,
-		s.q.SetReaders(ctx, p, readers(a.c, handlers), a.c.ID),
+		s.q.SetReaders(ctx, p, a.c.ID, readers(a.c, handlers), a.c.State),
 		s.q.InsertTransition(ctx, p, db.InsertTransitionParams{
 			ComplaintID: a.c.ID, Version: a.c.Version, Verb: a.step.Verb.Name(), FromState: int16(a.step.From),
 			ToState: a.c.State, Round: a.c.Round, Reason: a.reason, Actor: a.who.Actor,

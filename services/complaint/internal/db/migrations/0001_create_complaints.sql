@@ -57,13 +57,15 @@ CREATE INDEX complaints_source_idx ON complaints (source, state, id) WHERE sourc
 -- Repeats: the same customer's complaints of the last months.
 CREATE INDEX complaints_customer_id_create_time_idx ON complaints (customer_id, create_time);
 
--- Who may read a complaint, as keys that callers have.
+-- Who may read a complaint, as keys that callers have. The complaint's state stands here
+-- too, for lists of those who may not read everything.
 CREATE TABLE complaint_readers (
-  reader       text NOT NULL,
   complaint_id uuid NOT NULL CONSTRAINT complaint_readers_complaint_id_fkey REFERENCES complaints,
-  CONSTRAINT complaint_readers_pkey PRIMARY KEY (reader, complaint_id)
+  reader       text NOT NULL,
+  state        smallint NOT NULL,
+  CONSTRAINT complaint_readers_pkey PRIMARY KEY (complaint_id, reader)
 );
-CREATE INDEX complaint_readers_complaint_id_idx ON complaint_readers (complaint_id);
+CREATE INDEX complaint_readers_reader_idx ON complaint_readers (reader, state, complaint_id);
 
 CREATE TABLE complaint_rounds (
   complaint_id         uuid NOT NULL CONSTRAINT complaint_rounds_complaint_id_fkey REFERENCES complaints,

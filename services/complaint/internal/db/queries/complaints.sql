@@ -50,11 +50,11 @@ WHERE customer_id = @customer_id AND create_time >= @since AND create_time <= @u
 WITH gone AS (
   DELETE FROM complaint_readers d WHERE d.complaint_id = @complaint_id AND d.reader <> ALL (@readers::text[])
 )
-INSERT INTO complaint_readers (reader, complaint_id) SELECT unnest(@readers::text[]), @complaint_id
-ON CONFLICT DO NOTHING;
+INSERT INTO complaint_readers (complaint_id, reader, state) SELECT @complaint_id, unnest(@readers::text[]), @state
+ON CONFLICT ON CONSTRAINT complaint_readers_pkey DO UPDATE SET state = excluded.state;
 
 -- name: InsertReaders :copyfrom
-INSERT INTO complaint_readers (reader, complaint_id) VALUES ($1, $2);
+INSERT INTO complaint_readers (complaint_id, reader, state) VALUES ($1, $2, $3);
 
 -- name: MayRead :one
 SELECT EXISTS (SELECT FROM complaint_readers WHERE complaint_id = @complaint_id AND reader = ANY (@readers::text[]));
