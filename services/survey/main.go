@@ -68,6 +68,7 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	}
 	s.Register(p.GRPC)
 	p.Go("expire invitations", s.Sweep)
+	p.Go("fold counts", s.Fold)
 	p.Go("fetch missing customers", s.FetchMissing)
 	for _, source := range []struct {
 		name, target string

@@ -12,80 +12,14 @@ import (
 	"github.com/google/uuid"
 )
 
-const countAnswers = `-- name: CountAnswers :one
-SELECT count(*) FROM answers
-WHERE questionnaire_id = $1 AND questionnaire_version BETWEEN $2 AND $3
-`
-
-func (q *Queries) CountAnswers(ctx context.Context, db DBTX, questionnaireID uuid.UUID, firstVersion int32, lastVersion int32) (int64, error) {
-	row := db.QueryRow(ctx, countAnswers, questionnaireID, firstVersion, lastVersion)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
-const countInvitations = `-- name: CountInvitations :one
-SELECT count(*) AS sent, count(*) FILTER (WHERE state = 2) AS answered FROM invitations
-WHERE questionnaire_id = $1 AND questionnaire_version BETWEEN $2 AND $3
-`
-
-type CountInvitationsRow struct {
-	Sent     int64
-	Answered int64
-}
-
-func (q *Queries) CountInvitations(ctx context.Context, db DBTX, questionnaireID uuid.UUID, firstVersion int32, lastVersion int32) (CountInvitationsRow, error) {
-	row := db.QueryRow(ctx, countInvitations, questionnaireID, firstVersion, lastVersion)
-	var i CountInvitationsRow
-	err := row.Scan(&i.Sent, &i.Answered)
-	return i, err
-}
-
-const countResponses = `-- name: CountResponses :many
-SELECT questionnaire_version, question_key, score, choice, count(*) AS n FROM answer_responses
-WHERE questionnaire_id = $1 AND questionnaire_version BETWEEN $2 AND $3
-GROUP BY questionnaire_version, question_key, score, choice
-`
-
-type CountResponsesRow struct {
-	QuestionnaireVersion int32
-	QuestionKey          string
-	Score                *int16
-	Choice               *string
-	N                    int64
-}
-
-func (q *Queries) CountResponses(ctx context.Context, db DBTX, questionnaireID uuid.UUID, firstVersion int32, lastVersion int32) ([]CountResponsesRow, error) {
-	rows, err := db.Query(ctx, countResponses, questionnaireID, firstVersion, lastVersion)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []CountResponsesRow
-	for rows.Next() {
-		var i CountResponsesRow
-		if err := rows.Scan(
-			&i.QuestionnaireVersion,
-			&i.QuestionKey,
-			&i.Score,
-			&i.Choice,
-			&i.N,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const insertAnswer = `-- name: InsertAnswer :exec
+WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id,
   round, order_number, score, low, answer_time, invite_time, record_time)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
   $8, '', $9, $10, $11, $12, $11)
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made
 `
 
 type InsertAnswerParams struct {
@@ -122,6 +56,7 @@ func (q *Queries) InsertAnswer(ctx context.Context, db DBTX, arg InsertAnswerPar
 }
 
 const insertAnswers = `-- name: InsertAnswers :many
+WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, customer_id, round, order_number, score, low,
   answer_time, invite_time, source, external_id, record_time)
 SELECT unnest($1::uuid[]), $2::uuid, $3::integer,
@@ -130,7 +65,8 @@ SELECT unnest($1::uuid[]), $2::uuid, $3::integer,
   NULLIF(unnest($9::timestamptz[]), '0001-01-01 00:00:00+00'), $10::text, unnest($11::text[]),
   $12::timestamptz
 ON CONFLICT (questionnaire_id, source, external_id) WHERE source IS NOT NULL DO NOTHING
-RETURNING id
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made RETURNING id
 `
 
 type InsertAnswersParams struct {

@@ -73,11 +73,14 @@ func (q *Queries) GetInvitationByLink(ctx context.Context, db DBTX, linkHash []b
 }
 
 const insertInvitation = `-- name: InsertInvitation :execrows
+WITH made AS (
 INSERT INTO invitations (id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id,
   round, language, expire_time, link_hash, create_actor, create_time, version)
 VALUES ($1, $2, $3, $4, 1, $5, $6,
   $7, $8, $9, $10, $11, $12, 1)
 ON CONFLICT DO NOTHING
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made
 `
 
 type InsertInvitationParams struct {

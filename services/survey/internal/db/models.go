@@ -40,6 +40,14 @@ type AnswerResponse struct {
 	Body                 *string
 }
 
+type Count struct {
+	QuestionnaireID      uuid.UUID
+	QuestionnaireVersion int32
+	QuestionKey          string
+	Value                string
+	N                    int64
+}
+
 type CustomerRef struct {
 	ID                    uuid.UUID
 	Number                string
@@ -92,4 +100,8 @@ type QuestionnaireVersion struct {
 	Content         []byte
 	PublishTime     time.Time
 	PublishActor    string
+}
+
+type Uncounted struct {
+	ID uuid.UUID
 }

@@ -135,16 +135,17 @@ func (i *intake) checkShape(record *surveyv1.AnswerRecord) []*typev1.Refusal {
 	if err := rpc.Check(i.server.validator, record); err != nil {
 		return i.refusals(err)
 	}
-	for field, value := range map[string]string{"external_id": record.GetExternalId(), "order_number": record.GetOrderNumber()} {
-		if err := noNUL(field, value); err != nil {
-			return i.refusals(err)
-		}
+	if err := noNUL("external_id", record.GetExternalId()); err != nil {
+		return i.refusals(err)
 	}
-	return nil
+	return i.refusals(noNUL("order_number", record.GetOrderNumber()))
 }
 
 // refusals gives one entry a field violation.
 func (i *intake) refusals(err error) []*typev1.Refusal {
+	if err == nil {
+		return nil
+	}
 	public := new(rpcerr.Error)
 	if !errors.As(err, &public) {
 		return []*typev1.Refusal{{Reason: rpcerr.ReasonValidation, Message: err.Error()}}
@@ -184,14 +185,12 @@ func (i *intake) checkRules(record *surveyv1.AnswerRecord) []*typev1.Refusal {
 }
 
 func (i *intake) checkTimes(record *surveyv1.AnswerRecord) []*typev1.Refusal {
-	for field, t := range map[string]interface{ CheckValid() error }{"answer_time": record.GetAnswerTime(), "invite_time": record.GetInviteTime()} {
-		if field == "invite_time" && record.GetInviteTime() == nil {
-			continue
-		}
-		if t.CheckValid() != nil {
-			return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, field, rpcerr.T(
-				"it is no instant between the years 1 and 9999.", "不是公元 1 年至 9999 年之间的有效时间。"))}
-		}
+	noInstant := rpcerr.T("it is no instant between the years 1 and 9999.", "不是公元 1 年至 9999 年之间的有效时间。")
+	if record.GetAnswerTime().CheckValid() != nil {
+		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "answer_time", noInstant)}
+	}
+	if record.GetInviteTime() != nil && record.GetInviteTime().CheckValid() != nil {
+		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "invite_time", noInstant)}
 	}
 	answered, invited := record.GetAnswerTime().AsTime(), record.GetInviteTime()
 	var refusals []*typev1.Refusal

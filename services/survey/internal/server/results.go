@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
@@ -28,18 +29,9 @@ func (s *Server) GetResults(ctx context.Context, req *surveyv1.GetResultsRequest
 		}
 		first, last = wanted, wanted
 	}
-	out := &surveyv1.Results{QuestionnaireId: row.ID.String(), Version: req.GetVersion()}
-	if out.Answers, err = s.queries.CountAnswers(ctx, s.pool, id, first, last); err != nil {
-		return nil, fmt.Errorf("count answers: %w", err)
-	}
-	sent, err := s.queries.CountInvitations(ctx, s.pool, id, first, last)
+	counts, err := s.queries.ReadCounts(ctx, s.pool, id, first, last)
 	if err != nil {
-		return nil, fmt.Errorf("count invitations: %w", err)
-	}
-	out.Invitations, out.ResponseRate = sent.Sent, statistics.Share(sent.Answered, sent.Sent)
-	counts, err := s.queries.CountResponses(ctx, s.pool, id, first, last)
-	if err != nil {
-		return nil, fmt.Errorf("count responses: %w", err)
+		return nil, fmt.Errorf("read counts: %w", err)
 	}
 	versions, err := s.queries.ListQuestionnaireVersions(ctx, s.pool, id)
 	if err != nil {
@@ -50,8 +42,10 @@ func (s *Server) GetResults(ctx context.Context, req *surveyv1.GetResultsRequest
 		return nil, err
 	}
 	t.add(counts)
-	out.Questions = t.results()
-	return out, nil
+	return &surveyv1.Results{
+		QuestionnaireId: row.ID.String(), Version: req.GetVersion(), Answers: t.answered + t.imported,
+		Invitations: t.asked, ResponseRate: statistics.Share(t.answered, t.asked), Questions: t.results(),
+	}, nil
 }
 
 // asked is a question over the versions that asked it. One whose type changed is another
@@ -60,13 +54,14 @@ type asked struct {
 	key     string
 	kind    surveyv1.QuestionType
 	choices []string
-	scores  map[int32]int64
-	chosen  map[string]int64
-	texts   int64
+	// counts by score in digits or key of the choice; texts are under the empty value.
+	counts map[string]int64
 }
 
-// tally counts the responses of some versions.
+// tally counts invitations, answers and responses of some versions.
 type tally struct {
+	asked, answered, imported int64
+
 	questions []*asked
 	byVersion map[int32]map[string]*asked
 }
@@ -93,7 +88,7 @@ func tallyOf(newestFirst []db.QuestionnaireVersion, first, last int32) (*tally, 
 			id := identity{question.GetKey(), question.GetType()}
 			a := known[id]
 			if a == nil {
-				a = &asked{key: id.key, kind: id.kind, scores: map[int32]int64{}, chosen: map[string]int64{}}
+				a = &asked{key: id.key, kind: id.kind, counts: map[string]int64{}}
 				known[id], t.questions = a, append(t.questions, a)
 			}
 			a.offer(question.GetChoices())
@@ -106,25 +101,33 @@ func tallyOf(newestFirst []db.QuestionnaireVersion, first, last int32) (*tally, 
 // offer adds the choices not offered by a newer version.
 func (a *asked) offer(choices []*surveyv1.Choice) {
 	for _, choice := range choices {
-		if _, known := a.chosen[choice.GetKey()]; !known {
-			a.chosen[choice.GetKey()] = 0
+		if !slices.Contains(a.choices, choice.GetKey()) {
 			a.choices = append(a.choices, choice.GetKey())
 		}
 	}
 }
 
-func (t *tally) add(rows []db.CountResponsesRow) {
+func (t *tally) add(rows []db.ReadCountsRow) {
 	for _, row := range rows {
-		a := t.byVersion[row.QuestionnaireVersion][row.QuestionKey]
-		switch {
-		case a == nil: // published since the versions were read
-		case row.Score != nil:
-			a.scores[int32(*row.Score)] += row.N
-		case row.Choice != nil:
-			a.chosen[*row.Choice] += row.N
-		default:
-			a.texts += row.N
+		if row.QuestionKey == "" {
+			t.addWhole(row)
+			continue
 		}
+		// Without a version it was published since the versions were read.
+		if a := t.byVersion[row.QuestionnaireVersion][row.QuestionKey]; a != nil {
+			a.counts[row.Value] += row.N
+		}
+	}
+}
+
+func (t *tally) addWhole(row db.ReadCountsRow) {
+	switch row.Value {
+	case "asked":
+		t.asked += row.N
+	case "answered":
+		t.answered += row.N
+	case "imported":
+		t.imported += row.N
 	}
 }
 
@@ -142,7 +145,7 @@ func (a *asked) result() *surveyv1.QuestionResult {
 	case scored:
 		counts := make([]statistics.Count, 0, greatest-least+1)
 		for score := least; score <= greatest; score++ {
-			counts = append(counts, statistics.Count{Score: score, N: a.scores[score]})
+			counts = append(counts, statistics.Count{Score: score, N: a.counts[strconv.Itoa(int(score))]})
 		}
 		out.N = statistics.N(counts)
 		for _, c := range counts {
@@ -155,14 +158,14 @@ func (a *asked) result() *surveyv1.QuestionResult {
 			out.Nps = statistics.NetPromoter(counts)
 		}
 	case a.kind == surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
-		for _, n := range a.chosen {
+		for _, n := range a.counts {
 			out.N += n
 		}
 		for _, choice := range a.choices {
-			out.Distribution = append(out.Distribution, bucket(choice, a.chosen[choice], out.N))
+			out.Distribution = append(out.Distribution, bucket(choice, a.counts[choice], out.N))
 		}
 	default:
-		out.N = a.texts
+		out.N = a.counts[""]
 	}
 	return out
 }

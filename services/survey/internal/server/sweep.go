@@ -15,21 +15,51 @@ const (
 	sweepEvery = time.Minute
 	// sweepStep bounds one transaction of the sweep.
 	sweepStep = 200
+
+	foldEvery = time.Second
+	// foldStep bounds the answers and invitations of one fold.
+	foldStep = 2000
 )
 
 // Sweep settles overdue invitations now and then until ctx ends. Any number of replicas
 // may run it. Readers do not depend on it: to them an overdue invitation is expired at once.
 func (s *Server) Sweep(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
+	return s.repeat(ctx, sweepEvery, "settling overdue invitations failed", s.ExpireInvitations)
+}
+
+// Fold moves new invitations and answers into the counts now and then until ctx ends. Any
+// number of replicas may run it. Results do not depend on it, only how fast they are read.
+func (s *Server) Fold(ctx context.Context) error {
+	return s.repeat(ctx, foldEvery, "folding counts failed", s.FoldCounts)
+}
+
+// repeat does the work at once and then at each tick until ctx ends. A failure is told, and
+// the next tick tries again.
+func (s *Server) repeat(ctx context.Context, every time.Duration, failed string, work func(ctx context.Context) error) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := s.ExpireInvitations(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "overdue invitations were not settled", "error", pg.Describe(err))
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, failed, "error", pg.Describe(err))
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// FoldCounts counts what is uncounted now. It derives figures from what is recorded already
+// and therefore leaves no event and no audit record.
+func (s *Server) FoldCounts(ctx context.Context) error {
+	for {
+		folded, err := s.queries.FoldCounts(ctx, s.pool, foldStep)
+		if err != nil {
+			return fmt.Errorf("fold counts: %w", err)
+		}
+		if !folded {
+			return nil
 		}
 	}
 }

@@ -33,7 +33,6 @@ CREATE UNIQUE INDEX invitations_complaint_id_round_key ON invitations (complaint
 CREATE INDEX invitations_customer_id_idx ON invitations (customer_id, id DESC);
 CREATE INDEX invitations_state_idx ON invitations (state, id DESC);
 CREATE INDEX invitations_expire_time_idx ON invitations (expire_time) WHERE state = 1;
-CREATE INDEX invitations_questionnaire_idx ON invitations (questionnaire_id, questionnaire_version, state);
 
 -- +goose Down
 DROP TABLE invitations;

@@ -25,7 +25,6 @@ CREATE UNIQUE INDEX answers_invitation_id_key ON answers (invitation_id) WHERE i
 CREATE UNIQUE INDEX answers_source_external_id_key ON answers (questionnaire_id, source, external_id) WHERE source IS NOT NULL;
 CREATE INDEX answers_questionnaire_idx ON answers (questionnaire_id, id DESC);
 CREATE INDEX answers_customer_idx ON answers (questionnaire_id, customer_id, id DESC) WHERE customer_id IS NOT NULL;
-CREATE INDEX answers_version_idx ON answers (questionnaire_id, questionnaire_version);
 
 CREATE TABLE answer_responses (
   answer_id             uuid NOT NULL CONSTRAINT answer_responses_answer_id_fkey REFERENCES answers,
@@ -40,9 +39,27 @@ CREATE TABLE answer_responses (
   CONSTRAINT answer_responses_pkey PRIMARY KEY (answer_id, place),
   CONSTRAINT answer_responses_value_check CHECK (num_nonnulls(score, choice, body) = 1)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.02);
--- Results are counted from this index alone, in its order.
-CREATE INDEX answer_responses_values_idx
-  ON answer_responses (questionnaire_id, questionnaire_version, question_key, score, choice);
+
+-- Results are read from counts, so that a million answers cost no more than a hundred. To
+-- count while answering would make all who answer wait for one row: instead each invitation
+-- and answer is noted as uncounted, and a fold moves it into the counts soon after. Counts
+-- and what is uncounted, read in one statement, are exact at any moment.
+CREATE TABLE counts (
+  questionnaire_id      uuid NOT NULL,
+  questionnaire_version integer NOT NULL,
+  -- Empty for the invitations and answers themselves.
+  question_key          text NOT NULL,
+  -- The score in digits, the key of the choice, or empty for a text; for no question
+  -- 'asked' (an invitation), 'answered' (an answer to one) or 'imported'.
+  value                 text NOT NULL,
+  n                     bigint NOT NULL,
+  CONSTRAINT counts_pkey PRIMARY KEY (questionnaire_id, questionnaire_version, question_key, value)
+) WITH (fillfactor = 50);
+
+-- Ids of invitations and answers. It is short: what is deleted must not stay for long.
+CREATE TABLE uncounted (
+  id uuid PRIMARY KEY
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- +goose Down
-DROP TABLE answer_responses, answers;
+DROP TABLE uncounted, counts, answer_responses, answers;

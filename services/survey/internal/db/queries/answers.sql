@@ -1,5 +1,6 @@
 -- name: InsertAnswers :many
 -- Answers already imported from the source are left out of the result.
+WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, customer_id, round, order_number, score, low,
   answer_time, invite_time, source, external_id, record_time)
 SELECT unnest(@ids::uuid[]), @questionnaire_id::uuid, @questionnaire_version::integer,
@@ -8,13 +9,17 @@ SELECT unnest(@ids::uuid[]), @questionnaire_id::uuid, @questionnaire_version::in
   NULLIF(unnest(@invite_times::timestamptz[]), '0001-01-01 00:00:00+00'), @source::text, unnest(@external_ids::text[]),
   @record_time::timestamptz
 ON CONFLICT (questionnaire_id, source, external_id) WHERE source IS NOT NULL DO NOTHING
-RETURNING id;
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made RETURNING id;
 
 -- name: InsertAnswer :exec
+WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id,
   round, order_number, score, low, answer_time, invite_time, record_time)
 VALUES (@id, @questionnaire_id, @questionnaire_version, @invitation_id, @customer_id, @ticket_id, @complaint_id,
-  @round, '', @score, @low, @answer_time, @invite_time, @answer_time);
+  @round, '', @score, @low, @answer_time, @invite_time, @answer_time)
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made;
 
 -- name: InsertResponses :exec
 INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score, choice, body)
@@ -39,15 +44,3 @@ ORDER BY id DESC LIMIT @size;
 SELECT answer_id, question_key, score, choice, body FROM answer_responses
 WHERE answer_id = ANY(@answer_ids::uuid[]) ORDER BY answer_id, place;
 
--- name: CountAnswers :one
-SELECT count(*) FROM answers
-WHERE questionnaire_id = @questionnaire_id AND questionnaire_version BETWEEN @first_version AND @last_version;
-
--- name: CountInvitations :one
-SELECT count(*) AS sent, count(*) FILTER (WHERE state = 2) AS answered FROM invitations
-WHERE questionnaire_id = @questionnaire_id AND questionnaire_version BETWEEN @first_version AND @last_version;
-
--- name: CountResponses :many
-SELECT questionnaire_version, question_key, score, choice, count(*) AS n FROM answer_responses
-WHERE questionnaire_id = @questionnaire_id AND questionnaire_version BETWEEN @first_version AND @last_version
-GROUP BY questionnaire_version, question_key, score, choice;

@@ -1,9 +1,12 @@
 -- name: InsertInvitation :execrows
+WITH made AS (
 INSERT INTO invitations (id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id,
   round, language, expire_time, link_hash, create_actor, create_time, version)
 VALUES (@id, @questionnaire_id, @questionnaire_version, @customer_id, 1, @ticket_id, @complaint_id,
   @round, @language, @expire_time, @link_hash, @create_actor, @create_time, 1)
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING id)
+INSERT INTO uncounted (id) SELECT made.id FROM made;
 
 -- name: GetInvitation :one
 SELECT * FROM invitations WHERE id = $1;

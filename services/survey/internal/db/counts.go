@@ -1,0 +1,73 @@
+package db
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// These two statements are written by hand because sqlc does not understand LATERAL.
+
+// itemsOf are the values that one invitation or answer, whose id it is, adds to the counts.
+// The OFFSET keeps the planner, whose notion of how much is uncounted may be old, from
+// joining whole tables.
+const itemsOf = `LATERAL (
+  SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, coalesce(r.score::text, r.choice, '') AS value
+  FROM answer_responses r WHERE r.answer_id = u.id
+  UNION ALL
+  SELECT a.questionnaire_id, a.questionnaire_version, '', CASE WHEN a.invitation_id IS NULL THEN 'imported' ELSE 'answered' END
+  FROM answers a WHERE a.id = u.id
+  UNION ALL
+  SELECT i.questionnaire_id, i.questionnaire_version, '', 'asked'
+  FROM invitations i WHERE i.id = u.id
+  OFFSET 0
+)`
+
+// ReadCountsSQL is the statement of ReadCounts, for the test of its plan.
+const ReadCountsSQL = `
+SELECT questionnaire_version, question_key, value, sum(n)::bigint AS n FROM (
+  SELECT questionnaire_version, question_key, value, n FROM counts
+  WHERE questionnaire_id = $1 AND questionnaire_version BETWEEN $2 AND $3
+  UNION ALL
+  SELECT items.questionnaire_version, items.question_key, items.value, 1 FROM uncounted u, ` + itemsOf + ` items
+  WHERE items.questionnaire_id = $1 AND items.questionnaire_version BETWEEN $2 AND $3
+) every
+GROUP BY questionnaire_version, question_key, value`
+
+// ReadCountsRow is how often a value was given; see the table counts.
+type ReadCountsRow struct {
+	QuestionnaireVersion int32
+	QuestionKey          string
+	Value                string
+	N                    int64
+}
+
+// ReadCounts gives the exact counts of a range of versions. One statement sees one moment:
+// what is folded meanwhile is counted once.
+func (q *Queries) ReadCounts(ctx context.Context, db DBTX, questionnaireID uuid.UUID, firstVersion, lastVersion int32) ([]ReadCountsRow, error) {
+	rows, err := db.Query(ctx, ReadCountsSQL, questionnaireID, firstVersion, lastVersion)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[ReadCountsRow])
+}
+
+// Rows are locked in one order, so that two folds wait for each other and never deadlock.
+const foldCounts = `
+WITH u AS (
+  DELETE FROM uncounted WHERE id = ANY(ARRAY(
+    SELECT id FROM uncounted LIMIT $1 FOR UPDATE SKIP LOCKED)) RETURNING id
+)
+INSERT INTO counts (questionnaire_id, questionnaire_version, question_key, value, n)
+SELECT items.questionnaire_id, items.questionnaire_version, items.question_key, items.value, count(*)
+FROM u, ` + itemsOf + ` items
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+ON CONFLICT (questionnaire_id, questionnaire_version, question_key, value) DO UPDATE SET n = counts.n + excluded.n`
+
+// FoldCounts moves at most size invitations and answers into the counts and tells whether
+// there were any.
+func (q *Queries) FoldCounts(ctx context.Context, db DBTX, size int32) (bool, error) {
+	tag, err := db.Exec(ctx, foldCounts, size)
+	return tag.RowsAffected() > 0, err
+}
