@@ -32,13 +32,22 @@ type config struct {
 	LowScore            int32            `env:"KEFU_COMPLAINT_LOW_SCORE" envDefault:"2"`
 }
 
-func (c config) limits() complaint.Limits {
+func (c *config) limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount, MajorAmount: c.MajorAmount,
 		RepeatWindow: c.RepeatWindow, RepeatCount: c.RepeatCount,
 		ContactAttempts: c.ContactAttempts, ContactChannels: c.ContactChannels,
 		EndRounds: c.EndRounds, AnotherHandlerRound: c.AnotherHandlerRound, LowScore: c.LowScore,
 	}
+}
+
+// Check tells every problem of the settings, those of the policy's numbers too.
+func (c *config) Check() []error {
+	problems := c.Config.Check()
+	if err := c.limits().Check(); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
 }
 
 func main() {

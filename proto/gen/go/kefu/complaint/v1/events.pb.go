@@ -38,8 +38,9 @@ type ComplaintChanged struct {
 	StateAfter  ComplaintState `protobuf:"varint,3,opt,name=state_after,json=stateAfter,proto3,enum=kefu.complaint.v1.ComplaintState" json:"state_after,omitempty"`
 	Category    Category       `protobuf:"varint,4,opt,name=category,proto3,enum=kefu.complaint.v1.Category" json:"category,omitempty"`
 	Severity    Severity       `protobuf:"varint,5,opt,name=severity,proto3,enum=kefu.complaint.v1.Severity" json:"severity,omitempty"`
-	Channel     v1.Channel     `protobuf:"varint,6,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
-	Round       int32          `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
+	// Of contact events the channel that was used, else the one the complaint came over.
+	Channel v1.Channel `protobuf:"varint,6,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	Round   int32      `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
 	// Empty for none.
 	DepartmentId string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// Empty for none.
