@@ -4,15 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
-	"github.com/jackc/pgx/v5"
-
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
-	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
@@ -54,7 +51,7 @@ func main() {
 }
 
 func run(_ context.Context, p *app.Process, cfg Config) error {
-	registry, err := p.DialService(customerref.Source, cfg.RegistryTarget)
+	registry, err := p.Dial(customerref.Source, cfg.RegistryTarget)
 	if err != nil {
 		return err
 	}
@@ -70,23 +67,9 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	p.Go("expire invitations", s.Sweep)
 	p.Go("fold counts", s.Fold)
 	p.Go("fetch missing customers", s.FetchMissing)
-	for _, source := range []struct {
-		name, target string
-		handle       func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error
-	}{
-		{customerref.Source, cfg.RegistryTarget, s.OnCustomer},
-		{"service-ticket", cfg.TicketTarget, s.OnTicket},
-		{"complaint", cfg.ComplaintTarget, s.OnComplaint},
-	} {
-		conn, err := p.DialService(source.name, source.target)
-		if err != nil {
-			return err
-		}
-		consumer := &event.Consumer{
-			Name: p.Name, Source: source.name, Conn: conn, Pool: p.Pool, Log: p.Log,
-			Handle: source.handle, Registerer: p.Metrics,
-		}
-		p.Go("events of "+source.name, consumer.Run)
-	}
-	return nil
+	return errors.Join(
+		p.Follow(customerref.Source, cfg.RegistryTarget, s.OnCustomer),
+		p.Follow("service-ticket", cfg.TicketTarget, s.OnTicket),
+		p.Follow("complaint", cfg.ComplaintTarget, s.OnComplaint),
+	)
 }
