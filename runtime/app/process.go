@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"buf.build/go/protovalidate"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -81,6 +81,7 @@ type Process struct {
 	ready *readiness
 	tasks *tasks
 	dial  func(service, target string) (*grpc.ClientConn, error)
+	wake  func()        // makes the sequencer look at once
 	quit  chan struct{} // closed to end endless streams
 	once  sync.Once
 }
@@ -126,7 +127,7 @@ func (p *Process) addEvents() error {
 	if err != nil {
 		return err
 	}
-	p.Write = path
+	p.Write, p.wake = path, sequencer.Wake
 	eventv1.RegisterEventServiceServer(p.GRPC, server)
 	p.Go("sequencer", sequencer.Run)
 	p.Go("idempotency purge", p.purge)
@@ -157,27 +158,31 @@ func (p *Process) Go(name string, work func(ctx context.Context) error) {
 	p.tasks.add(task{name: name, work: work})
 }
 
+// Follow applies the events of the service at target, each exactly once and those of one
+// subject in order, as [event.Consumer] does.
+func (p *Process) Follow(service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
+	conn, err := p.Dial(service, target)
+	if err != nil {
+		return err
+	}
+	consumer := &event.Consumer{
+		Name: p.Name, Source: service, Conn: conn, Pool: p.Pool, Log: p.Log,
+		Handle: handle, Wake: p.wake, Registerer: p.Metrics,
+	}
+	p.Go("events of "+service, consumer.Run)
+	return nil
+}
+
 // Ready puts a condition of the service's own on readiness. The check must return
 // within a second and end with its context.
 func (p *Process) Ready(name string, check func(ctx context.Context) error) {
 	p.ready.add(name, check)
 }
 
-// Dial connects to the service that the target names (etcd:///customer-registry).
-// A target that is an address does not tell whose certificate to expect: use
-// DialService for it. One connection a service is made and shared; the process
-// closes it. Dial does not wait for the service.
-func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
-	service, ok := strings.CutPrefix(target, "etcd:///")
-	if !ok {
-		return nil, fmt.Errorf("the target %q names no service; use DialService", target)
-	}
-	return p.DialService(service, target)
-}
-
-// DialService connects to a service at any target; the peer must show that service's
-// certificate.
-func (p *Process) DialService(service, target string) (*grpc.ClientConn, error) {
+// Dial connects to a service at a target (etcd:///customer-registry, localhost:9001);
+// the peer must show that service's certificate. One connection a service is made and
+// shared; the process closes it. Dial does not wait for the service.
+func (p *Process) Dial(service, target string) (*grpc.ClientConn, error) {
 	if p.dial == nil {
 		return nil, errors.New("this process connects to nobody")
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/kefu-suite/kefu/runtime/app"
@@ -51,7 +52,7 @@ func (c *config) Check() []error {
 }
 
 func main() {
-	app.Main(app.Spec[config]{
+	os.Exit(app.Main(app.Spec[config]{
 		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
 		Run: func(_ context.Context, p *app.Process, cfg config) error {
 			_, err := server.Register(p, server.Targets{
@@ -59,5 +60,5 @@ func main() {
 			}, cfg.limits())
 			return err
 		},
-	})
+	}))
 }

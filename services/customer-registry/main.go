@@ -4,13 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
-	"github.com/jackc/pgx/v5"
-
-	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
@@ -48,23 +45,9 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	}
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
-	for _, source := range []struct {
-		name, target string
-		handle       func(context.Context, pgx.Tx, *eventv1.Envelope) error
-	}{
-		{"service-ticket", cfg.ServiceTicketTarget, s.HandleTicket},
-		{"complaint", cfg.ComplaintTarget, s.HandleComplaint},
-		{"survey", cfg.SurveyTarget, s.HandleSurvey},
-	} {
-		conn, err := p.DialService(source.name, source.target)
-		if err != nil {
-			return err
-		}
-		consumer := &event.Consumer{
-			Name: "profiles", Source: source.name, Conn: conn, Pool: p.Pool, Log: p.Log,
-			Handle: source.handle, Registerer: p.Metrics,
-		}
-		p.Go("events of "+source.name, consumer.Run)
-	}
-	return nil
+	return errors.Join(
+		p.Follow("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
+		p.Follow("complaint", cfg.ComplaintTarget, s.HandleComplaint),
+		p.Follow("survey", cfg.SurveyTarget, s.HandleSurvey),
+	)
 }

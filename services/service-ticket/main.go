@@ -9,7 +9,6 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
@@ -52,11 +51,7 @@ func main() {
 }
 
 func run(_ context.Context, p *app.Process, cfg config) error {
-	registry, err := p.DialService(customerref.Source, cfg.RegistryTarget)
-	if err != nil {
-		return err
-	}
-	survey, err := p.DialService(server.SurveySource, cfg.SurveyTarget)
+	registry, err := p.Dial(customerref.Source, cfg.RegistryTarget)
 	if err != nil {
 		return err
 	}
@@ -72,13 +67,9 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 		return err
 	}
 	s.Register(p.GRPC)
-	for _, c := range []*event.Consumer{
-		{Name: customerref.Source, Source: customerref.Source, Conn: registry, Handle: customerref.Handle},
-		{Name: server.SurveySource, Source: server.SurveySource, Conn: survey, Handle: s.HandleSurvey},
-	} {
-		c.Pool, c.Log, c.Registerer = p.Pool, p.Log, p.Metrics
-		p.Go("consumer "+c.Name, c.Run)
-	}
 	p.Go("closing of silent tickets", s.CloseSilent)
-	return nil
+	return errors.Join(
+		p.Follow(customerref.Source, cfg.RegistryTarget, customerref.Handle),
+		p.Follow(server.SurveySource, cfg.SurveyTarget, s.HandleSurvey),
+	)
 }

@@ -11,7 +11,6 @@ import (
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
-	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
@@ -21,21 +20,6 @@ import (
 
 // typeAnswer is the event that says what a customer answered.
 const typeAnswer = "answer.received.v1"
-
-type handler = func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error
-
-// consume applies a service's events while the process runs.
-func consume(p *app.Process, source, target string, handle handler) error {
-	conn, err := p.DialService(source, target)
-	if err != nil {
-		return err
-	}
-	c := &event.Consumer{
-		Name: Name, Source: source, Conn: conn, Pool: p.Pool, Log: p.Log, Handle: handle, Registerer: p.Metrics,
-	}
-	p.Go("consumer of "+source, c.Run)
-	return nil
-}
 
 // HandleSurvey records the answer to a complaint's invitation as the customer's answer to
 // the round it asked about. An answer that comes too late, rates nothing or is history

@@ -66,7 +66,7 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	if err := limits.Check(); err != nil {
 		return nil, fmt.Errorf("limits of complaints: %w", err)
 	}
-	registry, err := p.DialService(customerref.Source, targets.CustomerRegistry)
+	registry, err := p.Dial(customerref.Source, targets.CustomerRegistry)
 	if err != nil {
 		return nil, err
 	}
@@ -75,19 +75,11 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now, q: db.New(),
 	}
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
-	for _, c := range []struct {
-		source, target string
-		handle         handler
-	}{
-		{customerref.Source, targets.CustomerRegistry, customerref.Handle},
-		{directory.Source, targets.ServiceTicket, directory.Handle},
-		{surveySource, targets.Survey, s.HandleSurvey},
-	} {
-		if err := consume(p, c.source, c.target, c.handle); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+	return s, errors.Join(
+		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
+		p.Follow(directory.Source, targets.ServiceTicket, directory.Handle),
+		p.Follow(surveySource, targets.Survey, s.HandleSurvey),
+	)
 }
 
 func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
