@@ -110,7 +110,7 @@ func (m *sampler) trade(ctx context.Context) error {
 		products.Read += len(p.products)
 	}
 	m.s.add(orders, products)
-	return each(ctx, m.p, "orders", m.people, func(ctx context.Context, p person) error {
+	return each(ctx, m.p, "purchases", m.people, func(ctx context.Context, p person) error {
 		customer := m.customers.id(p.ID)
 		for _, o := range p.orders {
 			if err := upsertOrder(ctx, m.c, orders, p.origin, customer, o); err != nil {

@@ -64,7 +64,7 @@ func (d Dir) lock() (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", d.lockFile(), err)
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {

@@ -17,14 +17,14 @@ func (u *up) greet(took time.Duration) {
 	row("")
 	row("ready after %.1f s", took.Seconds())
 	row("")
-	row("REST\thttp://%s", u.rest)
-	row("docs\thttp://%s/docs/", u.rest)
+	edge := u.programs[len(u.programs)-1].running()
+	row("REST\thttp://%s", edge.HTTP)
+	row("docs\thttp://%s/docs/", edge.HTTP)
 	for _, p := range u.programs {
-		r := p.running()
-		if r.GRPC != "" {
-			row("gRPC\t%s\t%s\tmetrics http://%s/metrics", p.label(), r.GRPC, r.Metrics)
-		} else {
+		if r := p.running(); p.edge {
 			row("\t%s\t\tmetrics http://%s/metrics", p.label(), r.Metrics)
+		} else {
+			row("gRPC\t%s\t%s\tmetrics http://%s/metrics", p.label(), r.GRPC, r.Metrics)
 		}
 	}
 	row("CA\t%s", relative(u.secrets.ca.CertFile()))
@@ -41,7 +41,11 @@ func (u *up) tokenCommand() string {
 	if err != nil {
 		self = "kefuctl"
 	}
-	command := relative(self) + " token --role service-agent"
+	self = relative(self)
+	if !strings.Contains(self, "/") {
+		self = "./" + self // a shell looks for a bare name elsewhere
+	}
+	command := self + " token --role service-agent"
 	if relative(string(u.dir)) != ".kefu" {
 		command += " --dir " + relative(string(u.dir))
 	}

@@ -45,8 +45,8 @@ func (u *up) plan() error {
 	if err := missing(paths); err != nil {
 		return err
 	}
-	var err error
-	if u.rest, err = restAddress(u.opts.HTTP); err != nil {
+	rest, err := restAddress(u.opts.HTTP)
+	if err != nil {
 		return err
 	}
 	var programs []*program
@@ -66,7 +66,7 @@ func (u *up) plan() error {
 			programs = append(programs, p)
 		}
 	}
-	programs = append(programs, &program{up: u, name: gatewayName, replica: 1, http: u.rest,
+	programs = append(programs, &program{up: u, name: gatewayName, replica: 1, edge: true, http: rest, fixed: rest == u.opts.HTTP,
 		binary: filepath.Join(u.opts.Bin, gatewayName), environ: u.gatewayEnviron})
 	for _, p := range programs {
 		if p.metrics, err = freeAddress(""); err != nil {
@@ -139,6 +139,7 @@ func (u *up) certificates() (map[string]authn.TLSConfig, error) {
 
 // serviceEnviron is what a service reads at its start.
 func (u *up) serviceEnviron(p *program) []string {
+	at := p.running()
 	words := u.secrets.passwords[p.name]
 	role := strings.ReplaceAll(p.name, "-", "_")
 	url, err := pg.Login(u.adminURL(), role, words.Run, role)
@@ -146,7 +147,7 @@ func (u *up) serviceEnviron(p *program) []string {
 		u.say("%s: %v", p.label(), err)
 	}
 	return u.environ(u.common(p), map[string]string{
-		"KEFU_LISTEN":             p.grpc,
+		"KEFU_LISTEN":             at.GRPC,
 		"KEFU_DATABASE_URL":       url,
 		"KEFU_DATABASE_MAX_CONNS": strconv.Itoa(max(2, min(poolMax, connections/(len(services())*u.opts.Replicas)))),
 		"KEFU_MASTER_KEY_FILE":    u.dir.masterKey(p.name),
@@ -157,7 +158,7 @@ func (u *up) serviceEnviron(p *program) []string {
 // gatewayEnviron is what the gateway reads at its start.
 func (u *up) gatewayEnviron(p *program) []string {
 	return u.environ(u.common(p), map[string]string{
-		"KEFU_HTTP_LISTEN":      p.http,
+		"KEFU_HTTP_LISTEN":      p.running().HTTP,
 		"KEFU_GATEWAY_KEY_FILE": u.dir.gatewayKey(),
 	})
 }
@@ -166,7 +167,7 @@ func (u *up) gatewayEnviron(p *program) []string {
 func (u *up) common(p *program) map[string]string {
 	return map[string]string{
 		"KEFU_ENV":               "development",
-		"KEFU_METRICS_LISTEN":    p.metrics,
+		"KEFU_METRICS_LISTEN":    p.running().Metrics,
 		"KEFU_ETCD_ENDPOINTS":    u.etcd.Endpoint(),
 		"KEFU_TLS_CA_FILE":       u.secrets.ca.CertFile(),
 		"KEFU_TLS_CERT_FILE":     u.dir.in("ca", p.name+".pem"),

@@ -34,11 +34,16 @@ type program struct {
 	name    string
 	replica int
 	binary  string
+	// edge is true of the gateway, which starts last and stops first.
+	edge bool
+	// fixed says that http was chosen by the operator and nothing may stand in for it.
+	fixed   bool
+	environ func(*program) []string
+
+	mu sync.Mutex
 	// grpc is empty for the gateway, http for a service.
 	grpc, metrics, http string
-	environ             func(*program) []string
 
-	mu     sync.Mutex
 	pid    int
 	starts int
 
@@ -115,13 +120,13 @@ func (p *program) live(ctx context.Context) error {
 	return nil
 }
 
-// claim looks once more whether the addresses are free, and takes others where the
-// program's address is not what callers know it by.
+// claim looks once more whether the addresses are free, and takes others for those that
+// the operator did not choose.
 func (p *program) claim() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, address := range []*string{&p.grpc, &p.metrics} {
-		if *address == "" || listenable(*address) == nil {
+	for _, address := range []*string{&p.grpc, &p.metrics, &p.http} {
+		if *address == "" || (address == &p.http && p.fixed) || listenable(*address) == nil {
 			continue
 		}
 		other, err := freeAddress("")

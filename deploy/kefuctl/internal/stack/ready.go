@@ -46,12 +46,11 @@ func (p *program) await(ctx context.Context) error {
 // ready asks once. The gateway answers 200 as soon as one service is reachable; a stack
 // is ready when all are.
 func (p *program) ready(ctx context.Context) error {
-	p.mu.Lock()
-	address := p.metrics
-	if p.http != "" {
-		address = p.http
+	at := p.running()
+	address := at.Metrics
+	if p.edge {
+		address = at.HTTP
 	}
-	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)

@@ -48,7 +48,6 @@ type Options struct {
 type up struct {
 	opts     Options
 	dir      Dir
-	rest     string
 	launcher launcher
 	children *children
 	secrets  *secrets
@@ -164,7 +163,7 @@ func (u *up) startPrograms(ctx context.Context) error {
 	for _, edge := range []bool{false, true} {
 		var ready errgroup.Group
 		for _, p := range u.programs {
-			if (p.http != "") == edge {
+			if p.edge == edge {
 				p.supervise()
 				ready.Go(func() error { return p.await(ctx) })
 			}
@@ -212,7 +211,7 @@ func (u *up) down() error {
 	for _, edge := range []bool{true, false} {
 		var stopped sync.WaitGroup
 		for _, p := range u.programs {
-			if (p.http != "") == edge && p.cancel != nil {
+			if p.edge == edge && p.cancel != nil {
 				stopped.Go(p.stop)
 			}
 		}

@@ -60,11 +60,15 @@ func (u *up) publish() error {
 		return nil
 	}
 	s := State{
-		PID: os.Getpid(), ReadyTime: u.readyTime, REST: "http://" + u.rest, Issuer: u.issuer.url,
+		PID: os.Getpid(), ReadyTime: u.readyTime, Issuer: u.issuer.url,
 		Etcd: u.etcd.Endpoint(), CAFile: u.secrets.ca.CertFile(),
 	}
 	for _, p := range u.programs {
-		s.Programs = append(s.Programs, p.running())
+		r := p.running()
+		if p.edge {
+			s.REST = "http://" + r.HTTP
+		}
+		s.Programs = append(s.Programs, r)
 	}
 	content, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
