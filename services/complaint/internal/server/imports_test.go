@@ -123,6 +123,7 @@ func TestWhatIsNotImported(t *testing.T) {
 		reasons     []string
 	}{
 		{"title", "complaint.title", func(r *complaintv1.ComplaintRecord) { r.Complaint.Title = "" }, []string{"VALIDATION_FAILED"}},
+		{"NUL", "complaint.description", func(r *complaintv1.ComplaintRecord) { r.Complaint.Description = "a\x00b" }, []string{"VALIDATION_FAILED"}},
 		{"proposed", "state", func(r *complaintv1.ComplaintRecord) { r.State = complaint.Proposed }, []string{"VALIDATION_FAILED"}},
 		{"order of times", "close_time", func(r *complaintv1.ComplaintRecord) {
 			r.CloseTime = timestamppb.New(r.GetCreateTime().AsTime().Add(-time.Second))
@@ -161,7 +162,7 @@ func TestWhatIsNotImported(t *testing.T) {
 			t.Errorf("%s: %v", test.name, r)
 		}
 	}
-	if got := results[3].GetRefusals()[0].GetMessage(); !strings.Contains(got, "create_time") || !strings.Contains(got, "close_time") {
+	if got := results[4].GetRefusals()[0].GetMessage(); !strings.Contains(got, "create_time") || !strings.Contains(got, "close_time") {
 		t.Errorf("times out of order are told as %q", got)
 	}
 	if len(w.Events(t)) != 1 {

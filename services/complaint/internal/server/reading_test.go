@@ -147,7 +147,7 @@ func TestListsFilter(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, req := range map[string]*complaintv1.ListComplaintsRequest{
-		"external id alone": {ExternalId: "7"}, "page size": {PageSize: 501}, "token": {PageToken: "x"},
+		"external id alone": {ExternalId: "7"}, "page size": {PageSize: 501}, "token": {PageToken: "x"}, "NUL": {Number: "\x00"},
 		"no state": {States: []complaint.State{0}}, "customer": {CustomerId: "7"},
 	} {
 		_, err := w.client.ListComplaints(w.as("manager"), req)

@@ -206,16 +206,17 @@ func TestTheSameRequestIsOneEffect(t *testing.T) {
 func TestWhatCannotBeRegistered(t *testing.T) {
 	w := newWorld(t)
 	for name, change := range map[string]func(*complaintv1.Complaint){
-		"no customer":         func(c *complaintv1.Complaint) { c.CustomerId = "" },
-		"unknown customer":    func(c *complaintv1.Complaint) { c.CustomerId = nobody },
-		"unknown staff":       func(c *complaintv1.Complaint) { c.AccusedStaffId = nobody },
-		"no title":            func(c *complaintv1.Complaint) { c.Title = "" },
-		"long title":          func(c *complaintv1.Complaint) { c.Title = strings.Repeat("漏", 201) },
-		"no channel":          func(c *complaintv1.Complaint) { c.Channel = 0 },
-		"channel of imports":  func(c *complaintv1.Complaint) { c.Channel = typev1.Channel_CHANNEL_UNKNOWN },
-		"negative amount":     func(c *complaintv1.Complaint) { c.Amount = yuan(-1) },
-		"amount of nothing":   func(c *complaintv1.Complaint) { c.Amount = &money.Money{Units: 1} },
-		"the same fact twice": func(c *complaintv1.Complaint) { c.SeverityFacts = []complaintv1.SeverityFact{1, 1} },
+		"no customer":            func(c *complaintv1.Complaint) { c.CustomerId = "" },
+		"unknown customer":       func(c *complaintv1.Complaint) { c.CustomerId = nobody },
+		"unknown staff":          func(c *complaintv1.Complaint) { c.AccusedStaffId = nobody },
+		"no title":               func(c *complaintv1.Complaint) { c.Title = "" },
+		"long title":             func(c *complaintv1.Complaint) { c.Title = strings.Repeat("漏", 201) },
+		"no channel":             func(c *complaintv1.Complaint) { c.Channel = 0 },
+		"channel of imports":     func(c *complaintv1.Complaint) { c.Channel = typev1.Channel_CHANNEL_UNKNOWN },
+		"negative amount":        func(c *complaintv1.Complaint) { c.Amount = yuan(-1) },
+		"amount of nothing":      func(c *complaintv1.Complaint) { c.Amount = &money.Money{Units: 1} },
+		"text no database holds": func(c *complaintv1.Complaint) { c.Description = "a\x00b" },
+		"the same fact twice":    func(c *complaintv1.Complaint) { c.SeverityFacts = []complaintv1.SeverityFact{1, 1} },
 	} {
 		in := w.sample()
 		change(in)

@@ -1,11 +1,14 @@
 package server_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -252,4 +255,20 @@ func TestFromRoundThreeSomebodyElseHandles(t *testing.T) {
 	}
 	w.on(c, complaint.Closed, "tech3")
 	w.checkHistory(id)
+}
+
+// Whatever is called in whatever order, the history leads to what is stored.
+func TestRandomLivesReplay(t *testing.T) {
+	w := newWorld(t)
+	random := rand.New(rand.NewPCG(7, 11))
+	for range 3 {
+		c := w.create(nil)
+		for range 60 {
+			v := verbs()[random.IntN(len(verbs()))]
+			if err := v.call(w, w.as(v.by), c.GetId(), ""); err != nil && status.Code(err) == codes.Internal {
+				t.Fatalf("%s: %v", v.name, err)
+			}
+		}
+		w.checkHistory(c.GetId())
+	}
 }
