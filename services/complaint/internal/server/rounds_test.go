@@ -177,7 +177,7 @@ func TestAContactIsTwoWayOrThreeAttemptsOnTwoChannels(t *testing.T) {
 	if c.GetState() != complaint.Assigned {
 		t.Errorf("attempts of the handler before count: %v", c.GetState())
 	}
-	c = do(w.client.RecordContact(w.as("tech2"), contact(id)))
+	do(w.client.RecordContact(w.as("tech2"), contact(id)))
 	c = do(w.client.RecordContact(w.as("tech2"), contact(id)))
 	if c.GetState() != complaint.Contacted {
 		t.Errorf("a further contact moves to %v", c.GetState())
