@@ -201,3 +201,102 @@ func TestListAnswers(t *testing.T) {
 	_, err = k.questionnaires.ListAnswers(k.crm(), &surveyv1.ListAnswersRequest{QuestionnaireId: q, CustomerId: customer, PageToken: page.GetNextPageToken()})
 	refused(t, err, codes.InvalidArgument, "VALIDATION_FAILED", "page_token")
 }
+
+// folded folds now.
+func (k *kit) folded() {
+	k.t.Helper()
+	if err := k.server.FoldCounts(k.t.Context()); err != nil {
+		k.t.Fatal(err)
+	}
+	if n := k.count(`SELECT count(*) FROM uncounted`); n != 0 {
+		k.t.Errorf("%d uncounted after a fold", n)
+	}
+}
+
+func TestResultsDoNotDependOnTheFold(t *testing.T) {
+	k := newKit(t)
+	q := k.published(question("r", rating), question("s", single, "x", "y"), question("t", words)).GetId()
+	fill := func(i int) {
+		k.submit(k.invite(q, k.customer()).GetToken(), score("r", int32(i%5)+1), choice("s", "x"))
+		k.imports(q, k.record(fmt.Sprint(i), score("r", 3), comment("t", "x")))
+	}
+	fill(1)
+	before := k.results(q, 0)
+	k.folded()
+	if after := k.results(q, 0); !proto.Equal(before, after) {
+		t.Errorf("folded %v, before %v", after, before)
+	}
+	fill(2)
+	mixed := k.results(q, 1)
+	if mixed.GetAnswers() != 4 || mixed.GetInvitations() != 2 || mixed.GetQuestions()[0].GetN() != 4 || mixed.GetQuestions()[2].GetN() != 2 {
+		t.Errorf("counted and uncounted: %v", mixed)
+	}
+	k.folded()
+	if after := k.results(q, 1); !proto.Equal(mixed, after) {
+		t.Errorf("folded %v, before %v", after, mixed)
+	}
+}
+
+// Whoever reads while others answer and fold sees each answer with all of its responses.
+func TestResultsWhileAnsweringAndFolding(t *testing.T) {
+	k := newKit(t)
+	q := k.published(question("r", rating), question("t", words)).GetId()
+	const writers, each = 3, 10
+	written, folding := make(chan error, writers), make(chan error, 2)
+	stop := make(chan struct{})
+	for range cap(folding) {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					folding <- nil
+					return
+				default:
+				}
+				if err := k.server.FoldCounts(t.Context()); err != nil {
+					folding <- err
+					return
+				}
+			}
+		}()
+	}
+	for w := range writers {
+		go func() {
+			for i := range each {
+				_, err := k.questionnaires.ImportAnswers(k.importer(), &surveyv1.ImportAnswersRequest{QuestionnaireId: q, Source: "s",
+					Records: []*surveyv1.AnswerRecord{k.record(fmt.Sprint(w, "-", i), score("r", 4), comment("t", "x"))}})
+				if err != nil {
+					written <- err
+					return
+				}
+			}
+			written <- nil
+		}()
+	}
+	var seen int64
+	for finished := 0; finished < writers; {
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Error(err)
+			}
+			finished++
+		default:
+			r := k.results(q, 0)
+			if r.GetAnswers() < seen || r.GetQuestions()[0].GetN() != r.GetAnswers() || r.GetQuestions()[1].GetN() != r.GetAnswers() {
+				t.Errorf("after %d answers: %v", seen, r)
+			}
+			seen = r.GetAnswers()
+		}
+	}
+	close(stop)
+	for range cap(folding) {
+		if err := <-folding; err != nil {
+			t.Error(err)
+		}
+	}
+	k.folded()
+	if r := k.results(q, 0); r.GetAnswers() != writers*each {
+		t.Errorf("%d answers", r.GetAnswers())
+	}
+}
