@@ -59,7 +59,7 @@ func TestTwoRoundsToASatisfiedCustomer(t *testing.T) {
 	if c.GetHandlerStaffId() != w.staff["tech"].String() || c.GetRounds()[0].GetHandlerStaffId() != c.GetHandlerStaffId() {
 		t.Errorf("assigned to %q", c.GetHandlerStaffId())
 	}
-	c = do(w.client.RecordContact(w.as("tech"), contact(id)))
+	do(w.client.RecordContact(w.as("tech"), contact(id)))
 	c = w.on(c, complaint.Proposed, "tech")
 	c = do(w.client.ApproveSolution(w.as("supervisor"), &complaintv1.ApproveSolutionRequest{
 		Id: id, Decision: complaintv1.Decision_DECISION_RETURNED, Reason: "look closer",
