@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +23,16 @@ import (
 const (
 	// silenceLimit is how long a stream without even a heartbeat is believed.
 	silenceLimit = 3 * beatEvery
-	// chunkSize is the number of events applied in one transaction: enough to share its
-	// flush, few enough not to hold row locks for long.
+	// chunkSize is the number of events applied in one transaction, at most: enough to
+	// share its flush, few enough not to hold row locks for long.
 	chunkSize = 100
+	// chunkTime is after how long no further event is taken into a transaction.
+	chunkTime = 100 * time.Millisecond
+	// chunkWait is how long a transaction of several events waits for a lock. It takes the
+	// locks of its events in the order of the stream, which is not that of another
+	// consumer; giving way early costs less than the second that Postgres takes to see a
+	// deadlock.
+	chunkWait = 50 * time.Millisecond
 )
 
 // Consumer applies the events of one source, each exactly once and those of one subject
@@ -59,6 +67,7 @@ type Consumer struct {
 	parked atomic.Int64
 
 	pace    pace
+	chunk   int      // how many events the next transaction may take
 	failing struct { // the event that holds the stream up
 		position int64
 		tries    int
@@ -77,6 +86,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.Name == "" || c.Source == "" || c.Conn == nil || c.Pool == nil || c.Log == nil || c.Handle == nil {
 		return fmt.Errorf("consumer %q of %q: a required field is missing", c.Name, c.Source)
 	}
+	c.chunk = chunkSize
 	if c.pace.backoff == nil {
 		c.pace = pace{backoff: newBackoff, parkedEvery: parkedEvery, parkedFirst: parkedFirst}
 	}
@@ -182,26 +192,39 @@ func (c *Consumer) cursor(ctx context.Context) (position int64, err error) {
 }
 
 // apply works through a run of events. When one of them fails, its chunk is taken again
-// one event a transaction, so that what stands before it is kept.
+// one event a transaction, so that what stands before it is kept. So it is when the chunk
+// meets the locks of others, and the next chunks are small and grow again.
 func (c *Consumer) apply(ctx context.Context, events []*eventv1.Envelope) error {
 	for len(events) > 0 {
-		chunk := events[:min(chunkSize, len(events))]
-		events = events[len(chunk):]
-		err := c.applyOnce(ctx, chunk, "")
-		if failed := new(handleError); !errors.As(err, &failed) {
-			if err != nil {
-				return err
-			}
+		chunk := events[:min(c.chunk, len(events))]
+		done, err := c.applyOnce(ctx, chunk, "")
+		failed, crossed := new(handleError), new(crossedError)
+		switch {
+		case errors.As(err, &crossed):
+			c.chunk = 1
 			continue
-		}
-		for _, e := range chunk {
-			if err := c.applyStubborn(ctx, e); err != nil {
-				return err
+		case errors.As(err, &failed):
+			for _, e := range chunk {
+				if err := c.applyStubborn(ctx, e); err != nil {
+					return err
+				}
 			}
+			done = len(chunk)
+		case err != nil:
+			return err
+		default:
+			c.chunk = min(c.chunk+1, chunkSize)
 		}
+		events = events[done:]
 	}
 	return nil
 }
+
+// crossedError is a chunk's encounter with the locks of others. It hides its cause from
+// pg.InTx, which would take the whole chunk again.
+type crossedError struct{ problem string }
+
+func (e *crossedError) Error() string { return "crossed the locks of others: " + e.problem }
 
 // maxTries is how often one event may hold up the others before it is parked.
 const maxTries = 10
@@ -212,7 +235,7 @@ func (c *Consumer) applyStubborn(ctx context.Context, e *eventv1.Envelope) error
 		c.failing.position, c.failing.tries = e.GetPosition(), 0
 	}
 	for backoff := c.pace.backoff(); ; {
-		err := c.applyOnce(ctx, []*eventv1.Envelope{e}, "")
+		_, err := c.applyOnce(ctx, []*eventv1.Envelope{e}, "")
 		failed := new(handleError)
 		if !errors.As(err, &failed) {
 			return err
@@ -222,7 +245,8 @@ func (c *Consumer) applyStubborn(ctx context.Context, e *eventv1.Envelope) error
 		c.Log.WarnContext(ctx, "event failed", "consumer", c.Name, "source", c.Source, "event", e.GetId(),
 			"type", e.GetType(), "position", e.GetPosition(), "try", c.failing.tries, "error", problem)
 		if c.failing.tries >= maxTries {
-			return c.applyOnce(ctx, []*eventv1.Envelope{e}, problem)
+			_, err := c.applyOnce(ctx, []*eventv1.Envelope{e}, problem)
+			return err
 		}
 		if !pause(ctx, backoff) {
 			return ctx.Err()
@@ -236,16 +260,21 @@ type handleError struct{ err error }
 func (e *handleError) Error() string { return e.err.Error() }
 func (e *handleError) Unwrap() error { return e.err }
 
-// applyOnce applies events and moves the cursor past them in one transaction. With a
-// problem it parks them instead.
-func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, problem string) error {
-	err := pg.InTx(ctx, c.Pool, func(tx pgx.Tx) error {
-		position, blocked, err := c.lockCursor(ctx, tx)
+// applyOnce applies events and moves the cursor past them in one transaction, and says how
+// many it took: fewer than all when time is up. With a problem it parks them instead.
+func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, problem string) (done int, err error) {
+	err = pg.InTx(ctx, c.Pool, func(tx pgx.Tx) error {
+		done = 0
+		position, blocked, err := c.lockCursor(ctx, tx, len(events) > 1)
 		if err != nil {
 			return err
 		}
-		before := position
+		before, began := position, time.Now()
 		for _, e := range events {
+			if done > 0 && time.Since(began) > chunkTime {
+				break
+			}
+			done++
 			if e.GetPosition() <= position {
 				continue // another replica was first
 			}
@@ -257,6 +286,9 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 				err = c.park(ctx, tx, e, problem)
 			default:
 				err = c.handle(ctx, tx, e)
+			}
+			if err != nil && len(events) > 1 && crossed(err) {
+				return &crossedError{pg.Code(err)}
 			}
 			if err != nil {
 				return err
@@ -271,7 +303,7 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 	if err == nil {
 		c.committed()
 	}
-	return err
+	return done, err
 }
 
 func (c *Consumer) committed() {
@@ -281,11 +313,15 @@ func (c *Consumer) committed() {
 }
 
 // lockCursor makes this replica the only one that applies, and reads which subjects wait
-// behind a parked event.
-func (c *Consumer) lockCursor(ctx context.Context, tx pgx.Tx) (position int64, blocked map[string]bool, err error) {
+// behind a parked event. With brief set, later locks of tx are waited for no longer than
+// chunkWait.
+func (c *Consumer) lockCursor(ctx context.Context, tx pgx.Tx, brief bool) (position int64, blocked map[string]bool, err error) {
 	batch := new(pgx.Batch)
 	batch.Queue(`SELECT position FROM event_cursors WHERE consumer = $1 AND source = $2 FOR UPDATE`, c.Name, c.Source)
 	batch.Queue(`SELECT subject_id FROM event_parked WHERE consumer = $1 AND source = $2`, c.Name, c.Source)
+	if brief {
+		batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, strconv.FormatInt(chunkWait.Milliseconds(), 10))
+	}
 	results := tx.SendBatch(ctx, batch)
 	defer func() { err = errors.Join(err, results.Close()) }()
 	if err := results.QueryRow().Scan(&position); err != nil {

@@ -197,6 +197,42 @@ func TestUnavailableIsNotPoison(t *testing.T) {
 	}
 }
 
+// Two streams change the same rows in opposite orders, as projections of several services
+// on one customer do. One event a transaction never blocks the other stream for good;
+// chunks would, a second each time.
+func TestConsumersOnTheSameRowsDoNotWaitForEachOther(t *testing.T) {
+	const subjects, n = 20, 600
+	sink := database(t)
+	for i := range subjects {
+		_, err := sink.Pool.Exec(t.Context(), `INSERT INTO things VALUES ($1, 0)`, uuid.UUID{15: byte(i)})
+		must(t, err)
+	}
+	handle := func(step int) func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+		return func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+			row := (int(e.GetPosition())*step%subjects + subjects) % subjects
+			_, err := tx.Exec(ctx, `UPDATE things SET version = version + 1 WHERE id = $1`, uuid.UUID{15: byte(row)})
+			return err
+		}
+	}
+	for name, step := range map[string]int{"up": 1, "down": -1} {
+		source := database(t)
+		fill(t, source, n, nil)
+		c := consumer(sink, serve(t, event.NewServer(source.Pool, quiet())), handle(step))
+		c.Name = name
+		start(t, c.Run)
+	}
+	began := time.Now()
+	eventually(t, "all applied", func() bool {
+		return scalar[int](t, sink.Pool, `SELECT coalesce(sum(position), 0) FROM event_cursors`) == 2*n
+	})
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("%d events took %v", 2*n, took)
+	}
+	if got := scalar[int](t, sink.Pool, `SELECT sum(version) FROM things`); got != 2*n {
+		t.Errorf("%d changes by %d events", got, 2*n)
+	}
+}
+
 func TestConsumerNeedsItsFields(t *testing.T) {
 	if err := (&event.Consumer{Name: "x"}).Run(t.Context()); err == nil {
 		t.Error("a consumer without a source ran")

@@ -24,14 +24,16 @@ const (
 // passing reports whether a failure is that of the surroundings, which pass, and not of
 // the event: it is tried again without being counted.
 func passing(err error) bool {
+	return crossed(err) || pg.Unavailable(err) || status.Code(err) == codes.Unavailable
+}
+
+// crossed reports whether a transaction gave way to another one.
+func crossed(err error) bool {
 	switch pg.Code(err) {
 	case "40001", "40P01", "55P03": // serialization, deadlock, lock timeout
 		return true
 	}
-	if pg.Unavailable(err) {
-		return true
-	}
-	return status.Code(err) == codes.Unavailable
+	return false
 }
 
 // park keeps an event for later. Without a problem of its own it waits behind an earlier
@@ -107,7 +109,7 @@ SELECT count(*), count(*) FILTER (WHERE retry_time <= now()) FROM event_parked W
 	var tries int
 	err = pg.InTx(ctx, c.Pool, func(tx pgx.Tx) error {
 		found = false
-		if _, _, err := c.lockCursor(ctx, tx); err != nil {
+		if _, _, err := c.lockCursor(ctx, tx, false); err != nil {
 			return err
 		}
 		var position int64
