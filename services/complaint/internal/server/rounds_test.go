@@ -60,7 +60,7 @@ func TestTwoRoundsToASatisfiedCustomer(t *testing.T) {
 		t.Errorf("assigned to %q", c.GetHandlerStaffId())
 	}
 	do(w.client.RecordContact(w.as("tech"), contact(id)))
-	c = w.on(c, complaint.Proposed, "tech")
+	w.on(c, complaint.Proposed, "tech")
 	c = do(w.client.ApproveSolution(w.as("supervisor"), &complaintv1.ApproveSolutionRequest{
 		Id: id, Decision: complaintv1.Decision_DECISION_RETURNED, Reason: "look closer",
 	}))
