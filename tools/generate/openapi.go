@@ -10,9 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
 )
 
 // object is a JSON object of the document.
@@ -21,7 +18,7 @@ type object = map[string]any
 // openapi merges the plugin's fragments, one a proto file, into the one
 // document that the gateway serves.
 func openapi(ctx context.Context, scratch string, apply applyFunc) error {
-	public, err := publicMethods(ctx)
+	known, err := readContracts(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,7 +39,7 @@ func openapi(ctx context.Context, scratch string, apply applyFunc) error {
 	if err := merge.Run(); err != nil {
 		return fmt.Errorf("openapiv3-merge: %w", err)
 	}
-	document, err := finish(merged.Bytes(), public)
+	document, err := finish(merged.Bytes(), known)
 	if err != nil {
 		return fmt.Errorf("openapi: %w", err)
 	}
@@ -70,9 +67,10 @@ func find(root, suffix string) ([]string, error) {
 	return files, nil
 }
 
-// finish turns the merged fragments into our document: title, sign-in, headers
-// and paths named alike. Keys come out sorted, so equal contracts give equal bytes.
-func finish(merged []byte, public map[string]bool) ([]byte, error) {
+// finish turns the merged fragments into our document: title, sign-in, headers, paths
+// named alike, schemas that tell requests from answers. Keys come out sorted, so that
+// equal contracts give equal bytes.
+func finish(merged []byte, known *contracts) ([]byte, error) {
 	var document object
 	decoder := json.NewDecoder(bytes.NewReader(merged))
 	decoder.UseNumber() // a float64 would round large limits
@@ -94,9 +92,18 @@ func finish(merged []byte, public map[string]bool) ([]byte, error) {
 		"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 	}
 	paths, _ := document["paths"].(object)
-	if err := decorate(paths, public); err != nil {
+	if err := decorate(paths, known.public); err != nil {
 		return nil, err
 	}
+	schemas, _ := components["schemas"].(object)
+	if err := describeErrors(schemas); err != nil {
+		return nil, err
+	}
+	allowAtMostOne(schemas)
+	if err := splitSchemas(document, known.emitted); err != nil {
+		return nil, err
+	}
+	describeAnswers(paths, components)
 	named, err := renamePaths(paths)
 	if err != nil {
 		return nil, err
@@ -186,20 +193,4 @@ func addHeader(operation object, name, description string) {
 	operation["parameters"] = append(parameters, object{
 		"name": name, "in": "header", "description": description, "schema": object{"type": "string"},
 	})
-}
-
-// validate holds the document against the OpenAPI 3.1 schema.
-func validate(document []byte) error {
-	parsed, err := libopenapi.NewDocument(document)
-	if err != nil {
-		return fmt.Errorf("parse document: %w", err)
-	}
-	v, failures := validator.NewValidator(parsed)
-	if len(failures) > 0 {
-		return fmt.Errorf("read document: %v", failures)
-	}
-	if ok, problems := v.ValidateDocument(); !ok {
-		return fmt.Errorf("document is not valid OpenAPI 3.1: %v", problems)
-	}
-	return nil
 }

@@ -12,10 +12,10 @@ import (
 const merged = `{"openapi":"3.1.0","info":{"title":"x","version":"1"},"paths":{
  "/v1/answers/{token}":{"get":{"operationId":"AnswerService_GetAnswer","parameters":[{"name":"token","in":"path","required":true,"schema":{"type":"string","maxLength":12345678901234567890}}],"responses":{"200":{"description":"ok"}}}},
  "/v1/tickets":{"post":{"operationId":"TicketService_CreateTicket","responses":{"200":{"description":"<ok>"}}}}},
- "components":{"schemas":{}}}`
+ "components":{"schemas":{"google.rpc.Status":{"type":"object"}}}}`
 
 func TestFinish(t *testing.T) {
-	document, err := finish([]byte(merged), map[string]bool{"AnswerService_GetAnswer": true})
+	document, err := finish([]byte(merged), &contracts{public: map[string]bool{"AnswerService_GetAnswer": true}})
 	if err != nil {
 		t.Fatal(err)
 	}
