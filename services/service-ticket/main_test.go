@@ -149,52 +149,50 @@ func served(t *testing.T, out io.Reader) (string, <-chan struct{}) {
 	}
 }
 
-func TestTheServiceRuns(t *testing.T) {
+// install is what an operator puts in place for the service: certificates, key, token
+// issuer, database, and the addresses of the other services.
+type install struct {
+	ca     *authn.CA
+	issuer *devissuer.Issuer
+	db     *testkit.DB
+	env    []string
+}
+
+func newInstall(t *testing.T) *install {
+	t.Helper()
 	dir := t.TempDir()
-	ca, err := authn.NewCA(filepath.Join(dir, "ca"))
+	in := &install{db: testkit.Database(t)}
+	var err error
+	if in.ca, err = authn.NewCA(filepath.Join(dir, "ca")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := in.ca.Issue(server.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := ca.Issue(server.Name)
-	if err != nil {
+	key := filepath.Join(dir, "master.key")
+	if err := pii.NewKeyFile(key); err != nil {
 		t.Fatal(err)
 	}
-	if err := pii.NewKeyFile(filepath.Join(dir, "master.key")); err != nil {
-		t.Fatal(err)
-	}
-	var issuer *devissuer.Issuer
 	provider := httptest.NewUnstartedServer(nil)
-	if issuer, err = devissuer.Open(filepath.Join(dir, "issuer.key"), "http://"+provider.Listener.Addr().String()); err != nil {
+	if in.issuer, err = devissuer.Open(filepath.Join(dir, "issuer.key"), "http://"+provider.Listener.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	provider.Config.Handler = issuer
+	provider.Config.Handler = in.issuer
 	provider.Start()
 	t.Cleanup(provider.Close)
+	in.env = []string{
+		"KEFU_DATABASE_URL=" + in.db.DSN, "KEFU_OWNER_DATABASE_URL=" + in.db.OwnerDSN, "KEFU_ISSUERS=" + in.issuer.URL(),
+		"KEFU_MASTER_KEY_FILE=" + key, "KEFU_TLS_CA_FILE=" + files.CAFile, "KEFU_TLS_CERT_FILE=" + files.CertFile,
+		"KEFU_TLS_KEY_FILE=" + files.KeyFile, "KEFU_LEAVE_WAIT=10ms",
+	}
+	return in
+}
 
-	customer, answer := uuid.Must(uuid.NewV7()).String(), uuid.Must(uuid.NewV7()).String()
-	registryAt := peer(t, ca, customerref.Source, newEvent(t, customerref.TypeCreated, customer,
-		&customerv1.CustomerChanged{Customer: &customerv1.CustomerRef{Id: customer, Number: "C-202611-000001", Tier: typev1.Tier_TIER_B, Version: 1}}))
-	surveyAt := peer(t, ca, server.SurveySource, newEvent(t, "answer.received.v1", "",
-		&surveyv1.AnswerReceived{AnswerId: answer, Low: true, LowQuestionKey: "overall", LowScore: 1}))
-	db := testkit.Database(t)
-	env := []string{
-		"KEFU_DATABASE_URL=" + db.DSN, "KEFU_OWNER_DATABASE_URL=" + db.OwnerDSN, "KEFU_ISSUERS=" + issuer.URL(),
-		"KEFU_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "KEFU_TLS_CA_FILE=" + files.CAFile,
-		"KEFU_TLS_CERT_FILE=" + files.CertFile, "KEFU_TLS_KEY_FILE=" + files.KeyFile,
-		"KEFU_CUSTOMER_REGISTRY_TARGET=" + registryAt, "KEFU_SURVEY_TARGET=" + surveyAt, "KEFU_LEAVE_WAIT=10ms",
-	}
-	migrate, out := child(t, env, "migrate")
-	said, err := io.ReadAll(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := migrate.Wait(); err != nil {
-		t.Fatalf("migrate: %v\n%s", err, said)
-	}
-
-	service, out := child(t, env)
-	address, ended := served(t, out)
-	secure, err := authn.ClientTLS(authn.TLSConfig{CAFile: ca.CertFile()}, server.Name)
+// tickets connects to the service and gives the context of a manager's calls.
+func (in *install) tickets(t *testing.T, address string) (context.Context, ticketv1.TicketServiceClient) {
+	t.Helper()
+	secure, err := authn.ClientTLS(authn.TLSConfig{CAFile: in.ca.CertFile()}, server.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,24 +201,48 @@ func TestTheServiceRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	token, err := issuer.Mint(devissuer.Claims{Subject: "manager-1", Audience: "kefu", Roles: []string{access.ServiceManager}})
+	token, err := in.issuer.Mint(devissuer.Claims{Subject: "manager-1", Audience: "kefu", Roles: []string{access.ServiceManager}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(authn.WithBearer(t.Context(), token), time.Minute)
-	defer cancel()
-	tickets := ticketv1.NewTicketServiceClient(conn)
+	t.Cleanup(cancel)
+	return ctx, ticketv1.NewTicketServiceClient(conn)
+}
+
+func TestTheServiceRuns(t *testing.T) {
+	in := newInstall(t)
+	customer, answer := uuid.Must(uuid.NewV7()).String(), uuid.Must(uuid.NewV7()).String()
+	registryAt := peer(t, in.ca, customerref.Source, newEvent(t, customerref.TypeCreated, customer,
+		&customerv1.CustomerChanged{Customer: &customerv1.CustomerRef{Id: customer, Number: "C-202611-000001", Tier: typev1.Tier_TIER_B, Version: 1}}))
+	surveyAt := peer(t, in.ca, server.SurveySource, newEvent(t, "answer.received.v1", "",
+		&surveyv1.AnswerReceived{AnswerId: answer, Low: true, LowQuestionKey: "overall", LowScore: 1}))
+	env := append(in.env, "KEFU_CUSTOMER_REGISTRY_TARGET="+registryAt, "KEFU_SURVEY_TARGET="+surveyAt)
+	migrate, out := child(t, env, "migrate")
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate.Wait(); err != nil {
+		t.Fatalf("migrate: %v\n%s", err, said)
+	}
+	service, out := child(t, env)
+	address, ended := served(t, out)
+	ctx, tickets := in.tickets(t, address)
 
 	// The survey's event opens a ticket, the registry's makes its customer known.
 	poll(ctx, t, "the follow-up", func() (bool, error) {
 		list, err := tickets.ListTickets(ctx, &ticketv1.ListTicketsRequest{AnswerId: answer})
 		return len(list.GetTickets()) == 1, err
 	})
-	poll(ctx, t, "the customer", func() (bool, error) {
-		var n int
-		err := db.Pool.QueryRow(ctx, "SELECT count(*) FROM customer_refs WHERE id = $1", customer).Scan(&n)
-		return n == 1, err
-	})
+	counted := func(want int, sql string, args ...any) func() (bool, error) {
+		return func() (bool, error) {
+			var n int
+			err := in.db.Pool.QueryRow(ctx, sql, args...).Scan(&n)
+			return n == want, err
+		}
+	}
+	poll(ctx, t, "the customer", counted(1, "SELECT count(*) FROM customer_refs WHERE id = $1", customer))
 	created, err := tickets.CreateTicket(ctx, &ticketv1.CreateTicketRequest{Ticket: &ticketv1.Ticket{
 		CustomerId: customer, Channel: typev1.Channel_CHANNEL_PHONE, Title: "Pump leaks",
 		Reporter: &ticketv1.Reporter{Phone: "13800138000"},
@@ -228,11 +250,7 @@ func TestTheServiceRuns(t *testing.T) {
 	if err != nil || created.GetReporter().GetPhone() != "+8613800138000" {
 		t.Fatalf("created %v, %v", created, err)
 	}
-	poll(ctx, t, "numbered events", func() (bool, error) {
-		var n int
-		err := db.Pool.QueryRow(ctx, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL").Scan(&n)
-		return n == 2, err
-	})
+	poll(ctx, t, "numbered events", counted(2, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL"))
 
 	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -739,7 +739,8 @@ func (x *Ticket) GetEtag() string {
 	return ""
 }
 
-// Reporter is who reported a ticket, as told.
+// Reporter is who reported a ticket, as told. Phone and e-mail are answered to those who may
+// register tickets; others get the name alone.
 type Reporter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 200 characters.
@@ -990,7 +991,8 @@ type Transition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the ticket after the move.
 	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Verb of the transition table, e.g. `resolve`; `create` and `import` for the first.
+	// Verb of the transition table, e.g. `resolve`; `create` and `import` for the first, and
+	// `close` where the customer was silent.
 	Verb string      `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
 	From TicketState `protobuf:"varint,3,opt,name=from,proto3,enum=kefu.ticket.v1.TicketState" json:"from,omitempty"`
 	To   TicketState `protobuf:"varint,4,opt,name=to,proto3,enum=kefu.ticket.v1.TicketState" json:"to,omitempty"`
@@ -1215,15 +1217,18 @@ func (x *GetTicketRequest) GetId() string {
 type ListTicketsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 10.
-	States          []TicketState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=kefu.ticket.v1.TicketState" json:"states,omitempty"`
-	CustomerId      string        `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	AssigneeStaffId string        `protobuf:"bytes,3,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
-	DepartmentId    string        `protobuf:"bytes,4,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	States     []TicketState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=kefu.ticket.v1.TicketState" json:"states,omitempty"`
+	CustomerId string        `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// Not for customers.
+	AssigneeStaffId string `protobuf:"bytes,3,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
+	// Not for customers.
+	DepartmentId string `protobuf:"bytes,4,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// A whole ticket number.
 	Number string `protobuf:"bytes,5,opt,name=number,proto3" json:"number,omitempty"`
-	// Phone of the reporter, whole, in any form. Not for customers.
+	// Phone of the reporter, whole, in any form. Not for customers, nor for those who do not
+	// see it.
 	ReporterPhone string `protobuf:"bytes,6,opt,name=reporter_phone,json=reporterPhone,proto3" json:"reporter_phone,omitempty"`
-	// Imported tickets of a source, narrowed to one by `external_id`.
+	// Imported tickets of a source, narrowed to one by `external_id`. Not for customers.
 	Source string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
 	// Needs `source`.
 	ExternalId string `protobuf:"bytes,8,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
@@ -1231,7 +1236,7 @@ type ListTicketsRequest struct {
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before; bound to the same filters and caller.
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Tickets whose evidence names this answer.
+	// Tickets whose evidence names this answer. Not for customers.
 	AnswerId      string `protobuf:"bytes,11,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

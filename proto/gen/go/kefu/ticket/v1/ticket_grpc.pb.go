@@ -54,7 +54,9 @@ const (
 //	wait:    in progress → waiting
 //	resume:  waiting → in progress
 //	resolve: in progress, waiting → resolved
-//	confirm: resolved → closed (also after 72 h without an answer, except for key customers)
+//	confirm: resolved → closed
+//	close:   resolved → closed, after 72 h without a word from the customer; for key
+//	         customers an internal note asks for a call instead
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
@@ -66,7 +68,8 @@ type TicketServiceClient interface {
 	// Errors: VALIDATION_FAILED (also for an unknown customer), DEPENDENCY_UNAVAILABLE,
 	// REQUEST_ID_REUSED.
 	CreateTicket(ctx context.Context, in *CreateTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Returns a ticket. Customers see their own only.
+	// Returns a ticket. Customers see their own only, without assignee, department, evidence
+	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(ctx context.Context, in *GetTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Lists tickets, newest recorded first. Customers get their own only.
@@ -341,7 +344,9 @@ func (c *ticketServiceClient) ListTransitions(ctx context.Context, in *ListTrans
 //	wait:    in progress → waiting
 //	resume:  waiting → in progress
 //	resolve: in progress, waiting → resolved
-//	confirm: resolved → closed (also after 72 h without an answer, except for key customers)
+//	confirm: resolved → closed
+//	close:   resolved → closed, after 72 h without a word from the customer; for key
+//	         customers an internal note asks for a call instead
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
@@ -353,7 +358,8 @@ type TicketServiceServer interface {
 	// Errors: VALIDATION_FAILED (also for an unknown customer), DEPENDENCY_UNAVAILABLE,
 	// REQUEST_ID_REUSED.
 	CreateTicket(context.Context, *CreateTicketRequest) (*Ticket, error)
-	// Returns a ticket. Customers see their own only.
+	// Returns a ticket. Customers see their own only, without assignee, department, evidence
+	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(context.Context, *GetTicketRequest) (*Ticket, error)
 	// Lists tickets, newest recorded first. Customers get their own only.
