@@ -168,7 +168,7 @@ func (u *up) common(p *program) map[string]string {
 	return map[string]string{
 		"KEFU_ENV":               "development",
 		"KEFU_METRICS_LISTEN":    p.running().Metrics,
-		"KEFU_ETCD_ENDPOINTS":    u.etcd.Endpoint(),
+		"KEFU_ETCD_ENDPOINTS":    u.etcd.endpoints,
 		"KEFU_TLS_CA_FILE":       u.secrets.ca.CertFile(),
 		"KEFU_TLS_CERT_FILE":     u.dir.in("ca", p.name+".pem"),
 		"KEFU_TLS_KEY_FILE":      u.dir.in("ca", p.name+"-key.pem"),

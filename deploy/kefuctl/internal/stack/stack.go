@@ -21,7 +21,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kefu-suite/kefu/runtime/localetcd"
 	"github.com/kefu-suite/kefu/runtime/localpg"
 )
 
@@ -38,7 +37,8 @@ type Options struct {
 	// Bin is the folder of the built programs.
 	Bin string
 	// Environ is the environment, as os.Environ gives it: what is set for the programs
-	// (limits, log level) reaches them, and KEFU_DATABASE_URL names a Postgres to use.
+	// (limits, log level) reaches them, KEFU_DATABASE_URL names a Postgres to use and
+	// KEFU_ETCD_ENDPOINTS an etcd.
 	Environ []string
 	// Out is told what happens.
 	Out io.Writer
@@ -52,7 +52,7 @@ type up struct {
 	children *children
 	secrets  *secrets
 	pg       *localpg.Server
-	etcd     *localetcd.Server
+	etcd     *registry
 	issuer   *issuer
 
 	mu        sync.Mutex
@@ -111,7 +111,7 @@ func (u *up) rise(ctx context.Context) error {
 	base, cancel := errgroup.WithContext(ctx)
 	base.Go(func() error { return u.startPostgres(cancel) })
 	base.Go(func() (err error) {
-		u.etcd, err = localetcd.Start(cancel, localetcd.Options{Dir: u.dir.in("etcd"), LogFile: u.dir.logFile("etcd")})
+		u.etcd, err = u.startEtcd(cancel)
 		return err
 	})
 	if err := base.Wait(); err != nil {
@@ -183,7 +183,7 @@ func (u *up) watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-u.etcd.Err():
+		case err := <-u.etcd.err():
 			return fmt.Errorf("etcd ended: %w", err)
 		case <-u.pg.Done():
 			u.say("Postgres ended; starting it again (log: %s)", u.dir.in("postgres", "log"))
@@ -219,7 +219,7 @@ func (u *up) down() error {
 	}
 	problems = append(problems, u.issuer.stop(ctx))
 	if u.etcd != nil {
-		u.etcd.Stop()
+		u.etcd.stop()
 	}
 	if u.pg != nil {
 		problems = append(problems, u.pg.Stop(ctx))

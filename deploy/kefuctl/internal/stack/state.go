@@ -61,7 +61,7 @@ func (u *up) publish() error {
 	}
 	s := State{
 		PID: os.Getpid(), ReadyTime: u.readyTime, Issuer: u.issuer.url,
-		Etcd: u.etcd.Endpoint(), CAFile: u.secrets.ca.CertFile(),
+		Etcd: u.etcd.endpoints, CAFile: u.secrets.ca.CertFile(),
 	}
 	for _, p := range u.programs {
 		r := p.running()
