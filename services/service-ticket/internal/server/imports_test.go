@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
@@ -250,5 +251,31 @@ func TestImportsOfTheSameRecordsMakeEachTicketOnce(t *testing.T) {
 	}
 	if n := len(w.Events(t)); n != 502 {
 		t.Errorf("%d events, want one a ticket and the directory's two", n)
+	}
+}
+
+func TestImportsForMergedAndErasedCustomers(t *testing.T) {
+	w := newWorld(t)
+	gone, survivor, erased := w.registered(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B)
+	w.merge(gone, survivor)
+	if err := w.Process.Keyring.Shred(t.Context(), w.Pool, uuid.MustParse(erased)); err != nil {
+		t.Fatal(err)
+	}
+	var records []*ticketv1.TicketRecord
+	for _, customer := range []string{gone.GetId(), survivor, erased} {
+		r := record("of "+customer, ticket.New)
+		r.Ticket.CustomerId, r.Ticket.Reporter = customer, &ticketv1.Reporter{Name: "Ann", Phone: "13800138000"}
+		records = append(records, r)
+	}
+	results := w.imports(w.importer(), records...)
+	for i, want := range []*ticketv1.Ticket{
+		{CustomerId: survivor, Reporter: &ticketv1.Reporter{Name: "Ann", Phone: "+8613800138000"}},
+		{CustomerId: survivor, Reporter: &ticketv1.Reporter{Name: "Ann", Phone: "+8613800138000"}},
+		{CustomerId: erased, Reporter: &ticketv1.Reporter{Name: "Ann"}},
+	} {
+		got := w.get(results[i].GetId())
+		if got.GetCustomerId() != want.GetCustomerId() || !proto.Equal(got.GetReporter(), want.GetReporter()) {
+			t.Errorf("%s: %v, want %v", results[i].GetExternalId(), got, want)
+		}
 	}
 }
