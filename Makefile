@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 INSTALL = GOWORK=off GOBIN=$(CURDIR)/.bin go -C
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build test test-data bench lint generate current breaking ci clean
+.PHONY: help up demo build test test-data bench lint generate current breaking client ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,7 +40,10 @@ current: .bin/.tools .bin/.buf .bin/.sqlc third_party/.stamp ## fail where gener
 breaking: .bin/.buf third_party/.stamp ## compare the contracts with the last landed ones; BASE=COMMIT names others
 	tools/breaking.sh $(BASE)
 
-ci: lint current breaking ## everything that must hold before a change lands
+client: build ## compile a TypeScript client of the OpenAPI document and walk the journeys with it; needs npm
+	cd tools/client && npm ci --silent && npm run --silent check
+
+ci: lint current breaking client ## everything that must hold before a change lands
 	$(MAKE) test RACE=1
 
 clean: ## remove what is built; the data under .kefu stays
