@@ -86,13 +86,15 @@ func send(ctx context.Context, conn *pgx.Conn, queued *pgx.Batch) error {
 
 // commitError marks err unless it proves that nothing was committed. An ERROR
 // proves it; a FATAL does not, because the server may have been told to stop
-// between the commit and its answer.
+// between the commit and its answer. pgx calls a connection that broke while it
+// waited for the answer "closed", and an error with that name safe to retry: here
+// it is not.
 func commitError(err error) error {
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) && pe.SeverityUnlocalized != "FATAL" && pe.SeverityUnlocalized != "PANIC" {
 		return err
 	}
-	if errors.Is(err, pgx.ErrTxCommitRollback) || pgconn.SafeToRetry(err) {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || (pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed)) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
