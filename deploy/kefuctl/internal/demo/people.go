@@ -21,7 +21,7 @@ const (
 	englishMoney  = "GBP"
 	warranty      = 365 * 24 * time.Hour
 	guarantee     = 182 * 24 * time.Hour
-	betweenOrders = 53 * time.Hour
+	betweenOrders = 20 * time.Hour
 )
 
 // person is one sample customer with everything that hangs on it.
