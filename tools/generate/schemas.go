@@ -11,6 +11,9 @@ const (
 	schemaPrefix = "#/components/schemas/"
 	inputSuffix  = "Input"
 	patchSuffix  = "Patch"
+
+	// partialResource is shown in part to customers with a link, without its times.
+	partialResource = "kefu.survey.v1.Questionnaire"
 )
 
 // splitSchemas gives requests and answers schemas of their own. One schema cannot
@@ -127,6 +130,12 @@ func (s *splitter) input(schema object) object {
 		property, ok := value.(object)
 		return ok && property["readOnly"] == true
 	})
+	if required, ok := clone["required"].([]any); ok {
+		clone["required"] = slices.DeleteFunc(required, func(field any) bool {
+			name, _ := field.(string)
+			return properties[name] == nil
+		})
+	}
 	s.point(clone)
 	return clone
 }
@@ -179,7 +188,7 @@ func (s *splitter) output(name string) {
 		}
 	}
 	// What was made has a time of making, though a timestamp can be absent as such.
-	if made, ok := properties["createTime"].(object); ok && made["readOnly"] == true {
+	if made, ok := properties["createTime"].(object); ok && made["readOnly"] == true && name != partialResource {
 		required["createTime"] = true
 	}
 	if len(required) == 0 {
