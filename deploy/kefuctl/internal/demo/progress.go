@@ -22,10 +22,19 @@ type progress struct {
 
 func newProgress(out io.Writer) *progress {
 	p := &progress{out: out}
-	if cupwriter.New(out, false).IsTerminal() {
+	if roomy(cupwriter.New(out, false)) {
 		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(50))
 	}
 	return p
+}
+
+// roomy tells whether bars can be shown: some terminals are of no size.
+func roomy(w *cupwriter.Writer) bool {
+	if !w.IsTerminal() {
+		return false
+	}
+	width, height, err := w.GetTermSize()
+	return err == nil && width >= 80 && height >= 10
 }
 
 // part is one part of the work. Add may be called from any goroutine.
