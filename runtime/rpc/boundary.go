@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/kefu-suite/kefu/runtime/crash"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
@@ -34,7 +35,16 @@ func (b *boundary) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 		return nil, b.close(ctx, info.FullMethod, start, err)
 	}
 	b.logged(ctx, slog.LevelDebug, info.FullMethod, start, slog.String("code", codes.OK.String()))
+	if mutation(req) {
+		crash.At(crash.BeforeReply)
+	}
 	return resp, nil
+}
+
+// mutation tells the requests that carry a request_id.
+func mutation(req any) bool {
+	r, ok := req.(interface{ GetRequestId() string })
+	return ok && r.GetRequestId() != ""
 }
 
 func (b *boundary) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {

@@ -75,6 +75,7 @@ func NewServer(cfg ServerConfig) (*grpc.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	options = append(options, crashing()...)
 	s := grpc.NewServer(append(options, chain...)...)
 	if cfg.Reflection {
 		reflection.Register(s)

@@ -64,9 +64,6 @@ func (s *Server) recordFaults(in *complaintv1.ComplaintRecord) []error {
 	if err := rpc.Check(s.validator, in); err != nil {
 		return []error{err}
 	}
-	if err := storable(in); err != nil {
-		return []error{err}
-	}
 	for field, t := range map[string]interface{ CheckValid() error }{"create_time": in.GetCreateTime(), "close_time": in.GetCloseTime()} {
 		if field == "close_time" && in.GetCloseTime() == nil {
 			continue

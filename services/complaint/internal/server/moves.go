@@ -47,9 +47,6 @@ type moveRequest interface {
 // move takes one verb through: lock, who may, current version, state, rules, write. The
 // rules of the verb are decide's; it changes the rows of the action.
 func (s *Server) move(ctx context.Context, req moveRequest, verb complaint.Verb, decide func(ctx context.Context, a *action) error) (*complaintv1.Complaint, error) {
-	if err := storable(req); err != nil {
-		return nil, err
-	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*complaintv1.Complaint, error) {
 		a, err := s.begin(ctx, tx, id(req.GetId()), req.GetEtag(), verb)
 		if err != nil {
