@@ -103,7 +103,8 @@ func open(t testing.TB, dsn string) *pgxpool.Pool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), databaseDo)
 	defer cancel()
-	pool, err := pg.Open(ctx, pg.Config{URL: dsn, Application: filepath.Base(os.Args[0]), MaxConns: 10})
+	// Filling a table for a plan test may take long on a busy machine.
+	pool, err := pg.Open(ctx, pg.Config{URL: dsn, Application: filepath.Base(os.Args[0]), MaxConns: 10, StatementTimeout: time.Minute})
 	if err != nil {
 		t.Fatalf("open the test database: %v", err)
 	}
