@@ -63,7 +63,7 @@ func TestOpenLimits(t *testing.T) {
 	}
 	defer pool.Close()
 	for name, want := range map[string]string{
-		"statement_timeout": "50ms", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s",
+		"jit": "off", "statement_timeout": "50ms", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s",
 		"application_name": "limits", "TimeZone": "UTC",
 	} {
 		var got string

@@ -99,6 +99,9 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	params["lock_timeout"] = millis(orElse(cfg.LockTimeout, 2*time.Second))
 	params["idle_in_transaction_session_timeout"] = millis(orElse(cfg.IdleInTransactionTimeout, 10*time.Second))
 	params["timezone"] = "UTC"
+	// Compiling a plan costs hundreds of milliseconds, and the planner does it for
+	// statements of one or two whose cost it takes for large.
+	params["jit"] = "off"
 	return pc, nil
 }
 
