@@ -55,3 +55,36 @@ func (c *tokenCache) put(key [sha256.Size]byte, i Identity, expiry, now time.Tim
 	}
 	c.young[key] = cached{identity: i, until: until}
 }
+
+// mintedCache remembers the tokens that a Minter made lately, in two generations as
+// tokenCache does.
+type mintedCache struct {
+	mu           sync.Mutex
+	young, elder map[string]minted
+	turned       time.Time
+}
+
+type minted struct {
+	raw  string
+	when time.Time
+}
+
+func (c *mintedCache) get(key string, now time.Time) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.young[key]
+	if !ok {
+		e, ok = c.elder[key]
+	}
+	age := now.Sub(e.when)
+	return e.raw, ok && age >= 0 && age < mintedLife
+}
+
+func (c *mintedCache) put(key, raw string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young == nil || len(c.young) >= mintedSize/2 || now.Sub(c.turned) > mintedLife {
+		c.elder, c.young, c.turned = c.young, make(map[string]minted), now
+	}
+	c.young[key] = minted{raw: raw, when: now}
+}

@@ -232,3 +232,66 @@ func write(t testing.TB, file string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+// A burst of calls costs one signature and one verification; what was remembered of a
+// token goes with its time and with its key.
+func TestGatewayTokensAreReused(t *testing.T) {
+	c := newClock()
+	m, v, publicFile := gatewaySides(t, c)
+	mint := func(i Identity) string {
+		t.Helper()
+		raw, err := m.Mint(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	first := mint(agent)
+	other := agent
+	other.Roles = []string{"service-agent", "auditor"}
+	permitted := agent
+	permitted.Roles, permitted.Permissions = nil, agent.Roles
+	for _, i := range []Identity{{}, other, permitted, {Kind: Customer, Issuer: agent.Issuer, Subject: agent.Subject, Roles: agent.Roles}} {
+		if mint(i) == first {
+			t.Errorf("%+v got the token of %+v", i, agent)
+		}
+	}
+	c.advance(mintedLife - time.Second)
+	if mint(agent) != first {
+		t.Error("a caller's second call soon after got a token of its own")
+	}
+	if _, err := v.Verify(first); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(time.Second)
+	if mint(agent) == first {
+		t.Error("a token was handed out that is about to end")
+	}
+	c.advance(gatewayLifetime)
+	if _, err := v.Verify(first); err == nil {
+		t.Error("a verified token outlived itself")
+	}
+	raw := mint(agent)
+	if _, err := v.Verify(raw); err != nil {
+		t.Fatal(err)
+	}
+	_, replacement := gatewayPair(t)
+	content, err := os.ReadFile(replacement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(publicFile, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		_, err := v.Verify(raw)
+		if err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a token outlives the key it was verified with")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"encoding/binary"
 
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 )
@@ -92,6 +93,26 @@ func (i Identity) ActorKind() eventv1.ActorKind {
 	default:
 		return eventv1.ActorKind_ACTOR_KIND_PUBLIC
 	}
+}
+
+// encode gives texts that are equal for equal identities only.
+func (i Identity) encode() string {
+	var b []byte
+	add := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = append(b, byte(i.Kind))
+	add(i.Issuer)
+	add(i.Subject)
+	add(i.Service)
+	for _, list := range [][]string{i.Roles, i.Permissions} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, s := range list {
+			add(s)
+		}
+	}
+	return string(b)
 }
 
 type identityKey struct{}
