@@ -110,7 +110,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ops, err := app.StartOps(log, cfg.MetricsListen, metrics, func() error { return services.anyReady(ctx) })
+	ops, err := app.StartOps(log, cfg.MetricsListen, metrics, func() error { return services.anyReady(ctx) }, cfg.Env == app.Development)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func newLife(name string, cfg *Config, out io.Writer) *life {
 // begin opens everything and puts the process together.
 func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	var err error
-	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr); err != nil {
+	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr, l.cfg.Env == Development); err != nil {
 		return err
 	}
 	l.log.Info("starting", "metrics", l.ops.Addr())

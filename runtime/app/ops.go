@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,8 +22,10 @@ type Ops struct {
 }
 
 // StartOps serves on address until Stop. ready gives why the process cannot serve, nil if
-// it can. It fails when the address cannot be listened on.
-func StartOps(log *slog.Logger, address string, metrics prometheus.Gatherer, ready func() error) (*Ops, error) {
+// it can. With profiles set, which is for development only, it also serves what
+// `go tool pprof` asks for, under /debug/pprof/. It fails when the address cannot be
+// listened on.
+func StartOps(log *slog.Logger, address string, metrics prometheus.Gatherer, ready func() error, profiles bool) (*Ops, error) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for metrics: %w", err)
@@ -31,6 +34,11 @@ func StartOps(log *slog.Logger, address string, metrics prometheus.Gatherer, rea
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, ready()) })
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	o := &Ops{addr: lis.Addr().String(), server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
 		WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
