@@ -51,11 +51,11 @@ func (c *carrier) Invoke(ctx context.Context, method string, args, reply any, op
 	if !h.signedIn && !c.routes.public[method] {
 		return rpcerr.Unauthenticated("TOKEN_MISSING", rpcerr.T(
 			"this call needs an access token in the header Authorization: Bearer …",
-			"此调用需要在请求头 Authorization: Bearer … 中提供访问令牌")).GRPCStatus().Err()
+			"此调用需要在请求头 Authorization: Bearer … 中提供访问令牌"))
 	}
 	if m, ok := args.(proto.Message); ok {
 		if err := h.carry(m.ProtoReflect()); err != nil {
-			return err.GRPCStatus().Err()
+			return err
 		}
 	}
 	return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)

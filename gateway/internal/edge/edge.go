@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits.Call, limitBody(cfg.Limits, notModified(rest))))
+	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits.Call, limitBody(cfg.Limits, refuseQuery(routes, notModified(rest)))))
 	root := http.NewServeMux()
 	root.Handle("/v1/", guarded)
 	root.Handle("/docs", cfg.Docs)

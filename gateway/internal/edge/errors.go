@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -138,6 +139,9 @@ func retryDelay(st *status.Status) int {
 // stale etag given as If-Match is 412.
 func handleError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	st := status.Convert(err)
+	if own := (*rpcerr.Error)(nil); errors.As(err, &own) { // refused here; a service has spoken the caller's language already
+		st = own.Status(rpc.Preferred(r.Header.Get("Accept-Language")))
+	}
 	code := runtime.HTTPStatusFromCode(st.Code())
 	if rpcerr.Info(err) != nil {
 		if st.Code() == codes.Aborted && r.Header.Get("If-Match") != "" {

@@ -159,7 +159,7 @@ func exchange(ctx context.Context, verifier *authn.Verifier, minter *authn.Minte
 	scheme, raw, _ := strings.Cut(credential, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", rpcerr.Unauthenticated(authn.ReasonInvalid, rpcerr.T(
-			"the header Authorization must be \"Bearer\" and an access token", "请求头 Authorization 应为 \"Bearer\" 加访问令牌")).GRPCStatus().Err()
+			"the header Authorization must be \"Bearer\" and an access token", "请求头 Authorization 应为 \"Bearer\" 加访问令牌"))
 	}
 	identity, err := verifier.Verify(ctx, raw)
 	if err != nil {
@@ -258,6 +258,19 @@ func badBody(r *http.Request, body []byte, err error, most int64) *refusal {
 			"the body is not one JSON value: %[2]s (at byte %[1]d)", "请求体不是一个 JSON 值：第 %[1]d 字节处 %[2]s", at, clip(err.Error())))}
 	}
 	return nil
+}
+
+// refuseQuery refuses query parameters where the binding takes none: transcoding would
+// pass them over, and a caller who sent etag there would believe in a precondition.
+func refuseQuery(t *routeTable, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" && t.takesNoQuery(r.Method, r.URL.Path) {
+			writeError(w, r, refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonBody, rpcerr.T(
+				"this call takes no query parameters; /openapi.json says what it takes", "此调用不接受查询参数；可用参数见 /openapi.json"))})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // conditional answers 304 in place of what the caller has already.

@@ -25,6 +25,8 @@ type routeTable struct {
 type route struct {
 	verb string
 	path *regexp.Regexp
+	// query: fields are left that neither the path nor the body gives.
+	query bool
 }
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
@@ -67,9 +69,27 @@ func (t *routeTable) add(m protoreflect.MethodDescriptor) error {
 		if err != nil {
 			return fmt.Errorf("path of %s: %w", full, err)
 		}
-		t.routes = append(t.routes, route{verb: verb, path: pattern})
+		t.routes = append(t.routes, route{verb: verb, path: pattern, query: leavesFields(m.Input(), template, rule.GetBody())})
 	}
 	return nil
+}
+
+// leavesFields tells whether a request has fields that stand neither in the path nor in
+// the body.
+func leavesFields(request protoreflect.MessageDescriptor, template, body string) bool {
+	if body == "*" {
+		return false
+	}
+	left := request.Fields().Len()
+	if body != "" {
+		left--
+	}
+	for _, parameter := range pathParameter.FindAllString(template, -1) {
+		if !strings.Contains(parameter, ".") { // with a dot it lies within the body
+			left--
+		}
+	}
+	return left > 0
 }
 
 // literal turns a path template into the text of a regular expression in which every
@@ -102,6 +122,16 @@ func binding(rule *annotations.HttpRule) (verb, template string) {
 		return http.MethodDelete, p.Delete
 	}
 	return "", ""
+}
+
+// takesNoQuery tells whether the call is one whose request is whole without a query.
+func (t *routeTable) takesNoQuery(verb, path string) bool {
+	for _, r := range t.routes {
+		if r.verb == verb && r.path.MatchString(path) {
+			return !r.query
+		}
+	}
+	return false
 }
 
 // allowed gives the verbs that the path answers to, sorted; none for an unknown path.
