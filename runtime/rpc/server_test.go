@@ -120,8 +120,8 @@ func TestPanicsAreRecovered(t *testing.T) {
 		case "value":
 			panic("secret value")
 		case "nil":
-			var m map[string]int
-			m["x"] = 1
+			var none *dynamicpb.Message
+			_ = none.Descriptor() // a nil pointer followed
 		}
 		return req, nil
 	}, func(grpc.ServerStream) error { panic("secret stream") })
