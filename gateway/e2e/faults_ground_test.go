@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/url"
@@ -29,6 +30,7 @@ const (
 	// proves nothing.
 	leastBefore   = 20
 	leastInFlight = 2
+	manyWriters   = 200
 	// calm is the mean pause of a writer where not one call may fail: two cores are then
 	// not the fault that is looked for.
 	calm = 1500 * time.Millisecond
@@ -79,6 +81,8 @@ type harm struct {
 	strike func(t testing.TB, h *history, rng *rand.Rand)
 	// harmless: not one call may fail.
 	harmless bool
+	// writers work at once, manyWriters unless given.
+	writers int
 	// pause is the mean time between two calls of one writer.
 	pause time.Duration
 	// after is how long the load goes on after strike.
@@ -92,10 +96,10 @@ const tries = 3
 func (g *ground) run(t *testing.T, seed uint64, f harm) {
 	t.Helper()
 	for n := 1; ; n++ {
-		h, struck := g.once(t, seed, f)
-		if f.harmless && h.failed > 0 {
+		h, struck, failed := g.once(t, seed, f)
+		if f.harmless && failed > 0 {
 			if !h.starved(struck) {
-				t.Errorf("%d attempts failed where none may", h.failed)
+				t.Errorf("%d attempts failed where none may", failed)
 			} else if n < tries {
 				t.Log("void, once more: the machine was too busy before the fault")
 				continue
@@ -110,7 +114,8 @@ func (g *ground) run(t *testing.T, seed uint64, f harm) {
 	}
 }
 
-func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck time.Time) {
+// once gives the history, the moment of the fault, and how many attempts of the load failed.
+func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck time.Time, failed int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	h = newHistory(t, g.s)
@@ -119,7 +124,7 @@ func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck tim
 		c.customers = append(c.customers, newCustomerAt(t, g.s))
 	}
 	after := g.ledger.positions()
-	l := startLoad(h, c, seed, f.pause)
+	l := startLoad(h, c, seed, cmp.Or(f.writers, manyWriters), f.pause)
 	l.reached(t, f.victim, leastBefore)
 	time.Sleep(time.Duration(rng.Int64N(int64(500 * time.Millisecond))))
 	l.flying(t, f.victim, leastInFlight)
@@ -127,13 +132,14 @@ func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck tim
 	f.strike(t, h, rng)
 	time.Sleep(f.after)
 	l.end()
+	failed = h.failed // no call is under way
 	t.Logf("seed %d: %d things, %s", seed, len(l.things), h.summary())
 	began := time.Now()
 	(&check{h: h, c: c, ledger: g.ledger, after: after, seed: seed}).run(t, l.things)
 	t.Logf("checked in %v", time.Since(began).Round(100*time.Millisecond))
 	h.report(t)
 	h.client.CloseIdleConnections()
-	return h, struck
+	return h, struck, failed
 }
 
 // pid is that of a replica now.
