@@ -15,9 +15,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// writers is how many calls the load has under way at once.
-const writers = 200
-
 // answersMax keeps the public calls of one run below the rate of an anonymous address.
 const answersMax = 60
 
@@ -108,7 +105,7 @@ type load struct {
 }
 
 // startLoad lets all writers begin. Those with the same seed make the same choices.
-func startLoad(h *history, c cast, seed uint64, pause time.Duration) *load {
+func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
 	l := &load{h: h, cast: c, pause: pause}
 	begin := make(chan struct{})
 	for n := range writers {
@@ -159,9 +156,13 @@ func (w *writer) client() string {
 	return w.load.cast.customers[w.rng.IntN(len(w.load.cast.customers))]
 }
 
-// rest is the writer's pause before a call; a load that ends does without.
+// rest is the writer's pause before a call, shorter when the load ends.
 func (w *writer) rest() {
-	if p := w.load.pause; p > 0 && !w.load.stop.Load() {
+	p := w.load.pause
+	if w.load.stop.Load() {
+		p /= 2
+	}
+	if p > 0 {
 		time.Sleep(time.Duration(w.rng.Int64N(int64(2 * p))))
 	}
 }
