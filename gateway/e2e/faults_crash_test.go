@@ -39,7 +39,7 @@ func TestFaultsCrashPoints(t *testing.T) {
 	for i, point := range crash.Points() {
 		each(t, string(point), func(t *testing.T, seed uint64) {
 			service := serviceOf(seed + uint64(i))
-			g.run(t, seed, harm{victim: service, pause: calm, after: time.Second, strike: func(t testing.TB, _ *history, rng *rand.Rand) {
+			g.run(t, seed, harm{victim: service, writers: 60, pause: 200 * time.Millisecond, after: time.Second, strike: func(t testing.TB, _ *history, rng *rand.Rand) {
 				g.die(t, service, point, 1+rng.IntN(10))
 			}})
 		})
