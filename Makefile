@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 INSTALL = GOWORK=off GOBIN=$(CURDIR)/.bin go -C
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build test test-data bench lint generate current breaking client ci clean
+.PHONY: help up demo build test test-data bench long lint generate current breaking client ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,8 +25,11 @@ test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
 	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
 
-bench: ## measure against the floor of bare pgx and print the ratios
-	go test -timeout 60m -count 1 -run '^$$' -bench . work
+bench: ## measure the running suite against bare pgx and print the ratios; ten minutes
+	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
+
+long: ## run the long forms of tests: a million events through faults, the delay over half a minute
+	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event
 
 lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
 	tools/lint.sh

@@ -19,7 +19,6 @@ const checkers = 16
 
 // check proves the run's history against the stack as it is now, in quiet.
 type check struct {
-	s      *stack
 	h      *history
 	c      cast
 	ledger *ledger

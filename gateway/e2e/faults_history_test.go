@@ -220,6 +220,28 @@ func (h *history) faultEnded() {
 	clear(h.healed)
 }
 
+// starved tells whether the machine was too busy for the load already before a moment: a
+// tenth of the calls then took half of what one try may take, or one failed.
+func (h *history) starved(before time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, slow := 0, 0
+	for _, c := range h.calls {
+		for _, a := range c.attempts {
+			if a.start.Before(before) {
+				n++
+				if !a.ok() && a.end.Before(before) {
+					return true
+				}
+				if min(a.end.Sub(a.start), before.Sub(a.start)) > 500*time.Millisecond {
+					slow++
+				}
+			}
+		}
+	}
+	return slow*10 > n
+}
+
 // writes are the acknowledged calls that changed something.
 func (h *history) writes() []*call {
 	h.mu.Lock()

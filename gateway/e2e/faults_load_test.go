@@ -15,9 +15,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// writers is how many calls the load has under way at once.
-const writers = 200
-
 // answersMax keeps the public calls of one run below the rate of an anonymous address.
 const answersMax = 60
 
@@ -98,6 +95,8 @@ type load struct {
 	cast cast
 	stop atomic.Bool
 	done sync.WaitGroup
+	// pause is the mean time between two calls of one writer; 0 is none.
+	pause time.Duration
 
 	answers atomic.Int64
 
@@ -105,9 +104,9 @@ type load struct {
 	things []*thing
 }
 
-// startLoad lets all writers begin at once. Those with the same seed make the same choices.
-func startLoad(h *history, c cast, seed uint64) *load {
-	l := &load{h: h, cast: c}
+// startLoad lets all writers begin. Those with the same seed make the same choices.
+func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
+	l := &load{h: h, cast: c, pause: pause}
 	begin := make(chan struct{})
 	for n := range writers {
 		w := &writer{load: l, rng: rand.New(rand.NewPCG(seed, uint64(n))), n: n}
@@ -157,11 +156,24 @@ func (w *writer) client() string {
 	return w.load.cast.customers[w.rng.IntN(len(w.load.cast.customers))]
 }
 
+// rest is the writer's pause before a call, shorter when the load ends.
+func (w *writer) rest() {
+	p := w.load.pause
+	if w.load.stop.Load() {
+		p /= 2
+	}
+	if p > 0 {
+		time.Sleep(time.Duration(w.rng.Int64N(int64(2 * p))))
+	}
+}
+
 func (w *writer) post(service, token, path string, body object) object {
+	w.rest()
 	return w.load.h.do(&call{service: service, verb: "POST", path: path, key: w.key(), token: token, body: body})
 }
 
 func (w *writer) get(service, token, path string) object {
+	w.rest()
 	return w.load.h.do(&call{service: service, verb: "GET", path: path, token: token})
 }
 
@@ -341,4 +353,15 @@ func (l *load) reached(t testing.TB, service string, writes int) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// flying waits for a moment in which calls of a service are under way.
+func (l *load) flying(t testing.TB, service string, calls int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if _, n := l.h.count(service); n >= calls {
+			return
+		}
+	}
+	t.Errorf("void: never %d calls of %s in flight", calls, service)
 }

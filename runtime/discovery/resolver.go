@@ -55,7 +55,7 @@ func (b *Builder) Build(target resolver.Target, cc resolver.ClientConn, _ resolv
 		Builder: *b,
 		prefix:  prefix(service),
 		cc:      cc,
-		log:     slog.With("component", "discovery", "service", service),
+		log:     slog.With("component", "discovery", "target", service),
 		known:   map[string]string{},
 	}
 	h := &handle{cancel: cancel, done: make(chan struct{}), now: make(chan struct{}, 1)}

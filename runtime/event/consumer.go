@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/crash"
 	"github.com/kefu-suite/kefu/runtime/pg"
 )
 
@@ -285,6 +286,7 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 			case blocked[e.GetSubjectId()] || problem != "":
 				err = c.park(ctx, tx, e, problem)
 			default:
+				crash.At(crash.BeforeEffect)
 				err = c.handle(ctx, tx, e)
 			}
 			if err != nil && len(events) > 1 && crossed(err) {
@@ -298,9 +300,12 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 		if position == before {
 			return nil
 		}
-		return c.moveCursor(ctx, tx, position)
+		err = c.moveCursor(ctx, tx, position)
+		crash.At(crash.AfterEffect)
+		return err
 	})
 	if err == nil {
+		crash.At(crash.AfterEffectCommit)
 		c.committed()
 	}
 	return done, err

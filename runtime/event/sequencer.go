@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kefu-suite/kefu/runtime/audit"
+	"github.com/kefu-suite/kefu/runtime/crash"
 )
 
 const (
@@ -181,8 +182,14 @@ func (s *Sequencer) pass(ctx context.Context, conn *pgx.Conn) (events, links int
 		}
 		events = int(tag.RowsAffected())
 		links, err = audit.Link(ctx, tx, s.auditKey, passLimit)
+		if events > 0 {
+			crash.At(crash.BeforePosition)
+		}
 		return err
 	})
+	if err == nil && events > 0 {
+		crash.At(crash.AfterPosition)
+	}
 	return events, links, err
 }
 

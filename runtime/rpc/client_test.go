@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
 // several is a target of several addresses.
@@ -243,5 +245,33 @@ func TestNobodyThereFailsAtOnce(t *testing.T) {
 	start := time.Now()
 	if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.Unavailable || time.Since(start) > 5*time.Second {
 		t.Fatalf("got %v after %s", err, time.Since(start))
+	}
+}
+
+// TestUnavailableIsTriedAgain: what a handler could not do just now is done at the next
+// try, without the caller noticing.
+func TestUnavailableIsTriedAgain(t *testing.T) {
+	var tries atomic.Int64
+	s := serve(t, func(context.Context, string, *dynamicpb.Message) (proto.Message, error) {
+		if tries.Add(1) == 1 {
+			return nil, rpcerr.Unavailable("database")
+		}
+		return newNote("done"), nil
+	}, noStream)
+	got, err := call(t.Context(), dial(t, s.addr, rpc.ClientConfig{}), "Create", "x")
+	if err != nil || got != "done" || tries.Load() != 2 {
+		t.Errorf("got %q, %v after %d tries", got, err, tries.Load())
+	}
+}
+
+func TestErrorsCarryTheRequestID(t *testing.T) {
+	s := serve(t, func(context.Context, string, *dynamicpb.Message) (proto.Message, error) {
+		return nil, rpcerr.NotFound("note", "x")
+	}, noStream)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "call-10")
+	var trailer metadata.MD
+	_, err := call(ctx, dial(t, s.addr, rpc.ClientConfig{}), "Get", "x", grpc.Trailer(&trailer))
+	if status.Code(err) != codes.NotFound || strings.Join(trailer.Get("x-request-id"), ",") != "call-10" {
+		t.Errorf("got %v with %v", err, trailer)
 	}
 }

@@ -120,16 +120,23 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// unaryRequest puts the request into the context and its id into the answer.
+// unaryRequest puts the request into the context and its id into the answer. An error
+// carries it behind its status: a header before the status would tell the client that
+// the call was answered in part, and no client tries that again.
 func unaryRequest(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	r, err := newRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := grpc.SetHeader(ctx, metadata.Pairs(RequestIDKey, r.id)); err != nil {
-		return nil, fmt.Errorf("set the request id: %w", err)
+	resp, err := next(context.WithValue(ctx, requestKey{}, r), req)
+	put := grpc.SetHeader
+	if err != nil {
+		put = grpc.SetTrailer
 	}
-	return next(context.WithValue(ctx, requestKey{}, r), req)
+	if failed := put(ctx, metadata.Pairs(RequestIDKey, r.id)); failed != nil && err == nil {
+		return nil, fmt.Errorf("set the request id: %w", failed)
+	}
+	return resp, err
 }
 
 func streamRequest(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kefu-suite/kefu/runtime/crash"
 	"github.com/kefu-suite/kefu/runtime/idempotency"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -32,7 +33,9 @@ func Do[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx 
 		return none, err
 	}
 	recorded := false
+	crash.At(crash.BeforeBegin)
 	err = pg.InTx(ctx, p.pool, func(pgTx pgx.Tx) error {
+		crash.At(crash.AfterBegin)
 		recorded = false
 		outcome, err := p.claim(ctx, pgTx, c)
 		if err != nil {
@@ -47,11 +50,14 @@ func Do[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx 
 			return err
 		}
 		recorded = !tx.unchanged
-		return p.flush(ctx, tx, c, response)
+		err = p.flush(ctx, tx, c, response)
+		crash.At(crash.BeforeCommit)
+		return err
 	})
 	if err != nil {
 		return none, p.translate(ctx, c, err)
 	}
+	crash.At(crash.AfterCommit)
 	if recorded {
 		p.wake()
 	}
@@ -104,6 +110,7 @@ func DoBatch[T proto.Message](ctx context.Context, p *Path, req Request, fn func
 		return none, err
 	}
 	recorded := false
+	crash.At(crash.BeforeBegin)
 	err = pg.InBatch(ctx, p.pool, func(b *pg.Batch) error {
 		var err error
 		tx := &BatchTx{Batch: b}
@@ -120,9 +127,12 @@ func DoBatch[T proto.Message](ctx context.Context, p *Path, req Request, fn func
 		if err := p.record(ctx, b, c, &tx.Record); err != nil {
 			return err
 		}
-		return p.keep(ctx, b, c, &tx.Record, response)
+		err = p.keep(ctx, b, c, &tx.Record, response)
+		crash.At(crash.BeforeCommit)
+		return err
 	})
 	if err == nil {
+		crash.At(crash.AfterCommit)
 		if recorded {
 			p.wake()
 		}

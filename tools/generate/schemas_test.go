@@ -42,6 +42,21 @@ func (s shape) names() []string {
 	return names
 }
 
+// written is a document as readers see it.
+type written struct {
+	Paths map[string]map[string]struct {
+		Parameters  []struct{ Name string }
+		RequestBody struct {
+			Content map[string]struct{ Schema map[string]string }
+		}
+		Responses map[string]struct {
+			Headers map[string]any
+			Content map[string]struct{ Schema map[string]string }
+		}
+	}
+	Components struct{ Schemas map[string]shape }
+}
+
 func TestRequestsAndAnswersHaveSchemasOfTheirOwn(t *testing.T) {
 	raw, err := finish([]byte(contract), &contracts{emitted: map[string][]string{
 		"kefu.Thing": {"id", "etag", "name", "color", "parts", "secret"}, "kefu.Part": {"weight"}}})
@@ -51,19 +66,7 @@ func TestRequestsAndAnswersHaveSchemasOfTheirOwn(t *testing.T) {
 	if err := validate(raw); err != nil {
 		t.Fatal(err)
 	}
-	var document struct {
-		Paths map[string]map[string]struct {
-			Parameters  []struct{ Name string }
-			RequestBody struct {
-				Content map[string]struct{ Schema map[string]string }
-			}
-			Responses map[string]struct {
-				Headers map[string]any
-				Content map[string]struct{ Schema map[string]string }
-			}
-		}
-		Components struct{ Schemas map[string]shape }
-	}
+	var document written
 	if err := json.Unmarshal(raw, &document); err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pb33f/jsonschema/v6"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
-	"github.com/pb33f/jsonschema/v6"
 )
 
 // validate holds the document against the OpenAPI 3.1 schema, and every schema in it

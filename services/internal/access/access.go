@@ -102,6 +102,7 @@ func supportEngineer() []authz.Grant {
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
 		at(company, "directory.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		at(team, "complaints.assign"),
 	)
 }
 

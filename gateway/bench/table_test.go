@@ -1,0 +1,147 @@
+//go:build bench
+
+package bench
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// The targets.
+const (
+	leastGRPC  = 0.5  // of the floor's rate
+	leastREST  = 0.75 // of gRPC's rate
+	mostCreate = 900 * time.Microsecond
+	mostGrowth = 1.5 // of the processor time of the short list
+)
+
+func median(of []float64) float64 {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
+func (r *result) rate(way int) float64 { return median(r.rates[way]) }
+
+// ratio is the median of the rounds' own ratios: both sides of each met the same machine.
+func (r *result) ratio(way, to int) float64 {
+	each := make([]float64, len(r.rates[way]))
+	for i := range each {
+		each[i] = r.rates[way][i] / r.rates[to][i]
+	}
+	return median(each)
+}
+
+func (r *result) quantile(way int, q float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(r.times[way]))
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// perCall is the processor time of a call in the parts that match.
+func (r *result) perCall(way int, match func(part string) bool) time.Duration {
+	sum := time.Duration(0)
+	for part, d := range r.cpu[way] {
+		if match(part) {
+			sum += d
+		}
+	}
+	return sum / time.Duration(r.calls[way])
+}
+
+func (r *result) total(way int) time.Duration {
+	return r.perCall(way, func(string) bool { return true })
+}
+
+func table(head string, fill func(row func(cells ...any))) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(w, "\n"+strings.Join(strings.Split(head, "|"), "\t")+"\t")
+	fill(func(cells ...any) {
+		for _, c := range cells {
+			_, _ = fmt.Fprint(w, c, "\t")
+		}
+		_, _ = fmt.Fprintln(w)
+	})
+	_ = w.Flush() // into memory
+	return out.String()
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000) }
+
+func rateTable(results []*result) string {
+	return table("calls a second|callers|floor|gRPC|REST|gRPC/floor|REST/gRPC", func(row func(...any)) {
+		for _, r := range results {
+			row(r.operation.name, r.callers, int(r.rate(byFloor)), int(r.rate(byGRPC)), int(r.rate(byREST)),
+				fmt.Sprintf("%.2f", r.ratio(byGRPC, byFloor)), fmt.Sprintf("%.2f", r.ratio(byREST, byGRPC)))
+		}
+	})
+}
+
+func latencyTable(results []*result) string {
+	return table("ms a call|callers|floor p50|p99|gRPC p50|p99|REST p50|p99", func(row func(...any)) {
+		for _, r := range results {
+			cells := []any{r.operation.name, r.callers}
+			for way := range wayCount {
+				cells = append(cells, ms(r.quantile(way, .5)), ms(r.quantile(way, .99)))
+			}
+			row(cells...)
+		}
+	})
+}
+
+// cpuTable splits a REST call's processor time by who used it.
+func cpuTable(results []*result) string {
+	return table("CPU ms a call|callers|floor|gRPC|REST|REST: gateway|service|its database|others", func(row func(...any)) {
+		for _, r := range results {
+			is := func(parts ...string) func(string) bool {
+				return func(part string) bool { return slices.Contains(parts, part) }
+			}
+			own := []string{"gateway", r.operation.service, "postgres " + r.operation.database}
+			row(r.operation.name, r.callers, ms(r.total(byFloor)), ms(r.total(byGRPC)), ms(r.total(byREST)),
+				ms(r.perCall(byREST, is(own[0]))), ms(r.perCall(byREST, is(own[1]))), ms(r.perCall(byREST, is(own[2]))),
+				ms(r.perCall(byREST, func(part string) bool { return !slices.Contains(own, part) })))
+		}
+	})
+}
+
+// partTable tells who used the processor time of a REST call that goes on behind its
+// answer: positions, the hash chain, and the services that follow the events.
+func partTable(results []*result) string {
+	var out strings.Builder
+	for _, r := range results {
+		if !r.operation.writes || r.callers != profiledCallers {
+			continue
+		}
+		out.WriteString(table("CPU ms a call of "+r.operation.name+" by part|floor|gRPC|REST", func(row func(...any)) {
+			for _, part := range slices.Sorted(maps.Keys(r.cpu[byREST])) {
+				is := func(p string) bool { return p == part }
+				row(part, ms(r.perCall(byFloor, is)), ms(r.perCall(byGRPC, is)), ms(r.perCall(byREST, is)))
+			}
+		}))
+	}
+	return out.String()
+}
+
+// verdicts holds what was measured against the targets.
+func verdicts(results []*result, short *result) string {
+	return table("target|callers|wanted|measured|", func(row func(...any)) {
+		say := func(name string, callers int, wanted, measured string, met bool) {
+			row(name, callers, wanted, measured, map[bool]string{true: "met", false: "MISSED"}[met])
+		}
+		for _, r := range results {
+			g, e := r.ratio(byGRPC, byFloor), r.ratio(byREST, byGRPC)
+			say(r.operation.name+" gRPC/floor", r.callers, fmt.Sprint("≥ ", leastGRPC), fmt.Sprintf("%.2f", g), g >= leastGRPC)
+			say(r.operation.name+" REST/gRPC", r.callers, fmt.Sprint("≥ ", leastREST), fmt.Sprintf("%.2f", e), e >= leastREST)
+			if r.operation.writes {
+				say(r.operation.name+" REST CPU", r.callers, "≤ "+ms(mostCreate)+" ms", ms(r.total(byREST))+" ms", r.total(byREST) <= mostCreate)
+			}
+			if short != nil && r.operation.name == short.operation.name && r.callers == short.callers {
+				growth := float64(r.total(byREST)) / float64(short.total(byREST))
+				say(r.operation.name+" CPU, long/short", r.callers, fmt.Sprint("≤ ", mostGrowth), fmt.Sprintf("%.2f", growth), growth <= mostGrowth)
+			}
+		}
+	})
+}

@@ -1,0 +1,309 @@
+//go:build bench
+
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/grpc/metadata"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+)
+
+// operation is one thing to do, in each of the three ways.
+type operation struct {
+	name string
+	// service is the program that answers, database its own.
+	service, database string
+	// writes says that work goes on behind an answer and is to be waited for.
+	writes bool
+	floor  func(ctx context.Context, on *pgxpool.Pool) error
+	grpc   func(ctx context.Context) error
+	rest   func() (verb, target string, body []byte)
+}
+
+// world is what operations are made of.
+type world struct {
+	tickets           ticketv1.TicketServiceClient
+	customers         customerv1.CustomerServiceClient
+	manager, crm      string // tokens
+	inTickets, inCRM  int    // seeded rows
+	phoneIndex        func(string) []byte
+	payload           []byte // of the event of a created ticket
+	actor, accessWay  string
+	outcome, bodyHash []byte
+	drawn             atomic.Int64
+}
+
+func newWorld(t *testing.T, s *stack) *world {
+	t.Helper()
+	return &world{
+		tickets:   ticketv1.NewTicketServiceClient(s.dial(t, "service-ticket")),
+		customers: customerv1.NewCustomerServiceClient(s.dial(t, "customer-registry")),
+		manager:   s.token(t, "service-manager"), crm: s.token(t, "crm-specialist"), phoneIndex: s.phoneIndex(t),
+	}
+}
+
+func bearer(ctx context.Context, token string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+}
+
+func newTicket() *ticketv1.Ticket {
+	return &ticketv1.Ticket{
+		CustomerId: customerID(rand.IntN(known)).String(), Channel: typev1.Channel_CHANNEL_PHONE,
+		Title: "机器不启动", Description: "客户报修：开机后无反应，指示灯不亮。",
+	}
+}
+
+// sample makes one ticket and remembers what its transaction left, so that the floor
+// writes rows of the same size.
+func (w *world) sample(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	made, err := w.tickets.CreateTicket(bearer(t.Context(), w.manager), &ticketv1.CreateTicketRequest{Ticket: newTicket(), RequestId: uuid.NewString()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash
+FROM event_outbox e, audit_records a, idempotency_outcomes i
+WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1`, made.GetId()).Scan(&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) create() operation {
+	return operation{
+		name: "create-ticket", service: "service-ticket", database: "service_ticket", writes: true,
+		floor: w.insertTicket,
+		grpc: func(ctx context.Context) error {
+			_, err := w.tickets.CreateTicket(bearer(ctx, w.manager), &ticketv1.CreateTicketRequest{Ticket: newTicket(), RequestId: uuid.NewString()})
+			return err
+		},
+		rest: func() (string, string, []byte) {
+			t := newTicket()
+			body, err := json.Marshal(map[string]string{
+				"customerId": t.GetCustomerId(), "channel": "CHANNEL_PHONE", "title": t.GetTitle(), "description": t.GetDescription()})
+			if err != nil {
+				panic(err) // texts alone
+			}
+			return http.MethodPost, "/v1/tickets", body
+		},
+	}
+}
+
+const (
+	drawNumber   = `SELECT nextval('ticket_numbers') FROM generate_series(1, 1)`
+	insertTicket = `INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priority, title, description,
+  product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
+  reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
+  evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version)
+VALUES ($1, $2, live_customer($3), 1, 1, 3, 1, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
+  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1)`
+	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
+  actor_staff_id, assignee_staff_id, occur_time)
+VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $2), NULL, $4)`
+	insertEvent = `INSERT INTO event_outbox (event_id, type, subject_id, subject_version, customer_id, occur_time, record_time,
+  actor_kind, actor_id, request_id, historic, payload)
+VALUES ($1, 'bench.created.v1', $2, 1, $3, $4, $4, 1, $5, $6, false, $7)`
+	insertAudit = `WITH record AS (INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id, access_right,
+  changes_hash, request_id, cause_event_id, mac)
+VALUES ($1, $2, $3, 1, '/kefu.ticket.v1.TicketService/CreateTicket', 'ticket', $4, $5, $6, $7, NULL, $6) RETURNING id)
+INSERT INTO audit_pending (audit_id) SELECT id FROM record`
+	insertOutcome = `INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resource_id, resource_version, response, create_time)
+VALUES ($1, '/kefu.ticket.v1.TicketService/CreateTicket', $2, $3, $4, 1, $5, $6)`
+)
+
+// insertTicket sends what a CreateTicket sends, in one batch. Nobody follows events of its
+// type, so that what comes behind an answer is not counted against the floor.
+func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) error {
+	ids := make([]uuid.UUID, 3)
+	for i := range ids {
+		var err error
+		if ids[i], err = uuid.NewV7(); err != nil {
+			return err
+		}
+	}
+	id, event, audit := ids[0], ids[1], ids[2]
+	t, now, request := newTicket(), time.Now(), uuid.NewString()
+	b := new(pgx.Batch)
+	b.Queue(drawNumber)
+	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now)
+	b.Queue(insertTransition, id, w.actor, "", now)
+	b.Queue(insertEvent, event, id, t.GetCustomerId(), now, w.actor, request, w.payload)
+	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request)
+	b.Queue(insertOutcome, w.actor, request, w.bodyHash, id, w.outcome, now)
+	return on.SendBatch(ctx, b).Close()
+}
+
+// readAll takes every value of every row, as whoever uses them must.
+func readAll(rows pgx.Rows, err error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if _, err := rows.Values(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (w *world) get() operation {
+	return operation{
+		name: "get-ticket", service: "service-ticket", database: "service_ticket",
+		floor: func(ctx context.Context, on *pgxpool.Pool) error {
+			return readAll(on.Query(ctx, `SELECT * FROM tickets WHERE id = $1`, ticketID(rand.IntN(w.inTickets))))
+		},
+		grpc: func(ctx context.Context) error {
+			_, err := w.tickets.GetTicket(bearer(ctx, w.manager), &ticketv1.GetTicketRequest{Id: ticketID(rand.IntN(w.inTickets)).String()})
+			return err
+		},
+		rest: func() (string, string, []byte) {
+			return http.MethodGet, "/v1/tickets/" + ticketID(rand.IntN(w.inTickets)).String(), nil
+		},
+	}
+}
+
+func (w *world) list() operation {
+	return operation{
+		name: "list-tickets", service: "service-ticket", database: "service_ticket",
+		floor: func(ctx context.Context, on *pgxpool.Pool) error {
+			return readAll(on.Query(ctx, `SELECT t.* FROM tickets t WHERE t.id < $2 ORDER BY t.id DESC LIMIT $1`, 51, uuid.Max))
+		},
+		grpc: func(ctx context.Context) error {
+			r, err := w.tickets.ListTickets(bearer(ctx, w.manager), &ticketv1.ListTicketsRequest{PageSize: 50})
+			if err == nil && len(r.GetTickets()) != 50 {
+				err = fmt.Errorf("a page of %d tickets", len(r.GetTickets()))
+			}
+			return err
+		},
+		rest: func() (string, string, []byte) { return http.MethodGet, "/v1/tickets?pageSize=50", nil },
+	}
+}
+
+const listSummaries = `SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints
+FROM customer_summaries
+WHERE customer_id < $1
+  AND ($2::smallint IS NULL OR tier = $2::smallint)
+  AND ($3::smallint IS NULL OR status = $3::smallint)
+  AND ($4::text IS NULL OR region = $4::text)
+  AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
+  AND ($6::text[] IS NULL AND $7::uuid[] IS NULL
+    OR grams @> $6::text[] AND strpos(folded, $8::text) > 0
+    OR customer_id = ANY($7::uuid[]))
+ORDER BY customer_id DESC LIMIT $9`
+
+func grams(text []rune) (out []string) {
+	for i := range len(text) - 1 {
+		out = append(out, string(text[i:i+2]))
+	}
+	return out
+}
+
+// search looks customers up by a part of the name.
+func (w *world) search(label string, part func(name []rune) []rune) operation {
+	draw := func() []rune { return part(name(rand.IntN(w.inCRM))) }
+	return w.searching(label, func() string { return string(draw()) }, func(ctx context.Context, on *pgxpool.Pool) error {
+		query := draw()
+		return readAll(on.Query(ctx, listSummaries, pgx.QueryExecModeCacheDescribe,
+			uuid.Max, nil, nil, nil, nil, grams(query), nil, string(query), 51))
+	})
+}
+
+// searchPhone looks a customer up by the whole phone.
+func (w *world) searchPhone() operation {
+	draw := func() string { return phone(rand.IntN(known)) }
+	return w.searching("search: phone", draw, func(ctx context.Context, on *pgxpool.Pool) error {
+		number := draw()
+		rows, err := on.Query(ctx, `SELECT id FROM customers WHERE customers.phone_index = $1::bytea
+UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = $1::bytea LIMIT 500`, w.phoneIndex(number))
+		if err != nil {
+			return err
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil {
+			return err
+		}
+		if len(found) != 1 {
+			return fmt.Errorf("%d customers have the phone %s", len(found), number)
+		}
+		digits := []rune(number)
+		return readAll(on.Query(ctx, listSummaries, pgx.QueryExecModeCacheDescribe,
+			uuid.Max, nil, nil, nil, nil, grams(digits), found, number, 51))
+	})
+}
+
+func (w *world) searching(label string, draw func() string, floor func(context.Context, *pgxpool.Pool) error) operation {
+	return operation{
+		name: label, service: "customer-registry", database: "customer_registry", floor: floor,
+		grpc: func(ctx context.Context) error {
+			r, err := w.customers.ListCustomerSummaries(bearer(ctx, w.crm), &customerv1.ListCustomerSummariesRequest{Query: draw()})
+			if err == nil && len(r.GetCustomerSummaries()) == 0 {
+				err = fmt.Errorf("%s found nobody", label)
+			}
+			return err
+		},
+		rest: func() (string, string, []byte) {
+			return http.MethodGet, "/v1/customerSummaries?query=" + url.QueryEscape(draw()), nil
+		},
+	}
+}
+
+// client speaks HTTP on one connection and costs little itself.
+type client struct {
+	conn net.Conn
+	in   *bufio.Reader
+	out  bytes.Buffer
+}
+
+func newClient(address string) (*client, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+}
+
+func (c *client) call(token, verb, target string, body []byte) error {
+	c.out.Reset()
+	fmt.Fprintf(&c.out, "%s %s HTTP/1.1\r\nHost: kefu\r\nAuthorization: Bearer %s\r\n", verb, target, token)
+	if body != nil {
+		fmt.Fprintf(&c.out, "Idempotency-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", uuid.NewString(), len(body))
+	}
+	c.out.WriteString("\r\n")
+	c.out.Write(body)
+	if _, err := c.conn.Write(c.out.Bytes()); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(res.Body) // what there is of it
+		return fmt.Errorf("%s %s: %d %s", verb, target, res.StatusCode, text)
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
+}

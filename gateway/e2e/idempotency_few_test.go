@@ -1,0 +1,6 @@
+//go:build !faults
+
+package e2e
+
+// repeatedKeys is how many idempotency keys every caller uses.
+const repeatedKeys = 40

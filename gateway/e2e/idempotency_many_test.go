@@ -1,0 +1,5 @@
+//go:build faults
+
+package e2e
+
+const repeatedKeys = 1000

@@ -1,0 +1,11 @@
+//go:build long
+
+package event_test
+
+import "time"
+
+const (
+	crowd     = 1_000_000
+	delayRate = 500
+	delayTime = 30 * time.Second
+)
