@@ -24,7 +24,7 @@ type Segment struct {
 // Receipt shows piece by piece how a due time comes about.
 type Receipt struct {
 	// Segments run from the start to the due time; those that count add up to the target.
-	// While no due time is known they end now, or where the pause that hides it would end.
+	// While no due time is known they end now.
 	Segments []Segment
 	// Overrun runs from the due time to the stop, or to now; empty unless missed.
 	Overrun []Segment
@@ -39,10 +39,6 @@ func (s *State) Receipt(now time.Time) (Receipt, error) {
 	end := s.Due
 	if end.IsZero() {
 		end = s.until(now)
-		// A pause entered by a clock that ran ahead has not begun yet.
-		for _, p := range s.Pauses {
-			end = latest(end, p.Start)
-		}
 	}
 	var r Receipt
 	var err error
