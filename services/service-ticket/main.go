@@ -1,4 +1,5 @@
-// Command service-ticket keeps tickets and the directory of departments and staff.
+// Command service-ticket keeps tickets with their deadlines, and the directory of
+// departments and staff.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
@@ -44,7 +46,7 @@ func (c *config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
@@ -55,6 +57,11 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 	if err != nil {
 		return err
 	}
+	calendars, err := server.NewBuiltInCalendars()
+	if err != nil {
+		return err
+	}
+	clocks := clock.New(calendars, p.Now)
 	s, err := server.New(server.Config{
 		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 		Now: p.Now, Registry: customerv1.NewCustomerServiceClient(registry), Issuer: cfg.Tokens.Issuers[0],
@@ -62,14 +69,16 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
 			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
 		},
+		Clocks: clocks, Calendars: calendars,
 	})
 	if err != nil {
 		return err
 	}
 	s.Register(p.GRPC)
 	p.Go("closing of silent tickets", s.CloseSilent)
+	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	return errors.Join(
-		p.Follow(customerref.Source, cfg.RegistryTarget, customerref.Handle),
+		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),
 		p.Follow(server.SurveySource, cfg.SurveyTarget, s.HandleSurvey),
 	)
 }

@@ -89,6 +89,7 @@ type Ticket struct {
 	CloseTime           *time.Time
 	ConfirmDue          *time.Time
 	Version             int64
+	ServiceTier         int16
 }
 
 type TicketTransition struct {

@@ -13,7 +13,7 @@ import (
 )
 
 const getTicket = `-- name: GetTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version FROM tickets WHERE id = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = $1
 `
 
 func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -59,6 +59,7 @@ func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket,
 		&i.CloseTime,
 		&i.ConfirmDue,
 		&i.Version,
+		&i.ServiceTier,
 	)
 	return i, err
 }
@@ -79,12 +80,14 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
-  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version)
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
+  service_tier, version)
 VALUES ($1, $2, live_customer($3), $4, $5, $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24,
   $25, $26, $27, $28, $29,
-  $30, $31, $32, $33, $34, $35, $36, $37, 1)
+  $30, $31, $32, $33, $34, $35, $36, $37,
+  $38, 1)
 `
 
 type InsertTicketParams struct {
@@ -125,6 +128,7 @@ type InsertTicketParams struct {
 	ResolveTime         *time.Time
 	CloseTime           *time.Time
 	ConfirmDue          *time.Time
+	ServiceTier         int16
 }
 
 func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketParams) error {
@@ -166,6 +170,7 @@ func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketPar
 		arg.ResolveTime,
 		arg.CloseTime,
 		arg.ConfirmDue,
+		arg.ServiceTier,
 	)
 	return err
 }
@@ -318,7 +323,7 @@ func (q *Queries) LockImports(ctx context.Context, db DBTX, source string) error
 }
 
 const lockTicket = `-- name: LockTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version FROM tickets WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -364,12 +369,13 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.CloseTime,
 		&i.ConfirmDue,
 		&i.Version,
+		&i.ServiceTier,
 	)
 	return i, err
 }
 
 const lockTickets = `-- name: LockTickets :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // In the order of their ids, so that two merges the other way round wait and do not
@@ -423,6 +429,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.CloseTime,
 			&i.ConfirmDue,
 			&i.Version,
+			&i.ServiceTier,
 		); err != nil {
 			return nil, err
 		}
@@ -435,7 +442,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, customer_tier(tickets.customer_id)::smallint AS tier
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, customer_tier(tickets.customer_id)::smallint AS tier
 FROM tickets WHERE tickets.confirm_due <= $1::timestamptz ORDER BY tickets.confirm_due LIMIT $2
 FOR NO KEY UPDATE OF tickets SKIP LOCKED
 `
@@ -496,6 +503,7 @@ func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, s
 			&i.Ticket.CloseTime,
 			&i.Ticket.ConfirmDue,
 			&i.Ticket.Version,
+			&i.Ticket.ServiceTier,
 			&i.Tier,
 		); err != nil {
 			return nil, err

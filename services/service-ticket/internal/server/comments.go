@@ -70,6 +70,11 @@ func (s *Server) comment(ctx context.Context, tx *write.Tx, row *db.Ticket, body
 	if err := p.send(ctx, tx); err != nil {
 		return nil, fmt.Errorf("add comment: %w", err)
 	}
+	if public && authorKind(caller) == ticketv1.AuthorKind_AUTHOR_KIND_STAFF {
+		if err := s.replied(ctx, tx, row, c.CreateTime); err != nil {
+			return nil, err
+		}
+	}
 	tx.Emit(event.Event{
 		Type: "comment.added.v1", SubjectID: row.ID, SubjectVersion: row.Version,
 		CustomerID: idValue(row.CustomerID), OccurTime: c.CreateTime,

@@ -169,7 +169,7 @@ func insertTicket(row *db.Ticket) db.InsertTicketParams {
 		EvidenceTicketID: row.EvidenceTicketID, EvidenceComplaintID: row.EvidenceComplaintID,
 		OriginEventID: row.OriginEventID, Source: row.Source, ExternalID: row.ExternalID,
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, ResolveTime: row.ResolveTime,
-		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue,
+		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, ServiceTier: row.ServiceTier,
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
@@ -37,6 +38,8 @@ type world struct {
 	tickets   ticketv1.TicketServiceClient
 	directory ticketv1.DirectoryServiceClient
 	registry  *registry
+	clocks    *clock.Store
+	sweeper   *clock.Sweeper
 
 	desk  *ticketv1.Department
 	agent *ticketv1.Staff
@@ -47,14 +50,20 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, registry: &registry{refs: map[string]*customerv1.CustomerRef{}}}
 	w.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Register: func(p *app.Process) error {
-			var err error
+			calendars, err := server.NewBuiltInCalendars()
+			if err != nil {
+				return err
+			}
+			w.clocks = clock.New(calendars, p.Now)
+			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
 			w.server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 				Now: p.Now, Registry: w.registry, Issuer: "http://127.0.0.1:9", Region: "CN",
 				Policy: ticket.Policy{ConfirmAfter: 72 * time.Hour, ReopenWithin: 14 * 24 * time.Hour},
+				Clocks: w.clocks, Calendars: calendars,
 			})
 			if err == nil {
 				w.server.Register(p.GRPC)
@@ -164,7 +173,7 @@ func (w *world) at(state ticket.State, customer string) *ticketv1.Ticket {
 
 // verbs are those a caller can call.
 func verbs() []string {
-	return []string{"triage", "assign", "start", "wait", "resume", "resolve", "confirm", "reopen", "cancel", "merge"}
+	return []string{"triage", "prioritize", "assign", "start", "wait", "resume", "resolve", "confirm", "reopen", "cancel", "merge"}
 }
 
 // do calls a verb with everything it needs.
@@ -174,6 +183,10 @@ func (w *world) do(ctx context.Context, verb, id, etag string) (*ticketv1.Ticket
 		return w.tickets.TriageTicket(ctx, &ticketv1.TriageTicketRequest{
 			Id: id, Etag: etag, Type: ticketv1.TicketType_TICKET_TYPE_REPAIR,
 			Priority: ticketv1.Priority_PRIORITY_P2, DepartmentId: w.desk.GetId(), Reason: "leak",
+		})
+	case "prioritize":
+		return w.tickets.PrioritizeTicket(ctx, &ticketv1.PrioritizeTicketRequest{
+			Id: id, Etag: etag, Priority: ticketv1.Priority_PRIORITY_P1, Reason: "the line stands still",
 		})
 	case "assign":
 		return w.tickets.AssignTicket(ctx, &ticketv1.AssignTicketRequest{Id: id, Etag: etag, StaffId: w.agent.GetId()})

@@ -51,12 +51,18 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		if err != nil {
 			return err
 		}
+		if row.ServiceTier, err = s.q.HoldServiceTier(ctx, tx, row.CustomerID); err != nil {
+			return fmt.Errorf("read the tier: %w", err)
+		}
 		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 			return fmt.Errorf("insert follow-up ticket: %w", err)
 		}
 		made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
 		if err := s.q.InsertTransition(ctx, tx, made); err != nil {
 			return fmt.Errorf("insert transition: %w", err)
+		}
+		if err := s.startClocks(ctx, tx, row, row.CreateTime, ticket.EventCreated, ticket.EventOpened); err != nil {
+			return fmt.Errorf("clocks of the follow-up ticket: %w", err)
 		}
 		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
 		tx.Audit("ticket", row.ID, made)

@@ -44,6 +44,11 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 	return t, err
 }
 
+// PrioritizeTicket changes the priority.
+func (s *Server) PrioritizeTicket(ctx context.Context, req *ticketv1.PrioritizeTicketRequest) (*ticketv1.Ticket, error) {
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize, Priority: req.GetPriority()}, nil)
+}
+
 // AssignTicket gives the ticket to a member of staff and to their department.
 func (s *Server) AssignTicket(ctx context.Context, req *ticketv1.AssignTicketRequest) (*ticketv1.Ticket, error) {
 	id, err := parseID("staff_id", req.GetStaffId())
@@ -180,11 +185,12 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 	})
 }
 
-// apply makes a move of a locked ticket: row, history, event and audit record. Every
-// change of state but the first goes through it.
+// apply makes a move of a locked ticket: row, history, clocks, event and audit record.
+// Every change of state but the first goes through it.
 func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move, reason string) error {
-	before := ticket.State(row.State)
-	after, err := s.policy.Apply(standing(row), m)
+	was := standing(row)
+	before := was.State
+	after, err := s.policy.Apply(was, m)
 	if err != nil {
 		return err
 	}
@@ -200,6 +206,9 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	}
 	if err := p.send(ctx, tx); err != nil {
 		return fmt.Errorf("%s ticket: %w", m.Verb, err)
+	}
+	if err := s.follow(ctx, tx, was, row, m); err != nil {
+		return err
 	}
 	tx.Emit(ticketEvent(ticket.EventType(m.Verb), before, row, m.At))
 	tx.Audit("ticket", row.ID, made)

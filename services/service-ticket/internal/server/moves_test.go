@@ -143,7 +143,7 @@ func TestMovesAreRefusedForUnknownTicketsAndStaleEtags(t *testing.T) {
 	w := newWorld(t)
 	ctx := w.manager()
 	from := map[string]ticket.State{
-		"triage": ticket.New, "assign": ticket.New, "start": ticket.Assigned, "wait": ticket.InProgress,
+		"triage": ticket.New, "prioritize": ticket.Waiting, "assign": ticket.New, "start": ticket.Assigned, "wait": ticket.InProgress,
 		"resume": ticket.Waiting, "resolve": ticket.InProgress, "confirm": ticket.Resolved,
 		"reopen": ticket.Resolved, "cancel": ticket.New, "merge": ticket.New,
 	}

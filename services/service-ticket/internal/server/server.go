@@ -16,11 +16,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
@@ -47,6 +49,9 @@ type Config struct {
 	// Region is where a phone without country code is, e.g. "CN".
 	Region string
 	Policy ticket.Policy
+	// Clocks keeps the deadlines of tickets, which are measured in Calendars.
+	Clocks    *clock.Store
+	Calendars clock.Calendars
 }
 
 // Server implements the services of tickets and the directory.
@@ -65,6 +70,9 @@ type Server struct {
 	issuer    string
 	region    string
 	policy    ticket.Policy
+	clocks    *clock.Store
+	calendars clock.Calendars
+	standard  *clockv1.Policy
 	q         *db.Queries
 }
 
@@ -83,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
-		policy: cfg.Policy, q: db.New(),
+		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, standard: ticket.Standard(), q: db.New(),
 	}, nil
 }
 

@@ -15,13 +15,20 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// customerKey is violated by a customer that is not known here, or merged away.
-const customerKey = "tickets_customer_id_fkey"
+const (
+	// customerKey is violated by a customer that is not known here, or merged away.
+	customerKey = "tickets_customer_id_fkey"
+	// tierKey is violated by clocks made ready for another tier than the customer has.
+	tierKey = "tickets_service_tier_check"
+	// createTries bounds how often a ticket is made ready anew.
+	createTries = 4
+)
 
 // CreateTicket registers a ticket. It is the hot path: but for the number, which is drawn
 // before, everything travels in one round trip.
@@ -30,18 +37,29 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 	if err != nil {
 		return nil, err
 	}
-	// Once more when the customer turns out to be unknown here, or merged meanwhile.
-	for tried := false; ; tried = true {
+	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
+	// another tier.
+	for try := 1; ; try++ {
 		key, err := s.reporterKey(ctx, row, told)
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.insert(ctx, req, row, told, key)
-		if tried || !pg.Violates(err, customerKey) {
+		clocks, err := s.firstClocks(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.insert(ctx, req, row, told, key, clocks)
+		unknown := pg.Violates(err, customerKey)
+		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
 			return t, err
 		}
-		if err := s.ensure(ctx, row); err != nil {
-			return nil, err
+		if unknown {
+			if err := s.ensure(ctx, row); err != nil {
+				return nil, err
+			}
+		}
+		if row.ServiceTier, err = s.q.GetServiceTier(ctx, s.pool, row.CustomerID); err != nil {
+			return nil, fmt.Errorf("read the tier: %w", err)
 		}
 	}
 }
@@ -96,11 +114,11 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*db.Ticket, rep
 		return nil, reporter{}, err
 	}
 	stand(row, st)
-	numbers, err := s.numbers(ctx, s.pool, 1, now)
+	drawn, err := s.q.DrawTicket(ctx, s.pool, row.CustomerID)
 	if err != nil {
-		return nil, reporter{}, err
+		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
-	row.Number = numbers[0]
+	row.Number, row.ServiceTier = ticketNumber(drawn.Number, now), drawn.ServiceTier
 	return row, told, nil
 }
 
@@ -148,8 +166,12 @@ func given[E ~int32](value, otherwise E) E {
 	return value
 }
 
-// numbers draws ticket numbers: the month of registration and a sequence that never
-// restarts.
+// ticketNumber is made of the month of registration and a sequence that never restarts.
+func ticketNumber(n int64, now time.Time) string {
+	return fmt.Sprintf("T-%s-%06d", now.UTC().Format("200601"), n)
+}
+
+// numbers draws ticket numbers.
 func (s *Server) numbers(ctx context.Context, on db.DBTX, count int, now time.Time) ([]string, error) {
 	drawn, err := s.q.NextTicketNumbers(ctx, on, int32(count))
 	if err != nil {
@@ -157,12 +179,12 @@ func (s *Server) numbers(ctx context.Context, on db.DBTX, count int, now time.Ti
 	}
 	out := make([]string, 0, count)
 	for _, n := range drawn {
-		out = append(out, fmt.Sprintf("T-%s-%06d", now.UTC().Format("200601"), n))
+		out = append(out, ticketNumber(n, now))
 	}
 	return out, nil
 }
 
-func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, row *db.Ticket, told reporter, key *pii.Subject) (*ticketv1.Ticket, error) {
+func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, row *db.Ticket, told reporter, key *pii.Subject, clocks []clock.Opening) (*ticketv1.Ticket, error) {
 	return write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.Ticket, error) {
 		key := key
 		if key == nil && told.contacts() {
@@ -178,6 +200,12 @@ func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, 
 			return nil, err
 		}
 		if err := s.q.InsertTransition(ctx, tx, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)); err != nil {
+			return nil, err
+		}
+		if err := s.q.RequireServiceTier(ctx, tx, row.CustomerID, row.ServiceTier); err != nil {
+			return nil, err
+		}
+		if err := s.clocks.Put(ctx, tx, clocks...); err != nil {
 			return nil, err
 		}
 		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))

@@ -41,7 +41,7 @@ type Move struct {
 	At   time.Time
 
 	Type       ticketv1.TicketType // triage
-	Priority   ticketv1.Priority   // triage
+	Priority   ticketv1.Priority   // triage, prioritize
 	Department uuid.UUID           // triage, assign
 	Assignee   uuid.UUID           // assign
 	WaitFor    ticketv1.WaitFor    // wait
@@ -60,13 +60,17 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		return Standing{}, err
 	}
 	s.State = to
-	s.WaitFor = ticketv1.WaitFor_WAIT_FOR_UNSPECIFIED
+	if m.Verb != Prioritize {
+		s.WaitFor = ticketv1.WaitFor_WAIT_FOR_UNSPECIFIED
+	}
 	s.ConfirmDue = time.Time{}
 	switch m.Verb {
 	case Create:
 		s.Round = 1
 	case Triage:
 		s.Type, s.Priority, s.Department = m.Type, m.Priority, m.Department
+	case Prioritize:
+		s.Priority = m.Priority
 	case Assign:
 		s.Assignee, s.Department = m.Assignee, m.Department
 	case Wait:
@@ -133,6 +137,12 @@ func Editable(s State) error {
 		return wrongState(s, "update", []State{New, Triaged, Assigned, InProgress, Waiting, Resolved})
 	}
 	return nil
+}
+
+// Open tells whether a ticket is not resolved or ended.
+func Open(s State) bool {
+	cancel, _ := find(Cancel)
+	return slices.Contains(cancel.from, s)
 }
 
 // Commentable refuses comments on a merged ticket: its conversation goes on elsewhere.

@@ -147,7 +147,7 @@ func TestEndedTicketsAreNotCorrected(t *testing.T) {
 // the ticket stands, and what stands is consistent.
 func TestReplayingAHistoryGivesTheState(t *testing.T) {
 	verbs := []ticket.Verb{
-		ticket.Create, ticket.Triage, ticket.Assign, ticket.Start, ticket.Wait, ticket.Resume, ticket.Resolve,
+		ticket.Create, ticket.Triage, ticket.Prioritize, ticket.Assign, ticket.Start, ticket.Wait, ticket.Resume, ticket.Resolve,
 		ticket.Confirm, ticket.Close, ticket.Reopen, ticket.Cancel, ticket.Merge, "escalate",
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -32,26 +32,28 @@ type Verb string
 
 // The verbs. Close is confirm by silence.
 const (
-	Create  Verb = "create"
-	Import  Verb = "import"
-	Triage  Verb = "triage"
-	Assign  Verb = "assign"
-	Start   Verb = "start"
-	Wait    Verb = "wait"
-	Resume  Verb = "resume"
-	Resolve Verb = "resolve"
-	Confirm Verb = "confirm"
-	Close   Verb = "close"
-	Reopen  Verb = "reopen"
-	Cancel  Verb = "cancel"
-	Merge   Verb = "merge"
+	Create Verb = "create"
+	Import Verb = "import"
+	Triage Verb = "triage"
+	// Prioritize changes the priority and leaves the state.
+	Prioritize Verb = "prioritize"
+	Assign     Verb = "assign"
+	Start      Verb = "start"
+	Wait       Verb = "wait"
+	Resume     Verb = "resume"
+	Resolve    Verb = "resolve"
+	Confirm    Verb = "confirm"
+	Close      Verb = "close"
+	Reopen     Verb = "reopen"
+	Cancel     Verb = "cancel"
+	Merge      Verb = "merge"
 )
 
 // row is one line of the transition table.
 type row struct {
 	verb  Verb
 	from  []State
-	to    State
+	to    State  // None where the state stays
 	event string // type of the event the move emits
 }
 
@@ -62,6 +64,7 @@ func table() []row {
 	return []row{
 		{Create, []State{None}, New, "ticket.created.v1"},
 		{Triage, []State{New}, Triaged, "ticket.triaged.v1"},
+		{Prioritize, open, None, "ticket.prioritized.v1"},
 		{Assign, open, Assigned, "ticket.assigned.v1"},
 		{Start, []State{Assigned}, InProgress, "ticket.started.v1"},
 		{Wait, []State{InProgress}, Waiting, "ticket.waiting.v1"},
@@ -89,6 +92,9 @@ func find(verb Verb) (row, bool) {
 func Next(from State, verb Verb) (State, error) {
 	r, ok := find(verb)
 	if ok && slices.Contains(r.from, from) {
+		if r.to == None {
+			return from, nil
+		}
 		return r.to, nil
 	}
 	return None, wrongState(from, verb, r.from)

@@ -14,7 +14,7 @@ import (
 
 // rules is the way of a ticket in the words of the company's rule book, with the move
 // that registers a ticket and the one that silence makes spelled out.
-const rules = `create: unspecified → new · triage: new → triaged · ` +
+const rules = `create: unspecified → new · triage: new → triaged · prioritize: before resolved → the same · ` +
 	`assign: new, triaged, assigned, in progress, waiting → assigned · start: assigned → in progress · ` +
 	`wait: in progress → waiting · resume: waiting → in progress · ` +
 	`resolve: in progress, waiting → resolved · confirm: resolved → closed · close: resolved → closed · ` +
@@ -53,6 +53,9 @@ func TestTheTableIsTheRuleBook(t *testing.T) {
 			from := ticketv1.TicketState(number)
 			got, err := ticket.Next(from, verb)
 			want, ok := allowed[pair{verb, ticket.Name(from)}]
+			if want == "the same" {
+				want = ticket.Name(from)
+			}
 			if ok {
 				moves++
 				if err != nil || ticket.Name(got) != want {

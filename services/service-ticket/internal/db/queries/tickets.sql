@@ -6,12 +6,14 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
-  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version)
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
+  service_tier, version)
 VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, @phase, @type, @priority, @title, @description,
   @product_model, @serial_number, @order_number, @reporter_name, @reporter_subject_id, @reporter_phone,
   @reporter_phone_index, @reporter_email, @state, @round, @department_id, @assignee_staff_id, @wait_for, @resolution,
   @evidence_answer_id, @evidence_question_key, @evidence_score, @evidence_ticket_id, @evidence_complaint_id,
-  @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due, 1);
+  @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due,
+  @service_tier, 1);
 
 -- name: GetTicket :one
 SELECT * FROM tickets WHERE id = @id;

@@ -11,6 +11,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1567,6 +1568,88 @@ func (x *TriageTicketRequest) GetRequestId() string {
 	return ""
 }
 
+// PrioritizeTicketRequest says which priority and why.
+type PrioritizeTicketRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Required.
+	Priority Priority `protobuf:"varint,2,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
+	// 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateTicketRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrioritizeTicketRequest) Reset() {
+	*x = PrioritizeTicketRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrioritizeTicketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrioritizeTicketRequest) ProtoMessage() {}
+
+func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrioritizeTicketRequest.ProtoReflect.Descriptor instead.
+func (*PrioritizeTicketRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PrioritizeTicketRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PrioritizeTicketRequest) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
+func (x *PrioritizeTicketRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PrioritizeTicketRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *PrioritizeTicketRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // AssignTicketRequest names the assignee.
 type AssignTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1586,7 +1669,7 @@ type AssignTicketRequest struct {
 
 func (x *AssignTicketRequest) Reset() {
 	*x = AssignTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1681,7 @@ func (x *AssignTicketRequest) String() string {
 func (*AssignTicketRequest) ProtoMessage() {}
 
 func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1694,7 @@ func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignTicketRequest.ProtoReflect.Descriptor instead.
 func (*AssignTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AssignTicketRequest) GetId() string {
@@ -1666,7 +1749,7 @@ type StartTicketRequest struct {
 
 func (x *StartTicketRequest) Reset() {
 	*x = StartTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1761,7 @@ func (x *StartTicketRequest) String() string {
 func (*StartTicketRequest) ProtoMessage() {}
 
 func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1774,7 @@ func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTicketRequest.ProtoReflect.Descriptor instead.
 func (*StartTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartTicketRequest) GetId() string {
@@ -1741,7 +1824,7 @@ type WaitTicketRequest struct {
 
 func (x *WaitTicketRequest) Reset() {
 	*x = WaitTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1836,7 @@ func (x *WaitTicketRequest) String() string {
 func (*WaitTicketRequest) ProtoMessage() {}
 
 func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1849,7 @@ func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitTicketRequest.ProtoReflect.Descriptor instead.
 func (*WaitTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WaitTicketRequest) GetId() string {
@@ -1821,7 +1904,7 @@ type ResumeTicketRequest struct {
 
 func (x *ResumeTicketRequest) Reset() {
 	*x = ResumeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1916,7 @@ func (x *ResumeTicketRequest) String() string {
 func (*ResumeTicketRequest) ProtoMessage() {}
 
 func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1929,7 @@ func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResumeTicketRequest) GetId() string {
@@ -1894,7 +1977,7 @@ type ResolveTicketRequest struct {
 
 func (x *ResolveTicketRequest) Reset() {
 	*x = ResolveTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +1989,7 @@ func (x *ResolveTicketRequest) String() string {
 func (*ResolveTicketRequest) ProtoMessage() {}
 
 func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2002,7 @@ func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResolveTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResolveTicketRequest) GetId() string {
@@ -1967,7 +2050,7 @@ type ConfirmTicketRequest struct {
 
 func (x *ConfirmTicketRequest) Reset() {
 	*x = ConfirmTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2062,7 @@ func (x *ConfirmTicketRequest) String() string {
 func (*ConfirmTicketRequest) ProtoMessage() {}
 
 func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2075,7 @@ func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmTicketRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConfirmTicketRequest) GetId() string {
@@ -2040,7 +2123,7 @@ type ReopenTicketRequest struct {
 
 func (x *ReopenTicketRequest) Reset() {
 	*x = ReopenTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2135,7 @@ func (x *ReopenTicketRequest) String() string {
 func (*ReopenTicketRequest) ProtoMessage() {}
 
 func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2148,7 @@ func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenTicketRequest.ProtoReflect.Descriptor instead.
 func (*ReopenTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReopenTicketRequest) GetId() string {
@@ -2113,7 +2196,7 @@ type CancelTicketRequest struct {
 
 func (x *CancelTicketRequest) Reset() {
 	*x = CancelTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2208,7 @@ func (x *CancelTicketRequest) String() string {
 func (*CancelTicketRequest) ProtoMessage() {}
 
 func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2221,7 @@ func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTicketRequest.ProtoReflect.Descriptor instead.
 func (*CancelTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelTicketRequest) GetId() string {
@@ -2188,7 +2271,7 @@ type MergeTicketRequest struct {
 
 func (x *MergeTicketRequest) Reset() {
 	*x = MergeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2283,7 @@ func (x *MergeTicketRequest) String() string {
 func (*MergeTicketRequest) ProtoMessage() {}
 
 func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2296,7 @@ func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeTicketRequest.ProtoReflect.Descriptor instead.
 func (*MergeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MergeTicketRequest) GetId() string {
@@ -2266,7 +2349,7 @@ type ImportTicketsRequest struct {
 
 func (x *ImportTicketsRequest) Reset() {
 	*x = ImportTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2361,7 @@ func (x *ImportTicketsRequest) String() string {
 func (*ImportTicketsRequest) ProtoMessage() {}
 
 func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2374,7 @@ func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ImportTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ImportTicketsRequest) GetSource() string {
@@ -2342,7 +2425,7 @@ type TicketRecord struct {
 
 func (x *TicketRecord) Reset() {
 	*x = TicketRecord{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2437,7 @@ func (x *TicketRecord) String() string {
 func (*TicketRecord) ProtoMessage() {}
 
 func (x *TicketRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2450,7 @@ func (x *TicketRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketRecord.ProtoReflect.Descriptor instead.
 func (*TicketRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TicketRecord) GetExternalId() string {
@@ -2437,7 +2520,7 @@ type ImportTicketsResponse struct {
 
 func (x *ImportTicketsResponse) Reset() {
 	*x = ImportTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2532,7 @@ func (x *ImportTicketsResponse) String() string {
 func (*ImportTicketsResponse) ProtoMessage() {}
 
 func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2545,7 @@ func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ImportTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImportTicketsResponse) GetResults() []*v1.ImportResult {
@@ -2486,7 +2569,7 @@ type CreateCommentRequest struct {
 
 func (x *CreateCommentRequest) Reset() {
 	*x = CreateCommentRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2581,7 @@ func (x *CreateCommentRequest) String() string {
 func (*CreateCommentRequest) ProtoMessage() {}
 
 func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2594,7 @@ func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCommentRequest.ProtoReflect.Descriptor instead.
 func (*CreateCommentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateCommentRequest) GetTicketId() string {
@@ -2550,7 +2633,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2645,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2658,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListCommentsRequest) GetTicketId() string {
@@ -2611,7 +2694,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2623,7 +2706,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2636,7 +2719,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2668,7 +2751,7 @@ type ListTransitionsRequest struct {
 
 func (x *ListTransitionsRequest) Reset() {
 	*x = ListTransitionsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2763,7 @@ func (x *ListTransitionsRequest) String() string {
 func (*ListTransitionsRequest) ProtoMessage() {}
 
 func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2776,7 @@ func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListTransitionsRequest) GetTicketId() string {
@@ -2729,7 +2812,7 @@ type ListTransitionsResponse struct {
 
 func (x *ListTransitionsResponse) Reset() {
 	*x = ListTransitionsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +2824,7 @@ func (x *ListTransitionsResponse) String() string {
 func (*ListTransitionsResponse) ProtoMessage() {}
 
 func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +2837,7 @@ func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListTransitionsResponse) GetTransitions() []*Transition {
@@ -2771,11 +2854,169 @@ func (x *ListTransitionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListTicketClocksRequest names the ticket.
+type ListTicketClocksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketClocksRequest) Reset() {
+	*x = ListTicketClocksRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketClocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketClocksRequest) ProtoMessage() {}
+
+func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketClocksRequest.ProtoReflect.Descriptor instead.
+func (*ListTicketClocksRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListTicketClocksRequest) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+// ListTicketClocksResponse holds all clocks of a ticket.
+type ListTicketClocksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kinds are `first-response` (round 1 only: stopped by the first public reply, at the
+	// latest by the solution), `resolution` (one a round) and `progress` (from each public
+	// reply to the next). Oldest first.
+	Clocks        []*v11.Clock `protobuf:"bytes,1,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketClocksResponse) Reset() {
+	*x = ListTicketClocksResponse{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketClocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketClocksResponse) ProtoMessage() {}
+
+func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketClocksResponse.ProtoReflect.Descriptor instead.
+func (*ListTicketClocksResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListTicketClocksResponse) GetClocks() []*v11.Clock {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
+// ExplainTicketClockRequest names the clock.
+type ExplainTicketClockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	TicketId string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	// Kind of clock, e.g. `resolution`, for the one started last; or the UUID of a clock.
+	Clock string `protobuf:"bytes,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	// Round of the ticket; the latest one that has such a clock unless given.
+	Round         int32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTicketClockRequest) Reset() {
+	*x = ExplainTicketClockRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTicketClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTicketClockRequest) ProtoMessage() {}
+
+func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTicketClockRequest.ProtoReflect.Descriptor instead.
+func (*ExplainTicketClockRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ExplainTicketClockRequest) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+func (x *ExplainTicketClockRequest) GetClock() string {
+	if x != nil {
+		return x.Clock
+	}
+	return ""
+}
+
+func (x *ExplainTicketClockRequest) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
 var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xf1\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xf1\n" +
 	"\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
@@ -2892,7 +3133,14 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc1\x01\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe7\x01\n" +
+	"\x17PrioritizeTicketRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
+	"\bpriority\x18\x02 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bpriority\x12%\n" +
+	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
+	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc1\x01\n" +
 	"\x13AssignTicketRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12&\n" +
 	"\bstaff_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\astaffId\x12 \n" +
@@ -2996,7 +3244,15 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x7f\n" +
 	"\x17ListTransitionsResponse\x12<\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.TransitionR\vtransitions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x97\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"C\n" +
+	"\x17ListTicketClocksRequest\x12(\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"H\n" +
+	"\x18ListTicketClocksResponse\x12,\n" +
+	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\"\x97\x01\n" +
+	"\x19ExplainTicketClockRequest\x12(\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x121\n" +
+	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
+	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\x97\x02\n" +
 	"\vTicketState\x12\x1c\n" +
 	"\x18TICKET_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10TICKET_STATE_NEW\x10\x01\x12\x18\n" +
@@ -3046,13 +3302,14 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x17AUTHOR_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUTHOR_KIND_STAFF\x10\x01\x12\x18\n" +
 	"\x14AUTHOR_KIND_CUSTOMER\x10\x02\x12\x16\n" +
-	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xd9\x14\n" +
+	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xe6\x18\n" +
 	"\rTicketService\x12\x94\x01\n" +
 	"\fCreateTicket\x12#.kefu.ticket.v1.CreateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"G\xaa\xbb\x18(\x12\x0etickets.create\x18\x01\"\x12ticket.customer_id@\x02\x82\xd3\xe4\x93\x02\x15:\x06ticket\"\v/v1/tickets\x12y\n" +
 	"\tGetTicket\x12 .kefu.ticket.v1.GetTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"2\xaa\xbb\x18\x16\x12\ftickets.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tickets/{id}\x12\x81\x01\n" +
 	"\vListTickets\x12\".kefu.ticket.v1.ListTicketsRequest\x1a#.kefu.ticket.v1.ListTicketsResponse\")\xaa\xbb\x18\x12\x12\ftickets.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/tickets\x12\x95\x01\n" +
 	"\fUpdateTicket\x12#.kefu.ticket.v1.UpdateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"H\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket.id@\x02\x82\xd3\xe4\x93\x02!:\x06ticket2\x17/v1/tickets/{ticket.id}\x12\x8b\x01\n" +
-	"\fTriageTicket\x12#.kefu.ticket.v1.TriageTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\">\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tickets/{id}:triage\x12\x8b\x01\n" +
+	"\fTriageTicket\x12#.kefu.ticket.v1.TriageTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\">\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tickets/{id}:triage\x12\x97\x01\n" +
+	"\x10PrioritizeTicket\x12'.kefu.ticket.v1.PrioritizeTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"B\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/tickets/{id}:prioritize\x12\x8b\x01\n" +
 	"\fAssignTicket\x12#.kefu.ticket.v1.AssignTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\">\xaa\xbb\x18\x18\x12\x0etickets.assign\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tickets/{id}:assign\x12\x86\x01\n" +
 	"\vStartTicket\x12\".kefu.ticket.v1.StartTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\";\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/tickets/{id}:start\x12\x83\x01\n" +
 	"\n" +
@@ -3066,7 +3323,9 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\rImportTickets\x12$.kefu.ticket.v1.ImportTicketsRequest\x1a%.kefu.ticket.v1.ImportTicketsResponse\"7\xaa\xbb\x18\x16\x12\x0etickets.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/tickets:import\x12\xa5\x01\n" +
 	"\rCreateComment\x12$.kefu.ticket.v1.CreateCommentRequest\x1a\x17.kefu.ticket.v1.Comment\"U\xaa\xbb\x18 \x12\x0ftickets.comment\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02+:\acomment\" /v1/tickets/{ticket_id}/comments\x12\xa4\x01\n" +
 	"\fListComments\x12#.kefu.ticket.v1.ListCommentsRequest\x1a$.kefu.ticket.v1.ListCommentsResponse\"I\xaa\xbb\x18\x1d\x12\ftickets.read\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/comments\x12\xb3\x01\n" +
-	"\x0fListTransitions\x12&.kefu.ticket.v1.ListTransitionsRequest\x1a'.kefu.ticket.v1.ListTransitionsResponse\"O\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02%\x12#/v1/tickets/{ticket_id}/transitionsB\xbc\x01\n" +
+	"\x0fListTransitions\x12&.kefu.ticket.v1.ListTransitionsRequest\x1a'.kefu.ticket.v1.ListTransitionsResponse\"O\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02%\x12#/v1/tickets/{ticket_id}/transitions\x12\xb1\x01\n" +
+	"\x10ListTicketClocks\x12'.kefu.ticket.v1.ListTicketClocksRequest\x1a(.kefu.ticket.v1.ListTicketClocksResponse\"J\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/tickets/{ticket_id}/clocks\x12\xbc\x01\n" +
+	"\x12ExplainTicketClock\x12).kefu.ticket.v1.ExplainTicketClockRequest\x1a\x1f.kefu.clock.v1.ClockExplanation\"Z\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x020\x12./v1/tickets/{ticket_id}/clocks/{clock}:explainB\xbc\x01\n" +
 	"\x12com.kefu.ticket.v1B\vTicketProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -3082,50 +3341,56 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
-	(TicketState)(0),                // 0: kefu.ticket.v1.TicketState
-	(TicketType)(0),                 // 1: kefu.ticket.v1.TicketType
-	(Priority)(0),                   // 2: kefu.ticket.v1.Priority
-	(Mode)(0),                       // 3: kefu.ticket.v1.Mode
-	(Phase)(0),                      // 4: kefu.ticket.v1.Phase
-	(WaitFor)(0),                    // 5: kefu.ticket.v1.WaitFor
-	(AuthorKind)(0),                 // 6: kefu.ticket.v1.AuthorKind
-	(*Ticket)(nil),                  // 7: kefu.ticket.v1.Ticket
-	(*Reporter)(nil),                // 8: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),                // 9: kefu.ticket.v1.Evidence
-	(*Comment)(nil),                 // 10: kefu.ticket.v1.Comment
-	(*Transition)(nil),              // 11: kefu.ticket.v1.Transition
-	(*CreateTicketRequest)(nil),     // 12: kefu.ticket.v1.CreateTicketRequest
-	(*GetTicketRequest)(nil),        // 13: kefu.ticket.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),      // 14: kefu.ticket.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),     // 15: kefu.ticket.v1.ListTicketsResponse
-	(*UpdateTicketRequest)(nil),     // 16: kefu.ticket.v1.UpdateTicketRequest
-	(*TriageTicketRequest)(nil),     // 17: kefu.ticket.v1.TriageTicketRequest
-	(*AssignTicketRequest)(nil),     // 18: kefu.ticket.v1.AssignTicketRequest
-	(*StartTicketRequest)(nil),      // 19: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),       // 20: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),     // 21: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),    // 22: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),    // 23: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),     // 24: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),     // 25: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),      // 26: kefu.ticket.v1.MergeTicketRequest
-	(*ImportTicketsRequest)(nil),    // 27: kefu.ticket.v1.ImportTicketsRequest
-	(*TicketRecord)(nil),            // 28: kefu.ticket.v1.TicketRecord
-	(*ImportTicketsResponse)(nil),   // 29: kefu.ticket.v1.ImportTicketsResponse
-	(*CreateCommentRequest)(nil),    // 30: kefu.ticket.v1.CreateCommentRequest
-	(*ListCommentsRequest)(nil),     // 31: kefu.ticket.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),    // 32: kefu.ticket.v1.ListCommentsResponse
-	(*ListTransitionsRequest)(nil),  // 33: kefu.ticket.v1.ListTransitionsRequest
-	(*ListTransitionsResponse)(nil), // 34: kefu.ticket.v1.ListTransitionsResponse
-	(v1.Channel)(0),                 // 35: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),   // 36: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 37: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),         // 38: kefu.type.v1.ImportResult
+	(TicketState)(0),                  // 0: kefu.ticket.v1.TicketState
+	(TicketType)(0),                   // 1: kefu.ticket.v1.TicketType
+	(Priority)(0),                     // 2: kefu.ticket.v1.Priority
+	(Mode)(0),                         // 3: kefu.ticket.v1.Mode
+	(Phase)(0),                        // 4: kefu.ticket.v1.Phase
+	(WaitFor)(0),                      // 5: kefu.ticket.v1.WaitFor
+	(AuthorKind)(0),                   // 6: kefu.ticket.v1.AuthorKind
+	(*Ticket)(nil),                    // 7: kefu.ticket.v1.Ticket
+	(*Reporter)(nil),                  // 8: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),                  // 9: kefu.ticket.v1.Evidence
+	(*Comment)(nil),                   // 10: kefu.ticket.v1.Comment
+	(*Transition)(nil),                // 11: kefu.ticket.v1.Transition
+	(*CreateTicketRequest)(nil),       // 12: kefu.ticket.v1.CreateTicketRequest
+	(*GetTicketRequest)(nil),          // 13: kefu.ticket.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),        // 14: kefu.ticket.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),       // 15: kefu.ticket.v1.ListTicketsResponse
+	(*UpdateTicketRequest)(nil),       // 16: kefu.ticket.v1.UpdateTicketRequest
+	(*TriageTicketRequest)(nil),       // 17: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil),   // 18: kefu.ticket.v1.PrioritizeTicketRequest
+	(*AssignTicketRequest)(nil),       // 19: kefu.ticket.v1.AssignTicketRequest
+	(*StartTicketRequest)(nil),        // 20: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),         // 21: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),       // 22: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),      // 23: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),      // 24: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),       // 25: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),       // 26: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),        // 27: kefu.ticket.v1.MergeTicketRequest
+	(*ImportTicketsRequest)(nil),      // 28: kefu.ticket.v1.ImportTicketsRequest
+	(*TicketRecord)(nil),              // 29: kefu.ticket.v1.TicketRecord
+	(*ImportTicketsResponse)(nil),     // 30: kefu.ticket.v1.ImportTicketsResponse
+	(*CreateCommentRequest)(nil),      // 31: kefu.ticket.v1.CreateCommentRequest
+	(*ListCommentsRequest)(nil),       // 32: kefu.ticket.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),      // 33: kefu.ticket.v1.ListCommentsResponse
+	(*ListTransitionsRequest)(nil),    // 34: kefu.ticket.v1.ListTransitionsRequest
+	(*ListTransitionsResponse)(nil),   // 35: kefu.ticket.v1.ListTransitionsResponse
+	(*ListTicketClocksRequest)(nil),   // 36: kefu.ticket.v1.ListTicketClocksRequest
+	(*ListTicketClocksResponse)(nil),  // 37: kefu.ticket.v1.ListTicketClocksResponse
+	(*ExplainTicketClockRequest)(nil), // 38: kefu.ticket.v1.ExplainTicketClockRequest
+	(v1.Channel)(0),                   // 39: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),     // 40: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 41: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),           // 42: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                 // 43: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),      // 44: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	35, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	39, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
 	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
 	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
@@ -3134,75 +3399,83 @@ var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
 	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
 	9,  // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	36, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	36, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	36, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	36, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	40, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	40, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	40, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	40, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
 	6,  // 13: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	36, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	40, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 15: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
 	0,  // 16: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
 	6,  // 17: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	36, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	40, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
 	7,  // 19: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
 	0,  // 20: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
 	7,  // 21: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
 	7,  // 22: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	37, // 23: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 23: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
 	1,  // 24: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
 	2,  // 25: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	5,  // 26: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	28, // 27: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
-	7,  // 28: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 29: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
-	36, // 30: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
-	36, // 31: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
-	36, // 32: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	38, // 33: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 34: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	10, // 35: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	11, // 36: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	12, // 37: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	13, // 38: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	14, // 39: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	16, // 40: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	17, // 41: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	18, // 42: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	19, // 43: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	20, // 44: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	21, // 45: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	22, // 46: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	23, // 47: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	24, // 48: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	25, // 49: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	26, // 50: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	27, // 51: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	30, // 52: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	31, // 53: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	33, // 54: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	7,  // 55: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 56: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	15, // 57: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 58: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 59: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 60: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 61: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 62: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 63: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 64: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 65: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 66: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 67: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 68: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	29, // 69: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	10, // 70: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	32, // 71: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	34, // 72: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	55, // [55:73] is the sub-list for method output_type
-	37, // [37:55] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	2,  // 26: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	5,  // 27: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	29, // 28: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
+	7,  // 29: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 30: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
+	40, // 31: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
+	40, // 32: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
+	40, // 33: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
+	42, // 34: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	10, // 35: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	10, // 36: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	11, // 37: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	43, // 38: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	12, // 39: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	13, // 40: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	14, // 41: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	16, // 42: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	17, // 43: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	18, // 44: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	19, // 45: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	20, // 46: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	21, // 47: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	22, // 48: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	23, // 49: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	24, // 50: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	25, // 51: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	26, // 52: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	27, // 53: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	28, // 54: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	31, // 55: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	32, // 56: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	34, // 57: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	36, // 58: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	38, // 59: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	7,  // 60: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 61: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	15, // 62: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	7,  // 63: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 64: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 65: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 66: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 67: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 68: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 69: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 70: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 71: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 72: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 73: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 74: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	30, // 75: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	10, // 76: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	33, // 77: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	35, // 78: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	37, // 79: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	44, // 80: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	60, // [60:81] is the sub-list for method output_type
+	39, // [39:60] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -3216,7 +3489,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   28,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

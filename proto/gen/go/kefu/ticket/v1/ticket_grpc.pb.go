@@ -10,6 +10,7 @@ package ticketv1
 
 import (
 	context "context"
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -21,24 +22,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TicketService_CreateTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/CreateTicket"
-	TicketService_GetTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/GetTicket"
-	TicketService_ListTickets_FullMethodName     = "/kefu.ticket.v1.TicketService/ListTickets"
-	TicketService_UpdateTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/UpdateTicket"
-	TicketService_TriageTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/TriageTicket"
-	TicketService_AssignTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/AssignTicket"
-	TicketService_StartTicket_FullMethodName     = "/kefu.ticket.v1.TicketService/StartTicket"
-	TicketService_WaitTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/WaitTicket"
-	TicketService_ResumeTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/ResumeTicket"
-	TicketService_ResolveTicket_FullMethodName   = "/kefu.ticket.v1.TicketService/ResolveTicket"
-	TicketService_ConfirmTicket_FullMethodName   = "/kefu.ticket.v1.TicketService/ConfirmTicket"
-	TicketService_ReopenTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/ReopenTicket"
-	TicketService_CancelTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/CancelTicket"
-	TicketService_MergeTicket_FullMethodName     = "/kefu.ticket.v1.TicketService/MergeTicket"
-	TicketService_ImportTickets_FullMethodName   = "/kefu.ticket.v1.TicketService/ImportTickets"
-	TicketService_CreateComment_FullMethodName   = "/kefu.ticket.v1.TicketService/CreateComment"
-	TicketService_ListComments_FullMethodName    = "/kefu.ticket.v1.TicketService/ListComments"
-	TicketService_ListTransitions_FullMethodName = "/kefu.ticket.v1.TicketService/ListTransitions"
+	TicketService_CreateTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/CreateTicket"
+	TicketService_GetTicket_FullMethodName          = "/kefu.ticket.v1.TicketService/GetTicket"
+	TicketService_ListTickets_FullMethodName        = "/kefu.ticket.v1.TicketService/ListTickets"
+	TicketService_UpdateTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/UpdateTicket"
+	TicketService_TriageTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/TriageTicket"
+	TicketService_PrioritizeTicket_FullMethodName   = "/kefu.ticket.v1.TicketService/PrioritizeTicket"
+	TicketService_AssignTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/AssignTicket"
+	TicketService_StartTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/StartTicket"
+	TicketService_WaitTicket_FullMethodName         = "/kefu.ticket.v1.TicketService/WaitTicket"
+	TicketService_ResumeTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ResumeTicket"
+	TicketService_ResolveTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/ResolveTicket"
+	TicketService_ConfirmTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/ConfirmTicket"
+	TicketService_ReopenTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ReopenTicket"
+	TicketService_CancelTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/CancelTicket"
+	TicketService_MergeTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/MergeTicket"
+	TicketService_ImportTickets_FullMethodName      = "/kefu.ticket.v1.TicketService/ImportTickets"
+	TicketService_CreateComment_FullMethodName      = "/kefu.ticket.v1.TicketService/CreateComment"
+	TicketService_ListComments_FullMethodName       = "/kefu.ticket.v1.TicketService/ListComments"
+	TicketService_ListTransitions_FullMethodName    = "/kefu.ticket.v1.TicketService/ListTransitions"
+	TicketService_ListTicketClocks_FullMethodName   = "/kefu.ticket.v1.TicketService/ListTicketClocks"
+	TicketService_ExplainTicketClock_FullMethodName = "/kefu.ticket.v1.TicketService/ExplainTicketClock"
 )
 
 // TicketServiceClient is the client API for TicketService service.
@@ -84,6 +88,11 @@ type TicketServiceClient interface {
 	// Errors: VALIDATION_FAILED (also for an unknown department), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	TriageTicket(ctx context.Context, in *TriageTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
+	// Changes the priority, with a reason; the state stays. Possible before resolved. The
+	// running deadlines are computed anew from their start.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	PrioritizeTicket(ctx context.Context, in *PrioritizeTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Gives the ticket to a member of staff and to their department.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
@@ -141,6 +150,13 @@ type TicketServiceClient interface {
 	// Lists every move of a ticket, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTransitions(ctx context.Context, in *ListTransitionsRequest, opts ...grpc.CallOption) (*ListTransitionsResponse, error)
+	// Lists the deadlines of a ticket, oldest first. Imported tickets have none.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
+	ListTicketClocks(ctx context.Context, in *ListTicketClocksRequest, opts ...grpc.CallOption) (*ListTicketClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainTicketClock(ctx context.Context, in *ExplainTicketClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error)
 }
 
 type ticketServiceClient struct {
@@ -195,6 +211,16 @@ func (c *ticketServiceClient) TriageTicket(ctx context.Context, in *TriageTicket
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ticket)
 	err := c.cc.Invoke(ctx, TicketService_TriageTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ticketServiceClient) PrioritizeTicket(ctx context.Context, in *PrioritizeTicketRequest, opts ...grpc.CallOption) (*Ticket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ticket)
+	err := c.cc.Invoke(ctx, TicketService_PrioritizeTicket_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -331,6 +357,26 @@ func (c *ticketServiceClient) ListTransitions(ctx context.Context, in *ListTrans
 	return out, nil
 }
 
+func (c *ticketServiceClient) ListTicketClocks(ctx context.Context, in *ListTicketClocksRequest, opts ...grpc.CallOption) (*ListTicketClocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTicketClocksResponse)
+	err := c.cc.Invoke(ctx, TicketService_ListTicketClocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ticketServiceClient) ExplainTicketClock(ctx context.Context, in *ExplainTicketClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.ClockExplanation)
+	err := c.cc.Invoke(ctx, TicketService_ExplainTicketClock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TicketServiceServer is the server API for TicketService service.
 // All implementations must embed UnimplementedTicketServiceServer
 // for forward compatibility.
@@ -374,6 +420,11 @@ type TicketServiceServer interface {
 	// Errors: VALIDATION_FAILED (also for an unknown department), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	TriageTicket(context.Context, *TriageTicketRequest) (*Ticket, error)
+	// Changes the priority, with a reason; the state stays. Possible before resolved. The
+	// running deadlines are computed anew from their start.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	PrioritizeTicket(context.Context, *PrioritizeTicketRequest) (*Ticket, error)
 	// Gives the ticket to a member of staff and to their department.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
@@ -431,6 +482,13 @@ type TicketServiceServer interface {
 	// Lists every move of a ticket, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTransitions(context.Context, *ListTransitionsRequest) (*ListTransitionsResponse, error)
+	// Lists the deadlines of a ticket, oldest first. Imported tickets have none.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
+	ListTicketClocks(context.Context, *ListTicketClocksRequest) (*ListTicketClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainTicketClock(context.Context, *ExplainTicketClockRequest) (*v1.ClockExplanation, error)
 	mustEmbedUnimplementedTicketServiceServer()
 }
 
@@ -455,6 +513,9 @@ func (UnimplementedTicketServiceServer) UpdateTicket(context.Context, *UpdateTic
 }
 func (UnimplementedTicketServiceServer) TriageTicket(context.Context, *TriageTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method TriageTicket not implemented")
+}
+func (UnimplementedTicketServiceServer) PrioritizeTicket(context.Context, *PrioritizeTicketRequest) (*Ticket, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrioritizeTicket not implemented")
 }
 func (UnimplementedTicketServiceServer) AssignTicket(context.Context, *AssignTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method AssignTicket not implemented")
@@ -494,6 +555,12 @@ func (UnimplementedTicketServiceServer) ListComments(context.Context, *ListComme
 }
 func (UnimplementedTicketServiceServer) ListTransitions(context.Context, *ListTransitionsRequest) (*ListTransitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransitions not implemented")
+}
+func (UnimplementedTicketServiceServer) ListTicketClocks(context.Context, *ListTicketClocksRequest) (*ListTicketClocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTicketClocks not implemented")
+}
+func (UnimplementedTicketServiceServer) ExplainTicketClock(context.Context, *ExplainTicketClockRequest) (*v1.ClockExplanation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTicketClock not implemented")
 }
 func (UnimplementedTicketServiceServer) mustEmbedUnimplementedTicketServiceServer() {}
 func (UnimplementedTicketServiceServer) testEmbeddedByValue()                       {}
@@ -602,6 +669,24 @@ func _TicketService_TriageTicket_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TicketServiceServer).TriageTicket(ctx, req.(*TriageTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TicketService_PrioritizeTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrioritizeTicketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).PrioritizeTicket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_PrioritizeTicket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).PrioritizeTicket(ctx, req.(*PrioritizeTicketRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -840,6 +925,42 @@ func _TicketService_ListTransitions_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TicketService_ListTicketClocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTicketClocksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).ListTicketClocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_ListTicketClocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).ListTicketClocks(ctx, req.(*ListTicketClocksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TicketService_ExplainTicketClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTicketClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).ExplainTicketClock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_ExplainTicketClock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).ExplainTicketClock(ctx, req.(*ExplainTicketClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TicketService_ServiceDesc is the grpc.ServiceDesc for TicketService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -866,6 +987,10 @@ var TicketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TriageTicket",
 			Handler:    _TicketService_TriageTicket_Handler,
+		},
+		{
+			MethodName: "PrioritizeTicket",
+			Handler:    _TicketService_PrioritizeTicket_Handler,
 		},
 		{
 			MethodName: "AssignTicket",
@@ -918,6 +1043,14 @@ var TicketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTransitions",
 			Handler:    _TicketService_ListTransitions_Handler,
+		},
+		{
+			MethodName: "ListTicketClocks",
+			Handler:    _TicketService_ListTicketClocks_Handler,
+		},
+		{
+			MethodName: "ExplainTicketClock",
+			Handler:    _TicketService_ExplainTicketClock_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

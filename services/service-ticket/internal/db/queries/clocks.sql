@@ -1,0 +1,30 @@
+-- name: DrawTicket :one
+-- What a new ticket needs before it is stored, in one round trip.
+SELECT nextval('ticket_numbers')::bigint AS number,
+  GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier;
+
+-- name: GetServiceTier :one
+SELECT GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier;
+
+-- name: HoldServiceTier :one
+SELECT hold_service_tier(sqlc.narg('customer_id'))::smallint AS service_tier;
+
+-- name: RequireServiceTier :exec
+SELECT require_service_tier(sqlc.narg('customer_id'), @service_tier::smallint);
+
+-- name: SetServiceTier :exec
+UPDATE tickets SET service_tier = @service_tier WHERE id = @id;
+
+-- name: LockTicketsOfOtherTier :many
+-- Tickets that go on and whose clocks run by another tier than their customer has now: those
+-- of the customer and of all who were merged into it. In the order of their ids, as
+-- LockTickets.
+WITH RECURSIVE family AS (
+  SELECT @customer_id::uuid AS id
+  UNION
+  SELECT c.id FROM family JOIN customer_refs c ON c.merged_into = family.id
+)
+SELECT * FROM tickets
+WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
+  AND service_tier NOT IN (0, GREATEST(customer_tier(customer_id), 1::smallint))
+ORDER BY id FOR NO KEY UPDATE;

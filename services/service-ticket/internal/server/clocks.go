@@ -1,0 +1,305 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/policy"
+	"github.com/kefu-suite/kefu/services/internal/worktime"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+// Why clocks of a ticket change or end, as their logs have it.
+const (
+	reasonPriority  = "priority-changed"
+	reasonTier      = "tier-changed"
+	reasonAssigned  = "assigned"
+	reasonTriaged   = "triaged"
+	reasonResolved  = "resolved"
+	reasonCancelled = "ticket-cancelled"
+	reasonMerged    = "ticket-merged"
+	reasonNoTarget  = "no-deadline"
+)
+
+// clocked tells whether a ticket has clocks: history that was imported has none.
+func clocked(row *db.Ticket) bool { return row.ServiceTier != 0 }
+
+// facts are what the clauses for a ticket are chosen by.
+func facts(row *db.Ticket) policy.Facts {
+	return policy.Facts{
+		Tier: typev1.Tier(row.ServiceTier), Channel: typev1.Channel(row.Channel),
+		Priority: ticket.PriorityName(ticketv1.Priority(row.Priority)),
+	}
+}
+
+// keeper is who is to keep a clock of a ticket.
+func keeper(clause *clockv1.PolicyClause, row *db.Ticket) clock.Owner {
+	if clause.GetOwnerRole() == "" {
+		return clock.Owner{}
+	}
+	return clock.Owner{
+		Role: clause.GetOwnerRole(), StaffID: idValue(row.AssigneeStaffID), DepartmentID: idValue(row.DepartmentID),
+	}
+}
+
+// chosen are the clauses that apply to a ticket and of which want is true, by kind of
+// clock in the order of the policy.
+func (s *Server) chosen(row *db.Ticket, want func(*clockv1.PolicyClause) bool) (kinds []string, choices []policy.Choice) {
+	for _, kind := range policy.Kinds(s.standard) {
+		if choice, ok := policy.Pick(s.standard, kind, facts(row)); ok && want(choice.Clause) {
+			kinds, choices = append(kinds, kind), append(choices, choice)
+		}
+	}
+	return kinds, choices
+}
+
+// terms gives the terms of a clock that started at an instant.
+func (s *Server) terms(ctx context.Context, on db.DBTX, choice policy.Choice, start time.Time) (clock.Terms, error) {
+	terms, _, err := choice.Terms(s.standard, start, nil, func(id string) (*worktime.Calendar, error) {
+		cal, _, err := s.calendars.Load(ctx, on, id)
+		return cal, err
+	})
+	return terms, err
+}
+
+// starting gives the clocks of a ticket that events start.
+func (s *Server) starting(ctx context.Context, on db.DBTX, row *db.Ticket, at time.Time, events ...string) ([]clock.Spec, error) {
+	kinds, choices := s.chosen(row, func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStartEvent()) })
+	specs := make([]clock.Spec, len(kinds))
+	for i, choice := range choices {
+		terms, err := s.terms(ctx, on, choice, at)
+		if err != nil {
+			return nil, err
+		}
+		specs[i] = clock.Spec{
+			Subject: clock.Subject{Type: ticket.SubjectType, ID: row.ID}, Kind: kinds[i], Round: row.Round, At: at,
+			Owner: keeper(choice.Clause, row), Terms: terms,
+		}
+	}
+	return specs, nil
+}
+
+// firstClocks makes the clocks of a new ticket ready to be stored with it.
+func (s *Server) firstClocks(ctx context.Context, row *db.Ticket) ([]clock.Opening, error) {
+	specs, err := s.starting(ctx, s.pool, row, row.CreateTime, ticket.EventCreated, ticket.EventOpened)
+	if err != nil {
+		return nil, err
+	}
+	return s.clocks.Prepare(ctx, s.pool, specs...)
+}
+
+// startClocks starts the clocks of a ticket that events start.
+func (s *Server) startClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time, events ...string) error {
+	specs, err := s.starting(ctx, tx, row, at, events...)
+	if err != nil || len(specs) == 0 {
+		return err
+	}
+	_, err = s.clocks.Start(ctx, tx, specs...)
+	return err
+}
+
+// stopClocks stops the open clocks of a ticket that an event stops.
+func (s *Server) stopClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time, events ...string) error {
+	kinds, _ := s.chosen(row, func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStopEvent()) })
+	if len(kinds) == 0 {
+		return nil
+	}
+	_, err := s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, clock.Act{At: at})
+	return err
+}
+
+// follow brings the clocks of a ticket in step with a move that brought it from a standing
+// to where the row stands.
+func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, m ticket.Move) error {
+	if !clocked(row) {
+		return nil
+	}
+	all := clock.Select{Subject: row.ID}
+	var err error
+	switch m.Verb {
+	case ticket.Triage:
+		if err = s.handOver(ctx, tx, row, clock.Act{At: m.At, Reason: reasonTriaged}); err == nil {
+			err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPriority})
+		}
+	case ticket.Prioritize:
+		err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPriority})
+	case ticket.Assign:
+		if err = s.goOn(ctx, tx, was, row, m.At); err == nil {
+			err = s.handOver(ctx, tx, row, clock.Act{At: m.At, Reason: reasonAssigned})
+		}
+	case ticket.Wait:
+		_, err = s.clocks.Pause(ctx, tx, all, clock.Act{At: m.At, Reason: ticket.PauseReason(m.WaitFor)})
+	case ticket.Resume:
+		err = s.goOn(ctx, tx, was, row, m.At)
+	case ticket.Resolve:
+		// Clocks that wait are judged by when they were paused, so they do not go on first.
+		if err = s.stopClocks(ctx, tx, row, m.At, ticket.EventResolved); err == nil {
+			// The solution is told to the customer, which answers for whatever else was owed.
+			_, err = s.clocks.Stop(ctx, tx, all, clock.Act{At: m.At, Reason: reasonResolved})
+		}
+	case ticket.Reopen:
+		err = s.nextRound(ctx, tx, row, m.At)
+	case ticket.Cancel:
+		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonCancelled})
+	case ticket.Merge:
+		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonMerged})
+	}
+	if err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	return nil
+}
+
+// goOn ends the pause of a ticket that waited.
+func (s *Server) goOn(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, at time.Time) error {
+	if was.State != ticket.Waiting {
+		return nil
+	}
+	_, err := s.clocks.Resume(ctx, tx, clock.Select{Subject: row.ID},
+		clock.Act{At: at, Reason: ticket.PauseReason(was.WaitFor)})
+	return err
+}
+
+// nextRound starts the clocks of a round by the tier that the customer has by now.
+func (s *Server) nextRound(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
+	tier, err := s.q.HoldServiceTier(ctx, tx, row.CustomerID)
+	if err != nil {
+		return fmt.Errorf("read the tier: %w", err)
+	}
+	if err := s.setTier(ctx, tx, row, tier); err != nil {
+		return err
+	}
+	return s.startClocks(ctx, tx, row, at, ticket.EventOpened)
+}
+
+func (s *Server) setTier(ctx context.Context, tx *write.Tx, row *db.Ticket, tier int16) error {
+	if row.ServiceTier == tier {
+		return nil
+	}
+	row.ServiceTier = tier
+	if err := s.q.SetServiceTier(ctx, tx, tier, row.ID); err != nil {
+		return fmt.Errorf("store the tier: %w", err)
+	}
+	return nil
+}
+
+// replied brings the clocks of a ticket in step with a public reply by staff.
+func (s *Server) replied(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
+	if !clocked(row) || !ticket.Open(ticket.State(row.State)) {
+		return nil
+	}
+	if err := s.stopClocks(ctx, tx, row, at, ticket.EventReplied, ticket.EventFollowedUp); err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	if err := s.startClocks(ctx, tx, row, at, ticket.EventReplied); err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	if ticket.State(row.State) != ticket.Waiting {
+		return nil
+	}
+	kinds, _ := s.chosen(row, func(c *clockv1.PolicyClause) bool { return c.GetStartEvent() == ticket.EventReplied })
+	_, err := s.clocks.Pause(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds},
+		clock.Act{At: at, Reason: ticket.PauseReason(ticketv1.WaitFor(row.WaitFor))})
+	if err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	return nil
+}
+
+// handOver gives the open clocks of a ticket to whom it belongs now.
+func (s *Server) handOver(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
+	kinds, choices := s.chosen(row, func(*clockv1.PolicyClause) bool { return true })
+	var owners []clock.Owner
+	kindsOf := map[clock.Owner][]string{}
+	for i, choice := range choices {
+		to := keeper(choice.Clause, row)
+		if _, ok := kindsOf[to]; !ok {
+			owners = append(owners, to)
+		}
+		kindsOf[to] = append(kindsOf[to], kinds[i])
+	}
+	for _, to := range owners {
+		if _, err := s.clocks.HandOver(ctx, tx, clock.Select{Subject: row.ID, Kinds: kindsOf[to]}, act, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retarget gives the open clocks of a ticket the targets that apply to it now, from their
+// original start. What ended was judged by the standard of its time and stays.
+func (s *Server) retarget(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
+	var ended []string
+	_, err := s.clocks.Retarget(ctx, tx, clock.Select{Subject: row.ID}, act, func(c *clock.Clock) (clock.Terms, bool, error) {
+		choice, ok := policy.Pick(s.standard, c.Kind, facts(row))
+		if !ok {
+			ended = append(ended, c.Kind)
+			return clock.Terms{}, false, nil
+		}
+		terms, err := s.terms(ctx, tx, choice, c.State.Start)
+		return terms, err == nil, err
+	})
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	_, err = s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget})
+	return err
+}
+
+// HandleCustomer takes over what the registry tells of a customer and gives the clocks of
+// their open tickets the targets of their tier. It is the Handle of an event.Consumer.
+func (s *Server) HandleCustomer(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+	if err := customerref.Handle(ctx, tx, env); err != nil {
+		return err
+	}
+	if t := env.GetType(); t != customerref.TypeCreated && t != customerref.TypeChanged {
+		return nil
+	}
+	payload, err := event.Unpack[*customerv1.CustomerChanged](env)
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(payload.GetCustomer().GetId())
+	if err != nil {
+		return fmt.Errorf("id of the customer: %w", err)
+	}
+	// Whatever the event changed: an answer of the registry may have brought it before.
+	rows, err := s.q.LockTicketsOfOtherTier(ctx, tx, id)
+	if err != nil {
+		return fmt.Errorf("find tickets of another tier: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return write.Effect(ctx, s.write, tx, env, func(ctx context.Context, tx *write.Tx) error {
+		for i := range rows {
+			tier, err := s.q.GetServiceTier(ctx, tx, rows[i].CustomerID)
+			if err != nil {
+				return fmt.Errorf("read the tier: %w", err)
+			}
+			if err := s.setTier(ctx, tx, &rows[i], tier); err != nil {
+				return err
+			}
+			if err := s.retarget(ctx, tx, &rows[i], clock.Act{At: s.now(), Reason: reasonTier}); err != nil {
+				return fmt.Errorf("clocks of ticket %s: %w", rows[i].ID, err)
+			}
+			tx.Audit("ticket", rows[i].ID, map[string]any{"service_tier": typev1.Tier(tier).String()})
+		}
+		return nil
+	})
+}

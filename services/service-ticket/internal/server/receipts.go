@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+// ListTicketClocks lists the deadlines of a ticket, oldest first, and after them those that
+// a reply would start.
+func (s *Server) ListTicketClocks(ctx context.Context, req *ticketv1.ListTicketClocksRequest) (*ticketv1.ListTicketClocksResponse, error) {
+	row, err := s.find(ctx, "ticket_id", req.GetTicketId())
+	if err != nil {
+		return nil, err
+	}
+	clocks, err := s.clocks.List(ctx, s.pool, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	out, now := &ticketv1.ListTicketClocksResponse{}, s.now()
+	for i := range clocks {
+		out.Clocks = append(out.Clocks, clocks[i].Proto(now))
+	}
+	pending, err := s.pending(ctx, &row, clocks)
+	if err != nil {
+		return nil, err
+	}
+	out.Clocks = append(out.Clocks, pending...)
+	return out, nil
+}
+
+// pending gives the clocks of the present round that a public reply will start.
+func (s *Server) pending(ctx context.Context, row *db.Ticket, clocks []clock.Clock) ([]*clockv1.Clock, error) {
+	if !clocked(row) || !ticket.Open(ticket.State(row.State)) {
+		return nil, nil
+	}
+	specs, err := s.starting(ctx, s.pool, row, s.now(), ticket.EventReplied)
+	if err != nil {
+		return nil, err
+	}
+	var out []*clockv1.Clock
+	for _, spec := range specs {
+		if !slices.ContainsFunc(clocks, func(c clock.Clock) bool { return c.Kind == spec.Kind && c.Open() }) {
+			out = append(out, clock.PendingProto(spec.Subject, spec.Kind, spec.Round, spec.Owner, spec.Terms))
+		}
+	}
+	return out, nil
+}
+
+// ExplainTicketClock explains a deadline piece by piece.
+func (s *Server) ExplainTicketClock(ctx context.Context, req *ticketv1.ExplainTicketClockRequest) (*clockv1.ClockExplanation, error) {
+	row, err := s.find(ctx, "ticket_id", req.GetTicketId())
+	if err != nil {
+		return nil, err
+	}
+	clocks, err := s.clocks.List(ctx, s.pool, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	var found *clock.Clock
+	for i := range clocks {
+		c := &clocks[i]
+		named := c.Kind == req.GetClock() || c.ID.String() == req.GetClock()
+		if named && (req.GetRound() == 0 || c.Round == req.GetRound()) && (found == nil || c.Round >= found.Round) {
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, rpcerr.NotFound("clock", req.GetClock()).With("ticket_id", row.ID.String())
+	}
+	out, err := s.clocks.Explain(ctx, s.pool, found.ID)
+	if err != nil {
+		return nil, fmt.Errorf("explain a clock: %w", err)
+	}
+	return out, nil
+}
