@@ -28,8 +28,8 @@ test-data: ## run the tests on real data sets: DATA=DIR
 bench: ## measure the running suite against bare pgx and print the ratios; ten minutes
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
 
-long: ## run the long forms of tests: a million events through faults, the delay over half a minute
-	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event
+long: ## run the long forms of tests: a million events and a hundred thousand repeated calls through faults
+	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event ./runtime/write
 
 lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
 	tools/lint.sh
