@@ -1,4 +1,5 @@
-// Command service-ticket keeps tickets and the directory of departments and staff.
+// Command service-ticket keeps tickets, the directory of departments and staff, and the
+// business calendars.
 package main
 
 import (
@@ -50,7 +51,7 @@ func main() {
 	}))
 }
 
-func run(_ context.Context, p *app.Process, cfg config) error {
+func run(ctx context.Context, p *app.Process, cfg config) error {
 	registry, err := p.Dial(customerref.Source, cfg.RegistryTarget)
 	if err != nil {
 		return err
@@ -64,6 +65,9 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 		},
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.SeedCalendars(ctx); err != nil {
 		return err
 	}
 	s.Register(p.GRPC)

@@ -1,4 +1,4 @@
-// Package server answers the calls about tickets and the directory, opens the follow-up
+// Package server answers the calls about tickets, the directory and calendars, opens the follow-up
 // tickets that low survey answers ask for, and closes tickets on which the customer stays
 // silent.
 package server
@@ -16,11 +16,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 
+	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
@@ -49,8 +51,9 @@ type Config struct {
 	Policy ticket.Policy
 }
 
-// Server implements the services of tickets and the directory.
+// Server implements the services of tickets, the directory and calendars.
 type Server struct {
+	calendarv1.UnsafeCalendarServiceServer
 	ticketv1.UnsafeTicketServiceServer
 	ticketv1.UnsafeDirectoryServiceServer
 
@@ -65,6 +68,7 @@ type Server struct {
 	issuer    string
 	region    string
 	policy    ticket.Policy
+	calendars *calendar.Cache
 	q         *db.Queries
 }
 
@@ -83,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
-		policy: cfg.Policy, q: db.New(),
+		policy: cfg.Policy, calendars: calendar.NewCache(), q: db.New(),
 	}, nil
 }
 
@@ -91,6 +95,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterTicketServiceServer(on, s)
 	ticketv1.RegisterDirectoryServiceServer(on, s)
+	calendarv1.RegisterCalendarServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.
