@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 INSTALL = GOWORK=off GOBIN=$(CURDIR)/.bin go -C
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build test test-data bench long lint generate current breaking client ci clean
+.PHONY: help up demo build test test-data bench long faults lint generate current breaking client ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,8 +28,11 @@ test-data: ## run the tests on real data sets: DATA=DIR
 bench: ## measure the running suite against bare pgx and print the ratios; ten minutes
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
 
-long: ## run the long forms of tests: a million events through faults, the delay over half a minute
-	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event
+long: ## run the long forms of tests: a million events and a hundred thousand repeated calls through faults
+	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event ./runtime/write
+
+faults: ## break the running suite in every way, SEEDS=n times (3), and check what each call was told
+	KEFU_FAULT_SEEDS=$(or $(SEEDS),3) go test -tags faults -timeout 60m -count 1 -run '^TestFaults' ./gateway/e2e
 
 lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
 	tools/lint.sh

@@ -29,5 +29,6 @@ func upCommand(dir *string) *cobra.Command {
 	cmd.Flags().StringVar(&o.HTTP, "http", "127.0.0.1:8080", "address of REST; port 0 takes a free one")
 	cmd.Flags().IntVar(&o.Replicas, "replicas", 1, "how many of each service run")
 	cmd.Flags().BoolVar(&o.FreePorts, "free-ports", false, "leave every port to the system, so that stacks can run side by side")
+	cmd.Flags().StringVar(&o.TestClock, "test-clock", "", "file with the time that all services go by: an instant such as 2026-02-13T17:50:00+08:00, or +36h")
 	return cmd
 }

@@ -104,10 +104,3 @@ func (s spent) add(more spent) {
 		s[name] += d
 	}
 }
-
-func (s spent) total() (sum time.Duration) {
-	for _, d := range s {
-		sum += d
-	}
-	return sum
-}

@@ -96,7 +96,7 @@ func faults() []fault {
 	known := func(o operation) bool { return !o.public }
 	takes := func(o operation) bool { return o.body }
 	names := func(o operation) bool { return len(o.params) > 0 }
-	writes := func(o operation) bool { return !o.public && o.verb != http.MethodGet }
+	writes := func(o operation) bool { return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute") }
 	valid := func(o operation) string { return o.at(nobodysID) }
 	is := func(reason string) *regexp.Regexp { return regexp.MustCompile("^(" + reason + ")$") }
 	refused := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound}
@@ -111,7 +111,7 @@ func faults() []fault {
 		{name: "a salesperson writes", applies: writes, caller: role("salesperson"), path: valid, body: object{}, codes: refused},
 		{name: "a customer of no file", applies: known, caller: []string{"--customer", nobodysID}, path: valid, body: object{},
 			codes: append([]int{http.StatusOK}, refused...)},
-		{name: "garbage for an id", applies: names, caller: everything(), path: func(o operation) string { return o.at("no-id") }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
+		{name: "garbage for an id", applies: names, caller: everything(), path: func(o operation) string { return o.at("No-id") }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
 		{name: "an id too long", applies: names, caller: everything(), path: func(o operation) string { return o.at(strings.Repeat("7", 500)) }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
 		{name: "an id of nothing", applies: func(o operation) bool { return len(o.params) > 0 && !o.body }, caller: everything(), path: valid, codes: []int{404}, reason: is("[A-Z]+_NOT_FOUND")},
 		{name: "no body", applies: takes, caller: everything(), path: valid, codes: []int{400, 403, 404}},

@@ -41,8 +41,9 @@ type settings[C any] interface {
 	base() *Config
 }
 
-// Main runs the service until a signal, or migrates its database when called with the
-// subcommand `migrate`. It gives the exit code: 0 after an ordered end.
+// Main runs the service until a signal. Subcommands: `migrate` brings its database up to
+// date, `parked` lists the events that it could not apply, `redrive SOURCE` makes those of
+// a source due at once. It gives the exit code: 0 after an ordered end.
 func Main[C any, P settings[C]](spec Spec[C]) int {
 	// From the first signal on the default applies again: a second one kills.
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,8 +63,12 @@ func command[C any, P settings[C]](ctx context.Context, spec Spec[C], args []str
 		return serve[C, P](ctx, spec, out)
 	case len(args) == 1 && args[0] == "migrate":
 		return migrate(ctx, spec.Name, spec.Migrations, out)
+	case len(args) == 1 && args[0] == "parked":
+		return parked(ctx, spec.Name, "", os.Stdout)
+	case len(args) == 2 && args[0] == "redrive":
+		return parked(ctx, spec.Name, args[1], os.Stdout)
 	}
-	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`", args)
+	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`, `parked` or `redrive SOURCE`", args)
 }
 
 // migrate brings the database up to date as its owner.

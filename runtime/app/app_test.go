@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -163,6 +164,31 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("without a database: exit code %d", code)
 	}
 	expect(t, p.log(), "KEFU_OWNER_DATABASE_URL")
+}
+
+func TestParked(t *testing.T) {
+	db := testkit.Database(t, app.Migrations()...)
+	tell := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+		cmd.Env = []string{childEnv + "=serve", "KEFU_DATABASE_URL=" + db.DSN}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	expect(t, tell("parked"), "no event is parked")
+	if _, err := db.Pool.Exec(t.Context(), `INSERT INTO event_parked VALUES
+($1, 'survey', 'thing', 7, 'answer.received.v1', '', 10, 'it broke', now(), now() + interval '1 hour')`, serviceName); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, tell("parked"), "survey", "answer.received.v1", "thing", "it broke")
+	expect(t, tell("redrive", "survey"), "1 events of survey are due now")
+	var due bool
+	if err := db.Pool.QueryRow(t.Context(), `SELECT retry_time <= now() FROM event_parked`).Scan(&due); err != nil || !due {
+		t.Errorf("due: %v, %v", due, err)
+	}
 }
 
 // TestReadinessFollowsTheDatabase: it drops within two seconds and comes back within

@@ -55,6 +55,8 @@ func child(_ context.Context, p *app.Process, cfg settings) error {
 		return describe(p.GRPC, nil)
 	case "fails":
 		return errors.New("nothing to serve")
+	case "clock":
+		p.Log.Info("the time", "now", p.Now())
 	case "task":
 		p.Go("task", func(context.Context) error { return errors.New("the task broke") })
 	}

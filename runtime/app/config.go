@@ -59,6 +59,10 @@ type Config struct {
 
 	Limits rpc.Limits
 
+	// TestClock is the file of a [TestClock] to go by, in development only; empty means
+	// the machine's clock.
+	TestClock string `env:"KEFU_TEST_CLOCK_FILE"`
+
 	// LeaveWait is how long calls are still taken after leaving etcd: one round of
 	// the clients' watches.
 	LeaveWait time.Duration `env:"KEFU_LEAVE_WAIT" envDefault:"300ms"`
@@ -93,6 +97,11 @@ func (c *Config) Check() []error {
 			add("%s: %w", name, err)
 		}
 	}
+	if c.TestClock != "" {
+		if _, err := NewTestClock(c.TestClock); err != nil {
+			add("KEFU_TEST_CLOCK_FILE: %w", err)
+		}
+	}
 	if c.Env == Production {
 		problems = append(problems, c.unsafe()...)
 	}
@@ -105,6 +114,9 @@ func (c *Config) unsafe() []error {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if c.Plaintext {
 		add("KEFU_PLAINTEXT: production does not run without TLS")
+	}
+	if c.TestClock != "" {
+		add("KEFU_TEST_CLOCK_FILE: production goes by the machine's clock")
 	}
 	if c.GatewayKeys == "" {
 		add("KEFU_GATEWAY_KEYS_FILE is not set; without it nobody gets through the gateway")
@@ -140,6 +152,18 @@ func readable(file string) error {
 		return errors.New(file + " is a directory")
 	}
 	return nil
+}
+
+// clock is the business time: the machine's, unless a test sets another.
+func (c *Config) clock() (func() time.Time, error) {
+	if c.TestClock == "" {
+		return time.Now, nil
+	}
+	clock, err := NewTestClock(c.TestClock)
+	if err != nil {
+		return nil, fmt.Errorf("KEFU_TEST_CLOCK_FILE: %w", err)
+	}
+	return clock.Now, nil
 }
 
 func (c *Config) tls() authn.TLSConfig {

@@ -76,6 +76,13 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if err != nil {
 		return err
 	}
+	now, err := l.cfg.clock()
+	if err != nil {
+		return err
+	}
+	if l.cfg.TestClock != "" {
+		l.log.Warn("going by a test clock", "file", l.cfg.TestClock, "now", now())
+	}
 	var secure *tls.Config
 	if !l.cfg.Plaintext {
 		if secure, err = authn.ServerTLS(l.cfg.tls()); err != nil {
@@ -93,7 +100,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	p, err := New(Parts{
 		Name: l.name, Log: l.log, Pool: l.pool, Keyring: keyring, Policy: policy, Authn: identity,
 		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: authn.GatewayService,
-		Reflection: l.cfg.Env == Development,
+		Reflection: l.cfg.Env == Development, Now: now,
 	})
 	if err != nil {
 		return err

@@ -75,7 +75,9 @@ type Process struct {
 	GRPC      *grpc.Server
 	Health    *health.Server
 	Metrics   *prometheus.Registry
-	Now       func() time.Time
+	// Now is the business time: what happens when, and what is due. Tokens, rates and
+	// timeouts go by the machine's clock.
+	Now func() time.Time
 
 	guard *authz.Guard
 	ready *readiness

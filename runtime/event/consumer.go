@@ -34,6 +34,8 @@ const (
 	// consumer; giving way early costs less than the second that Postgres takes to see a
 	// deadlock.
 	chunkWait = 50 * time.Millisecond
+	// singles is how many transactions after that take one event.
+	singles = 50
 )
 
 // Consumer applies the events of one source, each exactly once and those of one subject
@@ -69,6 +71,7 @@ type Consumer struct {
 
 	pace    pace
 	chunk   int      // how many events the next transaction may take
+	single  int      // how many more take one, because others work on the same rows
 	failing struct { // the event that holds the stream up
 		position int64
 		tries    int
@@ -202,7 +205,7 @@ func (c *Consumer) apply(ctx context.Context, events []*eventv1.Envelope) error 
 		failed, crossed := new(handleError), new(crossedError)
 		switch {
 		case errors.As(err, &crossed):
-			c.chunk = 1
+			c.chunk, c.single = 1, singles
 			continue
 		case errors.As(err, &failed):
 			for _, e := range chunk {
@@ -213,6 +216,8 @@ func (c *Consumer) apply(ctx context.Context, events []*eventv1.Envelope) error 
 			done = len(chunk)
 		case err != nil:
 			return err
+		case c.single > 0:
+			c.single--
 		default:
 			c.chunk = min(c.chunk+1, chunkSize)
 		}

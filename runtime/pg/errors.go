@@ -79,7 +79,7 @@ func Describe(err error) string {
 func lost(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || err.Error() == "conn closed"
+		errors.Is(err, net.ErrClosed) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 func describe(pe *pgconn.PgError) string {

@@ -221,6 +221,48 @@ func TestInBatchIsOneTransaction(t *testing.T) {
 	}
 }
 
+func TestFlushWritesInTheOpenTransaction(t *testing.T) {
+	db := testkit.Database(t, things())
+	seen := func(q pg.DBTX) (n int) {
+		if err := q.QueryRow(t.Context(), "SELECT count(*) FROM things").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		var b pg.Batch
+		if err := pg.Flush(t.Context(), tx, &b); err != nil {
+			t.Errorf("an empty batch: %v", err)
+		}
+		if err := errors.Join(insert(&b, 1, "a"), insert(&b, 2, "b")); err != nil {
+			return err
+		}
+		if n := seen(tx); n != 0 {
+			t.Errorf("%d rows before the batch was flushed", n)
+		}
+		if err := pg.Flush(t.Context(), tx, &b); err != nil {
+			return err
+		}
+		if in, out := seen(tx), seen(db.Pool); in != 2 || out != 0 {
+			t.Errorf("%d rows inside and %d outside, want 2 and 0", in, out)
+		}
+		return nil
+	})
+	if n := seen(db.Pool); err != nil || n != 2 {
+		t.Errorf("%d rows after the commit, %v", n, err)
+	}
+	err = pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		var b pg.Batch
+		if err := errors.Join(insert(&b, 3, "c"), insert(&b, 4, "a")); err != nil {
+			return err
+		}
+		return pg.Flush(t.Context(), tx, &b)
+	})
+	if n := seen(db.Pool); !pg.Violates(err, "things_name_once") || n != 2 {
+		t.Errorf("%d rows after a statement that failed: %v", n, err)
+	}
+}
+
 func TestInBatchErrors(t *testing.T) {
 	db := testkit.Database(t, things())
 	err := pg.InBatch(t.Context(), db.Pool, func(b *pg.Batch) error {

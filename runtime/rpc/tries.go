@@ -46,13 +46,19 @@ func (t *tries) unary(ctx context.Context, method string, req, reply any, cc *gr
 	if t.long(method, opts) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	for n := 1; ; n++ {
+	for n := 1; n < t.most && t.open(); n++ {
 		err := t.once(ctx, method, req, reply, cc, invoke, opts...)
 		unanswered := status.Code(err) == codes.DeadlineExceeded && ctx.Err() == nil
-		if !t.again(unanswered) || n == t.most {
+		t.count(unanswered)
+		if !unanswered {
 			return err
 		}
 	}
+	// The last try has what is left of the call's time: cutting it short would only
+	// turn a slow answer into none.
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	t.count(status.Code(err) == codes.DeadlineExceeded)
+	return err
 }
 
 func (t *tries) once(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -70,14 +76,21 @@ func (t *tries) long(method string, opts []grpc.CallOption) bool {
 	return t.methods.of(method).bulk()
 }
 
-// again counts a try and tells whether one that got no answer may be repeated.
-func (t *tries) again(unanswered bool) bool {
+// open tells whether there have been answers enough lately for another try to be worth
+// its load.
+func (t *tries) open() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !unanswered {
-		t.tokens = min(t.tokens+throttleRefill, throttleTokens)
-		return false
-	}
-	t.tokens = max(t.tokens-1, 0)
 	return t.tokens > throttleTokens/2
+}
+
+// count notes whether a try got an answer.
+func (t *tries) count(unanswered bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if unanswered {
+		t.tokens = max(t.tokens-1, 0)
+	} else {
+		t.tokens = min(t.tokens+throttleRefill, throttleTokens)
+	}
 }

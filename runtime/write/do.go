@@ -85,14 +85,14 @@ func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Messag
 	if missing(response) {
 		return fmt.Errorf("%s: %w", c.action, errNoAnswer)
 	}
-	q := new(queue)
+	q := new(pg.Batch)
 	if err := p.record(ctx, q, c, &tx.Record); err != nil {
 		return err
 	}
 	if err := p.keep(ctx, q, c, &tx.Record, response); err != nil {
 		return err
 	}
-	if err := q.send(ctx, tx.Tx); err != nil {
+	if err := pg.Flush(ctx, tx.Tx, q); err != nil {
 		return fmt.Errorf("record the write: %w", err)
 	}
 	return nil

@@ -53,11 +53,11 @@ func (p *Path) act(ctx context.Context, pgTx pgx.Tx, c *call, fn func(ctx contex
 	if err := tx.check(); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
-	q := new(queue)
+	q := new(pg.Batch)
 	if err := p.record(ctx, q, c, &tx.Record); err != nil {
 		return err
 	}
-	if err := q.send(ctx, pgTx); err != nil {
+	if err := pg.Flush(ctx, pgTx, q); err != nil {
 		return fmt.Errorf("record the effect: %w", err)
 	}
 	return nil

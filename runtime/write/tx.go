@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/event"
@@ -78,19 +77,4 @@ func (tx *Tx) Rollback(context.Context) error { return errNotYours }
 type BatchTx struct {
 	*pg.Batch
 	Record
-}
-
-// queue makes a pgx.Batch of what is written through it.
-type queue struct{ batch pgx.Batch }
-
-func (q *queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	q.batch.Queue(sql, args...)
-	return pgconn.CommandTag{}, nil
-}
-
-func (q *queue) send(ctx context.Context, tx pgx.Tx) error {
-	if q.batch.Len() == 0 {
-		return nil
-	}
-	return tx.SendBatch(ctx, &q.batch).Close()
 }

@@ -1,5 +1,5 @@
-// Command service-ticket keeps tickets with their deadlines, and the directory of
-// departments and staff.
+// Command service-ticket keeps tickets with their deadlines, the directory of departments
+// and staff, and the business calendars.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
@@ -52,15 +53,12 @@ func main() {
 	}))
 }
 
-func run(_ context.Context, p *app.Process, cfg config) error {
+func run(ctx context.Context, p *app.Process, cfg config) error {
 	registry, err := p.Dial(customerref.Source, cfg.RegistryTarget)
 	if err != nil {
 		return err
 	}
-	calendars, err := server.NewBuiltInCalendars()
-	if err != nil {
-		return err
-	}
+	calendars := calendar.NewCache()
 	clocks := clock.New(calendars, p.Now)
 	s, err := server.New(server.Config{
 		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
@@ -72,6 +70,9 @@ func run(_ context.Context, p *app.Process, cfg config) error {
 		Clocks: clocks, Calendars: calendars,
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.SeedCalendars(ctx); err != nil {
 		return err
 	}
 	s.Register(p.GRPC)

@@ -77,9 +77,13 @@ func code(ctx context.Context, scratch string, apply applyFunc) error {
 
 // sqlc runs every service's configuration; `sqlc diff` is its own check.
 func sqlc(ctx context.Context, check bool) error {
-	files, err := filepath.Glob("services/*/internal/db/sqlc.yaml")
-	if err != nil {
-		return fmt.Errorf("find sqlc configurations: %w", err)
+	var files []string
+	for _, pattern := range []string{"services/*/internal/db/sqlc.yaml", "services/internal/*/db/sqlc.yaml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return fmt.Errorf("find sqlc configurations: %w", err)
+		}
+		files = append(files, found...)
 	}
 	verb := "generate"
 	if check {

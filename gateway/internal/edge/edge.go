@@ -25,6 +25,7 @@ import (
 
 	"github.com/kefu-suite/kefu/runtime/authn"
 
+	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
@@ -118,6 +119,7 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		customerv1.RegisterOrderServiceHandlerClient(ctx, mux, customerv1.NewOrderServiceClient(customer)),
 		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
 		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
+		calendarv1.RegisterCalendarServiceHandlerClient(ctx, mux, calendarv1.NewCalendarServiceClient(ticket)),
 		complaintv1.RegisterComplaintServiceHandlerClient(ctx, mux, complaintv1.NewComplaintServiceClient(complaint)),
 		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),

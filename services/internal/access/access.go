@@ -63,7 +63,7 @@ func serviceManager() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "directory.write"),
+		at(company, "directory.read", "directory.write", "calendars.read", "calendars.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
@@ -76,7 +76,7 @@ func serviceSupervisor() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
@@ -90,7 +90,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 	)
@@ -100,7 +100,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 	)
@@ -110,7 +110,7 @@ func supportEngineer() []authz.Grant {
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 	)
@@ -121,7 +121,7 @@ func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
 			"contacts.read", "contacts.write", "orders.read"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
@@ -134,7 +134,7 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
-		at(company, "tickets.import", "directory.read", "directory.write"),
+		at(company, "tickets.import", "directory.read", "directory.write", "calendars.read", "calendars.write"),
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
@@ -144,7 +144,7 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
 	)
@@ -154,7 +154,7 @@ func qcInspector() []authz.Grant {
 func salesperson() []authz.Grant {
 	return grants(
 		at(own, "summaries.read"),
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 	)
 }
@@ -162,7 +162,7 @@ func salesperson() []authz.Grant {
 // All summaries; cases of the own department.
 func salesManager() []authz.Grant {
 	return grants(
-		at(company, "summaries.read", "directory.read", "complaints.register"),
+		at(company, "summaries.read", "directory.read", "calendars.read", "complaints.register"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
@@ -172,7 +172,7 @@ func salesManager() []authz.Grant {
 // Figures, overrides, the last word on a complaint; no browsing of persons.
 func companyManager() []authz.Grant {
 	return grants(
-		at(company, "directory.read"),
+		at(company, "directory.read", "calendars.read"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
@@ -181,9 +181,9 @@ func companyManager() []authz.Grant {
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
-// that names who acted.
+// that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return at(company, "directory.read")
+	return at(company, "directory.read", "calendars.read")
 }
 
 // Their own file, tickets and complaints.

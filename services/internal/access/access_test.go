@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"

@@ -234,7 +234,7 @@ func TestApprovalPendingPausesAndLeavesFourHours(t *testing.T) {
 	b := newBench(t)
 	terms := days(3)
 	terms.PauseReasons = []string{clock.ReasonApprovalPending}
-	b.start("2026-03-02 09:00:00", terms)                                     // due Wednesday 18:00
+	b.start("2026-03-02 09:00:00", terms)                                       // due Wednesday 18:00
 	b.change("2026-03-04 17:00:00", b.store.Pause, clock.ReasonApprovalPending) // an hour left
 	b.change("2026-03-05 10:00:00", b.store.Resume, clock.ReasonApprovalPending)
 	b.wantDue("2026-03-05 11:00:00")

@@ -286,4 +286,3 @@ func (b *bench) told() (names []string, payloads []*clockv1.ClockChanged) {
 	}
 	return names, payloads
 }
-

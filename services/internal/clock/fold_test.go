@@ -310,3 +310,19 @@ func TestMalformedLogs(t *testing.T) {
 		}
 	}
 }
+
+func TestAnExtensionAfterDueChangesNothing(t *testing.T) {
+	cals := calendars(t)
+	at := time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+	for after, want := range map[time.Duration]time.Duration{
+		30 * time.Minute: 90 * time.Minute, time.Hour: 2 * time.Hour, 61 * time.Minute: time.Hour,
+	} {
+		s, err := clock.Fold([]clock.Entry{
+			{Position: 1, Type: clock.EntryStarted, At: at, Terms: &clock.Terms{CalendarID: "always", WorkingTime: time.Hour}},
+			{Position: 2, Type: clock.EntryExtended, At: at.Add(after), Amount: time.Hour},
+		}, cals["always"])
+		if err != nil || s.Target != want {
+			t.Errorf("extended after %v the target is %v, want %v, %v", after, s.Target, want, err)
+		}
+	}
+}

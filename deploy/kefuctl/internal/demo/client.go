@@ -181,6 +181,10 @@ func refused(resp *http.Response, content []byte) error {
 		return r
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return r
+	case http.StatusConflict:
+		if r.Reason == "CONFLICT" { // others held what it needed; nothing was done
+			return r
+		}
 	}
 	return backoff.Permanent(r)
 }

@@ -30,6 +30,9 @@ func (u *up) greet(took time.Duration) {
 	row("CA\t%s", relative(u.secrets.ca.CertFile()))
 	row("logs\t%s", relative(u.dir.in("logs")))
 	row("token\t%s", u.tokenCommand())
+	if u.opts.TestClock != "" {
+		row("clock\tas %s says", relative(u.opts.TestClock))
+	}
 	row("")
 	row("Ctrl-C stops everything; the data stays in %s", relative(string(u.dir)))
 	_ = w.Flush() // to memory

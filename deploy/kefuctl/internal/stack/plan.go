@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,9 @@ func (u *up) plan() error {
 	if err := missing(paths); err != nil {
 		return err
 	}
+	if err := u.findTestClock(); err != nil {
+		return err
+	}
 	rest, err := restAddress(u.opts.HTTP)
 	if err != nil {
 		return err
@@ -76,6 +80,23 @@ func (u *up) plan() error {
 	u.mu.Lock()
 	u.programs = programs
 	u.mu.Unlock()
+	return nil
+}
+
+// findTestClock wants the file to be there and makes its path good for programs that run
+// in other folders.
+func (u *up) findTestClock() error {
+	if u.opts.TestClock == "" {
+		return nil
+	}
+	file, err := filepath.Abs(u.opts.TestClock)
+	if err == nil {
+		_, err = os.Stat(file)
+	}
+	if err != nil {
+		return fmt.Errorf("--test-clock: %w; write a time such as 2026-02-13T17:50:00+08:00 or +36h to it first", err)
+	}
+	u.opts.TestClock = file
 	return nil
 }
 
@@ -146,7 +167,11 @@ func (u *up) serviceEnviron(p *program) []string {
 	if err != nil {
 		u.say("%s: %v", p.label(), err)
 	}
-	return u.environ(u.common(p), map[string]string{
+	clock := map[string]string{}
+	if u.opts.TestClock != "" {
+		clock["KEFU_TEST_CLOCK_FILE"] = u.opts.TestClock
+	}
+	return u.environ(u.common(p), clock, map[string]string{
 		"KEFU_LISTEN":             at.GRPC,
 		"KEFU_DATABASE_URL":       url,
 		"KEFU_DATABASE_MAX_CONNS": strconv.Itoa(max(2, min(poolMax, connections/(len(services())*u.opts.Replicas)))),

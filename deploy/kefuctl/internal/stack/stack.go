@@ -34,6 +34,9 @@ type Options struct {
 	Replicas int
 	// FreePorts leaves every port to the system, so that stacks can run side by side.
 	FreePorts bool
+	// TestClock is the file of the clock that all services go by; empty means the
+	// machine's.
+	TestClock string
 	// Bin is the folder of the built programs.
 	Bin string
 	// Environ is the environment, as os.Environ gives it: what is set for the programs

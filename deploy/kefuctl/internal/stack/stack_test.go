@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -56,6 +57,7 @@ func standIn(name string) int {
 		return 5
 	}
 	http.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	http.HandleFunc("/clock", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, os.Getenv("KEFU_TEST_CLOCK_FILE")) })
 	go func() { _ = http.Serve(lis, nil) }()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
@@ -128,15 +130,18 @@ func environ() []string {
 
 func start(t *testing.T, dir, bin string, replicas int) (State, *output, func() error) {
 	t.Helper()
+	return startWith(t, Options{Dir: dir, Bin: bin, Replicas: replicas})
+}
+
+func startWith(t *testing.T, o Options) (State, *output, func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := &output{}, make(chan error, 1)
-	go func() {
-		ended <- Run(ctx, Options{Dir: dir, HTTP: "127.0.0.1:0", Replicas: replicas, FreePorts: true,
-			Bin: bin, Environ: environ(), Out: out})
-	}()
+	o.HTTP, o.FreePorts, o.Environ, o.Out = "127.0.0.1:0", true, environ(), out
+	go func() { ended <- Run(ctx, o) }()
 	stop := sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() { _ = stop() })
-	return awaitState(t, dir, out), out, stop
+	return awaitState(t, o.Dir, out), out, stop
 }
 
 func awaitState(t *testing.T, dir string, out fmt.Stringer) (s State) {
@@ -204,6 +209,42 @@ func TestUpRestartsStopsAndKeeps(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestEveryServiceGetsTheTestClock(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("clock", []byte("+36h"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := filepath.Abs("clock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, out, stop := startWith(t, Options{Dir: t.TempDir(), Bin: programs(t), Replicas: 1, TestClock: "clock"})
+	for _, p := range s.Programs {
+		if p.Name == gatewayName {
+			continue
+		}
+		res, err := http.Get("http://" + p.Metrics + "/clock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil || string(got) != want {
+			t.Errorf("%s goes by %q, %v, want %q", p.Name, got, err, want)
+		}
+	}
+	if !strings.Contains(out.String(), "as clock says") {
+		t.Errorf("the clock was not told:\n%s", out)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	err = Run(t.Context(), Options{Dir: t.TempDir(), HTTP: "127.0.0.1:0", Replicas: 1, FreePorts: true, Bin: programs(t),
+		TestClock: "none", Out: &output{}})
+	if err == nil || !strings.Contains(err.Error(), "--test-clock") || !strings.Contains(err.Error(), "+36h") {
+		t.Errorf("without the file: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
@@ -37,17 +38,17 @@ func (s *Server) SetTier(ctx context.Context, req *customerv1.SetTierRequest) (*
 // storeTier writes the tier of the locked row to file and summary.
 func (s *Server) storeTier(ctx context.Context, tx *write.Tx, row *db.Customer) error {
 	row.UpdateTime, row.Version = s.now(), row.Version+1
-	var p pipeline
-	err := s.q.SetCustomerTier(ctx, &p, db.SetCustomerTierParams{
+	var b pg.Batch
+	err := s.q.SetCustomerTier(ctx, &b, db.SetCustomerTierParams{
 		ID: row.ID, Tier: row.Tier, TierReason: row.TierReason, TierEndTime: row.TierEndTime, UpdateTime: row.UpdateTime,
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.q.SetSummaryTier(ctx, &p, row.Tier, row.ID); err != nil {
+	if err := s.q.SetSummaryTier(ctx, &b, row.Tier, row.ID); err != nil {
 		return err
 	}
-	return p.send(ctx, tx)
+	return pg.Flush(ctx, tx, &b)
 }
 
 // SetConsent records that consent was given or withdrawn. Each decision is kept,
@@ -77,18 +78,18 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if req.GetPurpose() == customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY {
 			row.ServiceQualityConsent = req.GetGranted()
 		}
-		var p pipeline
-		err = s.q.InsertConsent(ctx, &p, db.InsertConsentParams{
+		var b pg.Batch
+		err = s.q.InsertConsent(ctx, &b, db.InsertConsentParams{
 			CustomerID: id, Version: row.Version, Purpose: int16(req.GetPurpose()), Granted: req.GetGranted(),
 			DecideTime: row.UpdateTime, Channel: int16(req.GetChannel()), WordingVersion: req.GetWordingVersion(),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("insert consent: %w", err)
 		}
-		if err := s.q.SetCustomerConsent(ctx, &p, row.ServiceQualityConsent, row.UpdateTime, id); err != nil {
+		if err := s.q.SetCustomerConsent(ctx, &b, row.ServiceQualityConsent, row.UpdateTime, id); err != nil {
 			return nil, err
 		}
-		if err := p.send(ctx, tx); err != nil {
+		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
 		return s.changed(ctx, tx, row)

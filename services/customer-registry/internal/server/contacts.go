@@ -13,6 +13,7 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -43,18 +44,18 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 		}
 		now := s.now()
 		row := &db.Contact{ID: id, CustomerID: customerID, CreateTime: now, UpdateTime: now, Version: 1}
-		var p pipeline
-		subject, err := s.keys.Create(ctx, &p, id)
+		var b pg.Batch
+		subject, err := s.keys.Create(ctx, &b, id)
 		if err != nil {
 			return nil, err
 		}
 		if err := s.fillContact(row, given, subject); err != nil {
 			return nil, err
 		}
-		if err := s.q.InsertContact(ctx, &p, insertContact(row)); err != nil {
+		if err := s.q.InsertContact(ctx, &b, insertContact(row)); err != nil {
 			return nil, err
 		}
-		if err := p.send(ctx, tx); err != nil {
+		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
 		out, err := contactProto(row, pii.Subjects{id: subject})

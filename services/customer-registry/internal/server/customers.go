@@ -225,14 +225,14 @@ func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Custom
 		return nil, err
 	}
 	row.UpdateTime, row.Version = s.now(), row.Version+1
-	var p pipeline
-	if err := s.q.UpdateCustomer(ctx, &p, updateCustomer(row)); err != nil {
+	var b pg.Batch
+	if err := s.q.UpdateCustomer(ctx, &b, updateCustomer(row)); err != nil {
 		return nil, err
 	}
-	if err := s.q.UpdateSummaryFile(ctx, &p, updateSummary(row)); err != nil {
+	if err := s.q.UpdateSummaryFile(ctx, &b, updateSummary(row)); err != nil {
 		return nil, err
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return nil, err
 	}
 	return s.changed(ctx, tx, row)

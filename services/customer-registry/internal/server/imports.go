@@ -10,6 +10,7 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
@@ -150,14 +151,14 @@ func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Cus
 	if err != nil {
 		return fmt.Errorf("draw numbers: %w", err)
 	}
-	var p pipeline
+	var b pg.Batch
 	for i, row := range rows {
 		row.Number = customer.Number(row.CreateTime, numbers[i])
-		if _, err := s.insertCustomer(ctx, &p, row, files[i]); err != nil {
+		if _, err := s.insertCustomer(ctx, &b, row, files[i]); err != nil {
 			return err
 		}
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return err
 	}
 	for i, row := range rows {

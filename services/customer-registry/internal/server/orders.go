@@ -98,17 +98,17 @@ func (s *Server) claimOrder(ctx context.Context, tx *write.Tx, customerID uuid.U
 
 // recordOrder writes lines, count and timeline of a new or changed order.
 func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, req *customerv1.UpsertOrderRequest, isNew bool) (*customerv1.Order, error) {
-	var p pipeline
+	var b pg.Batch
 	if isNew {
-		if err := s.q.CountSummaryOrder(ctx, &p, row.CustomerID); err != nil {
+		if err := s.q.CountSummaryOrder(ctx, &b, row.CustomerID); err != nil {
 			return nil, err
 		}
-	} else if err := s.q.DeleteOrderLines(ctx, &p, row.ID); err != nil {
+	} else if err := s.q.DeleteOrderLines(ctx, &b, row.ID); err != nil {
 		return nil, err
 	}
 	lines := lineRows(row.ID, req.GetOrder())
 	for i := range lines {
-		if err := s.q.InsertOrderLine(ctx, &p, db.InsertOrderLineParams(lines[i])); err != nil {
+		if err := s.q.InsertOrderLine(ctx, &b, db.InsertOrderLineParams(lines[i])); err != nil {
 			return nil, err
 		}
 	}
@@ -117,10 +117,10 @@ func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, r
 		CustomerID: &row.CustomerID, OccurTime: occurred, Type: typeOrderRecorded, SubjectID: row.ID,
 		Number: row.OrderNumber, State: strings.ToLower(row.Status), Historic: req.GetHistoric(),
 	}
-	if err := s.addEntry(ctx, &p, entry); err != nil {
+	if err := s.addEntry(ctx, &b, entry); err != nil {
 		return nil, err
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return nil, err
 	}
 	out := orderProto(row, lines)

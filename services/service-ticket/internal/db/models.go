@@ -10,6 +10,16 @@ import (
 	"github.com/google/uuid"
 )
 
+type Calendar struct {
+	ID         string
+	SubjectID  uuid.UUID
+	IsDefault  bool
+	Definition []byte
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
+}
+
 type Comment struct {
 	ID            uuid.UUID
 	TicketID      uuid.UUID

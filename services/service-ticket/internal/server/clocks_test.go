@@ -23,8 +23,8 @@ import (
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// shanghai is an instant by the wall clock of the company.
-func shanghai(t *testing.T, at string) time.Time {
+// wallClock is an instant by the wall clock of the company.
+func wallClock(t *testing.T, at string) time.Time {
 	t.Helper()
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -80,7 +80,7 @@ func (w *world) due(id, kind, want string) *clockv1.ClockExplanation {
 	got := w.explain(id, kind)
 	var due string
 	if at := got.GetClock().GetDueTime(); at != nil {
-		due = at.AsTime().In(shanghai(w.t, "2026-01-01 00:00:00").Location()).Format("2006-01-02 15:04:05")
+		due = at.AsTime().In(wallClock(w.t, "2026-01-01 00:00:00").Location()).Format("2006-01-02 15:04:05")
 	}
 	if due != want {
 		w.t.Errorf("%s is due %q, want %q: %v", kind, due, want, got.GetText().GetEn())
@@ -118,7 +118,7 @@ func (w *world) must(t *ticketv1.Ticket, err error) *ticketv1.Ticket {
 	return t
 }
 
-func (w *world) set(at string) { w.Clock.Set(shanghai(w.t, at).UTC()) }
+func (w *world) set(at string) { w.Clock.Set(wallClock(w.t, at).UTC()) }
 
 func (w *world) prioritize(id string, p ticketv1.Priority) {
 	w.t.Helper()
@@ -228,7 +228,7 @@ func TestAKeyCustomersTicketOverTheSpringFestival(t *testing.T) {
 		kinds[s.GetKind()] = s.GetLength().AsDuration()
 	}
 	if kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_MAKEUP_WORKDAY] != 5*time.Hour ||
-		kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_PAUSED] != shanghai(t, "2026-02-25 09:30:00").Sub(shanghai(t, "2026-02-14 15:00:00")) {
+		kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_PAUSED] != wallClock(t, "2026-02-25 09:30:00").Sub(wallClock(t, "2026-02-14 15:00:00")) {
 		t.Errorf("sums %v", receipt.GetSums())
 	}
 	if receipt.GetClock().GetClauseId() != "resolution-key-p3" || receipt.GetText().GetZh() == "" || receipt.GetText().GetEn() == "" {

@@ -10,6 +10,7 @@ import (
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -58,16 +59,16 @@ func (s *Server) comment(ctx context.Context, tx *write.Tx, row *db.Ticket, body
 		AuthorKind: int16(authorKind(caller)), AuthorStaffID: author, CreateTime: s.now(),
 	}
 	row.UpdateTime, row.Version = c.CreateTime, row.Version+1
-	var p pipeline
-	if err := s.q.InsertComment(ctx, &p, db.InsertCommentParams(*c)); err != nil {
+	var b pg.Batch
+	if err := s.q.InsertComment(ctx, &b, db.InsertCommentParams(*c)); err != nil {
 		return nil, err
 	}
-	if err := s.q.TouchTicket(ctx, &p, db.TouchTicketParams{
+	if err := s.q.TouchTicket(ctx, &b, db.TouchTicketParams{
 		ID: row.ID, ConfirmDue: row.ConfirmDue, UpdateTime: row.UpdateTime, Version: row.Version,
 	}); err != nil {
 		return nil, err
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return nil, fmt.Errorf("add comment: %w", err)
 	}
 	if public && authorKind(caller) == ticketv1.AuthorKind_AUTHOR_KIND_STAFF {

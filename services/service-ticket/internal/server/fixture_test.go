@@ -21,6 +21,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
@@ -47,16 +48,26 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	w := bareWorld(t)
+	if err := w.server.SeedCalendars(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.desk = w.department("desk")
+	w.agent = w.staff("agent-1")
+	return w
+}
+
+// bareWorld is one as a service finds it that never ran.
+func bareWorld(t *testing.T) *world {
+	t.Helper()
 	w := &world{t: t, registry: &registry{refs: map[string]*customerv1.CustomerRef{}}}
 	w.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Name:       server.Name,
 		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Register: func(p *app.Process) error {
-			calendars, err := server.NewBuiltInCalendars()
-			if err != nil {
-				return err
-			}
+			var err error
+			calendars := calendar.NewCache()
 			w.clocks = clock.New(calendars, p.Now)
 			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
 			w.server, err = server.New(server.Config{
@@ -73,8 +84,6 @@ func newWorld(t *testing.T) *world {
 	})
 	w.tickets = ticketv1.NewTicketServiceClient(w.Conn)
 	w.directory = ticketv1.NewDirectoryServiceClient(w.Conn)
-	w.desk = w.department("desk")
-	w.agent = w.staff("agent-1")
 	return w
 }
 

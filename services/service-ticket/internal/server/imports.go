@@ -225,11 +225,11 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 	if err != nil {
 		return err
 	}
-	var p pipeline
+	var b pg.Batch
 	for _, in := range fresh {
 		key := keys[in.row.ReporterSubjectID]
 		if in.told.contacts() && in.row.CustomerID == nil {
-			if key, err = s.keys.Create(ctx, &p, in.row.ID); err != nil {
+			if key, err = s.keys.Create(ctx, &b, in.row.ID); err != nil {
 				return err
 			}
 		}
@@ -240,11 +240,11 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 		if err := s.seal(in.row, in.told, key); err != nil {
 			return err
 		}
-		if err := s.q.InsertTicket(ctx, &p, insertTicket(in.row)); err != nil {
+		if err := s.q.InsertTicket(ctx, &b, insertTicket(in.row)); err != nil {
 			return err
 		}
 		made := transition(ctx, ticket.Import, ticket.None, in.row, "", in.at)
-		if err := s.q.InsertTransition(ctx, &p, made); err != nil {
+		if err := s.q.InsertTransition(ctx, &b, made); err != nil {
 			return err
 		}
 		e := ticketEvent("ticket.imported.v1", ticket.None, in.row, in.at)
@@ -252,7 +252,7 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 		tx.Emit(e)
 		tx.Audit("ticket", in.row.ID, made)
 	}
-	return p.send(ctx, tx)
+	return pg.Flush(ctx, tx, &b)
 }
 
 // importKeys gives the keys of the customers whose contacts an import tells; that of an

@@ -249,8 +249,8 @@ func TestImportsOfTheSameRecordsMakeEachTicketOnce(t *testing.T) {
 	if n := w.count("SELECT count(*) FROM tickets"); made != 500 || n != 500 {
 		t.Errorf("%d created, %d stored, want 500", made, n)
 	}
-	if n := len(w.Events(t)); n != 502 {
-		t.Errorf("%d events, want one a ticket and the directory's two", n)
+	if n := len(w.Events(t)); n != 504 {
+		t.Errorf("%d events, want one a ticket, the directory's two and the calendars' two", n)
 	}
 }
 

@@ -196,15 +196,15 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	}
 	stand(row, after)
 	row.UpdateTime, row.Version = m.At, row.Version+1
-	var p pipeline
-	if err := s.q.UpdateTicketStanding(ctx, &p, updateStanding(row)); err != nil {
+	var b pg.Batch
+	if err := s.q.UpdateTicketStanding(ctx, &b, updateStanding(row)); err != nil {
 		return err
 	}
 	made := transition(ctx, m.Verb, before, row, reason, m.At)
-	if err := s.q.InsertTransition(ctx, &p, made); err != nil {
+	if err := s.q.InsertTransition(ctx, &b, made); err != nil {
 		return err
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return fmt.Errorf("%s ticket: %w", m.Verb, err)
 	}
 	if err := s.follow(ctx, tx, was, row, m); err != nil {

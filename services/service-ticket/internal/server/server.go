@@ -1,4 +1,4 @@
-// Package server answers the calls about tickets and the directory, opens the follow-up
+// Package server answers the calls about tickets, the directory and calendars, opens the follow-up
 // tickets that low survey answers ask for, and closes tickets on which the customer stays
 // silent.
 package server
@@ -16,12 +16,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 
+	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
@@ -51,11 +53,12 @@ type Config struct {
 	Policy ticket.Policy
 	// Clocks keeps the deadlines of tickets, which are measured in Calendars.
 	Clocks    *clock.Store
-	Calendars clock.Calendars
+	Calendars *calendar.Cache
 }
 
-// Server implements the services of tickets and the directory.
+// Server implements the services of tickets, the directory and calendars.
 type Server struct {
+	calendarv1.UnsafeCalendarServiceServer
 	ticketv1.UnsafeTicketServiceServer
 	ticketv1.UnsafeDirectoryServiceServer
 
@@ -71,7 +74,7 @@ type Server struct {
 	region    string
 	policy    ticket.Policy
 	clocks    *clock.Store
-	calendars clock.Calendars
+	calendars *calendar.Cache
 	standard  *clockv1.Policy
 	q         *db.Queries
 }
@@ -99,6 +102,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterTicketServiceServer(on, s)
 	ticketv1.RegisterDirectoryServiceServer(on, s)
+	calendarv1.RegisterCalendarServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

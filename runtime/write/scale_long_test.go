@@ -1,0 +1,5 @@
+//go:build long
+
+package write_test
+
+const crowdKeys = 1000
