@@ -45,7 +45,7 @@ FROM clock_log l, filled f, LATERAL (SELECT CASE WHEN f.n <= $2 THEN interval '0
 func (b *bench) pages() (n int) {
 	b.t.Helper()
 	for _, sql := range []string{
-		`SELECT EXISTS (SELECT FROM clocks WHERE next_step_time <= $1)`,
+		`SELECT (SELECT next_step_time FROM clocks WHERE next_step_time IS NOT NULL ORDER BY next_step_time LIMIT 1) <= $1`,
 		`WITH RECURSIVE used AS (
   (SELECT calendar_id, calendar_version FROM clocks WHERE stop_time IS NULL ORDER BY calendar_id, calendar_version LIMIT 1)
   UNION ALL
@@ -81,9 +81,16 @@ const idlePages = 40
 
 func TestIdleSweepTouchesFewPages(t *testing.T) {
 	b := newBench(t)
-	b.fill(30_000, 0)
-	b.at("2026-03-02 09:00:01")
-	b.sweep("")
+	b.fill(30_000, 6_000)
+	b.sweep("2026-03-02 12:00:00") // a backlog, which the statistics remember
+	b.sweep("2026-03-02 12:00:01")
+	// Until a vacuum the index has the dead entries of the backlog, hundreds on a page.
+	if n := b.pages(); n > idlePages+6_000/100 {
+		t.Errorf("an idle sweep after a backlog touches %d pages", n)
+	}
+	if _, err := b.db.Owner(t).Exec(t.Context(), `VACUUM clocks`); err != nil {
+		t.Fatal(err)
+	}
 	if n := b.pages(); n > idlePages {
 		t.Errorf("an idle sweep over 30,000 clocks touches %d pages", n)
 	}

@@ -49,7 +49,10 @@ SELECT definition FROM clock_calendars WHERE calendar_id = $1 AND version = $2;
 SELECT calendar_id, version FROM clock_calendars;
 
 -- name: AnyDue :one
-SELECT EXISTS (SELECT FROM clocks WHERE next_step_time <= @now::timestamptz);
+-- AnyDue looks at the soonest alone. Asked for any that is due, the planner would read the
+-- whole table as soon as its statistics remember a backlog.
+SELECT COALESCE((SELECT next_step_time FROM clocks WHERE next_step_time IS NOT NULL ORDER BY next_step_time LIMIT 1)
+  <= @now::timestamptz, false)::boolean;
 
 -- name: HoldDue :many
 SELECT * FROM clocks WHERE next_step_time <= @now::timestamptz
