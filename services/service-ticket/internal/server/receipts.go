@@ -1,9 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/google/uuid"
 
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
@@ -20,15 +23,30 @@ func (s *Server) ListTicketClocks(ctx context.Context, req *ticketv1.ListTicketC
 	if err != nil {
 		return nil, err
 	}
-	clocks, err := s.clocks.List(ctx, s.pool, row.ID)
+	after, err := s.cursor(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	out, now := &ticketv1.ListTicketClocksResponse{}, s.now()
-	for i := range clocks {
-		out.Clocks = append(out.Clocks, clocks[i].Proto(now))
+	all, err := s.clocks.List(ctx, s.pool, row.ID)
+	if err != nil {
+		return nil, err
 	}
-	pending, err := s.pending(ctx, &row, clocks)
+	// A ticket has a few, and each is folded from its log anyway.
+	rest := all[slices.IndexFunc(append(all, clock.Clock{ID: uuid.Max}), func(c clock.Clock) bool {
+		return bytes.Compare(c.ID[:], after[:]) > 0
+	}):]
+	page, next, err := onePage(ctx, s, req, rest, func(c clock.Clock) string { return c.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	out, now := &ticketv1.ListTicketClocksResponse{NextPageToken: next}, s.now()
+	for i := range page {
+		out.Clocks = append(out.Clocks, page[i].Proto(now))
+	}
+	if next != "" {
+		return out, nil
+	}
+	pending, err := s.pending(ctx, &row, all)
 	if err != nil {
 		return nil, err
 	}

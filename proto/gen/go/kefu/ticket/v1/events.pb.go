@@ -24,10 +24,9 @@ const (
 
 // TicketChanged is the payload of every event of a ticket: `ticket.created.v1`,
 // `ticket.updated.v1`, `ticket.triaged.v1`, `ticket.prioritized.v1`, `ticket.assigned.v1`,
-// `ticket.started.v1`,
-// `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`, `ticket.closed.v1`,
-// `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`, and of
-// `ticket.imported.v1`, which says where an imported ticket stands.
+// `ticket.started.v1`, `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`,
+// `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`, and
+// of `ticket.imported.v1`, which says where an imported ticket stands.
 // `ticket.created.v1` over any channel but internal is a contact with the customer.
 type TicketChanged struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`

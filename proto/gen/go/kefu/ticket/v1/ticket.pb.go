@@ -2854,11 +2854,15 @@ func (x *ListTransitionsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListTicketClocksRequest names the ticket.
+// ListTicketClocksRequest pages the deadlines of a ticket.
 type ListTicketClocksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the ticket.
-	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	TicketId string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2900,13 +2904,29 @@ func (x *ListTicketClocksRequest) GetTicketId() string {
 	return ""
 }
 
-// ListTicketClocksResponse holds all clocks of a ticket.
+func (x *ListTicketClocksRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTicketClocksRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListTicketClocksResponse is one page.
 type ListTicketClocksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kinds are `first-response` (round 1 only: stopped by the first public reply, at the
 	// latest by the solution), `resolution` (one a round) and `progress` (from each public
-	// reply to the next). Oldest first.
-	Clocks        []*v11.Clock `protobuf:"bytes,1,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	// reply to the next). Oldest first; those that a reply would start come last, as pending.
+	Clocks []*v11.Clock `protobuf:"bytes,1,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2946,6 +2966,13 @@ func (x *ListTicketClocksResponse) GetClocks() []*v11.Clock {
 		return x.Clocks
 	}
 	return nil
+}
+
+func (x *ListTicketClocksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // ExplainTicketClockRequest names the clock.
@@ -3244,11 +3271,16 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x7f\n" +
 	"\x17ListTransitionsResponse\x12<\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.TransitionR\vtransitions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"C\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
 	"\x17ListTicketClocksRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"H\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"p\n" +
 	"\x18ListTicketClocksResponse\x12,\n" +
-	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\"\x97\x01\n" +
+	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
 	"\x19ExplainTicketClockRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x121\n" +
 	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
