@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
@@ -32,8 +33,9 @@ import (
 )
 
 // served are the packages of contracts that each program serves beside the events.
-var served = map[string]protoreflect.FullName{
-	"customer-registry": "kefu.customer.v1", "service-ticket": "kefu.ticket.v1", "complaint": "kefu.complaint.v1", "survey": "kefu.survey.v1",
+var served = map[string][]protoreflect.FullName{
+	"customer-registry": {"kefu.customer.v1"}, "service-ticket": {"kefu.ticket.v1", "kefu.calendar.v1"},
+	"complaint": {"kefu.complaint.v1"}, "survey": {"kefu.survey.v1"},
 }
 
 func contractFiles(found func(protoreflect.ServiceDescriptor)) {
@@ -120,7 +122,7 @@ func TestReflectionListsEveryServiceInDevelopment(t *testing.T) {
 	for name, conn := range dialPrograms(t) {
 		want := []string{"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 		contractFiles(func(s protoreflect.ServiceDescriptor) {
-			if pkg := s.ParentFile().Package(); pkg == served[name] || pkg == "kefu.event.v1" {
+			if pkg := s.ParentFile().Package(); slices.Contains(served[name], pkg) || pkg == "kefu.event.v1" {
 				want = append(want, string(s.FullName()))
 			}
 		})
@@ -176,7 +178,7 @@ func TestEveryMethodOverGRPCWantsToKnowTheCaller(t *testing.T) {
 	calls := 0
 	for name, conn := range dialPrograms(t) {
 		contractFiles(func(s protoreflect.ServiceDescriptor) {
-			if pkg := s.ParentFile().Package(); pkg != served[name] && pkg != "kefu.event.v1" {
+			if pkg := s.ParentFile().Package(); !slices.Contains(served[name], pkg) && pkg != "kefu.event.v1" {
 				return
 			}
 			for i := range s.Methods().Len() {
