@@ -96,7 +96,9 @@ func faults() []fault {
 	known := func(o operation) bool { return !o.public }
 	takes := func(o operation) bool { return o.body }
 	names := func(o operation) bool { return len(o.params) > 0 }
-	writes := func(o operation) bool { return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute") }
+	writes := func(o operation) bool {
+		return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute")
+	}
 	valid := func(o operation) string { return o.at(nobodysID) }
 	is := func(reason string) *regexp.Regexp { return regexp.MustCompile("^(" + reason + ")$") }
 	refused := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound}
