@@ -1,6 +1,7 @@
 package ticket_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +31,13 @@ func calendars(t *testing.T) clauses.Calendars {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return clauses.Loaded(map[string]*worktime.Calendar{worktime.ChinaID: china, worktime.DayAndNightID: always})
+	known := map[string]*worktime.Calendar{worktime.ChinaID: china, worktime.DayAndNightID: always}
+	return func(id string) (*worktime.Calendar, error) {
+		if known[id] == nil {
+			return nil, fmt.Errorf("no calendar %q", id)
+		}
+		return known[id], nil
+	}
 }
 
 func TestTheStandardIsTheRuleBook(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -574,461 +573,11 @@ func (x *PolicyFault) GetText() *v1.Text {
 	return nil
 }
 
-// PolicyDiff tells how two versions differ, by clause id.
-type PolicyDiff struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Before        *Policy                `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
-	After         *Policy                `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
-	Changes       []*PolicyChange        `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyDiff) Reset() {
-	*x = PolicyDiff{}
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyDiff) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyDiff) ProtoMessage() {}
-
-func (x *PolicyDiff) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyDiff.ProtoReflect.Descriptor instead.
-func (*PolicyDiff) Descriptor() ([]byte, []int) {
-	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *PolicyDiff) GetBefore() *Policy {
-	if x != nil {
-		return x.Before
-	}
-	return nil
-}
-
-func (x *PolicyDiff) GetAfter() *Policy {
-	if x != nil {
-		return x.After
-	}
-	return nil
-}
-
-func (x *PolicyDiff) GetChanges() []*PolicyChange {
-	if x != nil {
-		return x.Changes
-	}
-	return nil
-}
-
-// PolicyChange is one clause that differs.
-type PolicyChange struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	ClauseId string                 `protobuf:"bytes,1,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
-	// Absent for a new clause.
-	Before *PolicyClause `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// Absent for one that was taken out.
-	After *PolicyClause `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// Names of the fields that differ; empty for a new clause and one that was taken out.
-	Fields        []string `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyChange) Reset() {
-	*x = PolicyChange{}
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyChange) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyChange) ProtoMessage() {}
-
-func (x *PolicyChange) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyChange.ProtoReflect.Descriptor instead.
-func (*PolicyChange) Descriptor() ([]byte, []int) {
-	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *PolicyChange) GetClauseId() string {
-	if x != nil {
-		return x.ClauseId
-	}
-	return ""
-}
-
-func (x *PolicyChange) GetBefore() *PolicyClause {
-	if x != nil {
-		return x.Before
-	}
-	return nil
-}
-
-func (x *PolicyChange) GetAfter() *PolicyClause {
-	if x != nil {
-		return x.After
-	}
-	return nil
-}
-
-func (x *PolicyChange) GetFields() []string {
-	if x != nil {
-		return x.Fields
-	}
-	return nil
-}
-
-// DryRunCase tells how one clock of a past case would have gone under a policy.
-type DryRunCase struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID and number of the case.
-	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
-	Number    string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	Kind      string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Round     int32  `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`
-	ClauseId  string `protobuf:"bytes,5,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
-	// Role that would have had to keep it.
-	OwnerRole string `protobuf:"bytes,6,opt,name=owner_role,json=ownerRole,proto3" json:"owner_role,omitempty"`
-	// Pending where what starts it never came, running or paused where what stops it never
-	// came and the clock was not due when the run looks back from.
-	State     ClockState             `protobuf:"varint,7,opt,name=state,proto3,enum=kefu.clock.v1.ClockState" json:"state,omitempty"`
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	DueTime   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
-	StopTime  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=stop_time,json=stopTime,proto3" json:"stop_time,omitempty"`
-	// Zero unless missed.
-	MissedBy      *durationpb.Duration `protobuf:"bytes,11,opt,name=missed_by,json=missedBy,proto3" json:"missed_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DryRunCase) Reset() {
-	*x = DryRunCase{}
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DryRunCase) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DryRunCase) ProtoMessage() {}
-
-func (x *DryRunCase) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DryRunCase.ProtoReflect.Descriptor instead.
-func (*DryRunCase) Descriptor() ([]byte, []int) {
-	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *DryRunCase) GetSubjectId() string {
-	if x != nil {
-		return x.SubjectId
-	}
-	return ""
-}
-
-func (x *DryRunCase) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *DryRunCase) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *DryRunCase) GetRound() int32 {
-	if x != nil {
-		return x.Round
-	}
-	return 0
-}
-
-func (x *DryRunCase) GetClauseId() string {
-	if x != nil {
-		return x.ClauseId
-	}
-	return ""
-}
-
-func (x *DryRunCase) GetOwnerRole() string {
-	if x != nil {
-		return x.OwnerRole
-	}
-	return ""
-}
-
-func (x *DryRunCase) GetState() ClockState {
-	if x != nil {
-		return x.State
-	}
-	return ClockState_CLOCK_STATE_UNSPECIFIED
-}
-
-func (x *DryRunCase) GetStartTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StartTime
-	}
-	return nil
-}
-
-func (x *DryRunCase) GetDueTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.DueTime
-	}
-	return nil
-}
-
-func (x *DryRunCase) GetStopTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StopTime
-	}
-	return nil
-}
-
-func (x *DryRunCase) GetMissedBy() *durationpb.Duration {
-	if x != nil {
-		return x.MissedBy
-	}
-	return nil
-}
-
-// DryRunTotals counts what a dry run found, as a whole and by clause.
-type DryRunTotals struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cases         int64                  `protobuf:"varint,1,opt,name=cases,proto3" json:"cases,omitempty"`
-	Clocks        int64                  `protobuf:"varint,2,opt,name=clocks,proto3" json:"clocks,omitempty"`
-	Met           int64                  `protobuf:"varint,3,opt,name=met,proto3" json:"met,omitempty"`
-	Missed        int64                  `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"`
-	Open          int64                  `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
-	Pending       int64                  `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
-	Clauses       []*DryRunClause        `protobuf:"bytes,7,rep,name=clauses,proto3" json:"clauses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DryRunTotals) Reset() {
-	*x = DryRunTotals{}
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DryRunTotals) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DryRunTotals) ProtoMessage() {}
-
-func (x *DryRunTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DryRunTotals.ProtoReflect.Descriptor instead.
-func (*DryRunTotals) Descriptor() ([]byte, []int) {
-	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *DryRunTotals) GetCases() int64 {
-	if x != nil {
-		return x.Cases
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetClocks() int64 {
-	if x != nil {
-		return x.Clocks
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetMet() int64 {
-	if x != nil {
-		return x.Met
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetMissed() int64 {
-	if x != nil {
-		return x.Missed
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetOpen() int64 {
-	if x != nil {
-		return x.Open
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetPending() int64 {
-	if x != nil {
-		return x.Pending
-	}
-	return 0
-}
-
-func (x *DryRunTotals) GetClauses() []*DryRunClause {
-	if x != nil {
-		return x.Clauses
-	}
-	return nil
-}
-
-// DryRunClause counts the clocks of one clause.
-type DryRunClause struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	ClauseId string                 `protobuf:"bytes,1,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
-	Kind     string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Met      int64                  `protobuf:"varint,3,opt,name=met,proto3" json:"met,omitempty"`
-	Missed   int64                  `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"`
-	Open     int64                  `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
-	Pending  int64                  `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
-	// Longest miss.
-	Worst         *durationpb.Duration `protobuf:"bytes,7,opt,name=worst,proto3" json:"worst,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DryRunClause) Reset() {
-	*x = DryRunClause{}
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DryRunClause) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DryRunClause) ProtoMessage() {}
-
-func (x *DryRunClause) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_clock_v1_policy_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DryRunClause.ProtoReflect.Descriptor instead.
-func (*DryRunClause) Descriptor() ([]byte, []int) {
-	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *DryRunClause) GetClauseId() string {
-	if x != nil {
-		return x.ClauseId
-	}
-	return ""
-}
-
-func (x *DryRunClause) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *DryRunClause) GetMet() int64 {
-	if x != nil {
-		return x.Met
-	}
-	return 0
-}
-
-func (x *DryRunClause) GetMissed() int64 {
-	if x != nil {
-		return x.Missed
-	}
-	return 0
-}
-
-func (x *DryRunClause) GetOpen() int64 {
-	if x != nil {
-		return x.Open
-	}
-	return 0
-}
-
-func (x *DryRunClause) GetPending() int64 {
-	if x != nil {
-		return x.Pending
-	}
-	return 0
-}
-
-func (x *DryRunClause) GetWorst() *durationpb.Duration {
-	if x != nil {
-		return x.Worst
-	}
-	return nil
-}
-
 var File_kefu_clock_v1_policy_proto protoreflect.FileDescriptor
 
 const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xdf\x03\n" +
+	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xdf\x03\n" +
 	"\x06Policy\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x125\n" +
@@ -1077,50 +626,7 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vPolicyFault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x1b\n" +
 	"\tclause_id\x18\x02 \x01(\tR\bclauseId\x12&\n" +
-	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\x9f\x01\n" +
-	"\n" +
-	"PolicyDiff\x12-\n" +
-	"\x06before\x18\x01 \x01(\v2\x15.kefu.clock.v1.PolicyR\x06before\x12+\n" +
-	"\x05after\x18\x02 \x01(\v2\x15.kefu.clock.v1.PolicyR\x05after\x125\n" +
-	"\achanges\x18\x03 \x03(\v2\x1b.kefu.clock.v1.PolicyChangeR\achanges\"\xab\x01\n" +
-	"\fPolicyChange\x12\x1b\n" +
-	"\tclause_id\x18\x01 \x01(\tR\bclauseId\x123\n" +
-	"\x06before\x18\x02 \x01(\v2\x1b.kefu.clock.v1.PolicyClauseR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.kefu.clock.v1.PolicyClauseR\x05after\x12\x16\n" +
-	"\x06fields\x18\x04 \x03(\tR\x06fields\"\xbd\x03\n" +
-	"\n" +
-	"DryRunCase\x12\x1d\n" +
-	"\n" +
-	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
-	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
-	"\x05round\x18\x04 \x01(\x05R\x05round\x12\x1b\n" +
-	"\tclause_id\x18\x05 \x01(\tR\bclauseId\x12\x1d\n" +
-	"\n" +
-	"owner_role\x18\x06 \x01(\tR\townerRole\x12/\n" +
-	"\x05state\x18\a \x01(\x0e2\x19.kefu.clock.v1.ClockStateR\x05state\x129\n" +
-	"\n" +
-	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bdue_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x127\n" +
-	"\tstop_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\bstopTime\x126\n" +
-	"\tmissed_by\x18\v \x01(\v2\x19.google.protobuf.DurationR\bmissedBy\"\xcb\x01\n" +
-	"\fDryRunTotals\x12\x14\n" +
-	"\x05cases\x18\x01 \x01(\x03R\x05cases\x12\x16\n" +
-	"\x06clocks\x18\x02 \x01(\x03R\x06clocks\x12\x10\n" +
-	"\x03met\x18\x03 \x01(\x03R\x03met\x12\x16\n" +
-	"\x06missed\x18\x04 \x01(\x03R\x06missed\x12\x12\n" +
-	"\x04open\x18\x05 \x01(\x03R\x04open\x12\x18\n" +
-	"\apending\x18\x06 \x01(\x03R\apending\x125\n" +
-	"\aclauses\x18\a \x03(\v2\x1b.kefu.clock.v1.DryRunClauseR\aclauses\"\xc8\x01\n" +
-	"\fDryRunClause\x12\x1b\n" +
-	"\tclause_id\x18\x01 \x01(\tR\bclauseId\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
-	"\x03met\x18\x03 \x01(\x03R\x03met\x12\x16\n" +
-	"\x06missed\x18\x04 \x01(\x03R\x06missed\x12\x12\n" +
-	"\x04open\x18\x05 \x01(\x03R\x04open\x12\x18\n" +
-	"\apending\x18\x06 \x01(\x03R\apending\x12/\n" +
-	"\x05worst\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05worst*y\n" +
+	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\x04text*y\n" +
 	"\vPolicyState\x12\x1c\n" +
 	"\x18POLICY_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12POLICY_STATE_DRAFT\x10\x01\x12\x1a\n" +
@@ -1141,7 +647,7 @@ func file_kefu_clock_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_clock_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_clock_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_kefu_clock_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_kefu_clock_v1_policy_proto_goTypes = []any{
 	(PolicyState)(0),              // 0: kefu.clock.v1.PolicyState
 	(*Policy)(nil),                // 1: kefu.clock.v1.Policy
@@ -1149,51 +655,32 @@ var file_kefu_clock_v1_policy_proto_goTypes = []any{
 	(*PolicyFloor)(nil),           // 3: kefu.clock.v1.PolicyFloor
 	(*PolicyStep)(nil),            // 4: kefu.clock.v1.PolicyStep
 	(*PolicyFault)(nil),           // 5: kefu.clock.v1.PolicyFault
-	(*PolicyDiff)(nil),            // 6: kefu.clock.v1.PolicyDiff
-	(*PolicyChange)(nil),          // 7: kefu.clock.v1.PolicyChange
-	(*DryRunCase)(nil),            // 8: kefu.clock.v1.DryRunCase
-	(*DryRunTotals)(nil),          // 9: kefu.clock.v1.DryRunTotals
-	(*DryRunClause)(nil),          // 10: kefu.clock.v1.DryRunClause
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(v1.Tier)(0),                  // 12: kefu.type.v1.Tier
-	(v1.Channel)(0),               // 13: kefu.type.v1.Channel
-	(*ClockTarget)(nil),           // 14: kefu.clock.v1.ClockTarget
-	(ClockStepAction)(0),          // 15: kefu.clock.v1.ClockStepAction
-	(*v1.Text)(nil),               // 16: kefu.type.v1.Text
-	(ClockState)(0),               // 17: kefu.clock.v1.ClockState
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(v1.Tier)(0),                  // 7: kefu.type.v1.Tier
+	(v1.Channel)(0),               // 8: kefu.type.v1.Channel
+	(*ClockTarget)(nil),           // 9: kefu.clock.v1.ClockTarget
+	(ClockStepAction)(0),          // 10: kefu.clock.v1.ClockStepAction
+	(*v1.Text)(nil),               // 11: kefu.type.v1.Text
 }
 var file_kefu_clock_v1_policy_proto_depIdxs = []int32{
 	0,  // 0: kefu.clock.v1.Policy.state:type_name -> kefu.clock.v1.PolicyState
-	11, // 1: kefu.clock.v1.Policy.effective_time:type_name -> google.protobuf.Timestamp
+	6,  // 1: kefu.clock.v1.Policy.effective_time:type_name -> google.protobuf.Timestamp
 	2,  // 2: kefu.clock.v1.Policy.clauses:type_name -> kefu.clock.v1.PolicyClause
-	11, // 3: kefu.clock.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
-	11, // 4: kefu.clock.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	12, // 5: kefu.clock.v1.PolicyClause.tier:type_name -> kefu.type.v1.Tier
-	13, // 6: kefu.clock.v1.PolicyClause.channel:type_name -> kefu.type.v1.Channel
-	14, // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
+	6,  // 3: kefu.clock.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 4: kefu.clock.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: kefu.clock.v1.PolicyClause.tier:type_name -> kefu.type.v1.Tier
+	8,  // 6: kefu.clock.v1.PolicyClause.channel:type_name -> kefu.type.v1.Channel
+	9,  // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
 	3,  // 8: kefu.clock.v1.PolicyClause.floor:type_name -> kefu.clock.v1.PolicyFloor
 	4,  // 9: kefu.clock.v1.PolicyClause.ladder:type_name -> kefu.clock.v1.PolicyStep
-	14, // 10: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
-	15, // 11: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
-	16, // 12: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
-	1,  // 13: kefu.clock.v1.PolicyDiff.before:type_name -> kefu.clock.v1.Policy
-	1,  // 14: kefu.clock.v1.PolicyDiff.after:type_name -> kefu.clock.v1.Policy
-	7,  // 15: kefu.clock.v1.PolicyDiff.changes:type_name -> kefu.clock.v1.PolicyChange
-	2,  // 16: kefu.clock.v1.PolicyChange.before:type_name -> kefu.clock.v1.PolicyClause
-	2,  // 17: kefu.clock.v1.PolicyChange.after:type_name -> kefu.clock.v1.PolicyClause
-	17, // 18: kefu.clock.v1.DryRunCase.state:type_name -> kefu.clock.v1.ClockState
-	11, // 19: kefu.clock.v1.DryRunCase.start_time:type_name -> google.protobuf.Timestamp
-	11, // 20: kefu.clock.v1.DryRunCase.due_time:type_name -> google.protobuf.Timestamp
-	11, // 21: kefu.clock.v1.DryRunCase.stop_time:type_name -> google.protobuf.Timestamp
-	18, // 22: kefu.clock.v1.DryRunCase.missed_by:type_name -> google.protobuf.Duration
-	10, // 23: kefu.clock.v1.DryRunTotals.clauses:type_name -> kefu.clock.v1.DryRunClause
-	18, // 24: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 10: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
+	10, // 11: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
+	11, // 12: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_policy_proto_init() }
@@ -1208,7 +695,7 @@ func file_kefu_clock_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_clock_v1_policy_proto_rawDesc), len(file_kefu_clock_v1_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
