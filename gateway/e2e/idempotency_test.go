@@ -28,7 +28,7 @@ const (
 type keyed struct{ path, key, text, id string }
 
 // body is that of a ticket or a comment.
-func (k keyed) body(customer string) object {
+func (k *keyed) body(customer string) object {
 	if k.path == "/v1/tickets" {
 		return object{"customerId": customer, "channel": "CHANNEL_PHONE", "title": k.text}
 	}

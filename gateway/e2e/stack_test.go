@@ -41,10 +41,28 @@ type stack struct {
 	bin, dir string
 	process  *exec.Cmd
 	ended    chan error
-	output   *bytes.Buffer
+	output   *transcript
 
 	mu     sync.Mutex
 	tokens map[string]string
+}
+
+// transcript keeps what a process says while others read it.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *transcript) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *transcript) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // suite is the stack that the tests of this package share.
@@ -96,7 +114,7 @@ func build(bin string) error {
 
 // start brings up a stack in dir and waits until it is ready.
 func start(bin, dir string, flags ...string) (*stack, error) {
-	s := &stack{bin: bin, dir: dir, output: &bytes.Buffer{}, tokens: map[string]string{}}
+	s := &stack{bin: bin, dir: dir, output: &transcript{}, tokens: map[string]string{}}
 	args := append([]string{"up", "--dir", dir, "--http", "127.0.0.1:0", "--free-ports"}, flags...)
 	s.process = exec.Command(filepath.Join(bin, "kefuctl"), args...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output

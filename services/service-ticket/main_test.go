@@ -250,8 +250,8 @@ func TestTheServiceRuns(t *testing.T) {
 	if err != nil || created.GetReporter().GetPhone() != "+8613800138000" {
 		t.Fatalf("created %v, %v", created, err)
 	}
-	poll(ctx, t, "the default calendar", counted(1, "SELECT count(*) FROM calendars WHERE is_default"))
-	poll(ctx, t, "numbered events", counted(3, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL"))
+	poll(ctx, t, "the built-in calendars", counted(2, "SELECT count(*) FROM calendars"))
+	poll(ctx, t, "their and the tickets' events, numbered", counted(4, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL"))
 
 	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
-	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 )
 
 // sampler makes the samples through the ordinary verbs.
@@ -36,15 +35,8 @@ func loadSamples(ctx context.Context, c *Client, out io.Writer, s *summary) erro
 	}
 	m.begun = time.Now()
 	s.add(departments, staff)
-	for _, q := range []*surveyv1.Questionnaire{
-		followUp(text("服务工单回访", "After a ticket"), surveyv1.Trigger_TRIGGER_TICKET_RESOLVED),
-		followUp(text("投诉处理回访", "After a complaint"), surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD),
-	} {
-		questionnaire, err := ensureQuestionnaire(ctx, c, q)
-		if err != nil {
-			return err
-		}
-		s.questionnaires = append(s.questionnaires, questionnaire)
+	if s.questionnaires, err = triggered(ctx, c); err != nil {
+		return err
 	}
 	for _, step := range []func(context.Context) error{m.files, m.contacts, m.trade, m.tickets, m.complaints} {
 		if err := step(ctx); err != nil {

@@ -210,10 +210,12 @@ func (m *sampler) answer(ctx context.Context, ticket string, score int32) error 
 	if err := m.c.do(ctx, crm, http.MethodPost, "/v1/invitations/"+invitation.GetId()+":issueLink", &surveyv1.IssueLinkRequest{}, link); err != nil {
 		return err
 	}
+	form := &surveyv1.AnswerForm{}
+	if err := m.c.do(ctx, anonymous, http.MethodGet, "/v1/answers/"+link.GetToken(), nil, form); err != nil {
+		return err
+	}
 	comments := map[bool]string{true: "等了很久，问题仍未解决。 Waited long, still not solved.", false: "服务很及时，谢谢！ Quick and helpful, thanks!"}
-	return m.c.do(ctx, anonymous, http.MethodPost, "/v1/answers/"+link.GetToken(), &surveyv1.SubmitAnswerRequest{Responses: []*surveyv1.Response{
-		{QuestionKey: ratingKey, Value: &surveyv1.Response_Score{Score: score}},
-		{QuestionKey: recommendKey, Value: &surveyv1.Response_Score{Score: score * 2}},
-		{QuestionKey: commentKey, Value: &surveyv1.Response_Text{Text: comments[score <= 2]}},
-	}}, &surveyv1.AnswerReceipt{})
+	return m.c.do(ctx, anonymous, http.MethodPost, "/v1/answers/"+link.GetToken(), &surveyv1.SubmitAnswerRequest{
+		Responses: responses(form.GetQuestionnaire(), score, comments[score <= 2]),
+	}, &surveyv1.AnswerReceipt{})
 }

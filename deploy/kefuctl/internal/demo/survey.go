@@ -9,12 +9,11 @@ import (
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 )
 
-// Keys of the questions that the demo asks.
+// Keys of the questions that Olist asks.
 const (
-	ratingKey    = "rating"
-	titleKey     = "title"
-	commentKey   = "comment"
-	recommendKey = "recommend"
+	ratingKey  = "rating"
+	titleKey   = "title"
+	commentKey = "comment"
 )
 
 func text(zh, en string) *typev1.Text { return &typev1.Text{Zh: zh, En: en} }
@@ -32,18 +31,42 @@ func olistReview() *surveyv1.Questionnaire {
 	}
 }
 
-// followUp is asked after a case, by the trigger given.
-func followUp(title *typev1.Text, trigger surveyv1.Trigger) *surveyv1.Questionnaire {
-	return &surveyv1.Questionnaire{
-		Title: title, Trigger: trigger,
-		Questions: []*surveyv1.Question{
-			{Key: ratingKey, Type: surveyv1.QuestionType_QUESTION_TYPE_RATING, Required: true,
-				Text: text("您对处理结果满意吗？", "How satisfied are you with the result?")},
-			{Key: recommendKey, Type: surveyv1.QuestionType_QUESTION_TYPE_NPS,
-				Text: text("您有多大可能把我们推荐给同行？", "How likely are you to recommend us?")},
-			{Key: commentKey, Type: surveyv1.QuestionType_QUESTION_TYPE_TEXT, Text: text("还有什么想告诉我们的？", "Anything else you want to tell us?")},
-		},
+// triggered gives the published questionnaires that the suite sends by itself.
+func triggered(ctx context.Context, c *Client) ([]*surveyv1.Questionnaire, error) {
+	var found []*surveyv1.Questionnaire
+	list := &surveyv1.ListQuestionnairesResponse{}
+	err := c.pages(ctx, crm, "/v1/questionnaires", url.Values{}, list, func() string {
+		for _, q := range list.GetQuestionnaires() {
+			if q.GetTrigger() != surveyv1.Trigger_TRIGGER_UNSPECIFIED && q.GetVersion() > 0 {
+				found = append(found, q)
+			}
+		}
+		return list.GetNextPageToken()
+	})
+	return found, err
+}
+
+// responses answers every question of a form as a customer would who gives that score.
+// Of single choices the first is taken.
+func responses(form *surveyv1.Questionnaire, score int32, comment string) []*surveyv1.Response {
+	var out []*surveyv1.Response
+	for _, q := range form.GetQuestions() {
+		r := &surveyv1.Response{QuestionKey: q.GetKey()}
+		switch q.GetType() {
+		case surveyv1.QuestionType_QUESTION_TYPE_RATING:
+			r.Value = &surveyv1.Response_Score{Score: score}
+		case surveyv1.QuestionType_QUESTION_TYPE_NPS:
+			r.Value = &surveyv1.Response_Score{Score: score * 2}
+		case surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
+			r.Value = &surveyv1.Response_Choice{Choice: q.GetChoices()[0].GetKey()}
+		case surveyv1.QuestionType_QUESTION_TYPE_TEXT:
+			r.Value = &surveyv1.Response_Text{Text: comment}
+		default:
+			continue
+		}
+		out = append(out, r)
 	}
+	return out
 }
 
 // ensureQuestionnaire gives the published questionnaire of that title, making and
