@@ -740,8 +740,9 @@ func (x *Ticket) GetEtag() string {
 	return ""
 }
 
-// Reporter is who reported a ticket, as told. Phone and e-mail are answered to those who may
-// register tickets; others get the name alone.
+// Reporter is who reported a ticket, as told. Phone and e-mail are shown to the customer
+// service desk, to the customer, and to after-sales specialists while the ticket is open;
+// others get the name alone.
 type Reporter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 200 characters.
