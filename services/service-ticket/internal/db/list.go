@@ -3,10 +3,14 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
 // TicketFilter narrows ListTickets; zero fields do not.
@@ -20,9 +24,15 @@ type TicketFilter struct {
 	Source             string
 	ExternalID         string
 	AnswerID           uuid.UUID
+	// For is who asks: only what is within their reach is listed.
+	For ticket.Viewer
 	// Before is the id after which the page goes on, downwards.
 	Before uuid.UUID
 	Size   int32
+
+	// Set by ways: who registered the ticket, that nobody has it, and no department.
+	registrar                string
+	unassigned, noDepartment bool
 }
 
 const (
@@ -33,9 +43,14 @@ const (
 // ListTickets reads a page, the highest id first. The statement holds only the conditions
 // that are set. Rare keys are looked up. For the others the newest of each state are read
 // from the index that leads with the key and goes on with the state, and merged: that
-// costs the same however many tickets there are and however they are spread.
+// costs the same however many tickets there are and however they are spread. For a caller
+// who does not reach everything there is one such statement for each reason to reach a
+// ticket.
 func (q *Queries) ListTickets(ctx context.Context, db DBTX, f TicketFilter) ([]Ticket, error) {
 	sql, args := f.statement()
+	if sql == "" {
+		return nil, nil
+	}
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -56,14 +71,94 @@ func (f *TicketFilter) statement() (string, []any) {
 		f.Before = uuid.Max
 	}
 	size := bind(f.Size)
-	if !f.rare() && (len(f.States) > 0 || f.key() != "") {
-		return f.byState(bind, size), args
+	var parts []string
+	for _, way := range f.ways() {
+		parts = append(parts, way.one(bind, size))
 	}
-	where := append(f.conditions(bind), "t.id < "+bind(f.Before))
+	switch len(parts) {
+	case 0:
+		return "", nil
+	case 1:
+		return parts[0], args
+	}
+	return "SELECT DISTINCT ON (t.id) t.* FROM ((" + strings.Join(parts, ") UNION ALL (") +
+		")) t ORDER BY t.id DESC LIMIT " + size, args
+}
+
+// ways are the filters that together find what the viewer reaches and asks for. Each says
+// in SQL one of the reasons of ticket.Viewer.Covers.
+func (f *TicketFilter) ways() []*TicketFilter {
+	v := f.For
+	if v.Everything() {
+		return []*TicketFilter{f}
+	}
+	var out []*TicketFilter
+	add := func(narrow func(w *TicketFilter) bool) {
+		w := *f
+		if narrow(&w) {
+			out = append(out, &w)
+		}
+	}
+	if v.Customer != uuid.Nil {
+		add(func(w *TicketFilter) bool { return only(&w.CustomerID, v.Customer) })
+		return out
+	}
+	if v.Scope == accessv1.Scope_SCOPE_UNSPECIFIED {
+		return nil
+	}
+	add(func(w *TicketFilter) bool { w.registrar = v.Actor; return true })
+	if v.Staff != uuid.Nil {
+		add(func(w *TicketFilter) bool { return only(&w.AssigneeStaffID, v.Staff) })
+	}
+	if v.Team() {
+		add(func(w *TicketFilter) bool { return only(&w.DepartmentID, v.Department) })
+	}
+	if v.Queue {
+		add(func(w *TicketFilter) bool { w.noDepartment = true; return w.queue() && w.DepartmentID == uuid.Nil })
+	}
+	if v.Queue && v.Department != uuid.Nil && !v.Team() {
+		add(func(w *TicketFilter) bool { return w.queue() && only(&w.DepartmentID, v.Department) })
+	}
+	return out
+}
+
+// only narrows a key to a value; false when something else is asked for.
+func only(key *uuid.UUID, value uuid.UUID) bool {
+	asked := *key
+	*key = value
+	return asked == uuid.Nil || asked == value
+}
+
+// queue narrows to tickets that wait for somebody; false when others are asked for.
+func (f *TicketFilter) queue() bool {
+	f.unassigned = true
+	asked := f.States
+	f.States = nil
+	for s := int16(firstState); s <= lastState; s++ {
+		if ticket.Queued(ticket.State(s)) && (len(asked) == 0 || slices.Contains(asked, s)) {
+			f.States = append(f.States, s)
+		}
+	}
+	return len(f.States) > 0 && f.AssigneeStaffID == uuid.Nil
+}
+
+// one is the statement without regard to who asks.
+func (f *TicketFilter) one(bind binder, size string) string {
+	if !f.rare() && (len(f.States) > 0 || f.key() != "") {
+		return f.byState(bind, size)
+	}
+	from, id := "tickets t", "t.id"
+	var where []string
+	if f.registrar != "" {
+		from, id = "ticket_transitions r JOIN tickets t ON t.id = r.ticket_id", "r.ticket_id"
+		where = append(where, "r.version = 1", "r.actor = "+bind(f.registrar))
+	}
+	where = append(where, f.conditions(bind)...)
+	where = append(where, id+" < "+bind(f.Before))
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
 	}
-	return "SELECT t.* FROM tickets t" + all(where) + " ORDER BY t.id DESC LIMIT " + size, args
+	return "SELECT t.* FROM " + from + all(where) + " ORDER BY " + id + " DESC LIMIT " + size
 }
 
 // byState reads the newest of each state. Conditions and order are those of whole index
@@ -94,7 +189,7 @@ func (f *TicketFilter) byState(bind binder, size string) string {
 
 // rare tells whether something is asked that few tickets have.
 func (f *TicketFilter) rare() bool {
-	return f.Number != "" || f.ReporterPhoneIndex != nil || f.Source != "" || f.AnswerID != uuid.Nil
+	return f.registrar != "" || f.Number != "" || f.ReporterPhoneIndex != nil || f.Source != "" || f.AnswerID != uuid.Nil
 }
 
 // keys are the columns that an index leads with and follows by the state.
@@ -127,6 +222,12 @@ func (f *TicketFilter) conditions(bind binder) []string {
 	add("source", f.Source, f.Source != "")
 	add("external_id", f.ExternalID, f.ExternalID != "")
 	add("evidence_answer_id", f.AnswerID, f.AnswerID != uuid.Nil)
+	if f.unassigned {
+		where = append(where, "t.assignee_staff_id IS NULL")
+	}
+	if f.noDepartment {
+		where = append(where, "t.department_id IS NULL")
+	}
 	led := f.key()
 	if f.rare() {
 		led = ""

@@ -220,6 +220,17 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 	return err
 }
 
+const isRegistrar = `-- name: IsRegistrar :one
+SELECT EXISTS (SELECT FROM ticket_transitions WHERE ticket_id = $1 AND version = 1 AND actor = $2)
+`
+
+func (q *Queries) IsRegistrar(ctx context.Context, db DBTX, ticketID uuid.UUID, actor string) (bool, error) {
+	row := db.QueryRow(ctx, isRegistrar, ticketID, actor)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const listImported = `-- name: ListImported :many
 SELECT id, number, external_id FROM tickets WHERE source = $1::text AND external_id = ANY($2::text[])
 `

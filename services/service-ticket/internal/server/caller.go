@@ -8,10 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
 // customer is the id of the calling customer, zero for every other caller. A customer
@@ -28,14 +31,67 @@ func customer(ctx context.Context) uuid.UUID {
 	return id
 }
 
-// own refuses a customer who asks for a ticket of another, or of nobody, as if there were
-// none.
-func own(ctx context.Context, row *db.Ticket) error {
-	who := customer(ctx)
-	if who != uuid.Nil && (row.CustomerID == nil || *row.CustomerID != who) {
+// viewer is the caller with a grant that reaches as far as the scope.
+func (s *Server) viewer(ctx context.Context, on db.DBTX, scope accessv1.Scope) (ticket.Viewer, error) {
+	caller := authn.FromContext(ctx)
+	v := ticket.Viewer{
+		Customer: customer(ctx), Scope: scope, Actor: caller.Actor(),
+		Queue: authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED,
+	}
+	if caller.Kind != authn.Person || v.Everything() {
+		return v, nil
+	}
+	row, err := s.q.GetStaffByIdentity(ctx, on, caller.Issuer, caller.Subject)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return v, nil
+	}
+	if err != nil {
+		return v, fmt.Errorf("look the caller up: %w", err)
+	}
+	v.Staff, v.Department = row.ID, row.DepartmentID
+	return v, nil
+}
+
+// reach refuses a caller whose grant does not cover the ticket: as if there were none where
+// they may not even read it.
+func (s *Server) reach(ctx context.Context, on db.DBTX, row *db.Ticket) error {
+	scope := authz.FromContext(ctx).Scope
+	covered, err := s.covers(ctx, on, scope, row)
+	if err != nil || covered {
+		return err
+	}
+	if read := authz.Held(ctx, "tickets.read"); read > scope {
+		if covered, err = s.covers(ctx, on, read, row); err != nil {
+			return err
+		}
+	}
+	if !covered {
 		return ticketNotFound(row.ID)
 	}
-	return nil
+	return rpcerr.Denied(authz.ReasonDenied, rpcerr.T(
+		"You may read ticket %[1]s and not do this to it: it is not yours.",
+		"您可以查看工单 %[1]s，但不能执行此操作：该工单不由您负责。", row.ID))
+}
+
+func (s *Server) covers(ctx context.Context, on db.DBTX, scope accessv1.Scope, row *db.Ticket) (bool, error) {
+	v, err := s.viewer(ctx, on, scope)
+	if err != nil {
+		return false, err
+	}
+	if v.Covers(ticket.Holding{
+		Customer: idValue(row.CustomerID), Assignee: idValue(row.AssigneeStaffID),
+		Department: idValue(row.DepartmentID), State: ticket.State(row.State),
+	}) {
+		return true, nil
+	}
+	if v.Customer != uuid.Nil || v.Scope == accessv1.Scope_SCOPE_UNSPECIFIED {
+		return false, nil
+	}
+	registered, err := s.q.IsRegistrar(ctx, on, row.ID, v.Actor)
+	if err != nil {
+		return false, fmt.Errorf("read who registered the ticket: %w", err)
+	}
+	return registered, nil
 }
 
 func ticketNotFound(id uuid.UUID) error { return rpcerr.NotFound("ticket", id.String()) }

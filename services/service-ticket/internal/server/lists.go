@@ -25,12 +25,11 @@ func (s *Server) ListTickets(ctx context.Context, req *ticketv1.ListTicketsReque
 	if err != nil {
 		return nil, err
 	}
-	if who := customer(ctx); who != uuid.Nil {
-		if filter.CustomerID != uuid.Nil && filter.CustomerID != who {
-			return &ticketv1.ListTicketsResponse{}, nil
-		}
-		filter.CustomerID = who
+	who, err := s.viewer(ctx, s.pool, authz.FromContext(ctx).Scope)
+	if err != nil {
+		return nil, err
 	}
+	filter.For = who
 	rows, err := s.q.ListTickets(ctx, s.pool, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list tickets: %w", err)

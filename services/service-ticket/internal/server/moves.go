@@ -124,12 +124,13 @@ func (s *Server) MergeTicket(ctx context.Context, req *ticketv1.MergeTicketReque
 		if err != nil {
 			return nil, fmt.Errorf("lock tickets: %w", err)
 		}
-		row, target := pick(ctx, rows, id), pick(ctx, rows, into)
-		switch {
-		case row == nil:
-			return nil, ticketNotFound(id)
-		case target == nil:
-			return nil, ticketNotFound(into)
+		row, err := s.pick(ctx, tx, rows, id)
+		if err != nil {
+			return nil, err
+		}
+		target, err := s.pick(ctx, tx, rows, into)
+		if err != nil {
+			return nil, err
 		}
 		if err := current(req.GetEtag(), row.Version, "ticket", id); err != nil {
 			return nil, err
@@ -150,14 +151,14 @@ func (s *Server) MergeTicket(ctx context.Context, req *ticketv1.MergeTicketReque
 	})
 }
 
-// pick finds a ticket that the caller may see among locked ones.
-func pick(ctx context.Context, rows []db.Ticket, id uuid.UUID) *db.Ticket {
+// pick finds a ticket within the caller's reach among locked ones.
+func (s *Server) pick(ctx context.Context, tx *write.Tx, rows []db.Ticket, id uuid.UUID) (*db.Ticket, error) {
 	for i := range rows {
-		if rows[i].ID == id && own(ctx, &rows[i]) == nil {
-			return &rows[i]
+		if rows[i].ID == id {
+			return &rows[i], s.reach(ctx, tx, &rows[i])
 		}
 	}
-	return nil
+	return nil, ticketNotFound(id)
 }
 
 // move makes one move of one ticket as one write.

@@ -240,7 +240,7 @@ func (s *Server) find(ctx context.Context, field, given string) (db.Ticket, erro
 	if err != nil {
 		return db.Ticket{}, fmt.Errorf("read ticket: %w", err)
 	}
-	return row, own(ctx, &row)
+	return row, s.reach(ctx, s.pool, &row)
 }
 
 // lock reads a ticket that the caller may change, and holds it.
@@ -252,7 +252,7 @@ func (s *Server) lock(ctx context.Context, tx *write.Tx, id uuid.UUID, etag stri
 	if err != nil {
 		return nil, fmt.Errorf("lock ticket: %w", err)
 	}
-	if err := own(ctx, &row); err != nil {
+	if err := s.reach(ctx, tx, &row); err != nil {
 		return nil, err
 	}
 	return &row, current(etag, row.Version, "ticket", id)

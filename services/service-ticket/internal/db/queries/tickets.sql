@@ -76,3 +76,6 @@ VALUES (@ticket_id, @version, @verb, @from_state, @to_state, @round, @reason, @a
 
 -- name: ListTransitions :many
 SELECT * FROM ticket_transitions WHERE ticket_id = @ticket_id AND version > @after ORDER BY version LIMIT @size;
+
+-- name: IsRegistrar :one
+SELECT EXISTS (SELECT FROM ticket_transitions WHERE ticket_id = @ticket_id AND version = 1 AND actor = @actor);

@@ -1,0 +1,155 @@
+// Package accesstest holds the table of who may do what, written a second time from the
+// company's rules and not from the code's table, and what tests need to compare the two.
+// A right that is given or taken has to be given or taken in both.
+package accesstest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Roles are the columns of the table, in this order.
+func Roles() []string {
+	return []string{
+		"service-manager", "service-supervisor", "service-agent", "support-engineer", "after-sales-specialist",
+		"crm-specialist", "information-administrator", "qc-inspector", "salesperson", "sales-manager",
+		"company-manager", "auditor", "customer",
+	}
+}
+
+// Reach is how far somebody's right to call a method goes.
+type Reach int
+
+// Each reach includes those before it.
+const (
+	None Reach = iota
+	Own
+	Team
+	Company
+)
+
+// Covers tells whether a row that is the caller's own, of their team or of others is within.
+func (r Reach) Covers(row Reach) bool { return r != None && row <= r }
+
+// Line is one method.
+type Line struct {
+	// Method as grpc writes it: /package.Service/Method.
+	Method string
+	Public bool
+	// Permissions of which a service account needs one.
+	Permissions []string
+	// Callers are the services that may call with their certificate.
+	Callers []string
+	reach   map[string]Reach
+}
+
+// Role is how far the role reaches.
+func (l Line) Role(role string) Reach { return l.reach[role] }
+
+// table has a line for each group of methods: service, methods, a letter for each role
+// (* company, t team, o own, . nothing) or "public", permissions, callers.
+//
+// Columns: service manager, supervisor, agent; support engineer, after-sales, CRM;
+// information administrator, QC; salesperson, sales manager; company manager; auditor; customer.
+const table = `
+ticket.v1.TicketService  CreateTicket                                    *to.o.......o tickets.create
+ticket.v1.TicketService  GetTicket,ListTickets,ListComments              *toto.......o tickets.read
+ticket.v1.TicketService  UpdateTicket,StartTicket,WaitTicket             *toto........ tickets.work
+ticket.v1.TicketService  ResumeTicket,ResolveTicket                      *toto........ tickets.work
+ticket.v1.TicketService  TriageTicket,PrioritizeTicket                   *to.......... tickets.triage
+ticket.v1.TicketService  AssignTicket,MergeTicket                        *to.......... tickets.assign
+ticket.v1.TicketService  ConfirmTicket                                   *to.........o tickets.confirm
+ticket.v1.TicketService  ReopenTicket                                    *to.........o tickets.reopen
+ticket.v1.TicketService  CancelTicket                                    *to.........o tickets.cancel
+ticket.v1.TicketService  CreateComment                                   *toto.......o tickets.comment
+ticket.v1.TicketService  ListTransitions,ListTicketClocks                *toto........ tickets.history
+ticket.v1.TicketService  ExplainTicketClock                              *toto........ tickets.history
+ticket.v1.TicketService  ImportTickets                                   ......*...... tickets.import
+ticket.v1.DirectoryService GetDepartment,ListDepartments,GetStaff,ListStaff ************. directory.read
+ticket.v1.DirectoryService CreateDepartment,UpdateDepartment             *.....*...... directory.write
+ticket.v1.DirectoryService CreateStaff,UpdateStaff                       *.....*...... directory.write
+calendar.v1.CalendarService GetCalendar,ListCalendars,ComputeDue         ************. calendars.read
+calendar.v1.CalendarService CreateCalendar,UpdateCalendar,SetYear        *.....*...... calendars.write
+complaint.v1.ComplaintService CreateComplaint                            *to...*..**.o complaints.register
+complaint.v1.ComplaintService GetComplaint,ListComplaints                *toooootot*.o complaints.read
+complaint.v1.ComplaintService SubmitComplaint,NextRound                  *to...o..oo.. complaints.submit
+complaint.v1.ComplaintService ReviewComplaint                            *to.......... complaints.review
+complaint.v1.ComplaintService AssignComplaint                            *t.ttt.t.t*.. complaints.assign
+complaint.v1.ComplaintService RecordContact,ProposeSolution              *tooooooooo.. complaints.work
+complaint.v1.ComplaintService TellResult,RecordAnswer                    *tooooooooo.. complaints.work
+complaint.v1.ComplaintService ApproveSolution                            *t........*.. complaints.approve
+complaint.v1.ComplaintService CloseComplaint                             *t........*.. complaints.close
+complaint.v1.ComplaintService ListComplaintContacts,ListComplaintTransitions *toooootot*.. complaints.history
+complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
+survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
+survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write
+survey.v1.QuestionnaireService PublishQuestionnaire                      .....*....... questionnaires.write
+survey.v1.QuestionnaireService GetResults                                **...*...**.. results.read
+survey.v1.QuestionnaireService ListAnswers                               .....*....... answers.read
+survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
+survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
+survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
+survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
+customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
+customer.v1.CustomerService GetCustomer                                  ***..**.....o customers.read,customers.readmasked
+customer.v1.CustomerService SetTier                                      ......*...... customers.tier
+customer.v1.CustomerService SetConsent                                   .....*......o consents.write
+customer.v1.CustomerService ImportCustomers                              ......*...... customers.import
+customer.v1.CustomerService ListCustomerSummaries                        ***..**.o*... summaries.read
+customer.v1.CustomerService GetProfile                                   ***..**.....o profiles.read,profiles.readmasked
+customer.v1.CustomerService ResolveCustomer                              ............. - service-ticket,complaint,survey
+customer.v1.ContactService GetContact,ListContacts                       ***..**.....o contacts.read,contacts.readmasked
+customer.v1.ContactService CreateContact,UpdateContact,DeleteContact     .....**...... contacts.write
+customer.v1.OrderService ListOrders,ListInstalledProducts                ***..**.....o orders.read
+customer.v1.OrderService UpsertOrder,UpsertInstalledProduct              ......*...... orders.write
+event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
+`
+
+// Table returns the lines by method. A line that cannot be read fails the test.
+func Table(t testing.TB) map[string]Line {
+	t.Helper()
+	out := map[string]Line{}
+	for text := range strings.SplitSeq(strings.TrimSpace(table), "\n") {
+		parts := strings.Fields(text)
+		if len(parts) < 3 {
+			t.Fatalf("line %q has %d parts", text, len(parts))
+		}
+		line, err := read(parts[2:])
+		if err != nil {
+			t.Fatalf("line %q: %v", text, err)
+		}
+		for name := range strings.SplitSeq(parts[1], ",") {
+			line.Method = "/kefu." + parts[0] + "/" + name
+			if _, twice := out[line.Method]; twice {
+				t.Fatalf("%s stands in the table twice", line.Method)
+			}
+			out[line.Method] = line
+		}
+	}
+	return out
+}
+
+func read(parts []string) (Line, error) {
+	if parts[0] == "public" {
+		return Line{Public: true}, nil
+	}
+	line := Line{reach: map[string]Reach{}}
+	if len(parts[0]) != len(Roles()) {
+		return line, fmt.Errorf("%d letters for %d roles", len(parts[0]), len(Roles()))
+	}
+	for i, role := range Roles() {
+		reach, ok := map[byte]Reach{'.': None, 'o': Own, 't': Team, '*': Company}[parts[0][i]]
+		if !ok {
+			return line, fmt.Errorf("letter %q", parts[0][i])
+		}
+		line.reach[role] = reach
+	}
+	if len(parts) > 1 && parts[1] != "-" {
+		line.Permissions = strings.Split(parts[1], ",")
+	}
+	if len(parts) > 2 {
+		line.Callers = strings.Split(parts[2], ",")
+	}
+	return line, nil
+}
