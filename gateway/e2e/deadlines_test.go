@@ -155,7 +155,7 @@ func TestDeadlines(t *testing.T) {
 	d := openDesk(t, s.stack, "DEPARTMENT_FUNCTION_AFTER_SALES")
 	customer := keyCustomer(t, s.stack)
 	agent := as(t, s.stack, staff("service-agent", d.agent)...)
-	supervisor := as(t, s.stack, role("service-supervisor")...)
+	supervisor := as(t, s.stack, staff("service-supervisor", d.supervisor)...)
 
 	open := func() (ticket string) {
 		ticket = "/v1/tickets/" + agent.post("/v1/tickets", object{
@@ -234,7 +234,7 @@ func (s *timed) outage(t *testing.T, ticket string) {
 	if s.stack, err = start(s.bin, s.dir, "--test-clock", s.file); err != nil {
 		t.Fatal(err)
 	}
-	supervisor := as(t, s.stack, role("service-supervisor")...)
+	supervisor := as(t, s.stack, role("service-manager")...)
 	late := lateFound(t, supervisor, ticket+"/clocks/resolution")
 	if span(t, late) != 3*time.Hour+10*time.Minute {
 		t.Errorf("due at 13:50 and found at 17:00, the log says %s late", late)

@@ -9,8 +9,9 @@ import (
 
 // desk is a department with the people that the journeys need.
 type desk struct {
-	department      string
-	agent, engineer string // staff ids
+	department string
+	// Staff ids.
+	agent, engineer, supervisor string
 }
 
 // openDesk makes a department of that function with a head and a colleague.
@@ -24,6 +25,7 @@ func openDesk(t *testing.T, s *stack, function string) desk {
 		return admin.post("/v1/staff", object{"name": name, "departmentId": d.department, "posts": []string{post}}).text("id")
 	}
 	d.agent, d.engineer = person("李雷", "POST_SERVICE_AGENT"), person("Han Mei", "POST_SUPPORT_ENGINEER")
+	d.supervisor = person("赵敏", "POST_SERVICE_SUPERVISOR")
 	admin.patch("/v1/departments/"+d.department, object{"headStaffId": d.agent})
 	return d
 }
@@ -38,7 +40,7 @@ func newCustomer(t *testing.T, name string) object {
 // resolvedTicket walks a ticket of the customer to resolved.
 func resolvedTicket(t *testing.T, d desk, customer string) object {
 	t.Helper()
-	supervisor := as(t, suite, role("service-supervisor")...)
+	supervisor := as(t, suite, staff("service-supervisor", d.supervisor)...)
 	agent := as(t, suite, staff("service-agent", d.agent)...)
 	ticket := agent.post("/v1/tickets", object{"customerId": customer, "channel": "CHANNEL_PHONE", "title": "机器不启动"})
 	at := "/v1/tickets/" + ticket.text("id")
