@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/services/internal/access"
@@ -155,10 +156,16 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 		1, 1, 1, 1, 1, 'x', '', '', '', '', '', gen_random_uuid(), CASE WHEN i > 10000 AND i % 100 = 0 THEN 1 ELSE 7 END, 1,
 		CASE WHEN i < 10000 THEN $2 ELSE d.ids[1 + i % 20] END, CASE WHEN i < 10000 THEN $3 ELSE s.ids[1 + i % 100] END, 0, '', '', 0,
 		'load', i, now(), now(), 1 FROM d, s, generate_series(1, 30000) i ORDER BY i`, customer, closed.GetId(), w.agent.GetId())
+	w.exec(`INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, occur_time)
+		SELECT id, 1, 'create', 0, 1, 1, '', 'x|' || external_id::integer % 50, 1, now() FROM tickets WHERE source = 'load'`)
 	open, none := []int16{1, 2, 3, 4, 5}, []int16(nil)
+	everyone := ticket.Viewer{Scope: accessv1.Scope_SCOPE_COMPANY}
+	agent := ticket.Viewer{
+		Scope: accessv1.Scope_SCOPE_TEAM, Actor: "x|7", Staff: uuid.MustParse(w.agent.GetId()), Department: uuid.MustParse(closed.GetId()),
+	}
 	for _, analyzed := range []bool{false, true} {
 		if analyzed {
-			if _, err := w.DB.Owner(t).Exec(t.Context(), "ANALYZE tickets"); err != nil {
+			if _, err := w.DB.Owner(t).Exec(t.Context(), "ANALYZE tickets, ticket_transitions"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -175,9 +182,12 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 				if index == "tickets_pkey" && states != nil || index == "tickets_state_idx" && states == nil {
 					continue
 				}
-				f.Size, f.States = 51, states
+				f.Size, f.States, f.For = 51, states, everyone
 				w.goesBy(index, f)
 			}
+		}
+		for _, index := range []string{"ticket_transitions_registrar_idx", "tickets_assignee_staff_id_idx", "tickets_department_id_idx"} {
+			w.goesBy(index, db.TicketFilter{Size: 51, For: agent})
 		}
 	}
 }

@@ -99,11 +99,12 @@ func TestThoseWhoTakeNoTicketsInDoNotSeeContacts(t *testing.T) {
 	w := newWorld(t)
 	of := w.create(&ticketv1.Ticket{Reporter: &ticketv1.Reporter{Name: "王芳", Phone: "13800138000", Email: "a@example.com"}})
 	bare := w.create(&ticketv1.Ticket{Reporter: &ticketv1.Reporter{Phone: "13800138000"}})
+	w.exec(`UPDATE tickets SET state = 3, assignee_staff_id = $1, department_id = $2`, w.agent.GetId(), w.desk.GetId())
 	for role, sees := range map[string]bool{
 		access.ServiceManager: true, access.ServiceSupervisor: true, access.ServiceAgent: true,
 		access.AfterSalesSpecialist: true, access.SupportEngineer: false,
 	} {
-		ctx := w.As(role)
+		ctx := w.AsStaff(role, "agent-1")
 		got, err := w.tickets.GetTicket(ctx, &ticketv1.GetTicketRequest{Id: of.GetId()})
 		if err != nil {
 			t.Fatalf("%s: %v", role, err)
@@ -127,12 +128,18 @@ func TestThoseWhoTakeNoTicketsInDoNotSeeContacts(t *testing.T) {
 		}
 	}
 	// Who does not see them does not lose them either.
-	got, err := w.tickets.UpdateTicket(w.As(access.SupportEngineer), &ticketv1.UpdateTicketRequest{
+	got, err := w.tickets.UpdateTicket(w.AsStaff(access.SupportEngineer, "agent-1"), &ticketv1.UpdateTicketRequest{
 		Ticket:     &ticketv1.Ticket{Id: of.GetId(), Title: "seal", Reporter: &ticketv1.Reporter{Name: "王方"}},
 		UpdateMask: mask("title", "reporter.name"),
 	})
 	if err != nil || got.GetReporter().GetPhone() != "" || got.GetReporter().GetName() != "王方" {
 		t.Errorf("corrected %v, %v", got, err)
+	}
+	// How somebody is reached is after-sales' business while there is something to do.
+	w.exec(`UPDATE tickets SET state = 7 WHERE id = $1`, of.GetId())
+	done, err := w.tickets.GetTicket(w.AsStaff(access.AfterSalesSpecialist, "agent-1"), &ticketv1.GetTicketRequest{Id: of.GetId()})
+	if err != nil || done.GetReporter().GetPhone() != "" || done.GetReporter().GetName() != "王方" {
+		t.Errorf("after-sales of a resolved ticket: %v, %v", done, err)
 	}
 	want := &ticketv1.Reporter{Name: "王方", Phone: "+8613800138000", Email: "a@example.com"}
 	if kept := w.get(of.GetId()).GetReporter(); !proto.Equal(kept, want) {
