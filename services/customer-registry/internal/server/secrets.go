@@ -94,14 +94,15 @@ func openAddress(keys pii.Subjects, row uuid.UUID, sealed []byte) (*customerv1.A
 	return address, nil
 }
 
-// view hides of a file what the caller may not see: with a masked right the
-// contact data, from customers how the company judges them.
-func view(ctx context.Context, c *customerv1.Customer) *customerv1.Customer {
-	if masked(ctx) {
+// view hides of a file what the caller may not see: unless it is whole the contact
+// data, from customers how the company judges them.
+func view(ctx context.Context, c *customerv1.Customer, whole bool) *customerv1.Customer {
+	if !whole {
 		c.Phone, c.Email, c.Address = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail()), nil
 	}
 	if authn.FromContext(ctx).Kind == authn.Customer {
 		c.ClassificationCode, c.Tags, c.TierReason = "", nil, ""
+		hideRecorders(ctx, c.GetConsents())
 	}
 	return c
 }
