@@ -102,7 +102,7 @@ func (s *Server) ReviewBreakGlass(ctx context.Context, req *customerv1.ReviewBre
 		if err := visible(ctx, err, row.Actor, "break glass", id); err != nil {
 			return nil, err
 		}
-		if err := disclosure.SecondPerson(row.Actor, reviewer, "OWN_BREAK_GLASS"); err != nil {
+		if err := disclosure.SecondPerson(row.Actor, reviewer, "SECOND_PERSON_NEEDED"); err != nil {
 			return nil, err
 		}
 		if row.Reviewer != nil {

@@ -180,15 +180,15 @@ func TestReserveContactRefuses(t *testing.T) {
 // Of fifty senders at once exactly one is granted.
 func TestReserveContactRace(t *testing.T) {
 	r := start(t)
-	made := r.make(t, full())
-	if _, err := r.customers.SetConsent(r.As(access.CRMSpecialist), consent(made.GetId(), surveys, true)); err != nil {
-		t.Fatal(err)
-	}
 	cause := newID(t)
 	for name, spoil := range map[string]func(*customerv1.ReserveContactRequest){
 		"the month": func(*customerv1.ReserveContactRequest) {},
 		"an event":  func(q *customerv1.ReserveContactRequest) { q.Purpose, q.EventId = quality, cause },
 	} {
+		made := r.make(t, full())
+		if _, err := r.customers.SetConsent(r.As(access.CRMSpecialist), consent(made.GetId(), surveys, true)); err != nil {
+			t.Fatal(err)
+		}
 		answers := make([]*customerv1.ContactReservation, 50)
 		var wg sync.WaitGroup
 		for i := range answers {
