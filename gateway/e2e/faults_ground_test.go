@@ -125,6 +125,9 @@ func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck tim
 	for range customersOfRun {
 		c.customers = append(c.customers, newCustomerAt(t, g.s))
 	}
+	for range answersMax {
+		c.guests = append(c.guests, newGuestAt(t, g.s))
+	}
 	after := g.ledger.positions()
 	l := startLoad(h, c, seed, cmp.Or(f.writers, manyWriters), f.pause)
 	l.reached(t, f.victim, leastBefore)

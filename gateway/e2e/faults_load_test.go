@@ -26,6 +26,8 @@ type cast struct {
 	staff, department    string
 	engineerID           string
 	customers            []string
+	// guests agreed to surveys; each is invited by hand once, as the contact budget allows.
+	guests []string
 }
 
 // casting makes the people of a stack; it is done once, because every complaint needs
@@ -64,6 +66,15 @@ func newCustomerAt(t *testing.T, s *stack) string {
 	t.Helper()
 	return as(t, s, role("crm-specialist")...).post("/v1/customers", object{
 		"name": unique("客户"), "kind": "CUSTOMER_KIND_DIRECT_USER", "party": "PARTY_PERSON"}).text("id")
+}
+
+// newGuestAt is a customer who agreed to surveys.
+func newGuestAt(t *testing.T, s *stack) string {
+	t.Helper()
+	id := newCustomerAt(t, s)
+	as(t, s, role("crm-specialist")...).post("/v1/customers/"+id+":setConsent", object{
+		"purpose": "CONSENT_PURPOSE_SURVEYS", "granted": true, "channel": "CHANNEL_PHONE", "wordingVersion": "v1"})
+	return id
 }
 
 func reviewOf(department string) object {
@@ -314,11 +325,12 @@ func (w *writer) customer() {
 // survey invites a customer by hand and answers for them; as long as answers are allowed.
 func (w *writer) survey() {
 	const service = "survey"
-	if w.load.answers.Add(1) > answersMax {
+	guest := int(w.load.answers.Add(1)) - 1
+	if guest >= len(w.load.cast.guests) {
 		w.customer()
 		return
 	}
-	th := w.begin(&thing{kind: "invitation", customer: w.client(), low: w.rng.IntN(2) == 0})
+	th := w.begin(&thing{kind: "invitation", customer: w.load.cast.guests[guest], low: w.rng.IntN(2) == 0})
 	link := w.post(service, w.load.cast.crm, "/v1/invitations", object{
 		"questionnaireId": "01900000-0000-7000-8000-000000000001", "customerId": th.customer})
 	if link == nil {
