@@ -12,8 +12,6 @@ import (
 const (
 	// customersOfRun share the load's tickets and complaints.
 	customersOfRun = 30
-	// guestsOfRun bounds the surveys by hand.
-	guestsOfRun = 60
 	// leastBefore and leastInFlight are the load on the victim without which a fault
 	// proves nothing; as many writes are made afterwards.
 	leastBefore   = 20
@@ -56,9 +54,6 @@ func (g *ground) run(t *testing.T, seed uint64, pause time.Duration, strikes ...
 	c := g.cast
 	for range customersOfRun {
 		c.customers = append(c.customers, newCustomerAt(t, g.s))
-	}
-	for range guestsOfRun {
-		c.guests = append(c.guests, newGuestAt(t, g.s))
 	}
 	after := g.ledger.positions()
 	began := time.Now()

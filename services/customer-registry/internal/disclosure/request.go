@@ -4,7 +4,6 @@ import (
 	"time"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
-	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
 // State is where an access request stands.
@@ -73,13 +72,4 @@ func Granted(asked, given int32) (int32, bool) {
 // End is when a grant of so many days ends.
 func End(from time.Time, days int32) time.Time {
 	return from.Add(time.Duration(days) * 24 * time.Hour)
-}
-
-// SecondPerson refuses whoever asked for something to decide on it.
-func SecondPerson(asker, decider, reason string) error {
-	if asker != decider {
-		return nil
-	}
-	return rpcerr.Denied(reason, rpcerr.T(
-		"You asked for this yourself; somebody else must decide on it.", "这是您本人提出的；必须由他人决定。"))
 }

@@ -7,18 +7,19 @@ import (
 	"html/template"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/mask"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
@@ -95,15 +96,14 @@ func (s *Server) extract(ctx context.Context, on pg.DBTX, row *db.AccessRequest,
 		return nil, err
 	}
 	now := s.now()
-	whole := &customerv1.AccessExtract{}
+	out := &customerv1.AccessExtract{}
 	for _, id := range customers {
 		file, err := s.extractFile(ctx, on, id)
 		if err != nil {
 			return nil, err
 		}
-		whole.Files = append(whole.Files, file)
+		out.Files = append(out.Files, file)
 	}
-	out := conceal(whole)
 	out.Id, out.AccessRequestId = id.String(), row.ID.String()
 	out.CreateTime, out.ExpireTime = timestamppb.New(now), timestamppb.New(*row.EndTime)
 	zone := s.disclosure.Zone
@@ -117,16 +117,18 @@ func (s *Server) extract(ctx context.Context, on pg.DBTX, row *db.AccessRequest,
 	return out, nil
 }
 
-// conceal leaves of whatever is sensitive no more than its mask leaves.
-func conceal(out *customerv1.AccessExtract) *customerv1.AccessExtract {
-	for _, f := range out.GetFiles() {
-		f.Phone, f.Email = customer.MaskPhone(f.GetPhone()), customer.MaskEmail(f.GetEmail())
-		for _, c := range f.GetContacts() {
-			first, _ := utf8.DecodeRuneInString(c.GetName())
-			c.Name, c.Phone, c.Email = string(first)+"**", customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail())
+// concealed gives a message of which whatever is sensitive shows no more than its mask leaves.
+func concealed[M proto.Message](m M) (M, error) {
+	seen, ok := mask.Message(m, func(rule *accessv1.DataRule) mask.View {
+		if rule.GetMask() == accessv1.Mask_MASK_UNSPECIFIED {
+			return mask.Absent
 		}
+		return mask.Masked
+	}).(M)
+	if !ok {
+		return m, fmt.Errorf("mask %T: it became another message", m)
 	}
-	return out
+	return seen, nil
 }
 
 func (s *Server) extractFile(ctx context.Context, on pg.DBTX, id uuid.UUID) (*customerv1.ExtractedFile, error) {
@@ -138,8 +140,12 @@ func (s *Server) extractFile(ctx context.Context, on pg.DBTX, id uuid.UUID) (*cu
 	if err != nil {
 		return nil, err
 	}
+	name := c.GetName() // whose file it is they know: it was asked for
+	if c, err = concealed(c); err != nil {
+		return nil, err
+	}
 	out := &customerv1.ExtractedFile{
-		Number: c.GetNumber(), Name: c.GetName(), Kind: c.GetKind(), Industry: c.GetIndustry(), Region: c.GetRegion(),
+		Number: c.GetNumber(), Name: name, Kind: c.GetKind(), Industry: c.GetIndustry(), Region: c.GetRegion(),
 		Phone: c.GetPhone(), Email: c.GetEmail(),
 	}
 	rows, err := s.q.ListContacts(ctx, on, id, uuid.Nil, maxExtracted)
@@ -151,6 +157,9 @@ func (s *Server) extractFile(ctx context.Context, on pg.DBTX, id uuid.UUID) (*cu
 		return nil, err
 	}
 	for _, p := range contacts {
+		if p, err = concealed(p); err != nil {
+			return nil, err
+		}
 		out.Contacts = append(out.Contacts, &customerv1.ExtractedContact{Name: p.GetName(), Phone: p.GetPhone(), Email: p.GetEmail()})
 	}
 	return out, nil

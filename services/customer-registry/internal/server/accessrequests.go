@@ -288,7 +288,7 @@ func (s *Server) lockRequest(ctx context.Context, tx *write.Tx, id uuid.UUID, ve
 		return nil, err
 	}
 	if verb == disclosure.Approve || verb == disclosure.Refuse {
-		if err := disclosure.SecondPerson(row.Asker, authn.FromContext(ctx).Actor(), "SECOND_PERSON_NEEDED"); err != nil {
+		if err := authz.SecondPerson(ctx, row.Asker); err != nil {
 			return nil, err
 		}
 	}

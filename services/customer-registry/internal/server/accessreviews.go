@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -163,11 +164,11 @@ func (s *Server) SignAccessReview(ctx context.Context, req *customerv1.SignAcces
 		if err != nil {
 			return nil, fmt.Errorf("look for the signer's reads: %w", err)
 		}
-		first := ""
+		var readers []string
 		if read {
-			first = signer
+			readers = append(readers, signer)
 		}
-		if err := disclosure.SecondPerson(first, signer, "SECOND_PERSON_NEEDED"); err != nil {
+		if err := authz.SecondPerson(ctx, readers...); err != nil {
 			return nil, err
 		}
 		out, err := s.computeReview(ctx, tx, q)

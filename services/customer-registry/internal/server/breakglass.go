@@ -7,12 +7,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
 
 // CreateBreakGlass opens a file to the caller in an emergency.
@@ -102,7 +102,7 @@ func (s *Server) ReviewBreakGlass(ctx context.Context, req *customerv1.ReviewBre
 		if err := visible(ctx, err, row.Actor, "break glass", id); err != nil {
 			return nil, err
 		}
-		if err := disclosure.SecondPerson(row.Actor, reviewer, "SECOND_PERSON_NEEDED"); err != nil {
+		if err := authz.SecondPerson(ctx, row.Actor); err != nil {
 			return nil, err
 		}
 		if row.Reviewer != nil {

@@ -94,9 +94,6 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if err != nil {
 		return nil, err
 	}
-	if !verdict.Whole {
-		maskContact(found[0])
-	}
 	return found[0], s.recordRead(ctx, verdict, "contact", id, customerID)
 }
 
@@ -126,11 +123,6 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	out := &customerv1.ListContactsResponse{NextPageToken: next}
 	if out.Contacts, err = s.contacts(ctx, s.pool, rows); err != nil {
 		return nil, err
-	}
-	for _, c := range out.GetContacts() {
-		if !verdict.Whole {
-			maskContact(c)
-		}
 	}
 	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
 }

@@ -123,7 +123,7 @@ func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Cu
 	if err != nil {
 		return nil, verdict, err
 	}
-	return view(ctx, out, verdict.Whole), verdict, nil
+	return view(ctx, out), verdict, nil
 }
 
 // file completes a row to its file.

@@ -29,10 +29,14 @@ import (
 // The permissions that are asked for beside the one that let a call in.
 const (
 	grantsUse   = "grants.use"
-	readFiles   = "customers.read"
-	readMasked  = "customers.readmasked"
 	readSummary = "summaries.read"
 )
+
+// whole shows of a file what no role of the caller shows them: under a grant, and of a value
+// that is unmasked.
+func whole(ctx context.Context) {
+	authz.Reveal(ctx, authz.Clearance{Purpose: access.ForService, Shown: accessv1.Sensitivity_SENSITIVITY_CONFIDENTIAL})
+}
 
 // readerOf is the caller to the rules of disclosure, without their place in the directory.
 func readerOf(ctx context.Context) disclosure.Reader {
@@ -106,6 +110,9 @@ func (s *Server) open(ctx context.Context, id uuid.UUID, tier int16, owner *uuid
 		verdict = disclosure.WithGrant(verdict, disclosure.Grant{ID: grant.ID, BreakGlass: grant.BreakGlass, EndTime: grant.EndTime}, s.now())
 	}
 	switch {
+	case verdict.Basis == disclosure.ByGrant || verdict.Basis == disclosure.ByBreakGlass:
+		whole(ctx)
+		return verdict, nil
 	case verdict.Basis != disclosure.Refused:
 		return verdict, nil
 	case verdict.Hidden:

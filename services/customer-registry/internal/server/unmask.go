@@ -40,7 +40,8 @@ func (s *Server) UnmaskCustomer(ctx context.Context, req *customerv1.UnmaskCusto
 	if err != nil {
 		return nil, err
 	}
-	out, err := write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.UnmaskedValue, error) {
+	whole(ctx)
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.UnmaskedValue, error) {
 		out, err := s.plainValue(ctx, tx, id, contact, req.GetField())
 		if err != nil {
 			return nil, err
@@ -62,7 +63,6 @@ func (s *Server) UnmaskCustomer(ctx context.Context, req *customerv1.UnmaskCusto
 		tx.AuditRight(verdict.Right(authz.FromContext(ctx).Right), "customer", id, req)
 		return out, nil
 	})
-	return out, err
 }
 
 // chargeUnmask takes one from the budget and tells what is left.

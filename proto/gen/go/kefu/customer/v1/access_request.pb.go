@@ -1080,7 +1080,7 @@ var File_kefu_customer_v1_access_request_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_access_request_proto_rawDesc = "" +
 	"\n" +
-	"%kefu/customer/v1/access_request.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\"\xcc\x04\n" +
+	"%kefu/customer/v1/access_request.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\"\xda\x04\n" +
 	"\rAccessRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x129\n" +
 	"\fcustomer_ids\x18\x02 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10\x14\x18\x01\"\x05r\x03\xb0\x01\x01R\vcustomerIds\x12'\n" +
@@ -1091,9 +1091,10 @@ const file_kefu_customer_v1_access_request_proto_rawDesc = "" +
 	"\x05asker\x18\a \x01(\tB\x03\xe0A\x03R\x05asker\x12\x1d\n" +
 	"\adecider\x18\b \x01(\tB\x03\xe0A\x03R\adecider\x12@\n" +
 	"\vdecide_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"decideTime\x12\x17\n" +
+	"decideTime\x12%\n" +
 	"\x04note\x18\n" +
-	" \x01(\tB\x03\xe0A\x03R\x04note\x12:\n" +
+	" \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x04note\x12:\n" +
 	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\aendTime\x12@\n" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x17\n" +
@@ -1111,20 +1112,20 @@ const file_kefu_customer_v1_access_request_proto_rawDesc = "" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x125\n" +
 	"\x05files\x18\x06 \x03(\v2\x1f.kefu.customer.v1.ExtractedFileR\x05files\x12\x12\n" +
-	"\x04html\x18\a \x01(\tR\x04html\"\xb9\x02\n" +
+	"\x04html\x18\a \x01(\tR\x04html\"\x8f\x02\n" +
 	"\rExtractedFile\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x122\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindR\x04kind\x12\x1a\n" +
 	"\bindustry\x18\x04 \x01(\tR\bindustry\x12\x16\n" +
-	"\x06region\x18\x05 \x01(\tR\x06region\x12)\n" +
-	"\x05phone\x18\x06 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x03\x10\x01\"\aextract(\x01R\x05phone\x12)\n" +
-	"\x05email\x18\a \x01(\tB\x13\xb2\xbb\x18\x0f\b\x03\x10\x02\"\aextract(\x01R\x05email\x12>\n" +
-	"\bcontacts\x18\b \x03(\v2\".kefu.customer.v1.ExtractedContactR\bcontacts\"\x91\x01\n" +
-	"\x10ExtractedContact\x12'\n" +
-	"\x04name\x18\x01 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x03\x10\x03\"\aextract(\x01R\x04name\x12)\n" +
-	"\x05phone\x18\x02 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x03\x10\x01\"\aextract(\x01R\x05phone\x12)\n" +
-	"\x05email\x18\x03 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x03\x10\x02\"\aextract(\x01R\x05email\"\x97\x01\n" +
+	"\x06region\x18\x05 \x01(\tR\x06region\x12\x14\n" +
+	"\x05phone\x18\x06 \x01(\tR\x05phone\x12\x14\n" +
+	"\x05email\x18\a \x01(\tR\x05email\x12>\n" +
+	"\bcontacts\x18\b \x03(\v2\".kefu.customer.v1.ExtractedContactR\bcontacts\"R\n" +
+	"\x10ExtractedContact\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05phone\x18\x02 \x01(\tR\x05phone\x12\x14\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\x97\x01\n" +
 	"\x1aCreateAccessRequestRequest\x12Q\n" +
 	"\x0eaccess_request\x18\x01 \x01(\v2\x1f.kefu.customer.v1.AccessRequestB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\raccessRequest\x12&\n" +
 	"\n" +

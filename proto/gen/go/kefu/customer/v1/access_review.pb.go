@@ -713,7 +713,7 @@ var File_kefu_customer_v1_access_review_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\n" +
-	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xc9\x03\n" +
+	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xd9\x03\n" +
 	"\fAccessReview\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -723,8 +723,9 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\areaders\x18\x05 \x03(\v2 .kefu.customer.v1.ReaderActivityR\areaders\x12G\n" +
 	"\rbreak_glasses\x18\x06 \x01(\v2\".kefu.customer.v1.BreakGlassCountsR\fbreakGlasses\x12\x1a\n" +
 	"\bextracts\x18\a \x01(\x05R\bextracts\x12\x18\n" +
-	"\aunmasks\x18\b \x01(\x05R\aunmasks\x12?\n" +
-	"\tsignature\x18\t \x01(\v2!.kefu.customer.v1.ReviewSignatureR\tsignature\"\xaf\x01\n" +
+	"\aunmasks\x18\b \x01(\x05R\aunmasks\x12O\n" +
+	"\tsignature\x18\t \x01(\v2!.kefu.customer.v1.ReviewSignatureB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\tsignature\"\xaf\x01\n" +
 	"\rRequestCounts\x12\x16\n" +
 	"\x06lodged\x18\x01 \x01(\x05R\x06lodged\x12\x18\n" +
 	"\apending\x18\x02 \x01(\x05R\apending\x12\x1a\n" +

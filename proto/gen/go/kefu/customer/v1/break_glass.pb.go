@@ -141,7 +141,8 @@ type BreakGlassReview struct {
 	Reviewer   string                 `protobuf:"bytes,1,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
 	ReviewTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=review_time,json=reviewTime,proto3" json:"review_time,omitempty"`
 	// Whether it was an emergency that could not wait.
-	Justified     bool   `protobuf:"varint,3,opt,name=justified,proto3" json:"justified,omitempty"`
+	Justified bool `protobuf:"varint,3,opt,name=justified,proto3" json:"justified,omitempty"`
+	// What the reviewer found.
 	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -515,13 +516,14 @@ const file_kefu_customer_v1_break_glass_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12?\n" +
 	"\x06review\x18\a \x01(\v2\".kefu.customer.v1.BreakGlassReviewB\x03\xe0A\x03R\x06review\x12\x17\n" +
-	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\"\x9d\x01\n" +
+	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\"\xad\x01\n" +
 	"\x10BreakGlassReview\x12\x1a\n" +
 	"\breviewer\x18\x01 \x01(\tR\breviewer\x12;\n" +
 	"\vreview_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"reviewTime\x12\x1c\n" +
-	"\tjustified\x18\x03 \x01(\bR\tjustified\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\"\x8b\x01\n" +
+	"\tjustified\x18\x03 \x01(\bR\tjustified\x12\"\n" +
+	"\x04note\x18\x04 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x04note\"\x8b\x01\n" +
 	"\x17CreateBreakGlassRequest\x12H\n" +
 	"\vbreak_glass\x18\x01 \x01(\v2\x1c.kefu.customer.v1.BreakGlassB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\n" +
 	"breakGlass\x12&\n" +
