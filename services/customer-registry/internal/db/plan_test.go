@@ -12,6 +12,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // crowded is a database with enough rows for the planner to prefer indexes.
 func crowded(t *testing.T) *testkit.DB {
 	t.Helper()
-	base := testkit.Database(t, Migrations())
+	base := testkit.Database(t, directory.Migrations(), Migrations())
 	ctx := t.Context()
 	ids := make([]uuid.UUID, planRows)
 	summaries := make([][]any, planRows)
