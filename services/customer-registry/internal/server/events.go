@@ -37,7 +37,7 @@ func (s *Server) HandleTicket(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		return s.project(ctx, tx, env, fact{
 			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()),
 			state:   stateName(payload.GetStateAfter().String(), "TICKET_STATE_"),
-			contact: kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
+			contact: kind == "ticket.contacted.v1" || kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
 			hidden:  kind == "ticket.updated.v1",
 		})
 	}
