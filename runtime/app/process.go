@@ -163,15 +163,21 @@ func (p *Process) Go(name string, work func(ctx context.Context) error) {
 // Follow applies the events of the service at target, each exactly once and those of one
 // subject in order, as [event.Consumer] does.
 func (p *Process) Follow(service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
-	conn, err := p.Dial(service, target)
+	return p.follow(&event.Consumer{Source: service, Handle: handle}, target)
+}
+
+// FollowAll is Follow for a function that applies a run of events together.
+func (p *Process) FollowAll(service, target string, handle func(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error) error {
+	return p.follow(&event.Consumer{Source: service, HandleAll: handle}, target)
+}
+
+func (p *Process) follow(c *event.Consumer, target string) error {
+	conn, err := p.Dial(c.Source, target)
 	if err != nil {
 		return err
 	}
-	consumer := &event.Consumer{
-		Name: p.Name, Source: service, Conn: conn, Pool: p.Pool, Log: p.Log,
-		Handle: handle, Wake: p.wake, Registerer: p.Metrics,
-	}
-	p.Go("events of "+service, consumer.Run)
+	c.Name, c.Conn, c.Pool, c.Log, c.Wake, c.Registerer = p.Name, conn, p.Pool, p.Log, p.wake, p.Metrics
+	p.Go("events of "+c.Source, c.Run)
 	return nil
 }
 
