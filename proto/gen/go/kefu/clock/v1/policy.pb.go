@@ -8,6 +8,7 @@ package clockv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -2089,14 +2090,14 @@ var File_kefu_clock_v1_policy_proto protoreflect.FileDescriptor
 
 const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xda\x03\n" +
+	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x03\n" +
 	"\x06Policy\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x125\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1a.kefu.clock.v1.PolicyStateB\x03\xe0A\x03R\x05state\x12F\n" +
 	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\reffectiveTime\x12\x1c\n" +
-	"\x04name\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\x1c\n" +
-	"\x04note\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12@\n" +
+	"\x04name\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12(\n" +
+	"\x04note\x18\x06 \x01(\tB\x14\xbaH\x05r\x03\x18\xa0\x1f\xb2\xbb\x18\b\b\x02\"\x04workR\x04note\x12@\n" +
 	"\aclauses\x18\a \x03(\v2\x1b.kefu.clock.v1.PolicyClauseB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\aclauses\x12@\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
