@@ -65,11 +65,13 @@ func serviceManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
-			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
+			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
 		at(company, "directory.read", "directory.write", "calendars.read", "calendars.write"),
+		at(company, "ticketpolicies.read", "ticketpolicies.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -79,10 +81,11 @@ func serviceSupervisor() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read", "ticketpolicies.read"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -96,6 +99,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -106,6 +110,7 @@ func supportEngineer() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -116,6 +121,7 @@ func afterSalesSpecialist() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -129,6 +135,7 @@ func crmSpecialist() []authz.Grant {
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
+		breakers(), at(company, "consents.read"),
 	)
 }
 
@@ -141,6 +148,7 @@ func informationAdministrator() []authz.Grant {
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
+		askers(), at(company, "consents.read"),
 	)
 }
 
@@ -150,6 +158,7 @@ func qcInspector() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
+		askers(),
 	)
 }
 
@@ -159,6 +168,7 @@ func salesperson() []authz.Grant {
 		at(own, "summaries.read"),
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		askers(),
 	)
 }
 
@@ -169,6 +179,7 @@ func salesManager() []authz.Grant {
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
@@ -180,18 +191,19 @@ func companyManager() []authz.Grant {
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return at(company, "directory.read", "calendars.read")
+	return grants(at(company, "directory.read", "calendars.read"), reviewer())
 }
 
 // Their own file, tickets and complaints.
 func customer() []authz.Grant {
-	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.write", "orders.read",
+	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
 		"complaints.read", "complaints.register")
 }
