@@ -65,6 +65,13 @@ ticket.v1.TicketService  CancelTicket                                    *to....
 ticket.v1.TicketService  CreateComment                                   *toto.......o tickets.comment
 ticket.v1.TicketService  ListTransitions,ListTicketClocks                *toto........ tickets.history
 ticket.v1.TicketService  ExplainTicketClock                              *toto........ tickets.history
+ticket.v1.TicketService  RecordTicketContact                             *toto........ tickets.work
+ticket.v1.TicketService  ListTicketContacts                              *toto........ tickets.history
+ticket.v1.TicketService  RetargetTicket                                  *............ tickets.retarget
+clock.v1.TicketPolicyService GetPolicy,ListPolicies,ValidatePolicy      **........... ticketpolicies.read
+clock.v1.TicketPolicyService DiffPolicies                               **........... ticketpolicies.read
+clock.v1.TicketPolicyService CreatePolicy,UpdatePolicy,PublishPolicy    *............ ticketpolicies.write
+clock.v1.TicketPolicyService DryRunPolicy                               *............ ticketpolicies.write
 ticket.v1.TicketService  ImportTickets                                   ......*...... tickets.import
 ticket.v1.DirectoryService GetDepartment,ListDepartments,GetStaff,ListStaff ************. directory.read
 ticket.v1.DirectoryService CreateDepartment,UpdateDepartment             *.....*...... directory.write
@@ -92,17 +99,29 @@ survey.v1.InvitationService GetInvitation,ListInvitations                *....*.
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
 survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
-customer.v1.CustomerService GetCustomer                                  ***..**.....o customers.read,customers.readmasked
+customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use
+customer.v1.CustomerService UnmaskCustomer                               ***.......... customers.unmask
 customer.v1.CustomerService SetTier                                      ......*...... customers.tier
 customer.v1.CustomerService SetConsent                                   .....*......o consents.write
 customer.v1.CustomerService ImportCustomers                              ......*...... customers.import
 customer.v1.CustomerService ListCustomerSummaries                        ***..**.o*... summaries.read
-customer.v1.CustomerService GetProfile                                   ***..**.....o profiles.read,profiles.readmasked
+customer.v1.CustomerService GetProfile                                   ***oo**oooo.o profiles.read,profiles.readmasked,grants.use
 customer.v1.CustomerService ResolveCustomer                              ............. - service-ticket,complaint,survey
-customer.v1.ContactService GetContact,ListContacts                       ***..**.....o contacts.read,contacts.readmasked
+customer.v1.ContactService GetContact,ListContacts                       ***oo**oooo.o contacts.read,contacts.readmasked,grants.use
 customer.v1.ContactService CreateContact,UpdateContact,DeleteContact     .....**...... contacts.write
-customer.v1.OrderService ListOrders,ListInstalledProducts                ***..**.....o orders.read
+customer.v1.OrderService ListOrders,ListInstalledProducts                ***oo**oooo.o orders.read,grants.use
 customer.v1.OrderService UpsertOrder,UpsertInstalledProduct              ......*...... orders.write
+customer.v1.ConsentService ListConsents                                  ***..**.....o consents.read
+customer.v1.ConsentService ReserveContact                                ............. - survey
+customer.v1.AccessRequestService CreateAccessRequest,ExtractAccessRequest ooooooooooo.. accessrequests.create
+customer.v1.AccessRequestService GetAccessRequest,ListAccessRequests     ooooooooo***. accessrequests.read
+customer.v1.AccessRequestService ApproveAccessRequest,RefuseAccessRequest .........**.. accessrequests.decide
+customer.v1.AccessRequestService RevokeAccessRequest                     ooooooooo**.. accessrequests.decide,accessrequests.create
+customer.v1.BreakGlassService CreateBreakGlass                           oooooo...oo.. breakglass.use
+customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             oooooo...***. breakglass.read
+customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
+customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        .........***. accessreviews.read
+customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -76,6 +76,9 @@ func (w *world) attempts() map[string]func(ctx context.Context, id string) error
 	}
 	for _, verb := range verbs() {
 		name := strings.ToUpper(verb[:1]) + verb[1:] + "Ticket"
+		if verb == "recordContact" {
+			name = "RecordTicketContact"
+		}
 		out[name] = func(ctx context.Context, id string) error { return second(w.do(ctx, verb, id, stale)) }
 	}
 	return out
@@ -98,6 +101,11 @@ func TestMatrixOnRows(t *testing.T) {
 	far, mine := w.department("far"), w.customer(typev1.Tier_TIER_B)
 	stranger := w.staffOf(far.GetId(), "stranger")
 	other := w.given(ticket.InProgress, far.GetId(), stranger.GetId(), w.customer(typev1.Tier_TIER_B), "")
+	for method := range w.attempts() {
+		if _, ok := table["/kefu.ticket.v1.TicketService/"+method]; !ok {
+			t.Fatalf("the table does not know %s", method)
+		}
+	}
 	cells, wrong := 0, 0
 	check := func(method, who string, ctx context.Context, reach accesstest.Reach, rows map[accesstest.Reach]string) {
 		attempt := w.attempts()[method]
