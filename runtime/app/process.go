@@ -163,15 +163,22 @@ func (p *Process) Go(name string, work func(ctx context.Context) error) {
 // Follow applies the events of the service at target, each exactly once and those of one
 // subject in order, as [event.Consumer] does.
 func (p *Process) Follow(service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
+	return p.FollowAs(p.Name, service, target, handle)
+}
+
+// FollowAs is [Process.Follow] with a place in the stream of its own. A service that comes to
+// take more of a stream than it took before follows it under another name, such as
+// "name/what", and gets all of it once more.
+func (p *Process) FollowAs(consumer, service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
 	conn, err := p.Dial(service, target)
 	if err != nil {
 		return err
 	}
-	consumer := &event.Consumer{
-		Name: p.Name, Source: service, Conn: conn, Pool: p.Pool, Log: p.Log,
+	c := &event.Consumer{
+		Name: consumer, Source: service, Conn: conn, Pool: p.Pool, Log: p.Log,
 		Handle: handle, Wake: p.wake, Registerer: p.Metrics,
 	}
-	p.Go("events of "+service, consumer.Run)
+	p.Go("events of "+service, c.Run)
 	return nil
 }
 

@@ -242,7 +242,9 @@ type PolicyClause struct {
 	// Role that is to keep it; empty for nobody's own.
 	OwnerRole string `protobuf:"bytes,14,opt,name=owner_role,json=ownerRole,proto3" json:"owner_role,omitempty"`
 	// Warnings and escalations.
-	Ladder        []*PolicyStep `protobuf:"bytes,15,rep,name=ladder,proto3" json:"ladder,omitempty"`
+	Ladder []*PolicyStep `protobuf:"bytes,15,rep,name=ladder,proto3" json:"ladder,omitempty"`
+	// From its event on at least its target remains, on a clock that was not missed before.
+	Extension     *PolicyFloor `protobuf:"bytes,16,opt,name=extension,proto3" json:"extension,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,10 +384,17 @@ func (x *PolicyClause) GetLadder() []*PolicyStep {
 	return nil
 }
 
+func (x *PolicyClause) GetExtension() *PolicyFloor {
+	if x != nil {
+		return x.Extension
+	}
+	return nil
+}
+
 // PolicyFloor is another target, from another event.
 type PolicyFloor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Event that the floor counts from.
+	// Event that it counts from.
 	StartEvent    string       `protobuf:"bytes,1,opt,name=start_event,json=startEvent,proto3" json:"start_event,omitempty"`
 	Target        *ClockTarget `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -591,7 +600,7 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x96\x05\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xd0\x05\n" +
 	"\fPolicyClause\x12$\n" +
 	"\tclause_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\bclauseId\x12\x1b\n" +
 	"\x04kind\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18(R\x04kind\x120\n" +
@@ -612,7 +621,8 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\rpause_reasons\x18\r \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x14\"\x04r\x02\x18(R\fpauseReasons\x12&\n" +
 	"\n" +
 	"owner_role\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18(R\townerRole\x12;\n" +
-	"\x06ladder\x18\x0f \x03(\v2\x19.kefu.clock.v1.PolicyStepB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06ladder\"k\n" +
+	"\x06ladder\x18\x0f \x03(\v2\x19.kefu.clock.v1.PolicyStepB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06ladder\x128\n" +
+	"\textension\x18\x10 \x01(\v2\x1a.kefu.clock.v1.PolicyFloorR\textension\"k\n" +
 	"\vPolicyFloor\x12(\n" +
 	"\vstart_event\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
 	"startEvent\x122\n" +
@@ -673,14 +683,15 @@ var file_kefu_clock_v1_policy_proto_depIdxs = []int32{
 	9,  // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
 	3,  // 8: kefu.clock.v1.PolicyClause.floor:type_name -> kefu.clock.v1.PolicyFloor
 	4,  // 9: kefu.clock.v1.PolicyClause.ladder:type_name -> kefu.clock.v1.PolicyStep
-	9,  // 10: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
-	10, // 11: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
-	11, // 12: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	3,  // 10: kefu.clock.v1.PolicyClause.extension:type_name -> kefu.clock.v1.PolicyFloor
+	9,  // 11: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
+	10, // 12: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
+	11, // 13: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_policy_proto_init() }
