@@ -19,6 +19,7 @@ const checkers = 16
 
 // check proves the run's history against the stack as it is now, in quiet.
 type check struct {
+	g      *ground
 	h      *history
 	c      cast
 	ledger *ledger
@@ -61,6 +62,11 @@ func (c *check) run(t testing.TB, things []*thing) {
 	})
 	c.repeats()
 	c.customers(things)
+	for _, service := range serviceNames() {
+		if err := c.audited(t.Context(), service); err != nil {
+			c.h.violated("audit of %s: %v", service, err)
+		}
+	}
 }
 
 func (c *check) each(n int, look func(i int)) {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/url"
@@ -23,18 +22,9 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit/faultproxy"
 )
 
-const (
-	// customersOfRun share the load's tickets and complaints.
-	customersOfRun = 30
-	// leastBefore and leastInFlight are the load on the victim without which a fault
-	// proves nothing.
-	leastBefore   = 20
-	leastInFlight = 2
-	manyWriters   = 200
-	// calm is the mean pause of a writer where not one call may fail: two cores are then
-	// not the fault that is looked for.
-	calm = 1500 * time.Millisecond
-)
+// startWithin bounds how long a program that died may take to serve again; the stack waits
+// up to 10 s before it starts one that died often.
+const startWithin = 30 * time.Second
 
 // seeds are those to run each fault with.
 func seeds(t testing.TB) []uint64 {
@@ -68,98 +58,45 @@ func newGround(t *testing.T, s *stack, admin string) *ground {
 	g := &ground{s: s, admin: admin}
 	g.settle(t).memory(t, "idle")
 	g.cast, g.ledger = casting(t, s), newLedger(t, s)
-	g.run(t, 0, harm{victim: "service-ticket", after: time.Second, strike: func(testing.TB, *history, *rand.Rand) {}})
+	g.run(t, 0, brisk, strike{name: "nothing", victim: "service-ticket", crowd: true, harm: func(testing.TB, *history, *rand.Rand) {}})
 	g.before = g.settle(t)
 	return g
-}
-
-// fault is one experiment.
-type harm struct {
-	// victim is the service whose load is counted before strike is called.
-	victim string
-	// strike does the harm and undoes it.
-	strike func(t testing.TB, h *history, rng *rand.Rand)
-	// harmless: not one call may fail.
-	harmless bool
-	// writers work at once, manyWriters unless given.
-	writers int
-	// pause is the mean time between two calls of one writer.
-	pause time.Duration
-	// after is how long the load goes on after strike.
-	after time.Duration
-}
-
-// tries is how often an experiment is made anew when the machine is too busy for it.
-const tries = 3
-
-// run makes one experiment with load before, during and after it, and checks everything.
-func (g *ground) run(t *testing.T, seed uint64, f harm) {
-	t.Helper()
-	for n := 1; ; n++ {
-		worst := g.pulse(t)
-		h, struck, failed := g.once(t, seed, f)
-		late := worst()
-		if f.harmless && failed > 0 {
-			if late < pulseLimit && !h.starved(struck) {
-				t.Errorf("%d attempts failed where none may", failed)
-			} else if n < tries {
-				t.Logf("void, once more: the machine was too busy; a bare commit took %v", late)
-				continue
-			} else {
-				t.Errorf("void: the machine was too busy each time; a bare commit took %v", late)
-			}
-		}
-		break
-	}
-	if g.before.programs != nil {
-		g.leveled(t)
-	}
-}
-
-// once gives the history, the moment of the fault, and how many attempts of the load failed.
-func (g *ground) once(t *testing.T, seed uint64, f harm) (h *history, struck time.Time, failed int) {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	h = newHistory(t, g.s)
-	c := g.cast
-	for range customersOfRun {
-		c.customers = append(c.customers, newCustomerAt(t, g.s))
-	}
-	after := g.ledger.positions()
-	l := startLoad(h, c, seed, cmp.Or(f.writers, manyWriters), f.pause)
-	l.reached(t, f.victim, leastBefore)
-	time.Sleep(time.Duration(rng.Int64N(int64(500 * time.Millisecond))))
-	l.flying(t, f.victim, leastInFlight)
-	struck = time.Now()
-	f.strike(t, h, rng)
-	time.Sleep(f.after)
-	l.end()
-	failed = h.failed // no call is under way
-	t.Logf("seed %d: %d things, %s", seed, len(l.things), h.summary())
-	began := time.Now()
-	(&check{h: h, c: c, ledger: g.ledger, after: after, seed: seed}).run(t, l.things)
-	t.Logf("checked in %v", time.Since(began).Round(100*time.Millisecond))
-	h.report(t)
-	h.client.CloseIdleConnections()
-	return h, struck, failed
 }
 
 // pid is that of a replica now.
 func (g *ground) pid(t testing.TB, service string, replica int) int {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		st, err := g.s.state()
+	return g.replica(t, service, replica).PID
+}
+
+// replica waits until a replica runs.
+func (g *ground) replica(t testing.TB, service string, replica int) program {
+	t.Helper()
+	for deadline := time.Now().Add(startWithin); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		programs, err := g.programs()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range st.Programs {
+		for _, p := range programs {
 			if p.Name == service && p.Replica == replica && p.PID != 0 {
-				return p.PID
+				return p
 			}
 		}
 	}
 	t.Fatalf("%s-%d does not run", service, replica)
-	return 0
+	return program{}
+}
+
+// restarted waits until a replica runs as another process than old and is ready.
+func (g *ground) restarted(t testing.TB, h *history, service string, replica, old int) {
+	t.Helper()
+	for deadline := time.Now().Add(startWithin); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if p := g.replica(t, service, replica); p.PID != old && p.ready(t.Context()) {
+			h.happened("%s is ready as process %d", p.label(), p.PID)
+			return
+		}
+	}
+	t.Fatalf("%s-%d was not started again within %v", service, replica, startWithin)
 }
 
 func signal(t testing.TB, pid int, s syscall.Signal) {

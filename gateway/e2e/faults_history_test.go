@@ -13,9 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 )
 
@@ -35,6 +37,7 @@ type attempt struct {
 	reason     string
 	raw        string
 	err        error
+	id         string // of the request, as the logs call it
 }
 
 func (a attempt) ok() bool { return a.err == nil && a.status == http.StatusOK }
@@ -61,6 +64,7 @@ type call struct {
 	token               string
 	body                any
 	attempts            []attempt
+	ids                 []string // of all requests for it, repetitions at the end among them
 	answer              object // the acknowledged one; nil while there is none
 }
 
@@ -71,13 +75,23 @@ type history struct {
 	url    string
 	client *http.Client
 
+	run string       // in the ids of all requests
+	ids atomic.Int64 // of requests so far
+
 	mu       sync.Mutex
 	calls    []*call
 	wrong    []string
 	acked    map[string]int // writes, by service
 	inFlight map[string]int
-	failed   int // attempts that were not answered with success
+	underWay map[*call]time.Time // since when the present attempt is
 	healed   map[string]time.Time
+	marks    []mark
+}
+
+// mark is something that happened beside the calls.
+type mark struct {
+	at   time.Time
+	text string
 }
 
 func newHistory(t testing.TB, s *stack) *history {
@@ -89,7 +103,8 @@ func newHistory(t testing.TB, s *stack) *history {
 	transport := &http.Transport{MaxIdleConnsPerHost: 512}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &history{
-		url: st.REST, acked: map[string]int{}, inFlight: map[string]int{}, healed: map[string]time.Time{},
+		url: st.REST, run: uuid.NewString()[:8],
+		acked: map[string]int{}, inFlight: map[string]int{}, underWay: map[*call]time.Time{}, healed: map[string]time.Time{},
 		client: &http.Client{Transport: transport, Timeout: callDeadline + 5*time.Second},
 	}
 }
@@ -99,6 +114,15 @@ func (h *history) violated(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.wrong = append(h.wrong, fmt.Sprintf(format, args...))
+}
+
+// happened notes what explains the calls around it.
+func (h *history) happened(format string, args ...any) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	h.marks = append(h.marks, mark{now, fmt.Sprintf(format, args...)})
+	return now
 }
 
 // do makes a call until it is answered, each time with the same key. It gives nil, and
@@ -118,6 +142,9 @@ func (h *history) do(c *call) object {
 	}()
 	first := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		h.mu.Lock()
+		h.underWay[c] = time.Now()
+		h.mu.Unlock()
 		a, body := h.exchange(c)
 		h.note(c, a)
 		switch {
@@ -136,26 +163,68 @@ func (h *history) do(c *call) object {
 }
 
 func (h *history) note(c *call, a attempt) {
-	if took := a.end.Sub(a.start); took > callDeadline+callGrace {
-		h.violated("%s: ended after %v with a deadline of %v: %s", c, took.Round(time.Millisecond), callDeadline, a)
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.underWay, c)
 	c.attempts = append(c.attempts, a)
-	if a.ok() {
-		if h.healed[c.service].IsZero() {
-			h.healed[c.service] = a.end
-		}
-	} else {
-		h.failed++
+	if a.ok() && h.healed[c.service].IsZero() {
+		h.healed[c.service] = a.end
 	}
+}
+
+// inTime checks that no attempt ended later than its deadline allows. What a bare commit
+// was late meanwhile is the machine's own: at a load of 20 on two cores the callers
+// themselves were seen to wake 0.7 s late.
+func (h *history) inTime(p *pulse) {
+	h.mu.Lock()
+	calls := slices.Clone(h.calls)
+	h.mu.Unlock()
+	for _, c := range calls {
+		for _, a := range c.attempts {
+			took := a.end.Sub(a.start)
+			if took > callDeadline+callGrace && took > callDeadline+callGrace+p.worst(a.start, a.end) {
+				h.violated("%s: ended after %v with a deadline of %v: %s", c, took.Round(time.Millisecond), callDeadline, a)
+			}
+		}
+	}
+}
+
+// ended waits until no attempt is under way that began before the moment.
+func (h *history) ended(before time.Time) {
+	for ; ; time.Sleep(5 * time.Millisecond) {
+		h.mu.Lock()
+		open := false
+		for _, began := range h.underWay {
+			open = open || began.Before(before)
+		}
+		h.mu.Unlock()
+		if !open {
+			return
+		}
+	}
+}
+
+// failedSince are the calls of which an attempt that ended since then was not answered
+// with success.
+func (h *history) failedSince(moment time.Time) (failed []*call) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.calls {
+		if slices.ContainsFunc(c.attempts, func(a attempt) bool { return !a.ok() && !a.end.Before(moment) }) {
+			failed = append(failed, c)
+		}
+	}
+	return failed
 }
 
 // again asks once more for an answered call.
 func (h *history) again(c *call) (attempt, object) { return h.exchange(c) }
 
 func (h *history) exchange(c *call) (a attempt, body object) {
-	a.start = time.Now()
+	a.start, a.id = time.Now(), fmt.Sprintf("fault-%s-%d", h.run, h.ids.Add(1))
+	h.mu.Lock()
+	c.ids = append(c.ids, a.id)
+	h.mu.Unlock()
 	defer func() { a.end = time.Now() }()
 	var payload io.Reader
 	if c.body != nil {
@@ -173,6 +242,7 @@ func (h *history) exchange(c *call) (a attempt, body object) {
 	}
 	req.Header.Set("Grpc-Timeout", strconv.Itoa(int(callDeadline/time.Millisecond))+"m")
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("X-Request-Id", a.id)
 	if c.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -213,6 +283,16 @@ func (h *history) count(service string) (acked, inFlight int) {
 	return h.acked[service], h.inFlight[service]
 }
 
+// flying is how many calls are in flight.
+func (h *history) flying() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, of := range h.inFlight {
+		n += of
+	}
+	return n
+}
+
 // faultEnded starts the wait for the first answer of every service.
 func (h *history) faultEnded() {
 	h.mu.Lock()
@@ -220,15 +300,15 @@ func (h *history) faultEnded() {
 	clear(h.healed)
 }
 
-// starved tells whether the machine was too busy for the load already before a moment: a
-// tenth of the calls then took half of what one try may take, or one failed.
-func (h *history) starved(before time.Time) bool {
+// starved tells whether the machine was too busy for the load already between two
+// moments: a tenth of the calls then took half of what one try may take, or one failed.
+func (h *history) starved(since, before time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, slow := 0, 0
 	for _, c := range h.calls {
 		for _, a := range c.attempts {
-			if a.start.Before(before) {
+			if a.start.After(since) && a.start.Before(before) {
 				n++
 				if !a.ok() && a.end.Before(before) {
 					return true

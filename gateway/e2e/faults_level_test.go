@@ -50,20 +50,43 @@ type level struct {
 	connections map[string]int
 }
 
-// measure fails while a process cannot be asked, because it is starting again.
-func (g *ground) measure(ctx context.Context) (level, error) {
-	l := level{programs: map[string]program{}, connections: map[string]int{}}
+// programs are those of the stack, as they are now.
+func (g *ground) programs() ([]program, error) {
 	raw, err := os.ReadFile(filepath.Join(g.s.dir, "stack.json"))
 	if err != nil {
-		return l, err
+		return nil, err
 	}
 	var st struct {
 		Programs []program `json:"programs"`
 	}
-	if err := json.Unmarshal(raw, &st); err != nil {
+	err = json.Unmarshal(raw, &st)
+	return st.Programs, err
+}
+
+// ready asks a program whether it can serve.
+func (p program) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Metrics+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+}
+
+// measure fails while a process cannot be asked, because it is starting again.
+func (g *ground) measure(ctx context.Context) (level, error) {
+	l := level{programs: map[string]program{}, connections: map[string]int{}}
+	programs, err := g.programs()
+	if err != nil {
 		return l, err
 	}
-	for _, p := range st.Programs {
+	for _, p := range programs {
 		if err := p.measure(ctx); err != nil {
 			return l, fmt.Errorf("%s: %w", p.label(), err)
 		}

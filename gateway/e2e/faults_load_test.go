@@ -95,8 +95,10 @@ type load struct {
 	cast cast
 	stop atomic.Bool
 	done sync.WaitGroup
-	// pause is the mean time between two calls of one writer; 0 is none.
-	pause time.Duration
+	// mean is the mean time between two calls of one writer; pause, in nanoseconds, is what
+	// it is now.
+	mean  time.Duration
+	pause atomic.Int64
 
 	answers atomic.Int64
 
@@ -106,7 +108,8 @@ type load struct {
 
 // startLoad lets all writers begin. Those with the same seed make the same choices.
 func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
-	l := &load{h: h, cast: c, pause: pause}
+	l := &load{h: h, cast: c, mean: pause}
+	l.pause.Store(int64(pause))
 	begin := make(chan struct{})
 	for n := range writers {
 		w := &writer{load: l, rng: rand.New(rand.NewPCG(seed, uint64(n))), n: n}
@@ -158,12 +161,12 @@ func (w *writer) client() string {
 
 // rest is the writer's pause before a call, shorter when the load ends.
 func (w *writer) rest() {
-	p := w.load.pause
+	p := w.load.pause.Load()
 	if w.load.stop.Load() {
 		p /= 2
 	}
 	if p > 0 {
-		time.Sleep(time.Duration(w.rng.Int64N(int64(2 * p))))
+		time.Sleep(time.Duration(w.rng.Int64N(2 * p)))
 	}
 }
 
@@ -311,13 +314,9 @@ func (w *writer) customer() {
 	th.whole = true
 }
 
-// survey invites a customer by hand and answers for them; as long as answers are allowed.
+// survey invites a customer by hand and answers for them, as long as answers are allowed.
 func (w *writer) survey() {
 	const service = "survey"
-	if w.load.answers.Add(1) > answersMax {
-		w.customer()
-		return
-	}
 	th := w.begin(&thing{kind: "invitation", customer: w.client(), low: w.rng.IntN(2) == 0})
 	link := w.post(service, w.load.cast.crm, "/v1/invitations", object{
 		"questionnaireId": "01900000-0000-7000-8000-000000000001", "customerId": th.customer})
@@ -325,6 +324,9 @@ func (w *writer) survey() {
 		return
 	}
 	th.id, th.events = link.text("invitation", "id"), []string{"invitation.created.v1"}
+	if w.load.answers.Add(1) > answersMax {
+		return
+	}
 	score := 5
 	if th.low {
 		score = 1
@@ -338,30 +340,36 @@ func (w *writer) survey() {
 	th.whole = true
 }
 
-// reached waits until a service has acknowledged that many writes of the run.
-func (l *load) reached(t testing.TB, service string, writes int) {
+// acked waits until a service has acknowledged that many writes from now on.
+func (l *load) acked(t testing.TB, service string, writes int) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		if acked, _ := l.h.count(service); acked >= writes {
+	before, _ := l.h.count(service)
+	for deadline := time.Now().Add(settleWithin); ; time.Sleep(5 * time.Millisecond) {
+		acked, _ := l.h.count(service)
+		if acked >= before+writes {
 			return
 		}
 		if time.Now().After(deadline) {
-			l.stop.Store(true)
+			l.end()
 			l.h.report(t)
-			t.Fatalf("void: the load on %s did not reach %d writes before the fault; %s", service, writes, l.h.summary())
+			t.Fatalf("void: %s acknowledged %d writes in %v, %d are needed; %s", service, acked-before, settleWithin, writes, l.h.summary())
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// flying waits for a moment in which calls of a service are under way.
-func (l *load) flying(t testing.TB, service string, calls int) {
+// flying waits for a moment in which calls enough are under way.
+func (l *load) flying(t testing.TB, s strike) {
 	t.Helper()
+	least := 0
+	if s.crowd {
+		least = manyWriters / 2
+	}
+	most := 0
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if _, n := l.h.count(service); n >= calls {
+		if _, n := l.h.count(s.victim); n >= leastInFlight && l.h.flying() >= least {
 			return
 		}
+		most = max(most, l.h.flying())
 	}
-	t.Errorf("void: never %d calls of %s in flight", calls, service)
+	t.Errorf("void: never %d calls of %s in flight and %d altogether, at most %d", leastInFlight, s.victim, least, most)
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,27 +19,54 @@ const (
 )
 
 // pulse commits a transaction of its own again and again, past the suite and past every
-// proxy, and tells how late the worst one was: what the machine itself made everybody wait.
-func (g *ground) pulse(t testing.TB) (worst func() time.Duration) {
+// proxy: what the machine itself makes everybody wait.
+type pulse struct {
+	stop func()
+
+	mu    sync.Mutex
+	beats []beat
+}
+
+type beat struct {
+	at   time.Time
+	late time.Duration
+}
+
+func (g *ground) pulse(t testing.TB) *pulse {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	conn, err := pgx.Connect(ctx, g.admin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	late := make(chan time.Duration, 1)
+	p := &pulse{stop: cancel}
 	go func() {
-		var most time.Duration
+		var conn *pgx.Conn
 		for ctx.Err() == nil {
 			due := time.Now().Add(pulseEvery)
 			time.Sleep(pulseEvery)
+			if conn == nil || conn.IsClosed() {
+				conn, _ = pgx.Connect(ctx, g.admin) // without Postgres there is no beat
+				continue
+			}
 			// An id makes it a transaction whose commit is flushed to disk.
 			if _, err := conn.Exec(ctx, `SELECT txid_current()`); err == nil {
-				most = max(most, time.Since(due))
+				p.mu.Lock()
+				p.beats = append(p.beats, beat{due, time.Since(due)})
+				p.mu.Unlock()
 			}
 		}
-		_ = conn.Close(context.WithoutCancel(ctx)) // it is given up either way
-		late <- most
+		if conn != nil {
+			_ = conn.Close(context.WithoutCancel(ctx)) // it is given up either way
+		}
 	}()
-	return func() time.Duration { cancel(); return <-late }
+	return p
+}
+
+// worst is the lateness of the worst beat that touched a span of time.
+func (p *pulse) worst(from, to time.Time) (most time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.beats {
+		if b.at.Before(to) && b.at.Add(b.late).After(from) {
+			most = max(most, b.late)
+		}
+	}
+	return most
 }

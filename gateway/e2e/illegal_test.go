@@ -12,7 +12,7 @@ func escape(s string) string { return url.QueryEscape(s) }
 // TestEveryIllegalMoveOfATicketIsRefused brings tickets into every state and tries every
 // verb there. The table is written from domain.md 3.2, not from the code.
 func TestEveryIllegalMoveOfATicketIsRefused(t *testing.T) {
-	d := openDesk(t, "DEPARTMENT_FUNCTION_TECHNICAL_SUPPORT")
+	d := openDesk(t, suite, "DEPARTMENT_FUNCTION_TECHNICAL_SUPPORT")
 	customer := newCustomer(t, unique("钱多多")).text("id")
 	manager := as(t, suite, role("service-manager")...)
 	early := []string{"new", "triaged", "assigned", "in progress", "waiting"}
@@ -57,7 +57,7 @@ func TestEveryIllegalMoveOfATicketIsRefused(t *testing.T) {
 }
 
 func TestEveryIllegalMoveOfAComplaintIsRefused(t *testing.T) {
-	d := openDesk(t, "DEPARTMENT_FUNCTION_QUALITY_CONTROL")
+	d := openDesk(t, suite, "DEPARTMENT_FUNCTION_QUALITY_CONTROL")
 	customer := newCustomer(t, unique("孙先生")).text("id")
 	manager := as(t, suite, role("service-manager")...)
 	proposal := object{"findings": "f", "cause": "c", "validity": "VALIDITY_NOT_ESTABLISHED", "remedy": "REMEDY_NONE", "solution": "s"}

@@ -15,9 +15,9 @@ type desk struct {
 }
 
 // openDesk makes a department of that function with a head and a colleague.
-func openDesk(t *testing.T, function string) desk {
+func openDesk(t *testing.T, s *stack, function string) desk {
 	t.Helper()
-	admin := as(t, suite, role("information-administrator")...)
+	admin := as(t, s, role("information-administrator")...)
 	d := desk{department: admin.post("/v1/departments", object{
 		"code": unique("desk"), "name": object{"zh": "测试部", "en": "Test desk"}, "function": function,
 	}).text("id")}
@@ -100,7 +100,7 @@ func answerWith(t *testing.T, invitation string, score int) (token string) {
 }
 
 func TestFromTicketToFollowUp(t *testing.T) {
-	d := openDesk(t, "DEPARTMENT_FUNCTION_CUSTOMER_SERVICE")
+	d := openDesk(t, suite, "DEPARTMENT_FUNCTION_CUSTOMER_SERVICE")
 	name := unique("王小明")
 	customer := newCustomer(t, name).text("id")
 	ticket := resolvedTicket(t, d, customer)
@@ -160,7 +160,7 @@ func TestFromTicketToFollowUp(t *testing.T) {
 }
 
 func TestComplaintThroughTwoRounds(t *testing.T) {
-	d := openDesk(t, "DEPARTMENT_FUNCTION_AFTER_SALES")
+	d := openDesk(t, suite, "DEPARTMENT_FUNCTION_AFTER_SALES")
 	customer := newCustomer(t, unique("赵女士")).text("id")
 	agent := as(t, suite, staff("service-agent", d.agent)...)
 	handler := as(t, suite, staff("support-engineer", d.engineer)...)

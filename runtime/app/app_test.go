@@ -61,7 +61,7 @@ func TestLife(t *testing.T) {
 	// A call in flight survives the stop.
 	inFlight := make(chan error, 1)
 	go func() { inFlight <- wait(t.Context(), conn, time.Second) }()
-	within(t, 5*time.Second, "the call in flight", func() bool {
+	within(t, 20*time.Second, "the call in flight", func() bool {
 		_, body := p.get("/metrics")
 		return strings.Contains(body, `grpc_server_started_total{grpc_method="Wait",grpc_service="kefu.apptest.v1.AppTestService",grpc_type="unary"} 2`)
 	})
@@ -79,7 +79,7 @@ func TestSecondSignalKills(t *testing.T) {
 	p := s.start(t, "serve").up()
 	conn := s.connect(t, p.grpc, rpc.ClientConfig{Try: 20 * time.Second, Tries: 1})
 	go func() { _ = wait(t.Context(), conn, 15*time.Second) }() // killed with the process
-	within(t, 5*time.Second, "the call in flight", func() bool {
+	within(t, 20*time.Second, "the call in flight", func() bool {
 		_, body := p.get("/metrics")
 		return strings.Contains(body, `grpc_server_started_total{grpc_method="Wait"`) &&
 			!strings.Contains(body, `grpc_service="kefu.apptest.v1.AppTestService",grpc_type="unary"} 0`)
@@ -191,8 +191,8 @@ func TestParked(t *testing.T) {
 	}
 }
 
-// TestReadinessFollowsTheDatabase: it drops within two seconds and comes back within
-// five; liveness depends on nothing outside.
+// TestReadinessFollowsTheDatabase: it drops and comes back, in the time that
+// TestReadinessIsToldInTime measures; liveness depends on nothing outside.
 func TestReadinessFollowsTheDatabase(t *testing.T) {
 	s := newStack(t)
 	p := s.start(t, "serve").up()
@@ -211,14 +211,14 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 	if _, err := admin.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "the end of readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusServiceUnavailable })
+	within(t, 20*time.Second, "the end of readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusServiceUnavailable })
 	if code, _ := p.get("/healthz"); code != http.StatusOK {
 		t.Errorf("liveness: %d", code)
 	}
 	_, reason := p.get("/readyz")
 	expect(t, reason, "database")
 	allow(true)
-	within(t, 5*time.Second, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	within(t, 20*time.Second, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 }
 
 // TestStartWaitsForTheDatabase: a database that is down is waited for, alive and not

@@ -170,15 +170,21 @@ func (p *Process) Follow(service, target string, handle func(ctx context.Context
 // take more of a stream than it took before follows it under another name, such as
 // "name/what", and gets all of it once more.
 func (p *Process) FollowAs(consumer, service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
-	conn, err := p.Dial(service, target)
+	return p.follow(&event.Consumer{Name: consumer, Source: service, Handle: handle}, target)
+}
+
+// FollowAll is Follow for a function that applies a run of events together.
+func (p *Process) FollowAll(service, target string, handle func(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error) error {
+	return p.follow(&event.Consumer{Name: p.Name, Source: service, HandleAll: handle}, target)
+}
+
+func (p *Process) follow(c *event.Consumer, target string) error {
+	conn, err := p.Dial(c.Source, target)
 	if err != nil {
 		return err
 	}
-	c := &event.Consumer{
-		Name: consumer, Source: service, Conn: conn, Pool: p.Pool, Log: p.Log,
-		Handle: handle, Wake: p.wake, Registerer: p.Metrics,
-	}
-	p.Go("events of "+service, c.Run)
+	c.Conn, c.Pool, c.Log, c.Wake, c.Registerer = conn, p.Pool, p.Log, p.wake, p.Metrics
+	p.Go("events of "+c.Source, c.Run)
 	return nil
 }
 

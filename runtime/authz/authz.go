@@ -5,6 +5,10 @@
 // keeps the process from starting, an unknown role has no rights, nothing is remembered
 // from one call to the next. What a grant covers, own, team or company, is checked by the
 // handler on the row it has loaded; Decision tells it how far the caller's grant reaches.
+//
+// The same interceptor keeps the data rules (kefu.access.v1.data): what an answer holds is
+// shown, masked or absent by the clearance of the caller's roles, and who may not set a
+// field is refused before the handler runs.
 package authz
 
 import (
@@ -34,9 +38,28 @@ type Grant struct {
 	Scope      accessv1.Scope
 }
 
-// Policy is what each role may do. Roles are kebab case; authn.CustomerRole is the one of
-// customers.
-type Policy map[string][]Grant
+// Clearance is how sensitive the data is that somebody sees of what is kept for a purpose.
+type Clearance struct {
+	// Purpose is that of the data rules it holds for, "" for every purpose.
+	Purpose string
+	// Shown is the highest level of which they see the plain value, Masked the highest of
+	// which they see what the mask leaves. What is above both is absent.
+	Shown, Masked accessv1.Sensitivity
+}
+
+// Role is what the holders of a role may do, and what of the data they see.
+type Role struct {
+	Grants []Grant
+	Sees   []Clearance
+}
+
+// Policy is who may do what, and who sees what.
+type Policy struct {
+	// Roles by name, in kebab case; authn.CustomerRole is the one of customers.
+	Roles map[string]Role
+	// Accounts is what service accounts see. What they may do stands in their tokens.
+	Accounts []Clearance
+}
 
 // Decision is why a call was allowed.
 type Decision struct {
@@ -68,11 +91,11 @@ var (
 
 func (p Policy) check() error {
 	var problems []error
-	for role, grants := range p {
+	for role, may := range p.Roles {
 		if !roleName.MatchString(role) {
 			problems = append(problems, fmt.Errorf("policy: %q is not the name of a role", role))
 		}
-		for _, g := range grants {
+		for _, g := range may.Grants {
 			if !permissionName.MatchString(g.Permission) {
 				problems = append(problems, fmt.Errorf("policy: role %s: %q is not a permission", role, g.Permission))
 			}
@@ -91,7 +114,15 @@ func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		return next(g.newContext(ctx, d), req)
+		ctx, call := g.newContext(ctx, d, g.Rule(info.FullMethod))
+		if err := call.request(ctx, req); err != nil {
+			return nil, err
+		}
+		resp, err := next(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return call.seen(ctx, resp), nil
 	}
 }
 
@@ -102,7 +133,8 @@ func (g *Guard) Stream() grpc.StreamServerInterceptor {
 		if err != nil {
 			return err
 		}
-		return next(srv, &streamContext{ServerStream: ss, ctx: g.newContext(ss.Context(), d)})
+		ctx, call := g.newContext(ss.Context(), d, g.Rule(info.FullMethod))
+		return next(srv, &guardedStream{ServerStream: ss, ctx: ctx, call: call})
 	}
 }
 
@@ -118,12 +150,25 @@ func (g *Guard) admit(ctx context.Context, fullMethod string) (Decision, error) 
 	return g.Decide(authn.FromContext(ctx), fullMethod)
 }
 
-type streamContext struct {
+// guardedStream keeps the data rules on both ways of a stream.
+type guardedStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx  context.Context
+	call *call
 }
 
-func (s *streamContext) Context() context.Context { return s.ctx }
+func (s *guardedStream) Context() context.Context { return s.ctx }
+
+func (s *guardedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.call.request(s.ctx, m)
+}
+
+func (s *guardedStream) SendMsg(m any) error {
+	return s.ServerStream.SendMsg(s.call.seen(s.ctx, m))
+}
 
 // Rule returns the access rule of a method ("/package.Service/Method"), nil if there is
 // none or Check has not passed. It must not be changed.
@@ -174,7 +219,7 @@ func (g *Guard) byRole(i authn.Identity, rule *accessv1.AccessRule) (Decision, b
 	best := Decision{}
 	for _, p := range rule.GetPermissions() {
 		for _, role := range i.Roles {
-			for _, grant := range g.policy[role] {
+			for _, grant := range g.policy.Roles[role].Grants {
 				if grant.Permission == p && grant.Scope >= rule.GetScope() && grant.Scope > best.Scope {
 					best = Decision{Permission: p, Scope: grant.Scope, Right: "role:" + role + "/" + p}
 				}
@@ -214,48 +259,4 @@ func listed(names []string) string {
 		return strings.Join(names[:most], ", ") + ", …"
 	}
 	return strings.Join(names, ", ")
-}
-
-type contextKey struct{}
-
-type held struct {
-	guard    *Guard
-	decision Decision
-}
-
-func (g *Guard) newContext(ctx context.Context, d Decision) context.Context {
-	return context.WithValue(ctx, contextKey{}, held{guard: g, decision: d})
-}
-
-// NewContext returns a context that carries the decision, for jobs, consumers and tests
-// that run without the interceptor.
-func NewContext(ctx context.Context, d Decision) context.Context {
-	return context.WithValue(ctx, contextKey{}, held{decision: d})
-}
-
-// FromContext returns the decision about the current call; the zero value, with which
-// nothing is covered, if there is none.
-func FromContext(ctx context.Context) Decision {
-	h, _ := ctx.Value(contextKey{}).(held)
-	return h.decision
-}
-
-// Held returns how far the caller of the current call holds another permission than the
-// one of the method, e.g. to see a masked field: unspecified if not at all.
-func Held(ctx context.Context, permission string) accessv1.Scope {
-	h, _ := ctx.Value(contextKey{}).(held)
-	i := authn.FromContext(ctx)
-	switch i.Kind {
-	case authn.ServiceAccount:
-		if slices.Contains(i.Permissions, permission) {
-			return accessv1.Scope_SCOPE_COMPANY
-		}
-	case authn.Person, authn.Customer:
-		if h.guard == nil {
-			return accessv1.Scope_SCOPE_UNSPECIFIED
-		}
-		d, _ := h.guard.byRole(i, &accessv1.AccessRule{Permissions: []string{permission}})
-		return d.Scope
-	}
-	return accessv1.Scope_SCOPE_UNSPECIFIED
 }

@@ -30,12 +30,12 @@ const (
 )
 
 func policy() Policy {
-	return Policy{
-		"agent":      {{"widgets.read", own}, {"widgets.write", own}},
-		"supervisor": {{"widgets.read", team}, {"widgets.write", team}},
-		"auditor":    {{"widgets.read", company}},
-		"customer":   {{"widgets.read", own}},
-	}
+	return Policy{Roles: map[string]Role{
+		"agent":      {Grants: []Grant{{"widgets.read", own}, {"widgets.write", own}}},
+		"supervisor": {Grants: []Grant{{"widgets.read", team}, {"widgets.write", team}}},
+		"auditor":    {Grants: []Grant{{"widgets.read", company}}},
+		"customer":   {Grants: []Grant{{"widgets.read", own}}},
+	}}
 }
 
 func perms(p ...string) *accessv1.AccessRule { return &accessv1.AccessRule{Permissions: p} }
@@ -222,7 +222,8 @@ func TestCheckNamesEveryBadRule(t *testing.T) {
 	good := []method{{"Good", object("widget.customer_id")}, {"Plain", object("id")}}
 	infos := registered(t, "badtest", append(bad, good...)...)
 	infos["badtest.Gadgets"] = grpc.ServiceInfo{Methods: []grpc.MethodInfo{{Name: "Get"}}}
-	g := New(Policy{"Bad Role": {{"widgets.read", own}}, "agent": {{"widgets", own}}, "clerk": {{"widgets.read", 0}}})
+	g := New(Policy{Roles: map[string]Role{"Bad Role": {Grants: []Grant{{"widgets.read", own}}},
+		"agent": {Grants: []Grant{{"widgets", own}}}, "clerk": {Grants: []Grant{{"widgets.read", 0}}}}})
 	err := g.Check(infos)
 	if err == nil {
 		t.Fatal("accepted")

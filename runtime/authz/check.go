@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	"github.com/kefu-suite/kefu/runtime/mask"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -123,6 +124,12 @@ func ruleOf(m protoreflect.MethodDescriptor) (*accessv1.AccessRule, error) {
 	}
 	if err := fieldExists(m.Input(), rule.GetObjectField()); err != nil {
 		return nil, fmt.Errorf("%s: object_field: %w", name, err)
+	}
+	if why := m.Input().Fields().ByName("purpose"); rule.GetNeedsPurpose() && (why == nil || why.Kind() != protoreflect.StringKind) {
+		return nil, fmt.Errorf("%s: needs_purpose: %s has no text field purpose", name, m.Input().FullName())
+	}
+	if err := errors.Join(mask.Check(m.Input()), mask.Check(m.Output())); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return rule, nil
 }

@@ -18,20 +18,36 @@ type method struct {
 	rule *accessv1.AccessRule
 }
 
+// ruled are the options of a field with a data rule.
+func ruled(rule *accessv1.DataRule) *descriptorpb.FieldOptions {
+	o := &descriptorpb.FieldOptions{}
+	proto.SetExtension(o, accessv1.E_Data, rule)
+	return o
+}
+
 // contract builds the service <pkg>.Widgets with these methods. Every request has the
-// fields id and widget (with customer_id).
+// fields id, purpose, update_mask and widget (with customer_id, and owner and phone under
+// data rules).
 func contract(t testing.TB, pkg string, methods ...method) protoreflect.FileDescriptor {
 	t.Helper()
 	text, msg := descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 	one := descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL
 	file := &descriptorpb.FileDescriptorProto{
 		Name: proto.String(pkg + "/widgets.proto"), Package: proto.String(pkg), Syntax: proto.String("proto3"),
+		Dependency: []string{"google/protobuf/field_mask.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{
 			{Name: proto.String("Widget"), Field: []*descriptorpb.FieldDescriptorProto{
-				{Name: proto.String("customer_id"), Number: proto.Int32(1), Type: &text, Label: &one}}},
+				{Name: proto.String("customer_id"), Number: proto.Int32(1), Type: &text, Label: &one},
+				{Name: proto.String("owner"), Number: proto.Int32(2), Type: &text, Label: &one, Options: ruled(&accessv1.DataRule{
+					Level: accessv1.Sensitivity_SENSITIVITY_INTERNAL, Mask: accessv1.Mask_MASK_NAME, Purpose: "repair"})},
+				{Name: proto.String("phone"), Number: proto.Int32(3), Type: &text, Label: &one, Options: ruled(&accessv1.DataRule{
+					Level: accessv1.Sensitivity_SENSITIVITY_CONFIDENTIAL, Mask: accessv1.Mask_MASK_PHONE, Purpose: "repair",
+					WritePermission: "phones.write"})}}},
 			{Name: proto.String("Request"), Field: []*descriptorpb.FieldDescriptorProto{
 				{Name: proto.String("id"), Number: proto.Int32(1), Type: &text, Label: &one},
-				{Name: proto.String("widget"), Number: proto.Int32(2), Type: &msg, Label: &one, TypeName: proto.String("." + pkg + ".Widget")}}},
+				{Name: proto.String("widget"), Number: proto.Int32(2), Type: &msg, Label: &one, TypeName: proto.String("." + pkg + ".Widget")},
+				{Name: proto.String("purpose"), Number: proto.Int32(3), Type: &text, Label: &one},
+				{Name: proto.String("update_mask"), Number: proto.Int32(4), Type: &msg, Label: &one, TypeName: proto.String(".google.protobuf.FieldMask")}}},
 		},
 	}
 	service := &descriptorpb.ServiceDescriptorProto{Name: proto.String("Widgets")}

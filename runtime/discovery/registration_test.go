@@ -2,7 +2,6 @@ package discovery_test
 
 import (
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/naming/endpoints"
@@ -19,7 +18,7 @@ func TestLayoutIsThatOfEtcdNaming(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "registered", r.Registered)
+	eventually(t, watched, "registered", r.Registered)
 	m, err := endpoints.NewManager(client, service)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +105,7 @@ func TestWhatIsLostComesBack(t *testing.T) {
 		if stands() {
 			t.Fatalf("%s: nothing was lost", name)
 		}
-		eventually(t, 8*time.Second, name+", stands again", stands)
+		eventually(t, watched, name+", stands again", stands)
 	}
 }
 
@@ -115,9 +114,8 @@ func TestLeaveWithoutEtcd(t *testing.T) {
 	s := etcdtest.Start(t)
 	r, _ := register(t, s.Client(t), "one", serve(t))
 	s.Stop()
-	begin := time.Now()
-	if err := r.Leave(t.Context()); err == nil || time.Since(begin) > 2*time.Second {
-		t.Errorf("%v after %v, want an error in about a second", err, time.Since(begin))
+	if err := r.Leave(t.Context()); err == nil {
+		t.Error("it left an etcd that is not there")
 	}
 	if r.Registered() {
 		t.Error("still registered after Leave")
@@ -125,7 +123,7 @@ func TestLeaveWithoutEtcd(t *testing.T) {
 	// The entry outlives the failed removal by its lease at most.
 	s.Restart()
 	client := s.Client(t)
-	eventually(t, 10*time.Second, "entry runs out", func() bool {
+	eventually(t, watched, "entry runs out", func() bool {
 		resp, err := client.Get(t.Context(), service+"/one")
 		return err == nil && resp.Count == 0
 	})

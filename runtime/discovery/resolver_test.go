@@ -29,17 +29,16 @@ func TestNothingRegisteredFailsAtOnce(t *testing.T) {
 	for name, config := range map[string]string{"round_robin": roundRobin, "pick_first": pickFirst} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, discovery.NewResolver(client), config)
-			begin := time.Now()
-			if err := call(c); status.Code(err) != codes.Unavailable || time.Since(begin) > time.Second {
-				t.Fatalf("%v after %v, want UNAVAILABLE at once", err, time.Since(begin))
+			if err := call(c); status.Code(err) != codes.Unavailable {
+				t.Fatalf("%v, want UNAVAILABLE and no wait for the deadline", err)
 			}
 			i := serve(t)
 			r, _ := register(t, client, "one", i)
-			reaches(t, 2*time.Second, c, i)
+			reaches(t, watched, c, i)
 			if err := r.Leave(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, time.Second, "UNAVAILABLE again", func() bool { return status.Code(call(c)) == codes.Unavailable })
+			eventually(t, beforeLease, "UNAVAILABLE again", func() bool { return status.Code(call(c)) == codes.Unavailable })
 		})
 	}
 }
@@ -55,10 +54,8 @@ func TestEtcdDownFromTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, config := range map[string]string{"round_robin": roundRobin, "pick_first": pickFirst} {
-		begin := time.Now()
-		err := call(dial(t, discovery.NewResolver(client), config))
-		if status.Code(err) != codes.Unavailable || time.Since(begin) > 3*time.Second {
-			t.Errorf("%s: %v after %v, want UNAVAILABLE in about a second", name, err, time.Since(begin))
+		if err := call(dial(t, discovery.NewResolver(client), config)); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v, want UNAVAILABLE and no wait for the deadline", name, err)
 		}
 	}
 	if r.Registered() {
@@ -66,8 +63,8 @@ func TestEtcdDownFromTheStart(t *testing.T) {
 	}
 	c := dial(t, discovery.NewResolver(client), roundRobin)
 	s.Restart()
-	eventually(t, 5*time.Second, "registered", r.Registered)
-	reaches(t, 5*time.Second, c, i)
+	eventually(t, watched, "registered", r.Registered)
+	reaches(t, watched, c, i)
 }
 
 func TestCutAndCompaction(t *testing.T) {
@@ -83,7 +80,7 @@ func TestCutAndCompaction(t *testing.T) {
 			c := dial(t, b, roundRobin)
 			gone, here := serve(t), serve(t)
 			r, _ := register(t, client, "gone", gone)
-			reaches(t, 2*time.Second, c, gone)
+			reaches(t, watched, c, gone)
 
 			way.Cut()
 			if err := r.Leave(t.Context()); err != nil {
@@ -97,8 +94,8 @@ func TestCutAndCompaction(t *testing.T) {
 			mustCall(t, c, 10) // cut off, the last list stays in force
 			s.Heal(way)
 
-			reaches(t, 5*time.Second, c, here)
-			avoids(t, 5*time.Second, c, gone)
+			reaches(t, watched, c, here)
+			avoids(t, watched, c, gone)
 		})
 	}
 }
@@ -121,8 +118,8 @@ func TestWipe(t *testing.T) {
 	if _, err := client.Put(t.Context(), service+"/lost", `{"Op":0,"Addr":"`+lost.addr+`"}`); err != nil {
 		t.Fatal(err)
 	}
-	reaches(t, 2*time.Second, c, old)
-	reaches(t, 2*time.Second, c, lost)
+	reaches(t, watched, c, old)
+	reaches(t, watched, c, lost)
 
 	// One that looks often enough to see the new etcd while nobody has registered in it yet.
 	eager := quick(client)
@@ -132,18 +129,18 @@ func TestWipe(t *testing.T) {
 
 	calls, more := underLoad(t, c), underLoad(t, hasty)
 	s.Wipe()
-	eventually(t, 10*time.Second, "key stands again", func() bool {
+	eventually(t, watched, "key stands again", func() bool {
 		resp, err := client.Get(t.Context(), service+"/old")
 		return err == nil && resp.Count == 1
 	})
-	eventually(t, 10*time.Second, "registered again", r.Registered)
+	eventually(t, watched, "registered again", r.Registered)
 	register(t, client, "next", next)
 	before := next.calls.Load()
-	eventually(t, 10*time.Second, "resolver follows the new etcd", func() bool { return next.calls.Load() > before })
+	eventually(t, watched, "resolver follows the new etcd", func() bool { return next.calls.Load() > before })
 	calls.end(t)
 	more.end(t)
-	avoids(t, 10*time.Second, c, lost)
-	reaches(t, time.Second, c, old)
+	avoids(t, watched, c, lost)
+	reaches(t, watched, c, old)
 }
 
 func TestEtcdStoppedUnderCalls(t *testing.T) {
@@ -154,22 +151,21 @@ func TestEtcdStoppedUnderCalls(t *testing.T) {
 	c := dial(t, quick(client), roundRobin)
 	r1, _ := register(t, client, "one", one)
 	r2, _ := register(t, client, "two", two)
-	reaches(t, 2*time.Second, c, one)
-	reaches(t, 2*time.Second, c, two)
+	reaches(t, watched, c, one)
+	reaches(t, watched, c, two)
 
 	calls := underLoad(t, c)
 	s.Stop()
 	// That both are false says that the stop outlasted the leases.
-	eventually(t, 10*time.Second, "leases run out", func() bool { return !r1.Registered() && !r2.Registered() })
-	begin := time.Now()
-	if err := call(c); err != nil || time.Since(begin) > time.Second {
-		t.Errorf("%v after %v while etcd is down", err, time.Since(begin))
+	eventually(t, watched, "leases run out", func() bool { return !r1.Registered() && !r2.Registered() })
+	if err := call(c); err != nil {
+		t.Errorf("%v while etcd is down", err)
 	}
 	s.Restart()
-	eventually(t, 5*time.Second, "registered again", func() bool { return r1.Registered() && r2.Registered() })
+	eventually(t, watched, "registered again", func() bool { return r1.Registered() && r2.Registered() })
 	register(t, client, "late", late)
 	before := late.calls.Load()
-	eventually(t, 5*time.Second, "resolver follows again", func() bool { return late.calls.Load() > before })
+	eventually(t, watched, "resolver follows again", func() bool { return late.calls.Load() > before })
 	calls.end(t)
 }
 
@@ -185,20 +181,20 @@ func TestNothingIsDroppedWhileEtcdSettles(t *testing.T) {
 	if _, err := client.Put(t.Context(), service+"/old", `{"Op":0,"Addr":"`+old.addr+`"}`); err != nil {
 		t.Fatal(err)
 	}
-	reaches(t, 2*time.Second, c, old)
+	reaches(t, watched, c, old)
 	way.Cut()
 	fresh(t, cut, 3)
 	s.Heal(way)
 	register(t, client, "late", late)
-	reaches(t, 2*time.Second, c, late)
+	reaches(t, watched, c, late)
 
 	if _, err := client.Delete(t.Context(), service+"/old"); err != nil {
 		t.Fatal(err)
 	}
 	register(t, client, "later", late) // news that come after the removal
 	mustCall(t, c, 50)
-	reaches(t, time.Second, c, old)
-	avoids(t, 5*time.Second, c, old)
+	reaches(t, watched, c, old)
+	avoids(t, watched, c, old)
 }
 
 func TestKillMovesTraffic(t *testing.T) {
@@ -209,14 +205,14 @@ func TestKillMovesTraffic(t *testing.T) {
 	c := dial(t, discovery.NewResolver(client), retrying)
 	_, kill := register(t, client, "dead", dead)
 	register(t, client, "alive", alive)
-	reaches(t, 2*time.Second, c, dead)
-	reaches(t, 2*time.Second, c, alive)
+	reaches(t, watched, c, dead)
+	reaches(t, watched, c, alive)
 
 	calls := underLoad(t, c)
 	kill()
 	dead.server.Stop()
-	reaches(t, time.Second, c, alive)
-	eventually(t, 10*time.Second, "entry of the dead runs out", func() bool {
+	reaches(t, watched, c, alive)
+	eventually(t, watched, "entry of the dead runs out", func() bool {
 		resp, err := client.Get(t.Context(), service+"/dead")
 		return err == nil && resp.Count == 0
 	})
@@ -232,13 +228,13 @@ func TestLeaveEndsTraffic(t *testing.T) {
 	c := dial(t, discovery.NewResolver(client), roundRobin)
 	r, _ := register(t, client, "left", left)
 	register(t, client, "stays", stays)
-	reaches(t, 2*time.Second, c, left)
-	reaches(t, 2*time.Second, c, stays)
+	reaches(t, watched, c, left)
+	reaches(t, watched, c, stays)
 	calls := underLoad(t, c)
 	if err := r.Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	avoids(t, time.Second, c, left)
+	avoids(t, beforeLease, c, left)
 	calls.end(t)
 }
 
@@ -299,13 +295,13 @@ func TestResolveNowIsLimited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begin := time.Now()
 	r, err := b.Build(resolver.Target{URL: *u}, sink{}, resolver.BuildOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	begin := time.Now()
-	eventually(t, 10*time.Second, "two further lists", func() bool {
+	eventually(t, watched, "two further lists", func() bool {
 		r.ResolveNow(resolver.ResolveNowOptions{})
 		return lists.Load() >= 3
 	})
@@ -332,7 +328,7 @@ func TestGoroutinesEnd(t *testing.T) {
 			i := serve(t)
 			c := dial(t, quick(client), roundRobin)
 			register(t, client, "one", i)
-			reaches(t, 2*time.Second, c, i)
+			reaches(t, watched, c, i)
 			if during := runtime.NumGoroutine(); during < before+10 {
 				t.Errorf("%d goroutines before and %d during: the count does not see them", before, during)
 			}
@@ -341,7 +337,7 @@ func TestGoroutinesEnd(t *testing.T) {
 				fresh(t, client, 2)
 			}
 		})
-		eventually(t, 10*time.Second, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+		eventually(t, watched, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 	}
 }
 
@@ -362,9 +358,8 @@ func resting() int {
 func fresh(t *testing.T, client *clientv3.Client, n int) {
 	t.Helper()
 	for range n {
-		begin := time.Now()
-		if err := call(dial(t, discovery.NewResolver(client), roundRobin)); status.Code(err) != codes.Unavailable || time.Since(begin) > 3*time.Second {
-			t.Fatalf("%v after %v, want UNAVAILABLE after about a second", err, time.Since(begin))
+		if err := call(dial(t, discovery.NewResolver(client), roundRobin)); status.Code(err) != codes.Unavailable {
+			t.Fatalf("%v, want UNAVAILABLE and no wait for the deadline", err)
 		}
 	}
 }

@@ -25,6 +25,14 @@ const (
 		{"maxAttempts":4,"initialBackoff":"0.01s","maxBackoff":"0.1s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}`
 )
 
+// How long a test waits for what takes milliseconds on a machine that is not busy.
+const (
+	// watched is less than the 30 s after which a list is taken anew without any reason.
+	watched = 20 * time.Second
+	// beforeLease is less than the five seconds of a lease: the entry was removed.
+	beforeLease = 4 * time.Second
+)
+
 // eventually polls until ok, and fails the test when that takes longer than limit.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
@@ -84,7 +92,7 @@ func register(t *testing.T, client *clientv3.Client, id string, i *instance) (*d
 		defer cancel()
 		_ = r.Leave(context.Background()) // etcd may be stopped by now
 	})
-	eventually(t, 10*time.Second, id+" registered", r.Registered)
+	eventually(t, watched, id+" registered", r.Registered)
 	return r, cancel
 }
 

@@ -60,6 +60,11 @@ type Consumer struct {
 	// run more than once for an event, but only one run commits. It must do nothing
 	// outside tx that cannot be repeated.
 	Handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error
+	// HandleAll takes Handle's place where many events are applied at less cost than each by
+	// itself: it applies a run of events, in the order of the stream, with the effect of one
+	// after the other. When it fails, the events of the run are tried one by one, each
+	// as a run of its own, to find out whose failure it is. One of the two is given.
+	HandleAll func(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error
 	// Wake is called after each commit of effects: Sequencer.Wake of the pool's database.
 	// Nil means that what the effects emit waits for the sequencer's next look.
 	Wake func()
@@ -87,8 +92,11 @@ type pace struct {
 // Run consumes until ctx ends and then returns nil; it reconnects for ever. It fails only
 // when a field is missing or its metrics cannot be registered.
 func (c *Consumer) Run(ctx context.Context) error {
-	if c.Name == "" || c.Source == "" || c.Conn == nil || c.Pool == nil || c.Log == nil || c.Handle == nil {
+	if c.Name == "" || c.Source == "" || c.Conn == nil || c.Pool == nil || c.Log == nil {
 		return fmt.Errorf("consumer %q of %q: a required field is missing", c.Name, c.Source)
+	}
+	if (c.Handle == nil) == (c.HandleAll == nil) {
+		return fmt.Errorf("consumer %q of %q: give one of Handle and HandleAll", c.Name, c.Source)
 	}
 	c.chunk = chunkSize
 	if c.pace.backoff == nil {
@@ -275,32 +283,12 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 		if err != nil {
 			return err
 		}
-		before, began := position, time.Now()
-		for _, e := range events {
-			if done > 0 && time.Since(began) > chunkTime {
-				break
-			}
-			done++
-			if e.GetPosition() <= position {
-				continue // another replica was first
-			}
-			if e.GetPosition() != position+1 {
-				return fmt.Errorf("event at position %d follows %d: the stream has a gap", e.GetPosition(), position)
-			}
-			switch {
-			case blocked[e.GetSubjectId()] || problem != "":
-				err = c.park(ctx, tx, e, problem)
-			default:
-				crash.At(crash.BeforeEffect)
-				err = c.handle(ctx, tx, e)
-			}
-			if err != nil && len(events) > 1 && crossed(err) {
+		before := position
+		if done, position, err = c.take(ctx, tx, events, position, blocked, problem); err != nil {
+			if len(events) > 1 && crossed(err) {
 				return &crossedError{pg.Code(err)}
 			}
-			if err != nil {
-				return err
-			}
-			position = e.GetPosition()
+			return err
 		}
 		if position == before {
 			return nil
@@ -314,6 +302,39 @@ func (c *Consumer) applyOnce(ctx context.Context, events []*eventv1.Envelope, pr
 		c.committed()
 	}
 	return done, err
+}
+
+// take applies or parks events that follow a position, until time is up. Those of one
+// subject are all applied or all parked, so the run of HandleAll keeps their order.
+func (c *Consumer) take(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope, after int64, blocked map[string]bool,
+	problem string) (done int, position int64, err error) {
+	position = after
+	var run []*eventv1.Envelope
+	for began := time.Now(); done < len(events) && (done == 0 || time.Since(began) <= chunkTime); done++ {
+		e := events[done]
+		if e.GetPosition() <= position {
+			continue // another replica was first
+		}
+		if e.GetPosition() != position+1 {
+			return 0, 0, fmt.Errorf("event at position %d follows %d: the stream has a gap", e.GetPosition(), position)
+		}
+		switch {
+		case blocked[e.GetSubjectId()] || problem != "":
+			err = c.park(ctx, tx, e, problem)
+		case c.HandleAll != nil:
+			run = append(run, e)
+		default:
+			err = c.handle(ctx, tx, e)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		position = e.GetPosition()
+	}
+	if len(run) > 0 {
+		err = c.handle(ctx, tx, run...)
+	}
+	return done, position, err
 }
 
 func (c *Consumer) committed() {
@@ -369,15 +390,21 @@ func ConsumerName(ctx context.Context) string {
 	return name
 }
 
-// handle runs Handle and says whether a failure is the event's own. A panic is one: it
-// must not take the other consumers of the process with it.
-func (c *Consumer) handle(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) (err error) {
+// handle applies events, one where there is no HandleAll, and says whether a failure is
+// their own. A panic is one: it must not take the other consumers of the process with it.
+func (c *Consumer) handle(ctx context.Context, tx pgx.Tx, events ...*eventv1.Envelope) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &handleError{fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	err = c.Handle(context.WithValue(ctx, consumerKey{}, c.Name), tx, e)
+	crash.At(crash.BeforeEffect)
+	named := context.WithValue(ctx, consumerKey{}, c.Name)
+	if c.HandleAll != nil {
+		err = c.HandleAll(named, tx, events)
+	} else {
+		err = c.Handle(named, tx, events[0])
+	}
 	if err == nil || ctx.Err() != nil || passing(err) {
 		return err
 	}

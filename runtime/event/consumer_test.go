@@ -22,10 +22,29 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 )
 
-func consumer(db *testkit.DB, conn grpc.ClientConnInterface, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) *event.Consumer {
+type handler = func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error
+
+func consumer(db *testkit.DB, conn grpc.ClientConnInterface, handle handler) *event.Consumer {
 	c := &event.Consumer{Name: "effects", Source: "things", Conn: conn, Pool: db.Pool, Log: quiet(), Handle: handle}
 	c.SetPace(time.Millisecond, 10*time.Millisecond, 50*time.Millisecond)
 	return c
+}
+
+// consumers apply events in both ways, each by itself and in runs.
+var consumers = map[string]func(db *testkit.DB, conn grpc.ClientConnInterface, handle handler) *event.Consumer{
+	"each": consumer,
+	"runs": func(db *testkit.DB, conn grpc.ClientConnInterface, handle handler) *event.Consumer {
+		c := consumer(db, conn, nil)
+		c.HandleAll = func(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error {
+			for _, e := range events {
+				if err := handle(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		return c
+	},
 }
 
 // effect leaves a row for each event, without any guard of its own against a second one.
@@ -55,6 +74,12 @@ SELECT count(*) FROM (SELECT version - lag(version, 1, 0::bigint) OVER (PARTITIO
 
 // Two replicas consume; each is cut off in the middle of its work again and again.
 func TestConsumerExactlyOnceAcrossKills(t *testing.T) {
+	for name, consumer := range consumers {
+		t.Run(name, func(t *testing.T) { consumerExactlyOnceAcrossKills(t, consumer) })
+	}
+}
+
+func consumerExactlyOnceAcrossKills(t *testing.T, consumer func(*testkit.DB, grpc.ClientConnInterface, handler) *event.Consumer) {
 	const n = 2000
 	source, sink := database(t), database(t)
 	fill(t, source, n, nil)
@@ -122,6 +147,12 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 }
 
 func TestPoisonIsParkedAndItsSubjectWaits(t *testing.T) {
+	for name, consumer := range consumers {
+		t.Run(name, func(t *testing.T) { poisonIsParkedAndItsSubjectWaits(t, consumer) })
+	}
+}
+
+func poisonIsParkedAndItsSubjectWaits(t *testing.T, consumer func(*testkit.DB, grpc.ClientConnInterface, handler) *event.Consumer) {
 	const n, bad = 70, 10 // subject 3 has positions 3, 10, 17, …
 	source, sink := database(t), database(t)
 	fill(t, source, n, nil)

@@ -169,7 +169,8 @@ WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted)`
 	follower, _, _ := sequence(t, db)
 	thing := uuid.New()
 	quickest := time.Hour
-	// A poll alone needs half of its period on average; one of many must be far quicker.
+	// A poll alone needs its whole period of 500 ms each time, because each change is made
+	// just after a pass; one of many must be quicker on a busy machine too.
 	for n := int64(1); n <= 10; n++ {
 		began := time.Now()
 		commitChange(t, db, thing)
@@ -177,7 +178,7 @@ WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted)`
 		eventually(t, "numbered", func() bool { return positionOf(t, db, thing, n) == n })
 		quickest = min(quickest, time.Since(began))
 	}
-	if quickest > 100*time.Millisecond {
+	if quickest > 400*time.Millisecond {
 		t.Errorf("the quickest of ten took %v: the follower's wake-up does not reach the leader", quickest)
 	}
 }

@@ -132,79 +132,24 @@ func waitFor(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestHungInstanceCostsOneTry: a call that gets no answer is tried elsewhere within
-// its deadline.
-func TestHungInstanceCostsOneTry(t *testing.T) {
+// TestHungInstanceIsLeft: a call that gets no answer from one instance is tried at
+// another; tries_test.go has the times.
+func TestHungInstanceIsLeft(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
-	stuck := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
-		select { // deaf to the end of its call, as a stopped process is
-		case <-hang:
-		case <-time.After(20 * time.Second):
-		}
+	var hung atomic.Int64
+	stuck := serve(t, func(_ context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
+		hung.Add(1)
+		<-hang // deaf to the end of its call, as a stopped process is
 		return req, nil
 	}, noStream)
 	good := serve(t, names("good"), noStream)
-	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several(stuck.addr, good.addr), Try: 500 * time.Millisecond})
-	for range 6 {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		got, err := call(ctx, conn, "Get", "x")
-		cancel()
+	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several(stuck.addr, good.addr), Try: time.Second, Tries: 20})
+	for hung.Load() == 0 {
+		got, err := call(t.Context(), conn, "Get", "x")
 		if err != nil || got != "good" {
 			t.Fatalf("got %q, %v", got, err)
 		}
-	}
-}
-
-func TestLongCallsAreNotCutIntoTries(t *testing.T) {
-	var calls atomic.Int64
-	s := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
-		calls.Add(1)
-		select {
-		case <-time.After(150 * time.Millisecond):
-		case <-ctx.Done():
-		}
-		return req, nil
-	}, noStream)
-	conn := dial(t, s.addr, rpc.ClientConfig{Try: 50 * time.Millisecond})
-	if _, err := call(t.Context(), conn, "Get", "x", rpc.Long()); err != nil {
-		t.Errorf("marked as long: %v", err)
-	}
-	if _, err := call(t.Context(), conn, "Load", "x"); err != nil {
-		t.Errorf("bulk: %v", err)
-	}
-	if n := calls.Load(); n != 2 {
-		t.Errorf("%d calls were made, want 2", n)
-	}
-	if _, err := call(t.Context(), conn, "Get", "x"); err != nil {
-		t.Errorf("short: the last try has the whole time, yet %v", err)
-	}
-	if n := calls.Load(); n != 5 {
-		t.Errorf("%d calls were made, want three tries more", n)
-	}
-}
-
-// TestTriesAreThrottled: when nothing answers, repeating stops.
-func TestTriesAreThrottled(t *testing.T) {
-	var calls atomic.Int64
-	s := serve(t, func(ctx context.Context, _ string, req *dynamicpb.Message) (proto.Message, error) {
-		calls.Add(1)
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}, noStream)
-	conn := dial(t, s.addr, rpc.ClientConfig{Try: 5 * time.Millisecond})
-	const n = 100
-	for range n {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err := call(ctx, conn, "Get", "x")
-		cancel()
-		if status.Code(err) != codes.DeadlineExceeded {
-			t.Fatal(err)
-		}
-	}
-	// 50 tokens allow about 50 tries more; without the throttle there are 200.
-	if got := calls.Load(); got > n+60 {
-		t.Fatalf("%d calls for %d, so repeating was not throttled", got, n)
 	}
 }
 
@@ -245,9 +190,9 @@ func TestUnhealthyInstanceIsAvoided(t *testing.T) {
 
 func TestNobodyThereFailsAtOnce(t *testing.T) {
 	conn := dial(t, "several:///x", rpc.ClientConfig{Resolver: several()})
-	start := time.Now()
-	if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.Unavailable || time.Since(start) > 5*time.Second {
-		t.Fatalf("got %v after %s", err, time.Since(start))
+	// A call that waited for somebody would end with its deadline.
+	if _, err := call(t.Context(), conn, "Get", "x"); status.Code(err) != codes.Unavailable {
+		t.Fatal(err)
 	}
 }
 

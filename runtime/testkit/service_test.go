@@ -18,7 +18,9 @@ import (
 
 // reader is a policy in which one role may read events.
 func reader() authz.Policy {
-	return authz.Policy{"reader": {{Permission: "events.read", Scope: accessv1.Scope_SCOPE_COMPANY}}, "clerk": {}}
+	return authz.Policy{Roles: map[string]authz.Role{
+		"reader": {Grants: []authz.Grant{{Permission: "events.read", Scope: accessv1.Scope_SCOPE_COMPANY}}}, "clerk": {},
+	}}
 }
 
 // put commits events as a service would.

@@ -79,7 +79,7 @@ func (p *Path) claim(ctx context.Context, tx pgx.Tx, c *call) (*idempotency.Outc
 
 // flush sends record and outcome in one round trip.
 func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Message) error {
-	if err := tx.check(); err != nil {
+	if err := tx.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
 	if missing(response) {
@@ -118,7 +118,7 @@ func DoBatch[T proto.Message](ctx context.Context, p *Path, req Request, fn func
 			return err
 		}
 		recorded = !tx.unchanged
-		if err := tx.check(); err != nil {
+		if err := tx.check(ctx); err != nil {
 			return fmt.Errorf("%s: %w", c.action, err)
 		}
 		if missing(response) {

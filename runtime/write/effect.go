@@ -50,7 +50,7 @@ func (p *Path) act(ctx context.Context, pgTx pgx.Tx, c *call, fn func(ctx contex
 	if err := fn(authn.NewContext(ctx, p.self()), tx); err != nil {
 		return err
 	}
-	if err := tx.check(); err != nil {
+	if err := tx.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
 	q := new(pg.Batch)

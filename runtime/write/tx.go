@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kefu-suite/kefu/runtime/audit"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 )
@@ -40,14 +41,14 @@ func (r *Record) Audit(objectType string, id uuid.UUID, changes any) {
 // Unchanged says that the call found everything as it asked for and changed nothing.
 func (r *Record) Unchanged() { r.unchanged = true }
 
-func (r *Record) check() error {
+func (r *Record) check(ctx context.Context) error {
 	switch {
 	case r.unchanged && len(r.events)+len(r.audits) > 0:
 		return errUnchanged
 	case !r.unchanged && len(r.audits) == 0:
 		return errNoAudit
 	}
-	return nil
+	return authz.Settled(ctx)
 }
 
 // version is that of the object after its last event, 0 where none told it.

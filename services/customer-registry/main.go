@@ -46,8 +46,8 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
 	return errors.Join(
-		p.Follow("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
-		p.Follow("complaint", cfg.ComplaintTarget, s.HandleComplaint),
-		p.Follow("survey", cfg.SurveyTarget, s.HandleSurvey),
+		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
+		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),
+		p.FollowAll("survey", cfg.SurveyTarget, s.HandleSurvey),
 	)
 }

@@ -32,23 +32,26 @@ const (
 	company = accessv1.Scope_SCOPE_COMPANY
 )
 
-// Policy returns the table. Service accounts are not in it: they have exactly
-// the permissions their token lists.
+// Policy returns the table. Of service accounts it says only what they see: they have
+// exactly the permissions their token lists.
 func Policy() authz.Policy {
 	return authz.Policy{
-		ServiceManager:           serviceManager(),
-		ServiceSupervisor:        serviceSupervisor(),
-		ServiceAgent:             serviceAgent(),
-		SupportEngineer:          supportEngineer(),
-		AfterSalesSpecialist:     afterSalesSpecialist(),
-		CRMSpecialist:            crmSpecialist(),
-		InformationAdministrator: informationAdministrator(),
-		QCInspector:              qcInspector(),
-		Salesperson:              salesperson(),
-		SalesManager:             salesManager(),
-		CompanyManager:           companyManager(),
-		Auditor:                  auditor(),
-		Customer:                 customer(),
+		Roles: map[string]authz.Role{
+			ServiceManager:           {Grants: serviceManager(), Sees: desk()},
+			ServiceSupervisor:        {Grants: serviceSupervisor(), Sees: desk()},
+			ServiceAgent:             {Grants: serviceAgent(), Sees: desk()},
+			SupportEngineer:          {Grants: supportEngineer(), Sees: staff()},
+			AfterSalesSpecialist:     {Grants: afterSalesSpecialist(), Sees: staff(shown(ForCase, confidential))},
+			CRMSpecialist:            {Grants: crmSpecialist(), Sees: staff(shown(ForService, confidential), shown(ForInvitation, restricted))},
+			InformationAdministrator: {Grants: informationAdministrator(), Sees: staff(shown(ForService, restricted))},
+			QCInspector:              {Grants: qcInspector(), Sees: staff()},
+			Salesperson:              {Grants: salesperson(), Sees: staff(shown(ForService, internal))},
+			SalesManager:             {Grants: salesManager(), Sees: staff(shown(ForService, internal))},
+			CompanyManager:           {Grants: companyManager(), Sees: staff(shown(ForService, internal))},
+			Auditor:                  {Grants: auditor(), Sees: []authz.Clearance{shown(ForWork, internal)}},
+			Customer:                 {Grants: customer(), Sees: []authz.Clearance{shown(ForService, restricted), shown(ForCase, restricted)}},
+		},
+		Accounts: []authz.Clearance{shown("", confidential), shown(ForInvitation, restricted)},
 	}
 }
 

@@ -55,8 +55,8 @@ func TestEveryPermissionIsGrantedAndEveryGrantIsUsed(t *testing.T) {
 		}
 	}
 	granted := map[string]string{}
-	for role, grants := range access.Policy() {
-		for _, g := range grants {
+	for role, may := range access.Policy().Roles {
+		for _, g := range may.Grants {
 			granted[g.Permission] = role
 		}
 	}
@@ -91,9 +91,9 @@ func TestEveryGrantReachesAMethod(t *testing.T) {
 			}
 		}
 	}
-	for role, grants := range access.Policy() {
+	for role, may := range access.Policy().Roles {
 		seen := map[string]bool{}
-		for _, g := range grants {
+		for _, g := range may.Grants {
 			if seen[g.Permission] {
 				t.Errorf("%s has %q twice", role, g.Permission)
 			}
@@ -127,12 +127,12 @@ func TestWhatRolesMayNot(t *testing.T) {
 		access.Auditor:                  append([]string{"tickets.", "complaints.", "answers."}, files...),
 		access.Customer:                 {"summaries.", "directory.", "questionnaires.", "answers.", "complaints.approve", "complaints.work", "complaints.history", "tickets.work", "tickets.history"},
 	}
-	policy := access.Policy()
+	policy := access.Policy().Roles
 	if got, want := slices.Sorted(maps.Keys(policy)), slices.Sorted(maps.Keys(forbidden)); !slices.Equal(got, want) {
 		t.Fatalf("roles %v, want %v", got, want)
 	}
 	for role, patterns := range forbidden {
-		for _, g := range policy[role] {
+		for _, g := range policy[role].Grants {
 			for _, p := range patterns {
 				if matches(p, g.Permission) {
 					t.Errorf("%s must not have %q (%s)", role, g.Permission, p)

@@ -12,6 +12,7 @@ import (
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
@@ -248,6 +249,9 @@ func (s *Server) ApproveSolution(ctx context.Context, req *complaintv1.ApproveSo
 			Amount:   complaint.Amount{Units: proposal.AmountUnits, Nanos: proposal.AmountNanos},
 			Decision: req.GetDecision(),
 		}, s.limits); err != nil {
+			return err
+		}
+		if err := authz.SecondPerson(ctx, proposal.ProposerActor); err != nil {
 			return err
 		}
 		a.reason = req.GetReason()

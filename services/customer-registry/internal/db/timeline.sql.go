@@ -12,6 +12,43 @@ import (
 	"github.com/google/uuid"
 )
 
+const insertTimelineEntries = `-- name: InsertTimelineEntries :exec
+INSERT INTO timeline (id, customer_id, occur_time, type, subject_id, number, state, score, contact, historic)
+SELECT unnest($1::uuid[]), NULLIF(unnest($2::uuid[]), '00000000-0000-0000-0000-000000000000'),
+  unnest($3::timestamptz[]), unnest($4::text[]), unnest($5::uuid[]), unnest($6::text[]),
+  unnest($7::text[]), unnest($8::smallint[]), unnest($9::boolean[]), unnest($10::boolean[])
+ON CONFLICT (id) DO NOTHING
+`
+
+type InsertTimelineEntriesParams struct {
+	Ids         []uuid.UUID
+	CustomerIds []uuid.UUID
+	OccurTimes  []time.Time
+	Types       []string
+	SubjectIds  []uuid.UUID
+	Numbers     []string
+	States      []string
+	Scores      []int16
+	Contacts    []bool
+	Historics   []bool
+}
+
+func (q *Queries) InsertTimelineEntries(ctx context.Context, db DBTX, arg InsertTimelineEntriesParams) error {
+	_, err := db.Exec(ctx, insertTimelineEntries,
+		arg.Ids,
+		arg.CustomerIds,
+		arg.OccurTimes,
+		arg.Types,
+		arg.SubjectIds,
+		arg.Numbers,
+		arg.States,
+		arg.Scores,
+		arg.Contacts,
+		arg.Historics,
+	)
+	return err
+}
+
 const insertTimelineEntry = `-- name: InsertTimelineEntry :exec
 INSERT INTO timeline (id, customer_id, occur_time, type, subject_id, number, state, score,
   contact, historic)
@@ -99,21 +136,34 @@ func (q *Queries) ListTimeline(ctx context.Context, db DBTX, arg ListTimelinePar
 	return items, nil
 }
 
-const lockCase = `-- name: LockCase :one
-SELECT subject_id, kind, customer_id, open, version FROM cases WHERE subject_id = $1 FOR UPDATE
+const lockCases = `-- name: LockCases :many
+SELECT subject_id, kind, customer_id, open, version FROM cases WHERE subject_id = ANY($1::uuid[]) ORDER BY subject_id FOR UPDATE
 `
 
-func (q *Queries) LockCase(ctx context.Context, db DBTX, subjectID uuid.UUID) (Case, error) {
-	row := db.QueryRow(ctx, lockCase, subjectID)
-	var i Case
-	err := row.Scan(
-		&i.SubjectID,
-		&i.Kind,
-		&i.CustomerID,
-		&i.Open,
-		&i.Version,
-	)
-	return i, err
+func (q *Queries) LockCases(ctx context.Context, db DBTX, subjectIds []uuid.UUID) ([]Case, error) {
+	rows, err := db.Query(ctx, lockCases, subjectIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Case
+	for rows.Next() {
+		var i Case
+		if err := rows.Scan(
+			&i.SubjectID,
+			&i.Kind,
+			&i.CustomerID,
+			&i.Open,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const moveTimeline = `-- name: MoveTimeline :exec
@@ -126,29 +176,32 @@ func (q *Queries) MoveTimeline(ctx context.Context, db DBTX, customerID *uuid.UU
 	return err
 }
 
-const upsertCase = `-- name: UpsertCase :exec
+const upsertCases = `-- name: UpsertCases :exec
 INSERT INTO cases (subject_id, kind, customer_id, open, version)
-VALUES ($1, $2, $3, $4, $5)
+SELECT unnest($1::uuid[]), unnest($2::smallint[]),
+  NULLIF(unnest($3::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($4::boolean[]),
+  unnest($5::bigint[])
 ON CONFLICT (subject_id) DO UPDATE SET customer_id = excluded.customer_id, open = excluded.open,
   version = excluded.version
 WHERE cases.version < excluded.version
 `
 
-type UpsertCaseParams struct {
-	SubjectID  uuid.UUID
-	Kind       int16
-	CustomerID *uuid.UUID
-	Open       bool
-	Version    int64
+type UpsertCasesParams struct {
+	SubjectIds  []uuid.UUID
+	Kinds       []int16
+	CustomerIds []uuid.UUID
+	Opens       []bool
+	Versions    []int64
 }
 
-func (q *Queries) UpsertCase(ctx context.Context, db DBTX, arg UpsertCaseParams) error {
-	_, err := db.Exec(ctx, upsertCase,
-		arg.SubjectID,
-		arg.Kind,
-		arg.CustomerID,
-		arg.Open,
-		arg.Version,
+// Nobody stands as the nil id, for arrays of ids have no null.
+func (q *Queries) UpsertCases(ctx context.Context, db DBTX, arg UpsertCasesParams) error {
+	_, err := db.Exec(ctx, upsertCases,
+		arg.SubjectIds,
+		arg.Kinds,
+		arg.CustomerIds,
+		arg.Opens,
+		arg.Versions,
 	)
 	return err
 }

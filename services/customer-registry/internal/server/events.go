@@ -15,44 +15,55 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
-// HandleTicket applies one event of service-ticket: the directory's, a ticket's
-// move or a comment. Other types are passed over.
-func (s *Server) HandleTicket(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+// HandleTicket applies events of service-ticket: the directory's, tickets' moves and
+// comments. Other types are passed over.
+func (s *Server) HandleTicket(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error {
+	for _, env := range events {
+		if err := directory.Handle(ctx, tx, env); err != nil {
+			return err
+		}
+	}
+	return s.project(ctx, tx, events, ticketFact)
+}
+
+func ticketFact(env *eventv1.Envelope) (*fact, error) {
 	kind := env.GetType()
 	switch {
 	case kind == "comment.added.v1":
 		payload, err := event.Unpack[*ticketv1.CommentAdded](env)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		// An internal note is nothing that happened with the customer.
-		return s.project(ctx, tx, env, fact{
-			number: payload.GetNumber(), contact: payload.GetPublic(), hidden: !payload.GetPublic(),
-		})
+		return &fact{number: payload.GetNumber(), contact: payload.GetPublic(), hidden: !payload.GetPublic()}, nil
 	case strings.HasPrefix(kind, "ticket."):
 		payload, err := event.Unpack[*ticketv1.TicketChanged](env)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return s.project(ctx, tx, env, fact{
+		return &fact{
 			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()),
 			state:   stateName(payload.GetStateAfter().String(), "TICKET_STATE_"),
 			contact: kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
 			hidden:  kind == "ticket.updated.v1",
-		})
+		}, nil
 	}
-	return directory.Handle(ctx, tx, env)
+	return nil, nil
 }
 
-// HandleComplaint applies one event of complaint.
-func (s *Server) HandleComplaint(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+// HandleComplaint applies events of complaint.
+func (s *Server) HandleComplaint(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error {
+	return s.project(ctx, tx, events, complaintFact)
+}
+
+func complaintFact(env *eventv1.Envelope) (*fact, error) {
 	kind := env.GetType()
 	if !strings.HasPrefix(kind, "complaint.") {
-		return nil
+		return nil, nil
 	}
 	payload, err := event.Unpack[*complaintv1.ComplaintChanged](env)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	contact := false
 	switch kind {
@@ -63,31 +74,35 @@ func (s *Server) HandleComplaint(ctx context.Context, tx pgx.Tx, env *eventv1.En
 	case "complaint.attempted.v1":
 		contact = payload.GetTwoWay()
 	}
-	return s.project(ctx, tx, env, fact{
+	return &fact{
 		kind: caseComplaint, number: payload.GetNumber(), contact: contact,
 		open:  payload.GetStateAfter() != complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED,
 		state: stateName(payload.GetStateAfter().String(), "COMPLAINT_STATE_"),
-	})
+	}, nil
 }
 
-// HandleSurvey applies one event of survey: an invitation's or an answer.
-func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+// HandleSurvey applies events of survey: those of invitations and answers.
+func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error {
+	return s.project(ctx, tx, events, surveyFact)
+}
+
+func surveyFact(env *eventv1.Envelope) (*fact, error) {
 	kind := env.GetType()
 	switch {
 	case kind == "answer.received.v1":
 		payload, err := event.Unpack[*surveyv1.AnswerReceived](env)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return s.project(ctx, tx, env, fact{score: int16(payload.GetScore()), contact: true})
+		return &fact{score: int16(payload.GetScore()), contact: true}, nil
 	case strings.HasPrefix(kind, "invitation."):
 		payload, err := event.Unpack[*surveyv1.InvitationChanged](env)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return s.project(ctx, tx, env, fact{state: payload.GetState()})
+		return &fact{state: payload.GetState()}, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // ticketOpen tells whether a ticket in the state counts as open.

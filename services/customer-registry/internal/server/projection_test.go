@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -221,6 +223,55 @@ func TestACaseThatMovesTakesItsHistoryAlong(t *testing.T) {
 	r.standing(t, b).check(t, "taken from b", standing{})
 }
 
+// A run of events leaves what the same events leave one by one.
+func TestARunOfEventsIsTheSameAsEachByItself(t *testing.T) {
+	for seed := range uint64(6) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		r := start(t)
+		var owners [2][]string // of the run, of the single events
+		for i := range owners {
+			for _, name := range []string{"a", "b", "c"} {
+				owners[i] = append(owners[i], r.make(t, file(name)).GetId())
+			}
+		}
+		var events [2][]*eventv1.Envelope
+		versions := [5]int64{}
+		subjects := [2][5]string{}
+		for i := range subjects {
+			for j := range subjects[i] {
+				subjects[i][j] = newID(t)
+			}
+		}
+		for range 40 {
+			n, owner, verb := random.IntN(5), random.IntN(4), random.IntN(4)
+			versions[n] += int64(random.IntN(3)) - 1 // some repeat, some are older
+			state := ticketv1.TicketState(1 + random.IntN(9))
+			for i := range events {
+				customer := ""
+				if owner < 3 {
+					customer = owners[i][owner]
+				}
+				env := ticketEvent(t, []string{"created", "updated", "assigned"}[verb%3], subjects[i][n], versions[n]+1, customer, state)
+				if verb == 3 {
+					env = envelope(t, "comment.added.v1", subjects[i][n], versions[n]+1, customer,
+						&ticketv1.CommentAdded{Number: "T-202611-000001", Public: state%2 == 0})
+				}
+				events[i] = append(events[i], env)
+			}
+		}
+		r.in(t, r.HandleTicket, events[0]...)
+		for _, env := range events[1] {
+			r.in(t, r.HandleTicket, env)
+		}
+		for n := range owners[0] {
+			got, want := r.standing(t, owners[0][n]), r.standing(t, owners[1][n])
+			slices.Sort(got.types) // events at one instant have no order
+			slices.Sort(want.types)
+			got.check(t, "the run of seed "+strconv.FormatUint(seed, 10), want)
+		}
+	}
+}
+
 func TestEventsOfUnknownCustomersDoNotStopTheStream(t *testing.T) {
 	r := start(t)
 	r.in(t, r.HandleTicket, ticketEvent(t, "created", newID(t), 1, newID(t), ticketv1.TicketState_TICKET_STATE_NEW))
@@ -228,7 +279,7 @@ func TestEventsOfUnknownCustomersDoNotStopTheStream(t *testing.T) {
 	r.in(t, r.HandleComplaint, envelope(t, "plan.changed.v1", newID(t), 1, "", &surveyv1.QuestionnairePublished{}))
 	broken := ticketEvent(t, "created", newID(t), 1, "", ticketv1.TicketState_TICKET_STATE_NEW)
 	broken.Payload.Value = []byte{0xff}
-	if err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error { return r.HandleTicket(t.Context(), tx, broken) }); err == nil {
+	if err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error { return r.HandleTicket(t.Context(), tx, []*eventv1.Envelope{broken}) }); err == nil {
 		t.Error("a payload that cannot be read was accepted")
 	}
 }

@@ -110,10 +110,10 @@ func (r *registry) count(t *testing.T, sql string, args ...any) (n int) {
 }
 
 // in runs a consumer's handler as the consumer would.
-func (r *registry) in(t *testing.T, handle func(context.Context, pgx.Tx, *eventv1.Envelope) error, env *eventv1.Envelope) {
+func (r *registry) in(t *testing.T, handle func(context.Context, pgx.Tx, []*eventv1.Envelope) error, events ...*eventv1.Envelope) {
 	t.Helper()
-	if err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error { return handle(t.Context(), tx, env) }); err != nil {
-		t.Fatalf("%s: %v", env.GetType(), err)
+	if err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error { return handle(t.Context(), tx, events) }); err != nil {
+		t.Fatalf("%s: %v", events[0].GetType(), err)
 	}
 }
 

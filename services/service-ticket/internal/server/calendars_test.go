@@ -128,7 +128,7 @@ func TestCalendarsAreAddedReadAndListed(t *testing.T) {
 	if heard := p.told("plant"); len(heard) != 1 || !proto.Equal(heard[0], want) {
 		t.Errorf("the other services heard %v", heard)
 	}
-	roles := access.Policy()
+	roles := access.Policy().Roles
 	for role := range roles {
 		if role == access.Customer {
 			continue
@@ -411,7 +411,7 @@ func TestAYearThatRunsIntoTheNext(t *testing.T) {
 
 func TestWhoMayChangeCalendars(t *testing.T) {
 	p := newPlanner(t)
-	for role := range access.Policy() {
+	for role := range access.Policy().Roles {
 		ctx := p.As(role)
 		if role == access.Customer {
 			ctx = p.AsCustomer(p.customer(typev1.Tier_TIER_B))

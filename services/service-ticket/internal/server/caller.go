@@ -8,10 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
-	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 )
@@ -38,12 +36,6 @@ func own(ctx context.Context, row *db.Ticket) error {
 		return ticketNotFound(row.ID)
 	}
 	return nil
-}
-
-// seesContacts tells whether the caller sees a reporter's phone and e-mail: those who
-// take tickets in hear them anyway.
-func seesContacts(ctx context.Context) bool {
-	return authz.Held(ctx, "tickets.create") != accessv1.Scope_SCOPE_UNSPECIFIED
 }
 
 func ticketNotFound(id uuid.UUID) error { return rpcerr.NotFound("ticket", id.String()) }

@@ -13,24 +13,14 @@ import (
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// present gives rows as the caller may see them.
+// present gives rows with all that is kept of them; what the caller does not see of it is
+// masked on the way out. Who may know contacts for open tickets only gets none of others.
 func (s *Server) present(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
-	out, err := s.whole(ctx, on, rows...)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range out {
-		hide(ctx, t)
-	}
-	return out, nil
-}
-
-// whole gives rows with all that is kept of them.
-func (s *Server) whole(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
 	var subjects []uuid.UUID
 	for i := range rows {
 		if rows[i].ReporterPhone != nil || rows[i].ReporterEmail != nil {
@@ -50,6 +40,9 @@ func (s *Server) whole(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*t
 		if err != nil {
 			return nil, err
 		}
+		if r := t.GetReporter(); r != nil && !ticket.Open(t.GetState()) && access.OpenCasesOnly(ctx) {
+			r.Phone, r.Email = "", ""
+		}
 		out = append(out, t)
 	}
 	return out, nil
@@ -61,20 +54,6 @@ func (s *Server) presentOne(ctx context.Context, on db.DBTX, row *db.Ticket) (*t
 		return nil, err
 	}
 	return all[0], nil
-}
-
-// hide takes away what the caller may not see: from customers how the company works on a
-// ticket, from those who do not take tickets in how the reporter is reached.
-func hide(ctx context.Context, t *ticketv1.Ticket) {
-	if customer(ctx) != uuid.Nil {
-		t.AssigneeStaffId, t.DepartmentId, t.Evidence, t.Source, t.ExternalId = "", "", nil, "", ""
-	}
-	if r := t.GetReporter(); r != nil && !seesContacts(ctx) {
-		t.Reporter = nil
-		if r.GetName() != "" {
-			t.Reporter = &ticketv1.Reporter{Name: r.GetName()}
-		}
-	}
 }
 
 func ticketProto(row *db.Ticket, keys pii.Subjects) (*ticketv1.Ticket, error) {

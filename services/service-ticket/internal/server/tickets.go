@@ -214,7 +214,6 @@ func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, 
 			return nil, err
 		}
 		tx.Audit("ticket", row.ID, t)
-		hide(ctx, t)
 		return t, nil
 	})
 }

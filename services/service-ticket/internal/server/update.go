@@ -35,7 +35,7 @@ func (s *Server) UpdateTicket(ctx context.Context, req *ticketv1.UpdateTicketReq
 			return nil, err
 		}
 		// Merged with all that is kept, whatever the caller sees of it.
-		kept, err := s.whole(ctx, tx, *row)
+		kept, err := s.present(ctx, tx, *row)
 		if err != nil {
 			return nil, err
 		}

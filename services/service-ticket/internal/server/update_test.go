@@ -121,7 +121,8 @@ func TestThoseWhoTakeNoTicketsInDoNotSeeContacts(t *testing.T) {
 			t.Errorf("%s sees %v, contacts %v", role, got, sees)
 		}
 		_, err = w.tickets.ListTickets(ctx, &ticketv1.ListTicketsRequest{ReporterPhone: "13800138000"})
-		if sees != (err == nil) {
+		// After-sales specialists see phones of open tickets alone.
+		if (sees && role != access.AfterSalesSpecialist) != (err == nil) {
 			t.Errorf("%s filters by phone: %v", role, err)
 		}
 	}

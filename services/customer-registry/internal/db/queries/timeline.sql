@@ -1,9 +1,12 @@
--- name: LockCase :one
-SELECT * FROM cases WHERE subject_id = @subject_id FOR UPDATE;
+-- name: LockCases :many
+SELECT * FROM cases WHERE subject_id = ANY(@subject_ids::uuid[]) ORDER BY subject_id FOR UPDATE;
 
--- name: UpsertCase :exec
+-- name: UpsertCases :exec
+-- Nobody stands as the nil id, for arrays of ids have no null.
 INSERT INTO cases (subject_id, kind, customer_id, open, version)
-VALUES (@subject_id, @kind, @customer_id, @open, @version)
+SELECT unnest(@subject_ids::uuid[]), unnest(@kinds::smallint[]),
+  NULLIF(unnest(@customer_ids::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest(@opens::boolean[]),
+  unnest(@versions::bigint[])
 ON CONFLICT (subject_id) DO UPDATE SET customer_id = excluded.customer_id, open = excluded.open,
   version = excluded.version
 WHERE cases.version < excluded.version;
@@ -13,6 +16,13 @@ INSERT INTO timeline (id, customer_id, occur_time, type, subject_id, number, sta
   contact, historic)
 VALUES (@id, @customer_id, @occur_time, @type, @subject_id, @number, @state, @score,
   @contact, @historic)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: InsertTimelineEntries :exec
+INSERT INTO timeline (id, customer_id, occur_time, type, subject_id, number, state, score, contact, historic)
+SELECT unnest(@ids::uuid[]), NULLIF(unnest(@customer_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
+  unnest(@occur_times::timestamptz[]), unnest(@types::text[]), unnest(@subject_ids::uuid[]), unnest(@numbers::text[]),
+  unnest(@states::text[]), unnest(@scores::smallint[]), unnest(@contacts::boolean[]), unnest(@historics::boolean[])
 ON CONFLICT (id) DO NOTHING;
 
 -- name: MoveTimeline :exec

@@ -262,7 +262,7 @@ const (
 	Mask_MASK_PHONE Mask = 1
 	// z***@example.com.
 	Mask_MASK_EMAIL Mask = 2
-	// First character only.
+	// First character and two asterisks: 张**.
 	Mask_MASK_NAME Mask = 3
 )
 
@@ -381,9 +381,10 @@ type AccessRule struct {
 	ObjectField string `protobuf:"bytes,4,opt,name=object_field,json=objectField,proto3" json:"object_field,omitempty"`
 	// Names of services that may call with their own certificate, e.g. `survey`.
 	Callers []string `protobuf:"bytes,5,rep,name=callers,proto3" json:"callers,omitempty"`
-	// A second person must agree: the one who proposed is refused.
+	// A second person must agree: who proposed or asked is refused with SECOND_PERSON_NEEDED or
+	// a reason of the method's own. A handler that does not check it commits nothing.
 	SecondPerson bool `protobuf:"varint,6,opt,name=second_person,json=secondPerson,proto3" json:"second_person,omitempty"`
-	// The caller must say why (`purpose` in the request).
+	// The caller must say why: a request whose text field `purpose` is empty is refused.
 	NeedsPurpose bool `protobuf:"varint,7,opt,name=needs_purpose,json=needsPurpose,proto3" json:"needs_purpose,omitempty"`
 	// What the call leaves in the audit trail.
 	Audit Audit `protobuf:"varint,8,opt,name=audit,proto3,enum=kefu.access.v1.Audit" json:"audit,omitempty"`
@@ -486,16 +487,19 @@ func (x *AccessRule) GetRate() RateClass {
 	return RateClass_RATE_CLASS_UNSPECIFIED
 }
 
-// DataRule says how sensitive a field is.
+// DataRule says how sensitive a field is. In every answer one walker shows, masks or leaves
+// out the field by the caller's clearance for the purpose; a field without a rule is shown.
 type DataRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Clearance needed to see the plain value.
+	// Clearance needed to see the plain value. Required; everyone sees what is public.
 	Level Sensitivity `protobuf:"varint,1,opt,name=level,proto3,enum=kefu.access.v1.Sensitivity" json:"level,omitempty"`
-	// How the value is shown to those without the clearance.
+	// How the value is shown to those who are cleared to see it masked.
 	Mask Mask `protobuf:"varint,2,opt,name=mask,proto3,enum=kefu.access.v1.Mask" json:"mask,omitempty"`
-	// Permission needed to set the field, when it differs from the method's.
+	// Permission needed to set the field, when it differs from the method's: a request that
+	// sets it, or names it in its update mask, is refused without.
 	WritePermission string `protobuf:"bytes,3,opt,name=write_permission,json=writePermission,proto3" json:"write_permission,omitempty"`
-	// The purpose the value is kept for, e.g. `service` or `contract`.
+	// The purpose the value is kept for, e.g. `service` or `case`; clearances are given by
+	// purpose.
 	Purpose string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// What erasure of the person does to the value.
 	OnErase       Erase `protobuf:"varint,5,opt,name=on_erase,json=onErase,proto3,enum=kefu.access.v1.Erase" json:"on_erase,omitempty"`

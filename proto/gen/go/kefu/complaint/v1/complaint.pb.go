@@ -3301,15 +3301,17 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xc6\f\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xa2\r\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
 	"\vcustomer_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x12>\n" +
-	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x12#\n" +
-	"\x05title\x18\x05 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
-	"\vdescription\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12A\n" +
+	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x121\n" +
+	"\x05title\x18\x05 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x05title\x128\n" +
+	"\vdescription\x18\x06 \x01(\tB\x16\xbaH\x05r\x03\x18\x90N\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\vdescription\x12A\n" +
 	"\bcategory\x18\a \x01(\x0e2\x1b.kefu.complaint.v1.CategoryB\b\xbaH\x05\x82\x01\x02\x10\x01R\bcategory\x12[\n" +
 	"\x0eseverity_facts\x18\b \x03(\x0e2\x1f.kefu.complaint.v1.SeverityFactB\x13\xbaH\x10\x92\x01\r\x10\n" +
 	"\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\rseverityFacts\x12*\n" +
@@ -3317,20 +3319,22 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\rproduct_model\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x12'\n" +
 	"\bquantity\x18\v \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\bquantity\x12*\n" +
-	"\x06amount\x18\f \x01(\v2\x12.google.type.MoneyR\x06amount\x121\n" +
-	"\x0fdemanded_remedy\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x0edemandedRemedy\x125\n" +
-	"\x10accused_staff_id\x18\x0e \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0eaccusedStaffId\x12(\n" +
+	"\x06amount\x18\f \x01(\v2\x12.google.type.MoneyR\x06amount\x12?\n" +
+	"\x0fdemanded_remedy\x18\r \x01(\tB\x16\xbaH\x05r\x03\x18\xe8\a\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x0edemandedRemedy\x12A\n" +
+	"\x10accused_staff_id\x18\x0e \x01(\tB\x17\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xb2\xbb\x18\b\b\x02\"\x04workR\x0eaccusedStaffId\x12(\n" +
 	"\tticket_id\x18\x0f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bticketId\x12<\n" +
 	"\x05state\x18\x10 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateB\x03\xe0A\x03R\x05state\x12\x19\n" +
 	"\x05round\x18\x11 \x01(\x05B\x03\xe0A\x03R\x05round\x129\n" +
 	"\aquality\x18\x12 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\x03\xe0A\x03R\aquality\x12<\n" +
-	"\bseverity\x18\x13 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\x03\xe0A\x03R\bseverity\x12(\n" +
-	"\rdepartment_id\x18\x14 \x01(\tB\x03\xe0A\x03R\fdepartmentId\x12-\n" +
-	"\x10handler_staff_id\x18\x15 \x01(\tB\x03\xe0A\x03R\x0ehandlerStaffId\x12<\n" +
+	"\bseverity\x18\x13 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\x03\xe0A\x03R\bseverity\x124\n" +
+	"\rdepartment_id\x18\x14 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\fdepartmentId\x129\n" +
+	"\x10handler_staff_id\x18\x15 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0ehandlerStaffId\x12<\n" +
 	"\bproposal\x18\x16 \x01(\v2\x1b.kefu.complaint.v1.ProposalB\x03\xe0A\x03R\bproposal\x12B\n" +
 	"\x06answer\x18\x17 \x01(\v2%.kefu.complaint.v1.SatisfactionAnswerB\x03\xe0A\x03R\x06answer\x129\n" +
-	"\aoutcome\x18\x18 \x01(\x0e2\x1a.kefu.complaint.v1.OutcomeB\x03\xe0A\x03R\aoutcome\x12&\n" +
-	"\fclose_reason\x18\x19 \x01(\tB\x03\xe0A\x03R\vcloseReason\x125\n" +
+	"\aoutcome\x18\x18 \x01(\x0e2\x1a.kefu.complaint.v1.OutcomeB\x03\xe0A\x03R\aoutcome\x124\n" +
+	"\fclose_reason\x18\x19 \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\vcloseReason\x125\n" +
 	"\x06rounds\x18\x1a \x03(\v2\x18.kefu.complaint.v1.RoundB\x03\xe0A\x03R\x06rounds\x12\x1b\n" +
 	"\x06source\x18\x1b \x01(\tB\x03\xe0A\x03R\x06source\x12$\n" +
 	"\vexternal_id\x18\x1c \x01(\tB\x03\xe0A\x03R\n" +
@@ -3341,35 +3345,39 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"updateTime\x12>\n" +
 	"\n" +
 	"close_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x17\n" +
-	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\"\x8f\x05\n" +
-	"\bProposal\x12)\n" +
-	"\bfindings\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90NR\bfindings\x12#\n" +
-	"\x05cause\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x05cause\x12F\n" +
+	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\"\xd1\x05\n" +
+	"\bProposal\x127\n" +
+	"\bfindings\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\bfindings\x121\n" +
+	"\x05cause\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x05cause\x12F\n" +
 	"\bvalidity\x18\x03 \x01(\x0e2\x1b.kefu.complaint.v1.ValidityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bvalidity\x12@\n" +
 	"\x06remedy\x18\x04 \x01(\x0e2\x19.kefu.complaint.v1.RemedyB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06remedy\x12*\n" +
 	"\x06amount\x18\x05 \x01(\v2\x12.google.type.MoneyR\x06amount\x12)\n" +
-	"\bsolution\x18\x06 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'R\bsolution\x12/\n" +
-	"\x11proposer_staff_id\x18\a \x01(\tB\x03\xe0A\x03R\x0fproposerStaffId\x12B\n" +
+	"\bsolution\x18\x06 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'R\bsolution\x12;\n" +
+	"\x11proposer_staff_id\x18\a \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0fproposerStaffId\x12B\n" +
 	"\fpropose_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vproposeTime\x12<\n" +
-	"\bdecision\x18\t \x01(\x0e2\x1b.kefu.complaint.v1.DecisionB\x03\xe0A\x03R\bdecision\x12,\n" +
+	"\bdecision\x18\t \x01(\x0e2\x1b.kefu.complaint.v1.DecisionB\x03\xe0A\x03R\bdecision\x12:\n" +
 	"\x0fdecision_reason\x18\n" +
-	" \x01(\tB\x03\xe0A\x03R\x0edecisionReason\x12@\n" +
+	" \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x0edecisionReason\x12@\n" +
 	"\vdecide_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"decideTime\x12/\n" +
-	"\x11approver_staff_id\x18\f \x01(\tB\x03\xe0A\x03R\x0fapproverStaffId\"\x9e\x02\n" +
+	"decideTime\x12;\n" +
+	"\x11approver_staff_id\x18\f \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0fapproverStaffId\"\xc0\x02\n" +
 	"\x12SatisfactionAnswer\x12C\n" +
-	"\fsatisfaction\x18\x01 \x01(\x0e2\x1f.kefu.complaint.v1.SatisfactionR\fsatisfaction\x12\x17\n" +
-	"\asaid_by\x18\x02 \x01(\tR\x06saidBy\x12/\n" +
-	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\x12;\n" +
+	"\fsatisfaction\x18\x01 \x01(\x0e2\x1f.kefu.complaint.v1.SatisfactionR\fsatisfaction\x12)\n" +
+	"\asaid_by\x18\x02 \x01(\tB\x10\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x06saidBy\x12/\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12\"\n" +
+	"\x04note\x18\x04 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x04note\x12;\n" +
 	"\vanswer_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"answerTime\x12(\n" +
-	"\x10survey_answer_id\x18\x06 \x01(\tR\x0esurveyAnswerId\"\xbf\x04\n" +
+	"\x10survey_answer_id\x18\x06 \x01(\tR\x0esurveyAnswerId\"\xdd\x04\n" +
 	"\x05Round\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x129\n" +
 	"\n" +
-	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12(\n" +
-	"\x10handler_staff_id\x18\x03 \x01(\tR\x0ehandlerStaffId\x12;\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x126\n" +
+	"\x10handler_staff_id\x18\x03 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x0ehandlerStaffId\x12;\n" +
 	"\vsubmit_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"submitTime\x12;\n" +
 	"\vreview_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3378,27 +3386,30 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"assignTime\x12=\n" +
 	"\fcontact_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x127\n" +
 	"\bproposal\x18\b \x01(\v2\x1b.kefu.complaint.v1.ProposalR\bproposal\x127\n" +
-	"\ttell_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\btellTime\x12\x12\n" +
+	"\ttell_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\btellTime\x12\"\n" +
 	"\x04told\x18\n" +
-	" \x01(\tR\x04told\x12=\n" +
-	"\x06answer\x18\v \x01(\v2%.kefu.complaint.v1.SatisfactionAnswerR\x06answer\"\xf0\x01\n" +
+	" \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x04told\x12=\n" +
+	"\x06answer\x18\v \x01(\v2%.kefu.complaint.v1.SatisfactionAnswerR\x06answer\"\x8e\x02\n" +
 	"\x10ComplaintContact\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x05R\x05round\x12/\n" +
 	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12\x17\n" +
-	"\atwo_way\x18\x04 \x01(\bR\x06twoWay\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\x12=\n" +
-	"\fcontact_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x12\x19\n" +
-	"\bstaff_id\x18\a \x01(\tR\astaffId\"\xe6\x02\n" +
+	"\atwo_way\x18\x04 \x01(\bR\x06twoWay\x12\"\n" +
+	"\x04note\x18\x05 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x04note\x12=\n" +
+	"\fcontact_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x12'\n" +
+	"\bstaff_id\x18\a \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\astaffId\"\x92\x03\n" +
 	"\x13ComplaintTransition\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x12\n" +
 	"\x04verb\x18\x02 \x01(\tR\x04verb\x125\n" +
 	"\x04from\x18\x03 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateR\x04from\x121\n" +
 	"\x02to\x18\x04 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateR\x02to\x12\x14\n" +
-	"\x05round\x18\x05 \x01(\x05R\x05round\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12$\n" +
-	"\x0eactor_staff_id\x18\a \x01(\tR\factorStaffId\x12(\n" +
-	"\x10handler_staff_id\x18\b \x01(\tR\x0ehandlerStaffId\x129\n" +
+	"\x05round\x18\x05 \x01(\x05R\x05round\x12&\n" +
+	"\x06reason\x18\x06 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x06reason\x122\n" +
+	"\x0eactor_staff_id\x18\a \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\factorStaffId\x126\n" +
+	"\x10handler_staff_id\x18\b \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x0ehandlerStaffId\x129\n" +
 	"\n" +
 	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x87\x01\n" +
 	"\x16CreateComplaintRequest\x12E\n" +

@@ -2147,13 +2147,12 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x99\x01\n" +
 	"\x1dListCustomerSummariesResponse\x12P\n" +
 	"\x12customer_summaries\x18\x01 \x03(\v2!.kefu.customer.v1.CustomerSummaryR\x11customerSummaries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd2\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdb\x03\n" +
 	"\x0fCustomerSummary\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x12\x1e\n" +
-	"\x04name\x18\x03 \x01(\tB\n" +
-	"\xb2\xbb\x18\x06\b\x02\x10\x03(\x02R\x04name\x122\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12'\n" +
+	"\x04name\x18\x03 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x02\x10\x03\"\aservice(\x02R\x04name\x122\n" +
 	"\x04kind\x18\x04 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindR\x04kind\x12\x16\n" +
 	"\x06region\x18\x05 \x01(\tR\x06region\x12&\n" +
 	"\x04tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x12$\n" +

@@ -912,12 +912,13 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\vanswer_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"answerTime\x12 \n" +
 	"\tanswer_id\x18\r \x01(\tB\x03\xe0A\x03R\banswerId\x12\x17\n" +
-	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\"l\n" +
+	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\"x\n" +
 	"\x0eInvitationLink\x12:\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2\x1a.kefu.survey.v1.InvitationR\n" +
-	"invitation\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xb2\xbb\x18\x04\b\x04(\x02R\x05token\"\x88\x01\n" +
+	"invitation\x12*\n" +
+	"\x05token\x18\x02 \x01(\tB\x14\xb2\xbb\x18\x10\b\x04\"\n" +
+	"invitation(\x02R\x05token\"\x88\x01\n" +
 	"\x17CreateInvitationRequest\x12E\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2\x1a.kefu.survey.v1.InvitationB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\n" +

@@ -740,8 +740,9 @@ func (x *Ticket) GetEtag() string {
 	return ""
 }
 
-// Reporter is who reported a ticket, as told. Phone and e-mail are answered to those who may
-// register tickets; others get the name alone.
+// Reporter is who reported a ticket, as told. Phone and e-mail are shown to the customer
+// service desk, to the customer, and to after-sales specialists while the ticket is open;
+// others get the name alone.
 type Reporter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 200 characters.
@@ -3043,8 +3044,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xf1\n" +
-	"\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xd7\v\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3054,27 +3054,30 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x04mode\x18\x05 \x01(\x0e2\x14.kefu.ticket.v1.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x125\n" +
 	"\x05phase\x18\x06 \x01(\x0e2\x15.kefu.ticket.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\x128\n" +
 	"\x04type\x18\a \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12>\n" +
-	"\bpriority\x18\b \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x12#\n" +
-	"\x05title\x18\t \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
+	"\bpriority\x18\b \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x121\n" +
+	"\x05title\x18\t \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x05title\x128\n" +
 	"\vdescription\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12,\n" +
+	" \x01(\tB\x16\xbaH\x05r\x03\x18\x90N\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\vdescription\x12,\n" +
 	"\rproduct_model\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x12,\n" +
 	"\rserial_number\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\fserialNumber\x12*\n" +
 	"\forder_number\x18\r \x01(\tB\a\xbaH\x04r\x02\x18@R\vorderNumber\x124\n" +
 	"\breporter\x18\x0e \x01(\v2\x18.kefu.ticket.v1.ReporterR\breporter\x126\n" +
 	"\x05state\x18\x0f \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateB\x03\xe0A\x03R\x05state\x12\x19\n" +
-	"\x05round\x18\x10 \x01(\x05B\x03\xe0A\x03R\x05round\x12(\n" +
-	"\rdepartment_id\x18\x11 \x01(\tB\x03\xe0A\x03R\fdepartmentId\x12/\n" +
-	"\x11assignee_staff_id\x18\x12 \x01(\tB\x03\xe0A\x03R\x0fassigneeStaffId\x127\n" +
-	"\bwait_for\x18\x13 \x01(\x0e2\x17.kefu.ticket.v1.WaitForB\x03\xe0A\x03R\awaitFor\x12#\n" +
+	"\x05round\x18\x10 \x01(\x05B\x03\xe0A\x03R\x05round\x124\n" +
+	"\rdepartment_id\x18\x11 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\fdepartmentId\x12;\n" +
+	"\x11assignee_staff_id\x18\x12 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0fassigneeStaffId\x127\n" +
+	"\bwait_for\x18\x13 \x01(\x0e2\x17.kefu.ticket.v1.WaitForB\x03\xe0A\x03R\awaitFor\x121\n" +
 	"\n" +
-	"resolution\x18\x14 \x01(\tB\x03\xe0A\x03R\n" +
+	"resolution\x18\x14 \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\n" +
 	"resolution\x12$\n" +
 	"\vmerged_into\x18\x15 \x01(\tB\x03\xe0A\x03R\n" +
-	"mergedInto\x129\n" +
-	"\bevidence\x18\x16 \x01(\v2\x18.kefu.ticket.v1.EvidenceB\x03\xe0A\x03R\bevidence\x12\x1b\n" +
-	"\x06source\x18\x17 \x01(\tB\x03\xe0A\x03R\x06source\x12$\n" +
-	"\vexternal_id\x18\x18 \x01(\tB\x03\xe0A\x03R\n" +
+	"mergedInto\x12E\n" +
+	"\bevidence\x18\x16 \x01(\v2\x18.kefu.ticket.v1.EvidenceB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\bevidence\x12'\n" +
+	"\x06source\x18\x17 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x06source\x120\n" +
+	"\vexternal_id\x18\x18 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\n" +
 	"externalId\x12@\n" +
 	"\vcreate_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
@@ -3083,39 +3086,41 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\fresolve_time\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vresolveTime\x12>\n" +
 	"\n" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x1b\n" +
-	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xa0\x01\n" +
-	"\bReporter\x12/\n" +
-	"\x04name\x18\x01 \x01(\tB\x1b\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\x0f\b\x02\x10\x03\"\aservice(\x02R\x04name\x120\n" +
-	"\x05phone\x18\x02 \x01(\tB\x1a\xbaH\x04r\x02\x18(\xb2\xbb\x18\x0f\b\x03\x10\x01\"\aservice(\x01R\x05phone\x121\n" +
-	"\x05email\x18\x03 \x01(\tB\x1b\xbaH\x05r\x03\x18\xfe\x01\xb2\xbb\x18\x0f\b\x03\x10\x02\"\aservice(\x01R\x05email\"\xa0\x01\n" +
+	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x97\x01\n" +
+	"\bReporter\x12,\n" +
+	"\x04name\x18\x01 \x01(\tB\x18\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x04name\x12-\n" +
+	"\x05phone\x18\x02 \x01(\tB\x17\xbaH\x04r\x02\x18(\xb2\xbb\x18\f\b\x03\x10\x01\"\x04case(\x01R\x05phone\x12.\n" +
+	"\x05email\x18\x03 \x01(\tB\x18\xbaH\x05r\x03\x18\xfe\x01\xb2\xbb\x18\f\b\x03\x10\x02\"\x04case(\x01R\x05email\"\xa0\x01\n" +
 	"\bEvidence\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12!\n" +
 	"\fquestion_key\x18\x02 \x01(\tR\vquestionKey\x12\x14\n" +
 	"\x05score\x18\x03 \x01(\x05R\x05score\x12\x1b\n" +
 	"\tticket_id\x18\x04 \x01(\tR\bticketId\x12!\n" +
-	"\fcomplaint_id\x18\x05 \x01(\tR\vcomplaintId\"\xac\x02\n" +
+	"\fcomplaint_id\x18\x05 \x01(\tR\vcomplaintId\"\xc6\x02\n" +
 	"\aComment\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12 \n" +
-	"\tticket_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bticketId\x12!\n" +
-	"\x04body\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90NR\x04body\x12\x16\n" +
+	"\tticket_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bticketId\x12/\n" +
+	"\x04body\x18\x03 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x04body\x12\x16\n" +
 	"\x06public\x18\x04 \x01(\bR\x06public\x12@\n" +
 	"\vauthor_kind\x18\x05 \x01(\x0e2\x1a.kefu.ticket.v1.AuthorKindB\x03\xe0A\x03R\n" +
-	"authorKind\x12+\n" +
-	"\x0fauthor_staff_id\x18\x06 \x01(\tB\x03\xe0A\x03R\rauthorStaffId\x12@\n" +
+	"authorKind\x127\n" +
+	"\x0fauthor_staff_id\x18\x06 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rauthorStaffId\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\x8e\x03\n" +
+	"createTime\"\xba\x03\n" +
 	"\n" +
 	"Transition\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x12\n" +
 	"\x04verb\x18\x02 \x01(\tR\x04verb\x12/\n" +
 	"\x04from\x18\x03 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\x04from\x12+\n" +
 	"\x02to\x18\x04 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\x02to\x12\x14\n" +
-	"\x05round\x18\x05 \x01(\x05R\x05round\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x129\n" +
+	"\x05round\x18\x05 \x01(\x05R\x05round\x12&\n" +
+	"\x06reason\x18\x06 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x06reason\x129\n" +
 	"\n" +
-	"actor_kind\x18\a \x01(\x0e2\x1a.kefu.ticket.v1.AuthorKindR\tactorKind\x12$\n" +
-	"\x0eactor_staff_id\x18\b \x01(\tR\factorStaffId\x12*\n" +
-	"\x11assignee_staff_id\x18\t \x01(\tR\x0fassigneeStaffId\x129\n" +
+	"actor_kind\x18\a \x01(\x0e2\x1a.kefu.ticket.v1.AuthorKindR\tactorKind\x122\n" +
+	"\x0eactor_staff_id\x18\b \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\factorStaffId\x128\n" +
+	"\x11assignee_staff_id\x18\t \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x0fassigneeStaffId\x129\n" +
 	"\n" +
 	"occur_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"x\n" +

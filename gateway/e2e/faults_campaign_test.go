@@ -1,0 +1,118 @@
+//go:build faults
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+const (
+	// customersOfRun share the load's tickets and complaints.
+	customersOfRun = 30
+	// leastBefore and leastInFlight are the load on the victim without which a fault
+	// proves nothing; as many writes are made afterwards.
+	leastBefore   = 20
+	leastInFlight = 2
+	// manyWriters work at once; in a crowd at least half of them wait for an answer in the
+	// moment of the fault.
+	manyWriters = 200
+	// calm is the mean pause of a writer where not one call may fail, brisk elsewhere: two
+	// cores are then not the fault that is looked for. Without pauses 200 writers keep two
+	// cores busy so that a call takes 0.7 s on the median and 5 s at times without any
+	// fault.
+	calm  = 1500 * time.Millisecond
+	brisk = 800 * time.Millisecond
+	// settleWithin bounds the time from the end of a fault to the victim's answers.
+	settleWithin = 30 * time.Second
+	// tries is how often a strike is made anew when the machine is too busy for it.
+	tries = 3
+)
+
+// strike is one fault.
+type strike struct {
+	name string
+	// victim is the service whose load is counted before and after.
+	victim string
+	// harm does the harm and undoes it.
+	harm func(t testing.TB, h *history, rng *rand.Rand)
+	// harmless: not one call may fail.
+	harmless bool
+	// crowd: all writers write without pause around the moment of the fault.
+	crowd bool
+}
+
+// run makes one strike after another under one load, and checks everything when all is
+// quiet. Strikes that end processes come first: what the others leave behind is then
+// still there when the level is compared.
+func (g *ground) run(t *testing.T, seed uint64, pause time.Duration, strikes ...strike) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	h := newHistory(t, g.s)
+	c := g.cast
+	for range customersOfRun {
+		c.customers = append(c.customers, newCustomerAt(t, g.s))
+	}
+	after := g.ledger.positions()
+	began := time.Now()
+	p := g.pulse(t)
+	l := startLoad(h, c, seed, manyWriters, pause)
+	t.Cleanup(l.end) // also after a strike that ended the test
+	for _, s := range strikes {
+		g.strike(t, l, p, s, rng)
+	}
+	l.end()
+	t.Logf("seed %d: %d things in %v, %s", seed, len(l.things), time.Since(began).Round(100*time.Millisecond), h.summary())
+	h.inTime(p)
+	p.stop()
+	began = time.Now()
+	(&check{g: g, h: h, c: c, ledger: g.ledger, after: after, seed: seed}).run(t, l.things)
+	t.Logf("checked in %v", time.Since(began).Round(100*time.Millisecond))
+	if len(h.wrong) > 0 {
+		h.report(t)
+		g.excerpt(t, h, p, h.involved(), time.Time{})
+	}
+	h.client.CloseIdleConnections()
+	if g.before.programs != nil {
+		g.leveled(t)
+	}
+}
+
+// strike makes one fault, anew when the machine was too busy to tell what it did.
+func (g *ground) strike(t *testing.T, l *load, p *pulse, s strike, rng *rand.Rand) {
+	t.Helper()
+	for n := 1; ; n++ {
+		ready := time.Now()
+		l.acked(t, s.victim, leastBefore)
+		if s.crowd {
+			l.pause.Store(0)
+		}
+		time.Sleep(time.Duration(rng.Int64N(int64(500 * time.Millisecond)))) // the random moment
+		l.flying(t, s)
+		struck := l.h.happened("%s", s.name)
+		s.harm(t, l.h, rng)
+		healed := l.h.happened("%s is over", s.name)
+		l.pause.Store(int64(l.mean))
+		l.acked(t, s.victim, leastBefore)
+		l.h.ended(healed)
+		failed := l.h.failedSince(struck)
+		if !s.harmless || len(failed) == 0 {
+			return
+		}
+		problem := fmt.Sprintf("%s: attempts of %d calls failed where none may", s.name, len(failed))
+		late := p.worst(struck, time.Now())
+		if late < pulseLimit && !l.h.starved(ready, struck) {
+			t.Error(problem)
+			g.excerpt(t, l.h, p, failed, struck)
+			return
+		}
+		if n == tries {
+			t.Errorf("void: %s, but the machine was too busy each time; a bare commit took %v", problem, late)
+			g.excerpt(t, l.h, p, failed, struck)
+			return
+		}
+		t.Logf("void, once more: %s, but a bare commit took %v", problem, late)
+	}
+}
