@@ -1,5 +1,5 @@
-// Command service-ticket keeps tickets with their deadlines, the directory of departments
-// and staff, and the business calendars.
+// Command service-ticket keeps tickets with their deadlines and the policy of those, the
+// directory of departments and staff, and the business calendars.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -47,7 +48,7 @@ func (c *config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
@@ -73,6 +74,9 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		return err
 	}
 	if err := s.SeedCalendars(ctx); err != nil {
+		return err
+	}
+	if err := s.SeedPolicies(ctx); err != nil {
 		return err
 	}
 	s.Register(p.GRPC)

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -46,12 +49,8 @@ type carrier struct {
 
 func (c *carrier) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	h := headersOf(ctx)
-	// Refused here, since no service would take it: without a token only public
-	// methods are called at all.
-	if !h.signedIn && !c.routes.public[method] {
-		return rpcerr.Unauthenticated("TOKEN_MISSING", rpcerr.T(
-			"this call needs an access token in the header Authorization: Bearer …",
-			"此调用需要在请求头 Authorization: Bearer … 中提供访问令牌"))
+	if err := c.admit(h, method); err != nil {
+		return err
 	}
 	if m, ok := args.(proto.Message); ok {
 		if err := h.carry(m.ProtoReflect()); err != nil {
@@ -59,6 +58,49 @@ func (c *carrier) Invoke(ctx context.Context, method string, args, reply any, op
 		}
 	}
 	return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+}
+
+// NewStream opens a stream for a signed-in caller. A stream over REST is a read: no header
+// stands for a field of its request.
+func (c *carrier) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if err := c.admit(headersOf(ctx), method); err != nil {
+		return nil, err
+	}
+	stream, err := c.ClientConnInterface.NewStream(ctx, desc, method, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return asked{stream}, nil
+}
+
+// asked is a stream whose opening fails with what the service refuses at once: it is
+// answered like any other error, with its HTTP code, and not as a line of the stream.
+type asked struct{ grpc.ClientStream }
+
+func (s asked) CloseSend() error {
+	if err := s.ClientStream.CloseSend(); err != nil {
+		return err
+	}
+	// It waits for the headers of the first message; a refusal has none.
+	header, err := s.Header()
+	if header != nil || err != nil {
+		return err
+	}
+	if err := s.RecvMsg(new(emptypb.Empty)); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// admit refuses here what no service would take: without a token only public methods are
+// called at all.
+func (c *carrier) admit(h *headers, method string) error {
+	if h.signedIn || c.routes.public[method] {
+		return nil
+	}
+	return rpcerr.Unauthenticated("TOKEN_MISSING", rpcerr.T(
+		"this call needs an access token in the header Authorization: Bearer …",
+		"此调用需要在请求头 Authorization: Bearer … 中提供访问令牌"))
 }
 
 func (h *headers) carry(m protoreflect.Message) *rpcerr.Error {

@@ -26,6 +26,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authn"
 
 	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
@@ -47,6 +48,8 @@ type Limits struct {
 	Idle       time.Duration `env:"KEFU_HTTP_IDLE" envDefault:"60s"`
 	// Call bounds one call to a service, also where Grpc-Timeout asks for more.
 	Call time.Duration `env:"KEFU_HTTP_CALL" envDefault:"25s"`
+	// Stream bounds a call that answers with a stream, in the place of Call and Write.
+	Stream time.Duration `env:"KEFU_HTTP_STREAM" envDefault:"10m"`
 }
 
 // Conns are the connections to the services.
@@ -82,7 +85,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits.Call, limitBody(cfg.Limits, refuseQuery(routes, notModified(rest)))))
+	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits, routes, limitBody(cfg.Limits, refuseQuery(routes, notModified(rest)))))
 	root := http.NewServeMux()
 	root.Handle("/v1/", guarded)
 	root.Handle("/docs", cfg.Docs)
@@ -120,6 +123,7 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
 		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
 		calendarv1.RegisterCalendarServiceHandlerClient(ctx, mux, calendarv1.NewCalendarServiceClient(ticket)),
+		clockv1.RegisterTicketPolicyServiceHandlerClient(ctx, mux, clockv1.NewTicketPolicyServiceClient(ticket)),
 		complaintv1.RegisterComplaintServiceHandlerClient(ctx, mux, complaintv1.NewComplaintServiceClient(complaint)),
 		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
@@ -37,6 +38,7 @@ type backend struct {
 	customerv1.UnimplementedCustomerServiceServer
 	ticketv1.UnimplementedTicketServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
+	clockv1.UnimplementedTicketPolicyServiceServer
 
 	mu    sync.Mutex
 	calls int
@@ -72,6 +74,19 @@ func (b *backend) ResolveTicket(ctx context.Context, r *ticketv1.ResolveTicketRe
 	return &ticketv1.Ticket{Etag: "8"}, b.keep(ctx, r)
 }
 
+func (b *backend) DryRunPolicy(r *clockv1.DryRunPolicyRequest, out grpc.ServerStreamingServer[clockv1.DryRunPolicyResponse]) error {
+	if err := b.keep(out.Context(), r); err != nil {
+		return err
+	}
+	for _, number := range []string{"T-1", "T-2"} {
+		part := &clockv1.DryRunPolicyResponse_Case{Case: &clockv1.DryRunCase{Number: number}}
+		if err := out.Send(&clockv1.DryRunPolicyResponse{Part: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *backend) UpdateCustomer(ctx context.Context, r *customerv1.UpdateCustomerRequest) (*customerv1.Customer, error) {
 	return &customerv1.Customer{Etag: "4"}, b.keep(ctx, r)
 }
@@ -100,6 +115,7 @@ func setup(t *testing.T) *world {
 	customerv1.RegisterCustomerServiceServer(server, b)
 	ticketv1.RegisterTicketServiceServer(server, b)
 	surveyv1.RegisterAnswerServiceServer(server, b)
+	clockv1.RegisterTicketPolicyServiceServer(server, b)
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -308,6 +324,29 @@ func TestForwardedForIsBelievedFromTrustedHopsOnly(t *testing.T) {
 		if got := strings.Join(w.meta.Get("x-forwarded-for"), "|"); got != want {
 			t.Errorf("from %s the service sees %q, expected %q", peer, got, want)
 		}
+	}
+}
+
+func TestAStreamIsALineAMessageWithABoundOfItsOwn(t *testing.T) {
+	w := setup(t)
+	const path = "/v1/ticketPolicies/2:dryRun"
+	a := w.call("POST", path, `{"changedOnly":true}`)
+	lines := strings.Split(strings.TrimSpace(a.body), "\n")
+	if a.code != 200 || len(lines) != 2 || !strings.HasPrefix(lines[0], `{"result":{"case":`) || !strings.Contains(lines[1], "T-2") {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+	if r := w.last.(*clockv1.DryRunPolicyRequest); r.GetId() != "2" || !r.GetChangedOnly() {
+		t.Errorf("the service got %v", r)
+	}
+	if left := time.Until(w.until); left < time.Minute {
+		t.Errorf("the service has %v", left)
+	}
+	if a := w.call("POST", path, `{}`, "Authorization", ""); a.code != 401 {
+		t.Errorf("without a token: %d %s", a.code, a.body)
+	}
+	w.fail = rpcerr.NotFound("policy", "2")
+	if a := w.call("POST", path, `{}`); a.code != 404 || a.reason != "POLICY_NOT_FOUND" {
+		t.Errorf("refused: %d %s", a.code, a.body)
 	}
 }
 

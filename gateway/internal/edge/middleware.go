@@ -168,10 +168,16 @@ func exchange(ctx context.Context, verifier *authn.Verifier, minter *authn.Minte
 	return minter.Mint(identity)
 }
 
-// limitCall bounds a call; Grpc-Timeout may ask for less, never for more.
-func limitCall(most time.Duration, next http.Handler) http.Handler {
+// limitCall bounds a call; Grpc-Timeout may ask for less, never for more. A stream has a
+// bound of its own, for its answer as for its call.
+func limitCall(l Limits, routes *routeTable, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := most
+		limit := l.Call
+		if routes.streams(r.Method, r.URL.Path) {
+			limit = l.Stream
+			// A connection without deadlines, as in tests, needs none moved.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
+		}
 		if asked := r.Header.Get("Grpc-Timeout"); asked != "" {
 			d, ok := grpcTimeout(asked)
 			if !ok {

@@ -27,6 +27,8 @@ type route struct {
 	path *regexp.Regexp
 	// query: fields are left that neither the path nor the body gives.
 	query bool
+	// stream: the answer is a stream of messages.
+	stream bool
 }
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
@@ -69,7 +71,7 @@ func (t *routeTable) add(m protoreflect.MethodDescriptor) error {
 		if err != nil {
 			return fmt.Errorf("path of %s: %w", full, err)
 		}
-		t.routes = append(t.routes, route{verb: verb, path: pattern, query: leavesFields(m.Input(), template, rule.GetBody())})
+		t.routes = append(t.routes, route{verb: verb, path: pattern, query: leavesFields(m.Input(), template, rule.GetBody()), stream: m.IsStreamingServer()})
 	}
 	return nil
 }
@@ -122,6 +124,11 @@ func binding(rule *annotations.HttpRule) (verb, template string) {
 		return http.MethodDelete, p.Delete
 	}
 	return "", ""
+}
+
+// streams tells whether the call answers with a stream.
+func (t *routeTable) streams(verb, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r route) bool { return r.stream && r.verb == verb && r.path.MatchString(path) })
 }
 
 // takesNoQuery tells whether the call is one whose request is whole without a query.

@@ -21,6 +21,8 @@ type Select struct {
 	Round int32
 	// Ended takes in clocks that were stopped, which [Store.Retarget] alone can change.
 	Ended bool
+	// StartedBy leaves out clocks that started after it; zero leaves out none.
+	StartedBy time.Time
 }
 
 // Act says what happened when and why.
@@ -156,6 +158,9 @@ func (s *Store) change(ctx context.Context, tx *write.Tx, sel Select, fn func(h 
 	b, present := new(queue), s.present(tx)
 	var changed []Clock
 	for _, h := range clocks {
+		if by := instant(sel.StartedBy); !sel.StartedBy.IsZero() && h.State.Start.After(by) {
+			continue
+		}
 		before := h.checked
 		if err := s.follow(ctx, present, h); err != nil {
 			return nil, err

@@ -1,15 +1,18 @@
 // Package policy holds the rules by which cases get their clocks, as versioned data: what a
 // version says ([Pick]), whether it makes sense ([Validate]), how two differ ([Diff]), how
-// past cases would have gone under one ([DryRun]), and where versions are kept ([Book]).
-// All but the Book is free of I/O.
+// past cases would have gone under one ([DryRun]), where versions are kept ([Book]), and the
+// calls about them ([Service]). All but the last two is free of I/O.
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
@@ -144,4 +147,73 @@ func terms(p *clockv1.Policy, clause, amount *clockv1.PolicyClause, events map[s
 		})
 	}
 	return t
+}
+
+// Diff tells how two versions differ, by clause id, in the order of the ids.
+func Diff(before, after *clockv1.Policy) *clockv1.PolicyDiff {
+	out := &clockv1.PolicyDiff{Before: Bare(before), After: Bare(after)}
+	from, to := byID(before), byID(after)
+	for id, c := range from {
+		if change := diffClause(id, c, to[id]); change != nil {
+			out.Changes = append(out.Changes, change)
+		}
+	}
+	for id, c := range to {
+		if from[id] == nil {
+			out.Changes = append(out.Changes, &clockv1.PolicyChange{
+				ClauseId: id, Kind: clockv1.PolicyChangeKind_POLICY_CHANGE_KIND_ADDED, After: c,
+			})
+		}
+	}
+	slices.SortFunc(out.Changes, func(a, b *clockv1.PolicyChange) int { return cmp.Compare(a.GetClauseId(), b.GetClauseId()) })
+	return out
+}
+
+// Bare is a copy of a version without its clauses.
+func Bare(p *clockv1.Policy) *clockv1.Policy {
+	return &clockv1.Policy{
+		Id: p.GetId(), Version: p.GetVersion(), State: p.GetState(), EffectiveTime: p.GetEffectiveTime(), Name: p.GetName(),
+		Note: p.GetNote(), CreateTime: p.GetCreateTime(), UpdateTime: p.GetUpdateTime(), Etag: p.GetEtag(),
+	}
+}
+
+func byID(p *clockv1.Policy) map[string]*clockv1.PolicyClause {
+	out := make(map[string]*clockv1.PolicyClause, len(p.GetClauses()))
+	for _, c := range p.GetClauses() {
+		out[c.GetClauseId()] = c
+	}
+	return out
+}
+
+func diffClause(id string, before, after *clockv1.PolicyClause) *clockv1.PolicyChange {
+	change := &clockv1.PolicyChange{
+		ClauseId: id, Kind: clockv1.PolicyChangeKind_POLICY_CHANGE_KIND_CHANGED, Before: before, After: after,
+	}
+	if after == nil {
+		change.Kind = clockv1.PolicyChangeKind_POLICY_CHANGE_KIND_REMOVED
+		return change
+	}
+	a, b := before.ProtoReflect(), after.ProtoReflect()
+	fields := a.Descriptor().Fields()
+	for i := range fields.Len() {
+		if f := fields.Get(i); !sameField(a, b, f) {
+			change.Fields = append(change.Fields, string(f.Name()))
+		}
+	}
+	if len(change.Fields) == 0 {
+		return nil
+	}
+	return change
+}
+
+// sameField compares one field by comparing messages that hold nothing else.
+func sameField(a, b protoreflect.Message, f protoreflect.FieldDescriptor) bool {
+	only := func(m protoreflect.Message) proto.Message {
+		out := m.New()
+		if m.Has(f) {
+			out.Set(f, m.Get(f))
+		}
+		return out.Interface()
+	}
+	return proto.Equal(only(a), only(b))
 }

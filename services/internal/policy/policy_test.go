@@ -1,13 +1,25 @@
 package policy_test
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/idempotency"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/internal/worktime"
 )
@@ -41,7 +53,14 @@ func words() policy.Vocabulary {
 	return policy.Vocabulary{
 		Kinds: []string{"first-response", "resolution"}, StartEvents: []string{"created"}, StopEvents: []string{"replied"},
 		PauseReasons: []string{"waiting-customer"}, Roles: []string{"service-agent"}, Priorities: []string{"p1", "p3"},
-		Severities: []string{"major"}, Calendar: func(id string) bool { return id == "china-standard" },
+		Severities: []string{"major"}, Extensions: []string{"created"}, Calendar: func(id string) bool { return id == "china-standard" },
+		Reach: func(_ string, target worktime.Target) error {
+			if target.WorkingDays > 900 {
+				return errors.New("never")
+			}
+			return nil
+		},
+		Kind: func(id string) string { return map[string]string{"progress-p1": "progress"}[id] },
 	}
 }
 
@@ -59,7 +78,7 @@ func sound() *clockv1.Policy {
 
 func TestPick(t *testing.T) {
 	monday := time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
-	cals := policy.Calendars(func(string) (*worktime.Calendar, error) { return china(t), nil })
+	cals := policy.Loaded(map[string]*worktime.Calendar{"china-standard": china(t)})
 	for _, c := range []struct {
 		facts policy.Facts
 		want  string
@@ -91,6 +110,15 @@ func TestPick(t *testing.T) {
 	}
 }
 
+func TestWhereNothingExtendsClocks(t *testing.T) {
+	p, w := sound(), words()
+	w.Extensions = nil
+	p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "created", Target: days(1)}
+	if faults := policy.Validate(p, w); len(faults) != 1 || faults[0].GetField() != "clauses[0].extension" {
+		t.Errorf("faults %v", faults)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	if faults := policy.Validate(sound(), words()); len(faults) != 0 {
 		t.Fatalf("a sound policy has faults: %v", faults)
@@ -99,6 +127,9 @@ func TestValidate(t *testing.T) {
 		spoil func(p *clockv1.Policy)
 		field string
 	}{
+		"no name":            {func(p *clockv1.Policy) { p.Name = " " }, "name"},
+		"other kind":         {func(p *clockv1.Policy) { p.Clauses[0].ClauseId = "progress-p1" }, "clauses[0].clause_id"},
+		"never reached":      {func(p *clockv1.Policy) { p.Clauses[0].Target = days(999) }, "clauses[0].target"},
 		"no clauses":         {func(p *clockv1.Policy) { p.Clauses = nil }, "clauses"},
 		"id":                 {func(p *clockv1.Policy) { p.Clauses[0].ClauseId = "A b" }, "clauses[0].clause_id"},
 		"same id":            {func(p *clockv1.Policy) { p.Clauses[1].ClauseId = "any" }, "clauses[1].clause_id"},
@@ -143,5 +174,136 @@ func TestValidate(t *testing.T) {
 		if !found {
 			t.Errorf("%s: no fault at %s in %v", name, c.field, policy.Validate(p, words()))
 		}
+	}
+}
+
+func TestDiff(t *testing.T) {
+	before, after := sound(), sound()
+	after.Clauses[0].Target, after.Clauses[0].OwnerRole = days(2), "service-supervisor"
+	after.Clauses = append(after.Clauses[:1:1], after.Clauses[2:]...)
+	after.Clauses = append(after.Clauses, clause("zz", typev1.Tier_TIER_B, "", hours(1)))
+	var got []string
+	for _, c := range policy.Diff(before, after).GetChanges() {
+		kind := strings.TrimPrefix(c.GetKind().String(), "POLICY_CHANGE_KIND_")
+		got = append(got, kind+" "+c.GetClauseId()+":"+strings.Join(c.GetFields(), "+"))
+	}
+	if want := "CHANGED any:target+owner_role REMOVED p3: ADDED zz:"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	if n := len(policy.Diff(before, sound()).GetChanges()); n != 0 {
+		t.Errorf("%d changes of nothing", n)
+	}
+}
+
+type source struct{ cal *worktime.Calendar }
+
+func (s source) Load(_ context.Context, _ pg.DBTX, id string) (*worktime.Calendar, int64, error) {
+	if id != "china-standard" {
+		return nil, 0, errors.New("unknown")
+	}
+	return s.cal, 1, nil
+}
+
+type keyring struct{}
+
+func (keyring) Derive(label string) []byte { return append([]byte(label), make([]byte, 32)...)[:32] }
+
+func TestBook(t *testing.T) {
+	db := testkit.Database(t, event.Migrations(), audit.Migrations(), idempotency.Migrations(), policy.Migrations())
+	now := testkit.NewClock()
+	path, err := write.New(write.Config{Pool: db.Pool, Keyring: keyring{}, Service: "s", Log: slog.New(slog.DiscardHandler), Wake: func() {}, Now: now.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := policy.NewBook(words(), source{china(t)}, now.Now)
+	do := func(fn func(ctx context.Context, tx *write.Tx) (*clockv1.Policy, error)) (out *clockv1.Policy, err error) {
+		err = write.Job(t.Context(), path, "test", func(ctx context.Context, tx *write.Tx) error {
+			out, err = fn(ctx, tx)
+			return err
+		})
+		return out, err
+	}
+	must := func(p *clockv1.Policy, err error) *clockv1.Policy {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	reason := func(err error) string {
+		var public *rpcerr.Error
+		if !errors.As(err, &public) {
+			return ""
+		}
+		return public.Reason()
+	}
+	create := func(ctx context.Context, tx *write.Tx) (*clockv1.Policy, error) { return book.Create(ctx, tx, sound()) }
+	for range 2 {
+		err := write.Job(t.Context(), path, "seed", func(ctx context.Context, tx *write.Tx) error {
+			done, err := book.Seed(ctx, tx, sound())
+			if !done {
+				tx.Unchanged()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := must(book.InEffect(t.Context(), db.Pool, now.Now().AddDate(-20, 0, 0)))
+	if first.GetVersion() != 1 || first.GetState() != clockv1.PolicyState_POLICY_STATE_PUBLISHED {
+		t.Fatalf("seeded %v", first)
+	}
+	draft := must(do(create))
+	id := draft.GetId()
+	update := func(etag string, p *clockv1.Policy) (*clockv1.Policy, error) {
+		return do(func(ctx context.Context, tx *write.Tx) (*clockv1.Policy, error) {
+			return book.Update(ctx, tx, id, etag, func(*clockv1.Policy) (*clockv1.Policy, error) { return p, nil })
+		})
+	}
+	publish := func(etag string, at time.Time) (*clockv1.Policy, error) {
+		return do(func(ctx context.Context, tx *write.Tx) (*clockv1.Policy, error) {
+			return book.Publish(ctx, tx, id, etag, at)
+		})
+	}
+	spoilt := sound()
+	spoilt.Clauses[0].CalendarId = "x"
+	draft = must(update(draft.GetEtag(), spoilt))
+	if _, err := publish("", time.Time{}); reason(err) != policy.ReasonInvalid {
+		t.Errorf("published with a fault: %v", err)
+	}
+	if _, err := update("1", sound()); reason(err) != rpcerr.ReasonStale {
+		t.Errorf("stale: %v", err)
+	}
+	draft = must(update(draft.GetEtag(), sound()))
+	if _, err := publish("", now.Now().Add(-time.Second)); reason(err) != rpcerr.ReasonValidation {
+		t.Errorf("published into the past: %v", err)
+	}
+	from := now.Now().Add(time.Hour)
+	must(publish(draft.GetEtag(), from))
+	if _, err := update("", sound()); reason(err) != policy.ReasonNotDraft {
+		t.Errorf("changed what is published: %v", err)
+	}
+	if _, err := db.Pool.Exec(t.Context(), `UPDATE clock_policies SET definition = '' WHERE state = 2`); !pg.Violates(err, "clock_policies_published_check") {
+		t.Errorf("a statement changed what is published: %v", err)
+	}
+	if p := must(book.InEffect(t.Context(), db.Pool, now.Now())); p.GetVersion() != 1 {
+		t.Errorf("in effect: %v", p.GetVersion())
+	}
+	if p := must(book.InEffect(t.Context(), db.Pool, from)); p.GetId() != draft.GetId() {
+		t.Errorf("in effect later: %v", p.GetVersion())
+	}
+	now.Advance(2 * time.Hour)
+	list, err := book.List(t.Context(), db.Pool, 0, 10)
+	if err != nil || len(list) != 2 || list[0].GetId() != draft.GetId() || list[1].GetState() != clockv1.PolicyState_POLICY_STATE_RETIRED {
+		t.Errorf("%v, %v", list, err)
+	}
+	for _, name := range []string{uuid.NewString(), "99", "x"} {
+		if _, err := book.Get(t.Context(), db.Pool, name); reason(err) != "POLICY_NOT_FOUND" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := book.Published(t.Context(), db.Pool, 99); reason(err) != "POLICY_NOT_FOUND" {
+		t.Errorf("no version: %v", err)
 	}
 }

@@ -11,14 +11,22 @@ import (
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/worktime"
 )
 
 // Vocabulary is what the clauses of a service may speak of.
 type Vocabulary struct {
 	Kinds, StartEvents, StopEvents, PauseReasons []string
 	Roles, Priorities, Severities                []string
+	// Extensions are the events that can extend a clock; none where nothing does.
+	Extensions []string
 	// Calendar says whether there is one of that id.
 	Calendar func(id string) bool
+	// Reach fails where a calendar never holds a target. Nil for what asks no calendar.
+	Reach func(calendarID string, target worktime.Target) error
+	// Kind gives the kind of clock that a clause id stood for, empty for none. Nil for no
+	// earlier version.
+	Kind func(clauseID string) string
 }
 
 // What a target may be.
@@ -56,6 +64,9 @@ func (c *checker) word(field, got string, list []string) {
 // nothing when it can be published.
 func Validate(p *clockv1.Policy, words Vocabulary) []*clockv1.PolicyFault {
 	c := &checker{words: words, slug: regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)}
+	if strings.TrimSpace(p.GetName()) == "" {
+		c.add("name", "it is empty; give the version a name", "名称为空；请填写版本名称")
+	}
 	if len(p.GetClauses()) == 0 {
 		c.add("clauses", "there is none, so no case would get a clock; give at least one",
 			"没有任何条款，案件将没有时限；请至少填写一条")
@@ -80,6 +91,12 @@ func Validate(p *clockv1.Policy, words Vocabulary) []*clockv1.PolicyFault {
 
 func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 	c.word(path+".kind", clause.GetKind(), c.words.Kinds)
+	if c.words.Kind != nil {
+		if was := c.words.Kind(clause.GetClauseId()); was != "" && was != clause.GetKind() {
+			c.add(path+".clause_id", "%[1]q stands for %[2]q in the version in effect; give the clause another id, so that what cites it stays true",
+				"在现行版本中 %[1]q 代表 %[2]q；请使用其他编号，以免已有引用失真", clause.GetClauseId(), was)
+		}
+	}
 	if clause.GetPriority() != "" {
 		c.word(path+".priority", clause.GetPriority(), c.words.Priorities)
 	}
@@ -114,15 +131,17 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 	case c.words.Calendar != nil && !c.words.Calendar(id):
 		c.add(path+".calendar_id", "there is no calendar %[1]q; give one that a list of calendars shows",
 			"没有日历 %[1]q；请使用日历列表中的编号", id)
+	case c.words.Reach != nil:
+		c.reaches(path+".target", id, clause.GetTarget())
+		if f := clause.GetFloor(); f != nil {
+			c.reaches(path+".floor.target", id, f.GetTarget())
+		}
 	}
 	if f := clause.GetFloor(); f != nil {
 		c.word(path+".floor.start_event", f.GetStartEvent(), c.words.StartEvents)
 		c.target(path+".floor.target", f.GetTarget())
 	}
-	if e := clause.GetExtension(); e != nil {
-		c.word(path+".extension.start_event", e.GetStartEvent(), c.words.StartEvents)
-		c.target(path+".extension.target", e.GetTarget())
-	}
+	c.extension(path+".extension", clause.GetExtension())
 	if clause.GetCap() {
 		return // a cap has the events of the clause it limits
 	}
@@ -131,6 +150,17 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 	if e := clause.GetStopEvent(); e != "" && e == clause.GetStartEvent() {
 		c.add(path+".stop_event", "%[1]q starts the clock and would stop it at once; give another event",
 			"%[1]q 既是开始又是结束事件，时钟将立即停止；请填写另一事件", e)
+	}
+}
+
+func (c *checker) extension(path string, e *clockv1.PolicyFloor) {
+	switch {
+	case e == nil:
+	case len(c.words.Extensions) == 0:
+		c.add(path, "nothing extends clocks of these cases; leave it out", "此类案件的时钟不可延长；请删去")
+	default:
+		c.word(path+".start_event", e.GetStartEvent(), c.words.Extensions)
+		c.target(path+".target", e.GetTarget())
 	}
 }
 
@@ -147,6 +177,14 @@ func (c *checker) target(path string, t *clockv1.ClockTarget) {
 		}
 	default:
 		c.add(path, "it has no amount; give working_time or working_days", "没有数量；请填写 working_time 或 working_days")
+	}
+}
+
+// reaches wants a target that the calendar holds.
+func (c *checker) reaches(path, calendarID string, t *clockv1.ClockTarget) {
+	if err := c.words.Reach(calendarID, clock.TargetOf(t)); err != nil {
+		c.add(path, "calendar %[1]q never holds so much working time; give less, or another calendar",
+			"日历 %[1]q 没有这么多工作时间；请减少目标或更换日历", calendarID)
 	}
 }
 
@@ -195,3 +233,25 @@ func meet(a, b *clockv1.PolicyClause) bool {
 }
 
 func compatible[T comparable](a, b T) bool { return fits(a, b) || fits(b, a) }
+
+// filterable refuses a filter by what no case of the vocabulary has.
+func (w Vocabulary) filterable(f Filter) error {
+	for _, c := range []struct {
+		field, given string
+		words        []string
+	}{{"priority", f.Facts.Priority, w.Priorities}, {"severity", f.Facts.Severity, w.Severities}} {
+		switch {
+		case c.given == "" || slices.Contains(c.words, c.given):
+		case len(c.words) == 0:
+			return rpcerr.Invalid(c.field, rpcerr.T("these cases have none; leave it out", "此类案件没有该属性；请留空"))
+		default:
+			return rpcerr.Invalid(c.field, rpcerr.T("%[1]q is not known; give one of %[2]s", "%[1]q 不在可选范围内；请使用 %[2]s 之一",
+				c.given, strings.Join(c.words, ", ")))
+		}
+	}
+	if f.Source != "" && f.Origin == clockv1.DryRunOrigin_DRY_RUN_ORIGIN_LIVE {
+		return rpcerr.Invalid("source", rpcerr.T("cases that were registered here have none; leave it out, or ask for imported ones",
+			"在本系统登记的案件没有来源；请留空，或改为查询导入的案件"))
+	}
+	return nil
+}

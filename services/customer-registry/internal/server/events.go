@@ -44,7 +44,7 @@ func ticketFact(env *eventv1.Envelope) (*fact, error) {
 		return &fact{
 			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()),
 			state:   stateName(payload.GetStateAfter().String(), "TICKET_STATE_"),
-			contact: kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
+			contact: kind == "ticket.contacted.v1" || kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
 			hidden:  kind == "ticket.updated.v1",
 		}, nil
 	}

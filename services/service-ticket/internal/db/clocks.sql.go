@@ -7,25 +7,28 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 const drawTicket = `-- name: DrawTicket :one
 SELECT nextval('ticket_numbers')::bigint AS number,
-  GREATEST(customer_tier($1), 1::smallint)::smallint AS service_tier
+  GREATEST(customer_tier($1), 1::smallint)::smallint AS service_tier,
+  policy_in_effect($2)::bigint AS policy_version
 `
 
 type DrawTicketRow struct {
-	Number      int64
-	ServiceTier int16
+	Number        int64
+	ServiceTier   int16
+	PolicyVersion int64
 }
 
 // What a new ticket needs before it is stored, in one round trip.
-func (q *Queries) DrawTicket(ctx context.Context, db DBTX, customerID *uuid.UUID) (DrawTicketRow, error) {
-	row := db.QueryRow(ctx, drawTicket, customerID)
+func (q *Queries) DrawTicket(ctx context.Context, db DBTX, customerID *uuid.UUID, now time.Time) (DrawTicketRow, error) {
+	row := db.QueryRow(ctx, drawTicket, customerID, now)
 	var i DrawTicketRow
-	err := row.Scan(&i.Number, &i.ServiceTier)
+	err := row.Scan(&i.Number, &i.ServiceTier, &i.PolicyVersion)
 	return i, err
 }
 
@@ -57,7 +60,7 @@ WITH RECURSIVE family AS (
   UNION
   SELECT c.id FROM family JOIN customer_refs c ON c.merged_into = family.id
 )
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets
 WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
   AND service_tier NOT IN (0, GREATEST(customer_tier(customer_id), 1::smallint))
 ORDER BY id FOR NO KEY UPDATE
@@ -116,6 +119,7 @@ func (q *Queries) LockTicketsOfOtherTier(ctx context.Context, db DBTX, customerI
 			&i.ConfirmDue,
 			&i.Version,
 			&i.ServiceTier,
+			&i.PolicyVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -133,6 +137,15 @@ SELECT require_service_tier($1, $2::smallint)
 
 func (q *Queries) RequireServiceTier(ctx context.Context, db DBTX, customerID *uuid.UUID, serviceTier int16) error {
 	_, err := db.Exec(ctx, requireServiceTier, customerID, serviceTier)
+	return err
+}
+
+const setPolicyVersion = `-- name: SetPolicyVersion :exec
+UPDATE tickets SET policy_version = $1 WHERE id = $2
+`
+
+func (q *Queries) SetPolicyVersion(ctx context.Context, db DBTX, policyVersion int64, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, setPolicyVersion, policyVersion, iD)
 	return err
 }
 

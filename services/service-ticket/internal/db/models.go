@@ -100,6 +100,19 @@ type Ticket struct {
 	ConfirmDue          *time.Time
 	Version             int64
 	ServiceTier         int16
+	PolicyVersion       int64
+}
+
+type TicketContact struct {
+	ID          uuid.UUID
+	TicketID    uuid.UUID
+	Round       int32
+	Version     int64
+	Channel     int16
+	TwoWay      bool
+	Note        string
+	ContactTime time.Time
+	StaffID     *uuid.UUID
 }
 
 type TicketTransition struct {
@@ -115,4 +128,5 @@ type TicketTransition struct {
 	ActorStaffID    *uuid.UUID
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
+	WaitFor         int16
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const getTicket = `-- name: GetTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = $1
 `
 
 func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -60,6 +60,7 @@ func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket,
 		&i.ConfirmDue,
 		&i.Version,
 		&i.ServiceTier,
+		&i.PolicyVersion,
 	)
 	return i, err
 }
@@ -81,13 +82,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, version)
+  service_tier, policy_version, version)
 VALUES ($1, $2, live_customer($3), $4, $5, $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24,
   $25, $26, $27, $28, $29,
   $30, $31, $32, $33, $34, $35, $36, $37,
-  $38, 1)
+  $38, $39, 1)
 `
 
 type InsertTicketParams struct {
@@ -129,6 +130,7 @@ type InsertTicketParams struct {
 	CloseTime           *time.Time
 	ConfirmDue          *time.Time
 	ServiceTier         int16
+	PolicyVersion       int64
 }
 
 func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketParams) error {
@@ -171,16 +173,17 @@ func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketPar
 		arg.CloseTime,
 		arg.ConfirmDue,
 		arg.ServiceTier,
+		arg.PolicyVersion,
 	)
 	return err
 }
 
 const insertTransition = `-- name: InsertTransition :exec
 INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
-  actor_staff_id, assignee_staff_id, occur_time)
+  actor_staff_id, assignee_staff_id, occur_time, wait_for)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
   (SELECT staff.id FROM staff WHERE staff.issuer = $10 AND staff.subject = $11),
-  $12, $13)
+  $12, $13, $14)
 `
 
 type InsertTransitionParams struct {
@@ -197,6 +200,7 @@ type InsertTransitionParams struct {
 	ActorSubject    string
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
+	WaitFor         int16
 }
 
 // The actor's staff id is looked up here, so that registering a ticket stays one round
@@ -216,6 +220,7 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 		arg.ActorSubject,
 		arg.AssigneeStaffID,
 		arg.OccurTime,
+		arg.WaitFor,
 	)
 	return err
 }
@@ -275,7 +280,7 @@ func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.
 }
 
 const listTransitions = `-- name: ListTransitions :many
-SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time FROM ticket_transitions WHERE ticket_id = $1 AND version > $2 ORDER BY version LIMIT $3
+SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for FROM ticket_transitions WHERE ticket_id = $1 AND version > $2 ORDER BY version LIMIT $3
 `
 
 func (q *Queries) ListTransitions(ctx context.Context, db DBTX, ticketID uuid.UUID, after int64, size int32) ([]TicketTransition, error) {
@@ -300,6 +305,7 @@ func (q *Queries) ListTransitions(ctx context.Context, db DBTX, ticketID uuid.UU
 			&i.ActorStaffID,
 			&i.AssigneeStaffID,
 			&i.OccurTime,
+			&i.WaitFor,
 		); err != nil {
 			return nil, err
 		}
@@ -323,7 +329,7 @@ func (q *Queries) LockImports(ctx context.Context, db DBTX, source string) error
 }
 
 const lockTicket = `-- name: LockTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -370,12 +376,13 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.ConfirmDue,
 		&i.Version,
 		&i.ServiceTier,
+		&i.PolicyVersion,
 	)
 	return i, err
 }
 
 const lockTickets = `-- name: LockTickets :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // In the order of their ids, so that two merges the other way round wait and do not
@@ -430,6 +437,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.ConfirmDue,
 			&i.Version,
 			&i.ServiceTier,
+			&i.PolicyVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -442,7 +450,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, customer_tier(tickets.customer_id)::smallint AS tier
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, customer_tier(tickets.customer_id)::smallint AS tier
 FROM tickets WHERE tickets.confirm_due <= $1::timestamptz ORDER BY tickets.confirm_due LIMIT $2
 FOR NO KEY UPDATE OF tickets SKIP LOCKED
 `
@@ -504,6 +512,7 @@ func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, s
 			&i.Ticket.ConfirmDue,
 			&i.Ticket.Version,
 			&i.Ticket.ServiceTier,
+			&i.Ticket.PolicyVersion,
 			&i.Tier,
 		); err != nil {
 			return nil, err

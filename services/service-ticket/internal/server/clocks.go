@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ import (
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
@@ -34,6 +36,9 @@ const (
 	reasonCancelled = "ticket-cancelled"
 	reasonMerged    = "ticket-merged"
 	reasonNoTarget  = "no-deadline"
+	reasonPolicy    = "policy-retargeted"
+	reasonHandedOn  = "handed-on"
+	reasonRestarted = "restarted"
 )
 
 // clocked tells whether a ticket has clocks: history that was imported has none.
@@ -57,20 +62,50 @@ func keeper(clause *clockv1.PolicyClause, row *db.Ticket) clock.Owner {
 	}
 }
 
+// rules gives the version of the policy that a ticket goes by.
+func (s *Server) rules(ctx context.Context, on db.DBTX, row *db.Ticket) (*clockv1.Policy, error) {
+	p, err := s.book.Published(ctx, on, row.PolicyVersion)
+	var public *rpcerr.Error
+	if errors.As(err, &public) {
+		// A ticket names versions that are there, so this is no fault of the caller.
+		return nil, fmt.Errorf("policy of ticket %s: %s", row.ID, public.Error())
+	}
+	return p, err
+}
+
+// underPolicy puts a new ticket under the version in effect.
+func (s *Server) underPolicy(ctx context.Context, on db.DBTX, row *db.Ticket) error {
+	p, err := s.book.InEffect(ctx, on, row.CreateTime)
+	if err != nil {
+		return err
+	}
+	row.PolicyVersion = p.GetVersion()
+	return nil
+}
+
 // chosen are the clauses that apply to a ticket and of which want is true, by kind of
 // clock in the order of the policy.
-func (s *Server) chosen(row *db.Ticket, want func(*clockv1.PolicyClause) bool) (kinds []string, choices []policy.Choice) {
-	for _, kind := range policy.Kinds(s.standard) {
-		if choice, ok := policy.Pick(s.standard, kind, facts(row)); ok && want(choice.Clause) {
+func chosen(p *clockv1.Policy, row *db.Ticket, want func(*clockv1.PolicyClause) bool) (kinds []string, choices []policy.Choice) {
+	for _, kind := range policy.Kinds(p) {
+		if choice, ok := policy.Pick(p, kind, facts(row)); ok && want(choice.Clause) {
 			kinds, choices = append(kinds, kind), append(choices, choice)
 		}
 	}
 	return kinds, choices
 }
 
+// startedBy and stoppedBy want the clauses whose clocks one of the events starts or stops.
+func startedBy(events ...string) func(*clockv1.PolicyClause) bool {
+	return func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStartEvent()) }
+}
+
+func stoppedBy(events ...string) func(*clockv1.PolicyClause) bool {
+	return func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStopEvent()) }
+}
+
 // terms gives the terms of a clock that started at an instant.
-func (s *Server) terms(ctx context.Context, on db.DBTX, choice policy.Choice, start time.Time) (clock.Terms, error) {
-	terms, _, err := choice.Terms(s.standard, start, nil, func(id string) (*worktime.Calendar, error) {
+func (s *Server) terms(ctx context.Context, on db.DBTX, p *clockv1.Policy, choice policy.Choice, start time.Time) (clock.Terms, error) {
+	terms, _, err := choice.Terms(p, start, nil, func(id string) (*worktime.Calendar, error) {
 		cal, _, err := s.calendars.Load(ctx, on, id)
 		return cal, err
 	})
@@ -79,10 +114,14 @@ func (s *Server) terms(ctx context.Context, on db.DBTX, choice policy.Choice, st
 
 // starting gives the clocks of a ticket that events start.
 func (s *Server) starting(ctx context.Context, on db.DBTX, row *db.Ticket, at time.Time, events ...string) ([]clock.Spec, error) {
-	kinds, choices := s.chosen(row, func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStartEvent()) })
+	p, err := s.rules(ctx, on, row)
+	if err != nil {
+		return nil, err
+	}
+	kinds, choices := chosen(p, row, startedBy(events...))
 	specs := make([]clock.Spec, len(kinds))
 	for i, choice := range choices {
-		terms, err := s.terms(ctx, on, choice, at)
+		terms, err := s.terms(ctx, on, p, choice, at)
 		if err != nil {
 			return nil, err
 		}
@@ -103,23 +142,42 @@ func (s *Server) firstClocks(ctx context.Context, row *db.Ticket) ([]clock.Openi
 	return s.clocks.Prepare(ctx, s.pool, specs...)
 }
 
-// startClocks starts the clocks of a ticket that events start.
-func (s *Server) startClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time, events ...string) error {
-	specs, err := s.starting(ctx, tx, row, at, events...)
+// startClocks starts the clocks of a ticket that events start. One of the kind that is open
+// is given up for the new one, for a reason.
+func (s *Server) startClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act, events ...string) error {
+	specs, err := s.starting(ctx, tx, row, act.At, events...)
 	if err != nil || len(specs) == 0 {
 		return err
 	}
-	_, err = s.clocks.Start(ctx, tx, specs...)
+	kinds := make([]string, len(specs))
+	for i := range specs {
+		kinds[i] = specs[i].Kind
+	}
+	if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, act); err != nil {
+		return err
+	}
+	if _, err := s.clocks.Start(ctx, tx, specs...); err != nil {
+		return err
+	}
+	if ticket.State(row.State) != ticket.Waiting {
+		return nil
+	}
+	_, err = s.clocks.Pause(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds},
+		clock.Act{At: act.At, Reason: ticket.PauseReason(ticketv1.WaitFor(row.WaitFor))})
 	return err
 }
 
-// stopClocks stops the open clocks of a ticket that an event stops.
-func (s *Server) stopClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time, events ...string) error {
-	kinds, _ := s.chosen(row, func(c *clockv1.PolicyClause) bool { return slices.Contains(events, c.GetStopEvent()) })
+// stopClocks stops the open clocks of a ticket that events stop.
+func (s *Server) stopClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act, events ...string) error {
+	p, err := s.rules(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	kinds, _ := chosen(p, row, stoppedBy(events...))
 	if len(kinds) == 0 {
 		return nil
 	}
-	_, err := s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, clock.Act{At: at})
+	_, err = s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, act)
 	return err
 }
 
@@ -139,19 +197,17 @@ func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, 
 	case ticket.Prioritize:
 		err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPriority})
 	case ticket.Assign:
-		if err = s.goOn(ctx, tx, was, row, m.At); err == nil {
-			err = s.handOver(ctx, tx, row, clock.Act{At: m.At, Reason: reasonAssigned})
-		}
+		err = s.assigned(ctx, tx, was, row, m.At)
+	case ticket.Retarget:
+		err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPolicy})
+	case ticket.Contact:
+		err = s.contacted(ctx, tx, row, m)
 	case ticket.Wait:
 		_, err = s.clocks.Pause(ctx, tx, all, clock.Act{At: m.At, Reason: ticket.PauseReason(m.WaitFor)})
 	case ticket.Resume:
 		err = s.goOn(ctx, tx, was, row, m.At)
 	case ticket.Resolve:
-		// Clocks that wait are judged by when they were paused, so they do not go on first.
-		if err = s.stopClocks(ctx, tx, row, m.At, ticket.EventResolved); err == nil {
-			// The solution is told to the customer, which answers for whatever else was owed.
-			_, err = s.clocks.Stop(ctx, tx, all, clock.Act{At: m.At, Reason: reasonResolved})
-		}
+		err = s.resolved(ctx, tx, row, m.At)
 	case ticket.Reopen:
 		err = s.nextRound(ctx, tx, row, m.At)
 	case ticket.Cancel:
@@ -163,6 +219,53 @@ func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, 
 		return fmt.Errorf("clocks of the ticket: %w", err)
 	}
 	return nil
+}
+
+// resolved ends the clocks of a round with its solution. Clocks that wait are judged by when
+// they were paused, so they do not go on first.
+func (s *Server) resolved(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
+	if err := s.stopClocks(ctx, tx, row, clock.Act{At: at}, ticket.EventResolved); err != nil {
+		return err
+	}
+	answered := clock.Act{At: at, Reason: reasonResolved}
+	if err := s.stopClocks(ctx, tx, row, answered, ticket.OnResolve()...); err != nil {
+		return err
+	}
+	// What a solution does not stand for: nobody had a word with the customer.
+	_, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID}, answered)
+	return err
+}
+
+// assigned hands the open clocks of a ticket over. What runs from the assignment is each
+// assignee's own: somebody else's begins anew, the same person's goes on.
+func (s *Server) assigned(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, at time.Time) error {
+	if err := s.goOn(ctx, tx, was, row, at); err != nil {
+		return err
+	}
+	if was.Assignee != idValue(row.AssigneeStaffID) {
+		if err := s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonHandedOn}, ticket.EventAssigned); err != nil {
+			return err
+		}
+	}
+	return s.handOver(ctx, tx, row, clock.Act{At: at, Reason: reasonAssigned})
+}
+
+// contacted stops the clocks that a two-way contact meets. One that started after the
+// contact took place is not met by it.
+func (s *Server) contacted(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move) error {
+	if !m.TwoWay || !ticket.Open(ticket.State(row.State)) {
+		return nil
+	}
+	p, err := s.rules(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	kinds, _ := chosen(p, row, stoppedBy(ticket.OnContact()...))
+	if len(kinds) == 0 {
+		return nil
+	}
+	_, err = s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds, StartedBy: m.ContactTime}, clock.Act{At: m.ContactTime})
+	return err
 }
 
 // goOn ends the pause of a ticket that waited.
@@ -184,7 +287,7 @@ func (s *Server) nextRound(ctx context.Context, tx *write.Tx, row *db.Ticket, at
 	if err := s.setTier(ctx, tx, row, tier); err != nil {
 		return err
 	}
-	return s.startClocks(ctx, tx, row, at, ticket.EventOpened)
+	return s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonRestarted}, ticket.EventOpened)
 }
 
 func (s *Server) setTier(ctx context.Context, tx *write.Tx, row *db.Ticket, tier int16) error {
@@ -203,19 +306,10 @@ func (s *Server) replied(ctx context.Context, tx *write.Tx, row *db.Ticket, at t
 	if !clocked(row) || !ticket.Open(ticket.State(row.State)) {
 		return nil
 	}
-	if err := s.stopClocks(ctx, tx, row, at, ticket.EventReplied, ticket.EventFollowedUp); err != nil {
+	if err := s.stopClocks(ctx, tx, row, clock.Act{At: at}, ticket.OnReply()...); err != nil {
 		return fmt.Errorf("clocks of the ticket: %w", err)
 	}
-	if err := s.startClocks(ctx, tx, row, at, ticket.EventReplied); err != nil {
-		return fmt.Errorf("clocks of the ticket: %w", err)
-	}
-	if ticket.State(row.State) != ticket.Waiting {
-		return nil
-	}
-	kinds, _ := s.chosen(row, func(c *clockv1.PolicyClause) bool { return c.GetStartEvent() == ticket.EventReplied })
-	_, err := s.clocks.Pause(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds},
-		clock.Act{At: at, Reason: ticket.PauseReason(ticketv1.WaitFor(row.WaitFor))})
-	if err != nil {
+	if err := s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonRestarted}, ticket.OnReply()...); err != nil {
 		return fmt.Errorf("clocks of the ticket: %w", err)
 	}
 	return nil
@@ -223,7 +317,11 @@ func (s *Server) replied(ctx context.Context, tx *write.Tx, row *db.Ticket, at t
 
 // handOver gives the open clocks of a ticket to whom it belongs now.
 func (s *Server) handOver(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
-	kinds, choices := s.chosen(row, func(*clockv1.PolicyClause) bool { return true })
+	p, err := s.rules(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	kinds, choices := chosen(p, row, func(*clockv1.PolicyClause) bool { return true })
 	var owners []clock.Owner
 	kindsOf := map[clock.Owner][]string{}
 	for i, choice := range choices {
@@ -244,14 +342,18 @@ func (s *Server) handOver(ctx context.Context, tx *write.Tx, row *db.Ticket, act
 // retarget gives the open clocks of a ticket the targets that apply to it now, from their
 // original start. What ended was judged by the standard of its time and stays.
 func (s *Server) retarget(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
+	p, err := s.rules(ctx, tx, row)
+	if err != nil {
+		return err
+	}
 	var ended []string
-	_, err := s.clocks.Retarget(ctx, tx, clock.Select{Subject: row.ID}, act, func(c *clock.Clock) (clock.Terms, bool, error) {
-		choice, ok := policy.Pick(s.standard, c.Kind, facts(row))
+	_, err = s.clocks.Retarget(ctx, tx, clock.Select{Subject: row.ID}, act, func(c *clock.Clock) (clock.Terms, bool, error) {
+		choice, ok := policy.Pick(p, c.Kind, facts(row))
 		if !ok {
 			ended = append(ended, c.Kind)
 			return clock.Terms{}, false, nil
 		}
-		terms, err := s.terms(ctx, tx, choice, c.State.Start)
+		terms, err := s.terms(ctx, tx, p, choice, c.State.Start)
 		return terms, err == nil, err
 	})
 	if err != nil || len(ended) == 0 {

@@ -136,8 +136,8 @@ func TestClocksOfATicketByItsMoves(t *testing.T) {
 		t.Errorf("in round two: %v", c)
 	}
 	w.due(id, "resolution", "2026-11-11 18:00:00")
-	if n := w.count("SELECT count(*) FROM clocks WHERE subject_id = $1", id); n != 3 {
-		t.Errorf("%d clocks, want 3", n)
+	if n := w.count("SELECT count(*) FROM clocks WHERE subject_id = $1", id); n != 4 {
+		t.Errorf("%d clocks, want two resolutions, a first response and a contact", n)
 	}
 	old, err := w.tickets.ExplainTicketClock(w.manager(), &ticketv1.ExplainTicketClockRequest{TicketId: id, Clock: "resolution", Round: 1})
 	if err != nil || old.GetClock().GetState() != clock.Met {
@@ -188,7 +188,7 @@ func TestClocksAreListedInPages(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds[:2])
-	if !slices.Equal(kinds, []string{"first-response", "resolution", "progress", "progress", "progress"}) {
+	if !slices.Equal(kinds, []string{"first-response", "resolution", "progress", "progress", "progress", "contact"}) {
 		t.Errorf("listed %v", kinds)
 	}
 }

@@ -73,6 +73,7 @@ func ticketProto(row *db.Ticket, keys pii.Subjects) (*ticketv1.Ticket, error) {
 		Source: text(row.Source), ExternalId: text(row.ExternalID),
 		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime),
 		ResolveTime: stamp(row.ResolveTime), CloseTime: stamp(row.CloseTime), Etag: etag(row.Version),
+		PolicyVersion: row.PolicyVersion,
 	}
 	if row.EvidenceAnswerID != nil {
 		t.Evidence = &ticketv1.Evidence{
@@ -149,6 +150,7 @@ func insertTicket(row *db.Ticket) db.InsertTicketParams {
 		OriginEventID: row.OriginEventID, Source: row.Source, ExternalID: row.ExternalID,
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, ResolveTime: row.ResolveTime,
 		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, ServiceTier: row.ServiceTier,
+		PolicyVersion: row.PolicyVersion,
 	}
 }
 
@@ -161,6 +163,7 @@ func ticketEvent(kind string, before ticket.State, row *db.Ticket, at time.Time)
 			Type: ticketv1.TicketType(row.Type), Priority: ticketv1.Priority(row.Priority),
 			Channel: typev1.Channel(row.Channel), Round: row.Round, DepartmentId: idString(row.DepartmentID),
 			AssigneeStaffId: idString(row.AssigneeStaffID), MergedInto: idString(row.MergedInto),
+			PolicyVersion: row.PolicyVersion,
 		},
 	}
 }

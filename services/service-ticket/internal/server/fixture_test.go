@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
@@ -24,6 +25,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -38,6 +40,7 @@ type world struct {
 	server    *server.Server
 	tickets   ticketv1.TicketServiceClient
 	directory ticketv1.DirectoryServiceClient
+	policies  clockv1.TicketPolicyServiceClient
 	registry  *registry
 	clocks    *clock.Store
 	sweeper   *clock.Sweeper
@@ -52,6 +55,9 @@ func newWorld(t *testing.T) *world {
 	if err := w.server.SeedCalendars(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.server.SeedPolicies(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.desk = w.department("desk")
 	w.agent = w.staff("agent-1")
 	return w
@@ -63,7 +69,7 @@ func bareWorld(t *testing.T) *world {
 	w := &world{t: t, registry: &registry{refs: map[string]*customerv1.CustomerRef{}}}
 	w.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Register: func(p *app.Process) error {
 			var err error
@@ -84,6 +90,7 @@ func bareWorld(t *testing.T) *world {
 	})
 	w.tickets = ticketv1.NewTicketServiceClient(w.Conn)
 	w.directory = ticketv1.NewDirectoryServiceClient(w.Conn)
+	w.policies = clockv1.NewTicketPolicyServiceClient(w.Conn)
 	return w
 }
 
@@ -182,7 +189,7 @@ func (w *world) at(state ticket.State, customer string) *ticketv1.Ticket {
 
 // verbs are those a caller can call.
 func verbs() []string {
-	return []string{"triage", "prioritize", "assign", "start", "wait", "resume", "resolve", "confirm", "reopen", "cancel", "merge"}
+	return []string{"triage", "prioritize", "assign", "start", "wait", "resume", "resolve", "confirm", "reopen", "cancel", "merge", "recordContact"}
 }
 
 // do calls a verb with everything it needs.
@@ -215,6 +222,10 @@ func (w *world) do(ctx context.Context, verb, id, etag string) (*ticketv1.Ticket
 		return w.tickets.ReopenTicket(ctx, &ticketv1.ReopenTicketRequest{Id: id, Etag: etag, Reason: "leaks again"})
 	case "cancel":
 		return w.tickets.CancelTicket(ctx, &ticketv1.CancelTicketRequest{Id: id, Etag: etag, Reason: "wrong number"})
+	case "recordContact":
+		return w.tickets.RecordTicketContact(ctx, &ticketv1.RecordTicketContactRequest{
+			Id: id, Etag: etag, Channel: typev1.Channel_CHANNEL_PHONE, TwoWay: true, Note: "called back",
+		})
 	case "merge":
 		var owner *uuid.UUID
 		if err := w.Pool.QueryRow(ctx, "SELECT customer_id FROM tickets WHERE id = $1", id).Scan(&owner); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -54,6 +55,9 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		if row.ServiceTier, err = s.q.HoldServiceTier(ctx, tx, row.CustomerID); err != nil {
 			return fmt.Errorf("read the tier: %w", err)
 		}
+		if err := s.underPolicy(ctx, tx, row); err != nil {
+			return err
+		}
 		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 			return fmt.Errorf("insert follow-up ticket: %w", err)
 		}
@@ -61,7 +65,7 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		if err := s.q.InsertTransition(ctx, tx, made); err != nil {
 			return fmt.Errorf("insert transition: %w", err)
 		}
-		if err := s.startClocks(ctx, tx, row, row.CreateTime, ticket.EventCreated, ticket.EventOpened); err != nil {
+		if err := s.startClocks(ctx, tx, row, clock.Act{At: row.CreateTime}, ticket.EventCreated, ticket.EventOpened); err != nil {
 			return fmt.Errorf("clocks of the follow-up ticket: %w", err)
 		}
 		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))

@@ -150,5 +150,6 @@ func transitionProto(row *db.TicketTransition) *ticketv1.Transition {
 		To: ticketv1.TicketState(row.ToState), Round: row.Round, Reason: row.Reason,
 		ActorKind: ticketv1.AuthorKind(row.ActorKind), ActorStaffId: idString(row.ActorStaffID),
 		AssigneeStaffId: idString(row.AssigneeStaffID), OccurTime: timestamppb.New(row.OccurTime),
+		WaitFor: ticketv1.WaitFor(row.WaitFor),
 	}
 }

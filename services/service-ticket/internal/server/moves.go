@@ -210,7 +210,11 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	if err := s.follow(ctx, tx, was, row, m); err != nil {
 		return err
 	}
-	tx.Emit(ticketEvent(ticket.EventType(m.Verb), before, row, m.At))
+	e := ticketEvent(m.EventType(), before, row, m.At)
+	if m.Verb == ticket.Contact {
+		e = contactEvent(e, m)
+	}
+	tx.Emit(e)
 	tx.Audit("ticket", row.ID, made)
 	return nil
 }
@@ -222,6 +226,9 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 		TicketID: row.ID, Version: row.Version, Verb: string(v), FromState: int16(before), ToState: row.State,
 		Round: row.Round, Reason: reason, Actor: caller.Actor(), ActorKind: int16(authorKind(caller)),
 		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at,
+	}
+	if v == ticket.Wait {
+		out.WaitFor = row.WaitFor
 	}
 	if caller.Kind == authn.Person {
 		out.ActorIssuer, out.ActorSubject = caller.Issuer, caller.Subject

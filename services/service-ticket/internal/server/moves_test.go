@@ -145,7 +145,7 @@ func TestMovesAreRefusedForUnknownTicketsAndStaleEtags(t *testing.T) {
 	from := map[string]ticket.State{
 		"triage": ticket.New, "prioritize": ticket.Waiting, "assign": ticket.New, "start": ticket.Assigned, "wait": ticket.InProgress,
 		"resume": ticket.Waiting, "resolve": ticket.InProgress, "confirm": ticket.Resolved,
-		"reopen": ticket.Resolved, "cancel": ticket.New, "merge": ticket.New,
+		"reopen": ticket.Resolved, "cancel": ticket.New, "merge": ticket.New, "recordContact": ticket.Waiting,
 	}
 	for _, verb := range verbs() {
 		_, err := w.do(ctx, verb, w.at(from[verb], "").GetId(), "99")

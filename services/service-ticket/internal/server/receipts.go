@@ -16,8 +16,8 @@ import (
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// ListTicketClocks lists the deadlines of a ticket, oldest first, and after them those that
-// a reply would start.
+// ListTicketClocks lists the deadlines of a ticket, oldest first, and after them those whose
+// start is to come.
 func (s *Server) ListTicketClocks(ctx context.Context, req *ticketv1.ListTicketClocksRequest) (*ticketv1.ListTicketClocksResponse, error) {
 	row, err := s.find(ctx, "ticket_id", req.GetTicketId())
 	if err != nil {
@@ -54,12 +54,17 @@ func (s *Server) ListTicketClocks(ctx context.Context, req *ticketv1.ListTicketC
 	return out, nil
 }
 
-// pending gives the clocks of the present round that a public reply will start.
+// pending gives the clocks of the present round that an assignment or a public reply will
+// start.
 func (s *Server) pending(ctx context.Context, row *db.Ticket, clocks []clock.Clock) ([]*clockv1.Clock, error) {
 	if !clocked(row) || !ticket.Open(ticket.State(row.State)) {
 		return nil, nil
 	}
-	specs, err := s.starting(ctx, s.pool, row, s.now(), ticket.EventReplied)
+	coming := []string{ticket.EventReplied}
+	if row.AssigneeStaffID == nil {
+		coming = append(coming, ticket.EventAssigned)
+	}
+	specs, err := s.starting(ctx, s.pool, row, s.now(), coming...)
 	if err != nil {
 		return nil, err
 	}

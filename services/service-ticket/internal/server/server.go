@@ -1,6 +1,6 @@
-// Package server answers the calls about tickets, the directory and calendars, opens the follow-up
-// tickets that low survey answers ask for, and closes tickets on which the customer stays
-// silent.
+// Package server answers the calls about tickets, the policy of their deadlines, the
+// directory and calendars, opens the follow-up tickets that low survey answers ask for, and
+// closes tickets on which the customer stays silent.
 package server
 
 import (
@@ -28,6 +28,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
@@ -56,7 +57,8 @@ type Config struct {
 	Calendars *calendar.Cache
 }
 
-// Server implements the services of tickets, the directory and calendars.
+// Server implements the services of tickets, the directory and calendars, and has the one of
+// policies.
 type Server struct {
 	calendarv1.UnsafeCalendarServiceServer
 	ticketv1.UnsafeTicketServiceServer
@@ -75,7 +77,8 @@ type Server struct {
 	policy    ticket.Policy
 	clocks    *clock.Store
 	calendars *calendar.Cache
-	standard  *clockv1.Policy
+	book      *policy.Book
+	policies  *policy.Service
 	q         *db.Queries
 }
 
@@ -91,11 +94,17 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Issuer == "" {
 		return nil, errors.New("staff need the issuer of their tokens")
 	}
-	return &Server{
+	s := &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
-		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, standard: ticket.Standard(), q: db.New(),
-	}, nil
+		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, q: db.New(),
+	}
+	s.book = policy.NewBook(ticket.Words(), cfg.Calendars, s.now)
+	s.policies = policy.NewService(policy.Config{
+		Book: s.book, Pool: cfg.Pool, Write: cfg.Write, Pages: cfg.Pages, Validator: cfg.Validator, Now: cfg.Now,
+		SubjectType: ticket.SubjectType, Cases: s.pastTickets,
+	})
+	return s, nil
 }
 
 // Register puts the services on a gRPC server.
@@ -103,6 +112,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterTicketServiceServer(on, s)
 	ticketv1.RegisterDirectoryServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
+	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }
 
 // now is the present in the resolution the database keeps.

@@ -114,11 +114,11 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*db.Ticket, rep
 		return nil, reporter{}, err
 	}
 	stand(row, st)
-	drawn, err := s.q.DrawTicket(ctx, s.pool, row.CustomerID)
+	drawn, err := s.q.DrawTicket(ctx, s.pool, row.CustomerID, now)
 	if err != nil {
 		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
-	row.Number, row.ServiceTier = ticketNumber(drawn.Number, now), drawn.ServiceTier
+	row.Number, row.ServiceTier, row.PolicyVersion = ticketNumber(drawn.Number, now), drawn.ServiceTier, drawn.PolicyVersion
 	return row, told, nil
 }
 

@@ -18,8 +18,10 @@ import (
 
 // Kinds of clocks of a ticket.
 const (
-	// ClockFirstResponse runs from registration to the first public reply.
+	// ClockFirstResponse runs from registration to the first public reply or two-way contact.
 	ClockFirstResponse = "first-response"
+	// ClockContact runs from the assignment to the first two-way contact after it.
+	ClockContact = "contact"
 	// ClockResolution runs from the opening of a round to its solution.
 	ClockResolution = "resolution"
 	// ClockProgress runs from one public reply to the next.
@@ -32,9 +34,15 @@ const (
 	EventCreated = "created"
 	// EventOpened is the opening of a round, the first one with the registration.
 	EventOpened = "opened"
+	// EventAssigned is the assignment to somebody who did not have the ticket.
+	EventAssigned = "assigned"
 	// EventReplied is a public reply by staff, and EventFollowedUp each one after another.
 	EventReplied    = "replied"
 	EventFollowedUp = "followed-up"
+	// EventContacted is a two-way contact with the customer.
+	EventContacted = "contacted"
+	// EventResponded is a public reply by staff or a two-way contact.
+	EventResponded = "responded"
 	// EventResolved is the solution of a round.
 	EventResolved = "resolved"
 )
@@ -47,16 +55,33 @@ func PriorityName(p ticketv1.Priority) string {
 	return strings.ToLower(strings.TrimPrefix(p.String(), "PRIORITY_"))
 }
 
+// PriorityOf reads a priority as policies write it; unspecified for none and what is none.
+func PriorityOf(name string) ticketv1.Priority {
+	return ticketv1.Priority(ticketv1.Priority_value["PRIORITY_"+strings.ToUpper(name)])
+}
+
 // Words are what a policy of tickets may speak of.
 func Words() policy.Vocabulary {
 	return policy.Vocabulary{
-		Kinds:        []string{ClockFirstResponse, ClockResolution, ClockProgress},
-		StartEvents:  []string{EventCreated, EventOpened, EventReplied},
-		StopEvents:   []string{EventReplied, EventFollowedUp, EventResolved},
+		Kinds:        []string{ClockFirstResponse, ClockContact, ClockResolution, ClockProgress},
+		StartEvents:  []string{EventCreated, EventOpened, EventAssigned, EventReplied},
+		StopEvents:   []string{EventResponded, EventReplied, EventFollowedUp, EventContacted, EventResolved},
 		PauseReasons: []string{clock.ReasonWaitingCustomer, clock.ReasonWaitingThirdParty},
 		Roles:        []string{access.ServiceAgent, access.ServiceSupervisor, access.ServiceManager},
 		Priorities:   []string{"p1", "p2", "p3", "p4"},
 	}
+}
+
+// OnReply are the events of a public reply by staff, stops before starts.
+func OnReply() []string { return []string{EventFollowedUp, EventResponded, EventReplied} }
+
+// OnContact are the events of a two-way contact.
+func OnContact() []string { return []string{EventResponded, EventContacted} }
+
+// OnResolve are the events that a solution stands for: it is told to the customer, which
+// answers for whatever else was owed, but for a word with them.
+func OnResolve() []string {
+	return []string{EventResolved, EventResponded, EventReplied, EventFollowedUp}
 }
 
 // PauseReason is why clocks pause while a ticket waits.
@@ -89,7 +114,7 @@ func (a amount) calendar() string {
 	return worktime.ChinaID
 }
 
-// standard is first response and resolution of a tier, from P1 to P4.
+// standard is first response, which is the assignee's contact too, and resolution of a tier, from P1 to P4.
 type standard struct {
 	tier  typev1.Tier
 	cells [4][2]amount
@@ -135,10 +160,11 @@ func Standard() *clockv1.Policy {
 		for i, cell := range s.cells {
 			priority := fmt.Sprintf("p%d", i+1)
 			name := tier + "-" + priority
-			first := clause(ClockFirstResponse+"-"+name, ClockFirstResponse, cell[0], EventCreated, EventReplied)
+			first := clause(ClockFirstResponse+"-"+name, ClockFirstResponse, cell[0], EventCreated, EventResponded)
+			contact := clause(ClockContact+"-"+name, ClockContact, cell[0], EventAssigned, EventContacted)
 			solved := clause(ClockResolution+"-"+name, ClockResolution, cell[1], EventOpened, EventResolved)
 			solved.PauseReasons = []string{clock.ReasonWaitingCustomer}
-			for _, c := range []*clockv1.PolicyClause{first, solved} {
+			for _, c := range []*clockv1.PolicyClause{first, contact, solved} {
 				c.Tier, c.Priority = s.tier, priority
 				p.Clauses = append(p.Clauses, c)
 			}
@@ -152,10 +178,12 @@ func Standard() *clockv1.Policy {
 		p.Clauses = append(p.Clauses, c)
 	}
 	mail := amount{hours: 4 * time.Hour}
-	p.Clauses = append(p.Clauses, &clockv1.PolicyClause{
-		ClauseId: ClockFirstResponse + "-e-mail", Kind: ClockFirstResponse, Channel: typev1.Channel_CHANNEL_EMAIL,
-		Cap: true, Target: mail.target(), CalendarId: mail.calendar(),
-	})
+	for _, kind := range []string{ClockFirstResponse, ClockContact} {
+		p.Clauses = append(p.Clauses, &clockv1.PolicyClause{
+			ClauseId: kind + "-e-mail", Kind: kind, Channel: typev1.Channel_CHANNEL_EMAIL,
+			Cap: true, Target: mail.target(), CalendarId: mail.calendar(),
+		})
+	}
 	return p
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
@@ -47,6 +48,19 @@ type Move struct {
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
 	Into       uuid.UUID           // merge
+
+	// Of recordContact: over what, when, and whether the customer spoke or wrote back.
+	Channel     typev1.Channel
+	ContactTime time.Time
+	TwoWay      bool
+}
+
+// EventType is the type of the event that the move emits.
+func (m Move) EventType() string {
+	if m.Verb == Contact && !m.TwoWay {
+		return EventAttempted
+	}
+	return EventType(m.Verb)
 }
 
 // Apply makes the move, or refuses it with a public error and gives the zero standing.
@@ -60,10 +74,9 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		return Standing{}, err
 	}
 	s.State = to
-	if m.Verb != Prioritize {
-		s.WaitFor = ticketv1.WaitFor_WAIT_FOR_UNSPECIFIED
+	if !stays(m.Verb) {
+		s.WaitFor, s.ConfirmDue = ticketv1.WaitFor_WAIT_FOR_UNSPECIFIED, time.Time{}
 	}
-	s.ConfirmDue = time.Time{}
 	switch m.Verb {
 	case Create:
 		s.Round = 1
@@ -71,6 +84,10 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		s.Type, s.Priority, s.Department = m.Type, m.Priority, m.Department
 	case Prioritize:
 		s.Priority = m.Priority
+	case Contact:
+		if m.TwoWay {
+			s = p.Heard(s, m.ContactTime)
+		}
 	case Assign:
 		s.Assignee, s.Department = m.Assignee, m.Department
 	case Wait:
@@ -155,8 +172,7 @@ func Commentable(s State) error {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Heard is the standing after the customer spoke without a verb: their silence begins
-// anew.
+// Heard is the standing after the customer spoke: their silence begins anew.
 func (p Policy) Heard(s Standing, at time.Time) Standing {
 	if !s.ConfirmDue.IsZero() {
 		s.ConfirmDue = at.Add(p.ConfirmAfter)

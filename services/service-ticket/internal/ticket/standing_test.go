@@ -92,6 +92,23 @@ func TestMovesChangeWhatTheyName(t *testing.T) {
 	}
 }
 
+func TestAContactLeavesWhatIsAndPutsSilenceOff(t *testing.T) {
+	waiting, done := walk(t, resolved()[:5]...), walk(t, resolved()...)
+	call := ticket.Move{Verb: ticket.Contact, At: start.Add(3 * time.Hour), ContactTime: start.Add(2 * time.Hour), TwoWay: true}
+	if got, err := policy.Apply(waiting, call); err != nil || got != waiting || call.EventType() != "ticket.contacted.v1" {
+		t.Errorf("while waiting: %+v, %v, %s; want %+v", got, err, call.EventType(), waiting)
+	}
+	want := done
+	want.ConfirmDue = call.ContactTime.Add(72 * time.Hour)
+	if got, err := policy.Apply(done, call); err != nil || got != want {
+		t.Errorf("after the solution: %+v, %v; want %+v", got, err, want)
+	}
+	call.TwoWay = false
+	if got, err := policy.Apply(done, call); err != nil || got != done || call.EventType() != "ticket.attempted.v1" {
+		t.Errorf("an attempt: %+v, %v, %s; want %+v", got, err, call.EventType(), done)
+	}
+}
+
 func TestReopenEndsWithTheFourteenthDay(t *testing.T) {
 	last := start.Add(time.Hour).Add(14 * 24 * time.Hour)
 	s := walk(t, append(resolved(), ticket.Move{Verb: ticket.Close, At: start.Add(73 * time.Hour)})...)
@@ -148,7 +165,7 @@ func TestEndedTicketsAreNotCorrected(t *testing.T) {
 func TestReplayingAHistoryGivesTheState(t *testing.T) {
 	verbs := []ticket.Verb{
 		ticket.Create, ticket.Triage, ticket.Prioritize, ticket.Assign, ticket.Start, ticket.Wait, ticket.Resume, ticket.Resolve,
-		ticket.Confirm, ticket.Close, ticket.Reopen, ticket.Cancel, ticket.Merge, "escalate",
+		ticket.Confirm, ticket.Close, ticket.Reopen, ticket.Cancel, ticket.Merge, ticket.Retarget, ticket.Contact, "escalate",
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s, at := ticket.Standing{}, start
@@ -158,6 +175,7 @@ func TestReplayingAHistoryGivesTheState(t *testing.T) {
 			m := ticket.Move{
 				Verb: rapid.SampledFrom(verbs).Draw(t, "verb"), At: at, Assignee: staff, Department: desk,
 				Resolution: "done", Into: other, WaitFor: ticketv1.WaitFor_WAIT_FOR_THIRD_PARTY,
+				ContactTime: at, TwoWay: rapid.Bool().Draw(t, "two-way"),
 			}
 			after, err := policy.Apply(s, m)
 			if err != nil {

@@ -35,8 +35,11 @@ const (
 	Create Verb = "create"
 	Import Verb = "import"
 	Triage Verb = "triage"
-	// Prioritize changes the priority and leaves the state.
+	// Prioritize, Retarget and Contact leave the state: they change the priority, the version
+	// of the policy, or nothing but what is known.
 	Prioritize Verb = "prioritize"
+	Retarget   Verb = "retarget"
+	Contact    Verb = "recordContact"
 	Assign     Verb = "assign"
 	Start      Verb = "start"
 	Wait       Verb = "wait"
@@ -65,6 +68,8 @@ func table() []row {
 		{Create, []State{None}, New, "ticket.created.v1"},
 		{Triage, []State{New}, Triaged, "ticket.triaged.v1"},
 		{Prioritize, open, None, "ticket.prioritized.v1"},
+		{Retarget, open, None, "ticket.retargeted.v1"},
+		{Contact, append(open[:len(open):len(open)], Resolved, Closed, Cancelled), None, "ticket.contacted.v1"},
 		{Assign, open, Assigned, "ticket.assigned.v1"},
 		{Start, []State{Assigned}, InProgress, "ticket.started.v1"},
 		{Wait, []State{InProgress}, Waiting, "ticket.waiting.v1"},
@@ -100,10 +105,19 @@ func Next(from State, verb Verb) (State, error) {
 	return None, wrongState(from, verb, r.from)
 }
 
+// EventAttempted is the type of the event of a contact that was not two-way.
+const EventAttempted = "ticket.attempted.v1"
+
 // EventType is the type of the event a move emits.
 func EventType(verb Verb) string {
 	r, _ := find(verb)
 	return r.event
+}
+
+// stays tells whether a verb leaves the state.
+func stays(verb Verb) bool {
+	r, ok := find(verb)
+	return ok && r.to == None
 }
 
 // ReasonWrongState is the reason of every refused move.

@@ -15,6 +15,7 @@ import (
 // rules is the way of a ticket in the words of the company's rule book, with the move
 // that registers a ticket and the one that silence makes spelled out.
 const rules = `create: unspecified → new · triage: new → triaged · prioritize: before resolved → the same · ` +
+	`retarget: before resolved → the same · recordContact: before resolved, resolved, closed, cancelled → the same · ` +
 	`assign: new, triaged, assigned, in progress, waiting → assigned · start: assigned → in progress · ` +
 	`wait: in progress → waiting · resume: waiting → in progress · ` +
 	`resolve: in progress, waiting → resolved · confirm: resolved → closed · close: resolved → closed · ` +

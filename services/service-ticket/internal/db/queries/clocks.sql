@@ -1,7 +1,8 @@
 -- name: DrawTicket :one
 -- What a new ticket needs before it is stored, in one round trip.
 SELECT nextval('ticket_numbers')::bigint AS number,
-  GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier;
+  GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier,
+  policy_in_effect(@now)::bigint AS policy_version;
 
 -- name: GetServiceTier :one
 SELECT GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier;
@@ -11,6 +12,9 @@ SELECT hold_service_tier(sqlc.narg('customer_id'))::smallint AS service_tier;
 
 -- name: RequireServiceTier :exec
 SELECT require_service_tier(sqlc.narg('customer_id'), @service_tier::smallint);
+
+-- name: SetPolicyVersion :exec
+UPDATE tickets SET policy_version = @policy_version WHERE id = @id;
 
 -- name: SetServiceTier :exec
 UPDATE tickets SET service_tier = @service_tier WHERE id = @id;

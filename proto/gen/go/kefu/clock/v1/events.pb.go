@@ -216,6 +216,77 @@ func (x *ClockChanged) GetStopReason() string {
 	return ""
 }
 
+// PolicyPublished is the payload of `policy.published.v1`; its subject is the version.
+type PolicyPublished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cases the policy is for: `ticket` or `complaint`.
+	SubjectType string `protobuf:"bytes,1,opt,name=subject_type,json=subjectType,proto3" json:"subject_type,omitempty"`
+	Version     int64  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Name        string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// From when on it applies to cases that begin.
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyPublished) Reset() {
+	*x = PolicyPublished{}
+	mi := &file_kefu_clock_v1_events_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyPublished) ProtoMessage() {}
+
+func (x *PolicyPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_events_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyPublished.ProtoReflect.Descriptor instead.
+func (*PolicyPublished) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_events_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PolicyPublished) GetSubjectType() string {
+	if x != nil {
+		return x.SubjectType
+	}
+	return ""
+}
+
+func (x *PolicyPublished) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PolicyPublished) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicyPublished) GetEffectiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveTime
+	}
+	return nil
+}
+
 var File_kefu_clock_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_clock_v1_events_proto_rawDesc = "" +
@@ -242,7 +313,12 @@ const file_kefu_clock_v1_events_proto_rawDesc = "" +
 	"\fstate_before\x18\x10 \x01(\x0e2\x19.kefu.clock.v1.ClockStateR\vstateBefore\x127\n" +
 	"\tstop_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\bstopTime\x12\x1f\n" +
 	"\vstop_reason\x18\x12 \x01(\tR\n" +
-	"stopReasonB\xb5\x01\n" +
+	"stopReason\"\xa5\x01\n" +
+	"\x0fPolicyPublished\x12!\n" +
+	"\fsubject_type\x18\x01 \x01(\tR\vsubjectType\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12A\n" +
+	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTimeB\xb5\x01\n" +
 	"\x11com.kefu.clock.v1B\vEventsProtoP\x01Z=github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1;clockv1\xa2\x02\x03KCX\xaa\x02\rKefu.Clock.V1\xca\x02\rKefu\\Clock\\V1\xe2\x02\x19Kefu\\Clock\\V1\\GPBMetadata\xea\x02\x0fKefu::Clock::V1b\x06proto3"
 
 var (
@@ -257,28 +333,30 @@ func file_kefu_clock_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_clock_v1_events_proto_rawDescData
 }
 
-var file_kefu_clock_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_kefu_clock_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_kefu_clock_v1_events_proto_goTypes = []any{
 	(*ClockChanged)(nil),          // 0: kefu.clock.v1.ClockChanged
-	(ClockState)(0),               // 1: kefu.clock.v1.ClockState
-	(*ClockOwner)(nil),            // 2: kefu.clock.v1.ClockOwner
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
+	(*PolicyPublished)(nil),       // 1: kefu.clock.v1.PolicyPublished
+	(ClockState)(0),               // 2: kefu.clock.v1.ClockState
+	(*ClockOwner)(nil),            // 3: kefu.clock.v1.ClockOwner
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
 }
 var file_kefu_clock_v1_events_proto_depIdxs = []int32{
-	1, // 0: kefu.clock.v1.ClockChanged.state:type_name -> kefu.clock.v1.ClockState
-	2, // 1: kefu.clock.v1.ClockChanged.owner:type_name -> kefu.clock.v1.ClockOwner
-	3, // 2: kefu.clock.v1.ClockChanged.due_time:type_name -> google.protobuf.Timestamp
-	3, // 3: kefu.clock.v1.ClockChanged.due_time_before:type_name -> google.protobuf.Timestamp
-	3, // 4: kefu.clock.v1.ClockChanged.scheduled_time:type_name -> google.protobuf.Timestamp
-	4, // 5: kefu.clock.v1.ClockChanged.late:type_name -> google.protobuf.Duration
-	1, // 6: kefu.clock.v1.ClockChanged.state_before:type_name -> kefu.clock.v1.ClockState
-	3, // 7: kefu.clock.v1.ClockChanged.stop_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	2, // 0: kefu.clock.v1.ClockChanged.state:type_name -> kefu.clock.v1.ClockState
+	3, // 1: kefu.clock.v1.ClockChanged.owner:type_name -> kefu.clock.v1.ClockOwner
+	4, // 2: kefu.clock.v1.ClockChanged.due_time:type_name -> google.protobuf.Timestamp
+	4, // 3: kefu.clock.v1.ClockChanged.due_time_before:type_name -> google.protobuf.Timestamp
+	4, // 4: kefu.clock.v1.ClockChanged.scheduled_time:type_name -> google.protobuf.Timestamp
+	5, // 5: kefu.clock.v1.ClockChanged.late:type_name -> google.protobuf.Duration
+	2, // 6: kefu.clock.v1.ClockChanged.state_before:type_name -> kefu.clock.v1.ClockState
+	4, // 7: kefu.clock.v1.ClockChanged.stop_time:type_name -> google.protobuf.Timestamp
+	4, // 8: kefu.clock.v1.PolicyPublished.effective_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_events_proto_init() }
@@ -293,7 +371,7 @@ func file_kefu_clock_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_clock_v1_events_proto_rawDesc), len(file_kefu_clock_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

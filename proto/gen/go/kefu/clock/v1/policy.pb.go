@@ -8,10 +8,13 @@ package clockv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -81,6 +84,113 @@ func (PolicyState) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{0}
 }
 
+// PolicyChangeKind is how a clause differs.
+type PolicyChangeKind int32
+
+const (
+	PolicyChangeKind_POLICY_CHANGE_KIND_UNSPECIFIED PolicyChangeKind = 0
+	PolicyChangeKind_POLICY_CHANGE_KIND_ADDED       PolicyChangeKind = 1
+	PolicyChangeKind_POLICY_CHANGE_KIND_REMOVED     PolicyChangeKind = 2
+	PolicyChangeKind_POLICY_CHANGE_KIND_CHANGED     PolicyChangeKind = 3
+)
+
+// Enum value maps for PolicyChangeKind.
+var (
+	PolicyChangeKind_name = map[int32]string{
+		0: "POLICY_CHANGE_KIND_UNSPECIFIED",
+		1: "POLICY_CHANGE_KIND_ADDED",
+		2: "POLICY_CHANGE_KIND_REMOVED",
+		3: "POLICY_CHANGE_KIND_CHANGED",
+	}
+	PolicyChangeKind_value = map[string]int32{
+		"POLICY_CHANGE_KIND_UNSPECIFIED": 0,
+		"POLICY_CHANGE_KIND_ADDED":       1,
+		"POLICY_CHANGE_KIND_REMOVED":     2,
+		"POLICY_CHANGE_KIND_CHANGED":     3,
+	}
+)
+
+func (x PolicyChangeKind) Enum() *PolicyChangeKind {
+	p := new(PolicyChangeKind)
+	*p = x
+	return p
+}
+
+func (x PolicyChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PolicyChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_clock_v1_policy_proto_enumTypes[1].Descriptor()
+}
+
+func (PolicyChangeKind) Type() protoreflect.EnumType {
+	return &file_kefu_clock_v1_policy_proto_enumTypes[1]
+}
+
+func (x PolicyChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PolicyChangeKind.Descriptor instead.
+func (PolicyChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{1}
+}
+
+// DryRunOrigin is how cases came here.
+type DryRunOrigin int32
+
+const (
+	// Both.
+	DryRunOrigin_DRY_RUN_ORIGIN_UNSPECIFIED DryRunOrigin = 0
+	// Registered here.
+	DryRunOrigin_DRY_RUN_ORIGIN_LIVE DryRunOrigin = 1
+	// Imported with the times of their source. Of those only deadlines are judged whose start
+	// and stop the source tells.
+	DryRunOrigin_DRY_RUN_ORIGIN_IMPORTED DryRunOrigin = 2
+)
+
+// Enum value maps for DryRunOrigin.
+var (
+	DryRunOrigin_name = map[int32]string{
+		0: "DRY_RUN_ORIGIN_UNSPECIFIED",
+		1: "DRY_RUN_ORIGIN_LIVE",
+		2: "DRY_RUN_ORIGIN_IMPORTED",
+	}
+	DryRunOrigin_value = map[string]int32{
+		"DRY_RUN_ORIGIN_UNSPECIFIED": 0,
+		"DRY_RUN_ORIGIN_LIVE":        1,
+		"DRY_RUN_ORIGIN_IMPORTED":    2,
+	}
+)
+
+func (x DryRunOrigin) Enum() *DryRunOrigin {
+	p := new(DryRunOrigin)
+	*p = x
+	return p
+}
+
+func (x DryRunOrigin) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DryRunOrigin) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_clock_v1_policy_proto_enumTypes[2].Descriptor()
+}
+
+func (DryRunOrigin) Type() protoreflect.EnumType {
+	return &file_kefu_clock_v1_policy_proto_enumTypes[2]
+}
+
+func (x DryRunOrigin) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DryRunOrigin.Descriptor instead.
+func (DryRunOrigin) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
 // Policy is one version of the rules by which cases get their clocks. A published version
 // never changes; a change is a new version.
 type Policy struct {
@@ -93,11 +203,12 @@ type Policy struct {
 	State PolicyState `protobuf:"varint,3,opt,name=state,proto3,enum=kefu.clock.v1.PolicyState" json:"state,omitempty"`
 	// From when on it applies to cases that begin; absent in a draft. Output only.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
-	// 1 to 200 characters.
+	// 1 to 200 characters; that of the version in effect unless a draft is made with another.
 	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	// What changed and why; at most 4,000 characters.
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
-	// At most 500. Rules that reach over fields are told by validation of the policy.
+	// At most 500. A draft may hold clauses with faults; `:validate` lists them, and publishing
+	// refuses them. Left out where versions are listed.
 	Clauses []*PolicyClause `protobuf:"bytes,7,rep,name=clauses,proto3" json:"clauses,omitempty"`
 	// Output only.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -582,18 +693,1420 @@ func (x *PolicyFault) GetText() *v1.Text {
 	return nil
 }
 
+// PolicyDiff tells how two versions differ, by clause id.
+type PolicyDiff struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The two versions without their clauses.
+	Before *Policy `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	After  *Policy `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// In the order of the clause ids; empty where the clauses are the same.
+	Changes       []*PolicyChange `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyDiff) Reset() {
+	*x = PolicyDiff{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyDiff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyDiff) ProtoMessage() {}
+
+func (x *PolicyDiff) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyDiff.ProtoReflect.Descriptor instead.
+func (*PolicyDiff) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PolicyDiff) GetBefore() *Policy {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *PolicyDiff) GetAfter() *Policy {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *PolicyDiff) GetChanges() []*PolicyChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// PolicyChange is one clause that differs.
+type PolicyChange struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ClauseId string                 `protobuf:"bytes,1,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
+	Kind     PolicyChangeKind       `protobuf:"varint,2,opt,name=kind,proto3,enum=kefu.clock.v1.PolicyChangeKind" json:"kind,omitempty"`
+	// Absent for a new clause.
+	Before *PolicyClause `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	// Absent for one that was taken out.
+	After *PolicyClause `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	// Names of the fields that differ; empty for a new clause and one that was taken out.
+	Fields        []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyChange) Reset() {
+	*x = PolicyChange{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyChange) ProtoMessage() {}
+
+func (x *PolicyChange) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyChange.ProtoReflect.Descriptor instead.
+func (*PolicyChange) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PolicyChange) GetClauseId() string {
+	if x != nil {
+		return x.ClauseId
+	}
+	return ""
+}
+
+func (x *PolicyChange) GetKind() PolicyChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return PolicyChangeKind_POLICY_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *PolicyChange) GetBefore() *PolicyClause {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *PolicyChange) GetAfter() *PolicyClause {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *PolicyChange) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// CreatePolicyRequest makes a draft.
+type CreatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, note and clauses of the draft. Without clauses it is a copy of the version in
+	// effect; without a name it has that version's.
+	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Makes the call safe to repeat: the same id and body answer the first outcome. At most
+	// 64 characters.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePolicyRequest) Reset() {
+	*x = CreatePolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePolicyRequest) ProtoMessage() {}
+
+func (x *CreatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*CreatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CreatePolicyRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *CreatePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// GetPolicyRequest names a version.
+type GetPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the version, or its number.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyRequest) Reset() {
+	*x = GetPolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyRequest) ProtoMessage() {}
+
+func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetPolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ListPoliciesRequest pages versions.
+type ListPoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesRequest) Reset() {
+	*x = ListPoliciesRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesRequest) ProtoMessage() {}
+
+func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListPoliciesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPoliciesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPoliciesResponse is one page.
+type ListPoliciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without their clauses.
+	Policies []*Policy `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesResponse) Reset() {
+	*x = ListPoliciesResponse{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesResponse) ProtoMessage() {}
+
+func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
+func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListPoliciesResponse) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *ListPoliciesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// UpdatePolicyRequest changes named fields of a draft.
+type UpdatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new values, and the id (a UUID); an `etag`, when given, must be current.
+	Policy *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Fields to change: `name`, `note`, `clauses`, the last as a whole; over REST the fields of
+	// the body unless given.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// See CreatePolicyRequest.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePolicyRequest) Reset() {
+	*x = UpdatePolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePolicyRequest) ProtoMessage() {}
+
+func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdatePolicyRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *UpdatePolicyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdatePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ValidatePolicyRequest names a version.
+type ValidatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the version, or its number.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Nothing is changed, so nothing needs it.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidatePolicyRequest) Reset() {
+	*x = ValidatePolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidatePolicyRequest) ProtoMessage() {}
+
+func (x *ValidatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*ValidatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ValidatePolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ValidatePolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ValidatePolicyResponse lists everything that is wrong.
+type ValidatePolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the clauses; empty when the draft can be published.
+	Faults        []*PolicyFault `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidatePolicyResponse) Reset() {
+	*x = ValidatePolicyResponse{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidatePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidatePolicyResponse) ProtoMessage() {}
+
+func (x *ValidatePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidatePolicyResponse.ProtoReflect.Descriptor instead.
+func (*ValidatePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ValidatePolicyResponse) GetFaults() []*PolicyFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+// PublishPolicyRequest says from when on a draft applies.
+type PublishPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the draft, or its number.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Not before now; now unless given.
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreatePolicyRequest.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishPolicyRequest) Reset() {
+	*x = PublishPolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishPolicyRequest) ProtoMessage() {}
+
+func (x *PublishPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishPolicyRequest.ProtoReflect.Descriptor instead.
+func (*PublishPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PublishPolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PublishPolicyRequest) GetEffectiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveTime
+	}
+	return nil
+}
+
+func (x *PublishPolicyRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *PublishPolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// DiffPoliciesRequest names two versions.
+type DiffPoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the version after the changes, or its number.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// UUID of the version before them, or its number; the one in effect unless given.
+	Against       string `protobuf:"bytes,2,opt,name=against,proto3" json:"against,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPoliciesRequest) Reset() {
+	*x = DiffPoliciesRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPoliciesRequest) ProtoMessage() {}
+
+func (x *DiffPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*DiffPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DiffPoliciesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DiffPoliciesRequest) GetAgainst() string {
+	if x != nil {
+		return x.Against
+	}
+	return ""
+}
+
+// DryRunPolicyRequest says which past cases are replayed; filters add up.
+type DryRunPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the version to try, or its number; as a rule a draft.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Cases that began at this instant or later.
+	CreateTimeFrom *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time_from,json=createTimeFrom,proto3" json:"create_time_from,omitempty"`
+	// Cases that began before this instant.
+	CreateTimeTo *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time_to,json=createTimeTo,proto3" json:"create_time_to,omitempty"`
+	Origin       DryRunOrigin           `protobuf:"varint,4,opt,name=origin,proto3,enum=kefu.clock.v1.DryRunOrigin" json:"origin,omitempty"`
+	// Cases that were imported from this source.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// The tier whose standard a case goes by; of an imported one that of its customer now.
+	Tier v1.Tier `protobuf:"varint,6,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
+	// `p1` to `p4`; tickets only.
+	Priority string `protobuf:"bytes,7,opt,name=priority,proto3" json:"priority,omitempty"`
+	// `general` or `major`; complaints only.
+	Severity string `protobuf:"bytes,8,opt,name=severity,proto3" json:"severity,omitempty"`
+	// Deadlines that nothing stopped are judged as of this instant, not after now; now unless
+	// given. The same instant gives the same answer as long as the cases stay the same.
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Cases for which both versions end alike are counted and not told.
+	ChangedOnly bool `protobuf:"varint,10,opt,name=changed_only,json=changedOnly,proto3" json:"changed_only,omitempty"`
+	// Nothing is changed, so nothing needs it.
+	RequestId     string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunPolicyRequest) Reset() {
+	*x = DryRunPolicyRequest{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunPolicyRequest) ProtoMessage() {}
+
+func (x *DryRunPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunPolicyRequest.ProtoReflect.Descriptor instead.
+func (*DryRunPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DryRunPolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DryRunPolicyRequest) GetCreateTimeFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTimeFrom
+	}
+	return nil
+}
+
+func (x *DryRunPolicyRequest) GetCreateTimeTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTimeTo
+	}
+	return nil
+}
+
+func (x *DryRunPolicyRequest) GetOrigin() DryRunOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return DryRunOrigin_DRY_RUN_ORIGIN_UNSPECIFIED
+}
+
+func (x *DryRunPolicyRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DryRunPolicyRequest) GetTier() v1.Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return v1.Tier(0)
+}
+
+func (x *DryRunPolicyRequest) GetPriority() string {
+	if x != nil {
+		return x.Priority
+	}
+	return ""
+}
+
+func (x *DryRunPolicyRequest) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *DryRunPolicyRequest) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *DryRunPolicyRequest) GetChangedOnly() bool {
+	if x != nil {
+		return x.ChangedOnly
+	}
+	return false
+}
+
+func (x *DryRunPolicyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// DryRunPolicyResponse is one message of a dry run: each case in the order of their ids,
+// and the totals last.
+type DryRunPolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two.
+	//
+	// Types that are valid to be assigned to Part:
+	//
+	//	*DryRunPolicyResponse_Case
+	//	*DryRunPolicyResponse_Totals
+	Part          isDryRunPolicyResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunPolicyResponse) Reset() {
+	*x = DryRunPolicyResponse{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunPolicyResponse) ProtoMessage() {}
+
+func (x *DryRunPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunPolicyResponse.ProtoReflect.Descriptor instead.
+func (*DryRunPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DryRunPolicyResponse) GetPart() isDryRunPolicyResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *DryRunPolicyResponse) GetCase() *DryRunCase {
+	if x != nil {
+		if x, ok := x.Part.(*DryRunPolicyResponse_Case); ok {
+			return x.Case
+		}
+	}
+	return nil
+}
+
+func (x *DryRunPolicyResponse) GetTotals() *DryRunTotals {
+	if x != nil {
+		if x, ok := x.Part.(*DryRunPolicyResponse_Totals); ok {
+			return x.Totals
+		}
+	}
+	return nil
+}
+
+type isDryRunPolicyResponse_Part interface {
+	isDryRunPolicyResponse_Part()
+}
+
+type DryRunPolicyResponse_Case struct {
+	Case *DryRunCase `protobuf:"bytes,1,opt,name=case,proto3,oneof"`
+}
+
+type DryRunPolicyResponse_Totals struct {
+	Totals *DryRunTotals `protobuf:"bytes,2,opt,name=totals,proto3,oneof"`
+}
+
+func (*DryRunPolicyResponse_Case) isDryRunPolicyResponse_Part() {}
+
+func (*DryRunPolicyResponse_Totals) isDryRunPolicyResponse_Part() {}
+
+// DryRunCase tells how the deadlines of a past case would have gone.
+type DryRunCase struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID and number of the case.
+	SubjectId string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	Number    string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	// When it began.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Source it was imported from; empty for one that was registered here.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// By kind in the order of the tried version, each kind in the order of its starts.
+	Clocks        []*DryRunClock `protobuf:"bytes,5,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunCase) Reset() {
+	*x = DryRunCase{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunCase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunCase) ProtoMessage() {}
+
+func (x *DryRunCase) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunCase.ProtoReflect.Descriptor instead.
+func (*DryRunCase) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DryRunCase) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *DryRunCase) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *DryRunCase) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *DryRunCase) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DryRunCase) GetClocks() []*DryRunClock {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
+// DryRunClock is one deadline under both versions.
+type DryRunClock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Counts the starts of the kind in the case, from 1.
+	Start int32 `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
+	// Absent where the tried version has no such deadline.
+	Tried *DryRunOutcome `protobuf:"bytes,3,opt,name=tried,proto3" json:"tried,omitempty"`
+	// Absent where the version in effect has no such deadline.
+	InEffect      *DryRunOutcome `protobuf:"bytes,4,opt,name=in_effect,json=inEffect,proto3" json:"in_effect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunClock) Reset() {
+	*x = DryRunClock{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunClock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunClock) ProtoMessage() {}
+
+func (x *DryRunClock) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunClock.ProtoReflect.Descriptor instead.
+func (*DryRunClock) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DryRunClock) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DryRunClock) GetStart() int32 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *DryRunClock) GetTried() *DryRunOutcome {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+func (x *DryRunClock) GetInEffect() *DryRunOutcome {
+	if x != nil {
+		return x.InEffect
+	}
+	return nil
+}
+
+// DryRunOutcome is how a deadline ends under a version.
+type DryRunOutcome struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ClauseId string                 `protobuf:"bytes,1,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
+	// Role that would have had to keep it.
+	OwnerRole string `protobuf:"bytes,2,opt,name=owner_role,json=ownerRole,proto3" json:"owner_role,omitempty"`
+	// Met, missed, or cancelled where the case ended before; running or paused where what
+	// stops it never came and it was not due at `as_of`.
+	State     ClockState             `protobuf:"varint,3,opt,name=state,proto3,enum=kefu.clock.v1.ClockState" json:"state,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Absent while paused before it.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// Absent where nothing stopped it.
+	StopTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stop_time,json=stopTime,proto3" json:"stop_time,omitempty"`
+	// By how much real time, zero unless missed.
+	MissedBy      *durationpb.Duration `protobuf:"bytes,7,opt,name=missed_by,json=missedBy,proto3" json:"missed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunOutcome) Reset() {
+	*x = DryRunOutcome{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunOutcome) ProtoMessage() {}
+
+func (x *DryRunOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunOutcome.ProtoReflect.Descriptor instead.
+func (*DryRunOutcome) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DryRunOutcome) GetClauseId() string {
+	if x != nil {
+		return x.ClauseId
+	}
+	return ""
+}
+
+func (x *DryRunOutcome) GetOwnerRole() string {
+	if x != nil {
+		return x.OwnerRole
+	}
+	return ""
+}
+
+func (x *DryRunOutcome) GetState() ClockState {
+	if x != nil {
+		return x.State
+	}
+	return ClockState_CLOCK_STATE_UNSPECIFIED
+}
+
+func (x *DryRunOutcome) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *DryRunOutcome) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *DryRunOutcome) GetStopTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StopTime
+	}
+	return nil
+}
+
+func (x *DryRunOutcome) GetMissedBy() *durationpb.Duration {
+	if x != nil {
+		return x.MissedBy
+	}
+	return nil
+}
+
+// DryRunTotals counts what a dry run found.
+type DryRunTotals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cases that were replayed.
+	Cases int64 `protobuf:"varint,1,opt,name=cases,proto3" json:"cases,omitempty"`
+	// Deadlines missed under the tried version that the one in effect has met, open or not at
+	// all, and the other way round.
+	NewlyMissed    int64       `protobuf:"varint,2,opt,name=newly_missed,json=newlyMissed,proto3" json:"newly_missed,omitempty"`
+	NoLongerMissed int64       `protobuf:"varint,3,opt,name=no_longer_missed,json=noLongerMissed,proto3" json:"no_longer_missed,omitempty"`
+	Tried          *DryRunSide `protobuf:"bytes,4,opt,name=tried,proto3" json:"tried,omitempty"`
+	InEffect       *DryRunSide `protobuf:"bytes,5,opt,name=in_effect,json=inEffect,proto3" json:"in_effect,omitempty"`
+	// When deadlines were judged that nothing stopped.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunTotals) Reset() {
+	*x = DryRunTotals{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunTotals) ProtoMessage() {}
+
+func (x *DryRunTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunTotals.ProtoReflect.Descriptor instead.
+func (*DryRunTotals) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DryRunTotals) GetCases() int64 {
+	if x != nil {
+		return x.Cases
+	}
+	return 0
+}
+
+func (x *DryRunTotals) GetNewlyMissed() int64 {
+	if x != nil {
+		return x.NewlyMissed
+	}
+	return 0
+}
+
+func (x *DryRunTotals) GetNoLongerMissed() int64 {
+	if x != nil {
+		return x.NoLongerMissed
+	}
+	return 0
+}
+
+func (x *DryRunTotals) GetTried() *DryRunSide {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+func (x *DryRunTotals) GetInEffect() *DryRunSide {
+	if x != nil {
+		return x.InEffect
+	}
+	return nil
+}
+
+func (x *DryRunTotals) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// DryRunSide counts what became of the deadlines under one version.
+type DryRunSide struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PolicyId      string                 `protobuf:"bytes,1,opt,name=policy_id,json=policyId,proto3" json:"policy_id,omitempty"`
+	PolicyVersion int64                  `protobuf:"varint,2,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	Met           int64                  `protobuf:"varint,3,opt,name=met,proto3" json:"met,omitempty"`
+	Missed        int64                  `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"`
+	// Running or paused.
+	Open      int64 `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
+	Cancelled int64 `protobuf:"varint,6,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// Clauses that a deadline came under, in the order of the version.
+	Clauses       []*DryRunClause `protobuf:"bytes,7,rep,name=clauses,proto3" json:"clauses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunSide) Reset() {
+	*x = DryRunSide{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunSide) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunSide) ProtoMessage() {}
+
+func (x *DryRunSide) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunSide.ProtoReflect.Descriptor instead.
+func (*DryRunSide) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DryRunSide) GetPolicyId() string {
+	if x != nil {
+		return x.PolicyId
+	}
+	return ""
+}
+
+func (x *DryRunSide) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
+}
+
+func (x *DryRunSide) GetMet() int64 {
+	if x != nil {
+		return x.Met
+	}
+	return 0
+}
+
+func (x *DryRunSide) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *DryRunSide) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *DryRunSide) GetCancelled() int64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return 0
+}
+
+func (x *DryRunSide) GetClauses() []*DryRunClause {
+	if x != nil {
+		return x.Clauses
+	}
+	return nil
+}
+
+// DryRunClause counts the deadlines of one clause.
+type DryRunClause struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClauseId  string                 `protobuf:"bytes,1,opt,name=clause_id,json=clauseId,proto3" json:"clause_id,omitempty"`
+	Kind      string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Met       int64                  `protobuf:"varint,3,opt,name=met,proto3" json:"met,omitempty"`
+	Missed    int64                  `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"`
+	Open      int64                  `protobuf:"varint,5,opt,name=open,proto3" json:"open,omitempty"`
+	Cancelled int64                  `protobuf:"varint,6,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// Longest miss; zero for none.
+	Worst         *durationpb.Duration `protobuf:"bytes,7,opt,name=worst,proto3" json:"worst,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DryRunClause) Reset() {
+	*x = DryRunClause{}
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DryRunClause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DryRunClause) ProtoMessage() {}
+
+func (x *DryRunClause) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_clock_v1_policy_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DryRunClause.ProtoReflect.Descriptor instead.
+func (*DryRunClause) Descriptor() ([]byte, []int) {
+	return file_kefu_clock_v1_policy_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DryRunClause) GetClauseId() string {
+	if x != nil {
+		return x.ClauseId
+	}
+	return ""
+}
+
+func (x *DryRunClause) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DryRunClause) GetMet() int64 {
+	if x != nil {
+		return x.Met
+	}
+	return 0
+}
+
+func (x *DryRunClause) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *DryRunClause) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *DryRunClause) GetCancelled() int64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return 0
+}
+
+func (x *DryRunClause) GetWorst() *durationpb.Duration {
+	if x != nil {
+		return x.Worst
+	}
+	return nil
+}
+
 var File_kefu_clock_v1_policy_proto protoreflect.FileDescriptor
 
 const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xdf\x03\n" +
+	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x03\n" +
 	"\x06Policy\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x125\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1a.kefu.clock.v1.PolicyStateB\x03\xe0A\x03R\x05state\x12F\n" +
-	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\reffectiveTime\x12!\n" +
-	"\x04name\x18\x05 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12\x1c\n" +
-	"\x04note\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12@\n" +
+	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\reffectiveTime\x12\x1c\n" +
+	"\x04name\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12(\n" +
+	"\x04note\x18\x06 \x01(\tB\x14\xbaH\x05r\x03\x18\xa0\x1f\xb2\xbb\x18\b\b\x02\"\x04workR\x04note\x12@\n" +
 	"\aclauses\x18\a \x03(\v2\x1b.kefu.clock.v1.PolicyClauseB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\aclauses\x12@\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
@@ -636,12 +2149,133 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vPolicyFault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x1b\n" +
 	"\tclause_id\x18\x02 \x01(\tR\bclauseId\x12&\n" +
-	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\x04text*y\n" +
+	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\x9f\x01\n" +
+	"\n" +
+	"PolicyDiff\x12-\n" +
+	"\x06before\x18\x01 \x01(\v2\x15.kefu.clock.v1.PolicyR\x06before\x12+\n" +
+	"\x05after\x18\x02 \x01(\v2\x15.kefu.clock.v1.PolicyR\x05after\x125\n" +
+	"\achanges\x18\x03 \x03(\v2\x1b.kefu.clock.v1.PolicyChangeR\achanges\"\xe0\x01\n" +
+	"\fPolicyChange\x12\x1b\n" +
+	"\tclause_id\x18\x01 \x01(\tR\bclauseId\x123\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1f.kefu.clock.v1.PolicyChangeKindR\x04kind\x123\n" +
+	"\x06before\x18\x03 \x01(\v2\x1b.kefu.clock.v1.PolicyClauseR\x06before\x121\n" +
+	"\x05after\x18\x04 \x01(\v2\x1b.kefu.clock.v1.PolicyClauseR\x05after\x12\x16\n" +
+	"\x06fields\x18\x05 \x03(\tR\x06fields\"l\n" +
+	"\x13CreatePolicyRequest\x12-\n" +
+	"\x06policy\x18\x01 \x01(\v2\x15.kefu.clock.v1.PolicyR\x06policy\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"l\n" +
+	"\x10GetPolicyRequest\x12X\n" +
+	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\"g\n" +
+	"\x13ListPoliciesRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"q\n" +
+	"\x14ListPoliciesResponse\x121\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x15.kefu.clock.v1.PolicyR\bpolicies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x01\n" +
+	"\x13UpdatePolicyRequest\x128\n" +
+	"\x06policy\x18\x01 \x01(\v2\x15.kefu.clock.v1.PolicyB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\x06policy\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x99\x01\n" +
+	"\x15ValidatePolicyRequest\x12X\n" +
+	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"L\n" +
+	"\x16ValidatePolicyResponse\x122\n" +
+	"\x06faults\x18\x01 \x03(\v2\x1a.kefu.clock.v1.PolicyFaultR\x06faults\"\xf8\x01\n" +
+	"\x14PublishPolicyRequest\x12X\n" +
+	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12A\n" +
+	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd3\x01\n" +
+	"\x13DiffPoliciesRequest\x12X\n" +
+	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12b\n" +
+	"\aagainst\x18\x02 \x01(\tBH\xbaHE\xd8\x01\x01r@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\aagainst\"\xcf\x04\n" +
+	"\x13DryRunPolicyRequest\x12X\n" +
+	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12D\n" +
+	"\x10create_time_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0ecreateTimeFrom\x12@\n" +
+	"\x0ecreate_time_to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fcreateTimeTo\x12=\n" +
+	"\x06origin\x18\x04 \x01(\x0e2\x1b.kefu.clock.v1.DryRunOriginB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06origin\x12\x1f\n" +
+	"\x06source\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18(R\x06source\x120\n" +
+	"\x04tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04tier\x12#\n" +
+	"\bpriority\x18\a \x01(\tB\a\xbaH\x04r\x02\x18(R\bpriority\x12#\n" +
+	"\bseverity\x18\b \x01(\tB\a\xbaH\x04r\x02\x18(R\bseverity\x12/\n" +
+	"\x05as_of\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12!\n" +
+	"\fchanged_only\x18\n" +
+	" \x01(\bR\vchangedOnly\x12&\n" +
+	"\n" +
+	"request_id\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x86\x01\n" +
+	"\x14DryRunPolicyResponse\x12/\n" +
+	"\x04case\x18\x01 \x01(\v2\x19.kefu.clock.v1.DryRunCaseH\x00R\x04case\x125\n" +
+	"\x06totals\x18\x02 \x01(\v2\x1b.kefu.clock.v1.DryRunTotalsH\x00R\x06totalsB\x06\n" +
+	"\x04part\"\xcc\x01\n" +
+	"\n" +
+	"DryRunCase\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tR\tsubjectId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x122\n" +
+	"\x06clocks\x18\x05 \x03(\v2\x1a.kefu.clock.v1.DryRunClockR\x06clocks\"\xa6\x01\n" +
+	"\vDryRunClock\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\x05R\x05start\x122\n" +
+	"\x05tried\x18\x03 \x01(\v2\x1c.kefu.clock.v1.DryRunOutcomeR\x05tried\x129\n" +
+	"\tin_effect\x18\x04 \x01(\v2\x1c.kefu.clock.v1.DryRunOutcomeR\binEffect\"\xdf\x02\n" +
+	"\rDryRunOutcome\x12\x1b\n" +
+	"\tclause_id\x18\x01 \x01(\tR\bclauseId\x12\x1d\n" +
+	"\n" +
+	"owner_role\x18\x02 \x01(\tR\townerRole\x12/\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x19.kefu.clock.v1.ClockStateR\x05state\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bdue_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x127\n" +
+	"\tstop_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bstopTime\x126\n" +
+	"\tmissed_by\x18\a \x01(\v2\x19.google.protobuf.DurationR\bmissedBy\"\x8b\x02\n" +
+	"\fDryRunTotals\x12\x14\n" +
+	"\x05cases\x18\x01 \x01(\x03R\x05cases\x12!\n" +
+	"\fnewly_missed\x18\x02 \x01(\x03R\vnewlyMissed\x12(\n" +
+	"\x10no_longer_missed\x18\x03 \x01(\x03R\x0enoLongerMissed\x12/\n" +
+	"\x05tried\x18\x04 \x01(\v2\x19.kefu.clock.v1.DryRunSideR\x05tried\x126\n" +
+	"\tin_effect\x18\x05 \x01(\v2\x19.kefu.clock.v1.DryRunSideR\binEffect\x12/\n" +
+	"\x05as_of\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xe3\x01\n" +
+	"\n" +
+	"DryRunSide\x12\x1b\n" +
+	"\tpolicy_id\x18\x01 \x01(\tR\bpolicyId\x12%\n" +
+	"\x0epolicy_version\x18\x02 \x01(\x03R\rpolicyVersion\x12\x10\n" +
+	"\x03met\x18\x03 \x01(\x03R\x03met\x12\x16\n" +
+	"\x06missed\x18\x04 \x01(\x03R\x06missed\x12\x12\n" +
+	"\x04open\x18\x05 \x01(\x03R\x04open\x12\x1c\n" +
+	"\tcancelled\x18\x06 \x01(\x03R\tcancelled\x125\n" +
+	"\aclauses\x18\a \x03(\v2\x1b.kefu.clock.v1.DryRunClauseR\aclauses\"\xcc\x01\n" +
+	"\fDryRunClause\x12\x1b\n" +
+	"\tclause_id\x18\x01 \x01(\tR\bclauseId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03met\x18\x03 \x01(\x03R\x03met\x12\x16\n" +
+	"\x06missed\x18\x04 \x01(\x03R\x06missed\x12\x12\n" +
+	"\x04open\x18\x05 \x01(\x03R\x04open\x12\x1c\n" +
+	"\tcancelled\x18\x06 \x01(\x03R\tcancelled\x12/\n" +
+	"\x05worst\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05worst*y\n" +
 	"\vPolicyState\x12\x1c\n" +
 	"\x18POLICY_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12POLICY_STATE_DRAFT\x10\x01\x12\x1a\n" +
 	"\x16POLICY_STATE_PUBLISHED\x10\x02\x12\x18\n" +
-	"\x14POLICY_STATE_RETIRED\x10\x03B\xb5\x01\n" +
+	"\x14POLICY_STATE_RETIRED\x10\x03*\x94\x01\n" +
+	"\x10PolicyChangeKind\x12\"\n" +
+	"\x1ePOLICY_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18POLICY_CHANGE_KIND_ADDED\x10\x01\x12\x1e\n" +
+	"\x1aPOLICY_CHANGE_KIND_REMOVED\x10\x02\x12\x1e\n" +
+	"\x1aPOLICY_CHANGE_KIND_CHANGED\x10\x03*d\n" +
+	"\fDryRunOrigin\x12\x1e\n" +
+	"\x1aDRY_RUN_ORIGIN_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13DRY_RUN_ORIGIN_LIVE\x10\x01\x12\x1b\n" +
+	"\x17DRY_RUN_ORIGIN_IMPORTED\x10\x02B\xb5\x01\n" +
 	"\x11com.kefu.clock.v1B\vPolicyProtoP\x01Z=github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1;clockv1\xa2\x02\x03KCX\xaa\x02\rKefu.Clock.V1\xca\x02\rKefu\\Clock\\V1\xe2\x02\x19Kefu\\Clock\\V1\\GPBMetadata\xea\x02\x0fKefu::Clock::V1b\x06proto3"
 
 var (
@@ -656,42 +2290,99 @@ func file_kefu_clock_v1_policy_proto_rawDescGZIP() []byte {
 	return file_kefu_clock_v1_policy_proto_rawDescData
 }
 
-var file_kefu_clock_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_clock_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_kefu_clock_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_kefu_clock_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_kefu_clock_v1_policy_proto_goTypes = []any{
-	(PolicyState)(0),              // 0: kefu.clock.v1.PolicyState
-	(*Policy)(nil),                // 1: kefu.clock.v1.Policy
-	(*PolicyClause)(nil),          // 2: kefu.clock.v1.PolicyClause
-	(*PolicyFloor)(nil),           // 3: kefu.clock.v1.PolicyFloor
-	(*PolicyStep)(nil),            // 4: kefu.clock.v1.PolicyStep
-	(*PolicyFault)(nil),           // 5: kefu.clock.v1.PolicyFault
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(v1.Tier)(0),                  // 7: kefu.type.v1.Tier
-	(v1.Channel)(0),               // 8: kefu.type.v1.Channel
-	(*ClockTarget)(nil),           // 9: kefu.clock.v1.ClockTarget
-	(ClockStepAction)(0),          // 10: kefu.clock.v1.ClockStepAction
-	(*v1.Text)(nil),               // 11: kefu.type.v1.Text
+	(PolicyState)(0),               // 0: kefu.clock.v1.PolicyState
+	(PolicyChangeKind)(0),          // 1: kefu.clock.v1.PolicyChangeKind
+	(DryRunOrigin)(0),              // 2: kefu.clock.v1.DryRunOrigin
+	(*Policy)(nil),                 // 3: kefu.clock.v1.Policy
+	(*PolicyClause)(nil),           // 4: kefu.clock.v1.PolicyClause
+	(*PolicyFloor)(nil),            // 5: kefu.clock.v1.PolicyFloor
+	(*PolicyStep)(nil),             // 6: kefu.clock.v1.PolicyStep
+	(*PolicyFault)(nil),            // 7: kefu.clock.v1.PolicyFault
+	(*PolicyDiff)(nil),             // 8: kefu.clock.v1.PolicyDiff
+	(*PolicyChange)(nil),           // 9: kefu.clock.v1.PolicyChange
+	(*CreatePolicyRequest)(nil),    // 10: kefu.clock.v1.CreatePolicyRequest
+	(*GetPolicyRequest)(nil),       // 11: kefu.clock.v1.GetPolicyRequest
+	(*ListPoliciesRequest)(nil),    // 12: kefu.clock.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),   // 13: kefu.clock.v1.ListPoliciesResponse
+	(*UpdatePolicyRequest)(nil),    // 14: kefu.clock.v1.UpdatePolicyRequest
+	(*ValidatePolicyRequest)(nil),  // 15: kefu.clock.v1.ValidatePolicyRequest
+	(*ValidatePolicyResponse)(nil), // 16: kefu.clock.v1.ValidatePolicyResponse
+	(*PublishPolicyRequest)(nil),   // 17: kefu.clock.v1.PublishPolicyRequest
+	(*DiffPoliciesRequest)(nil),    // 18: kefu.clock.v1.DiffPoliciesRequest
+	(*DryRunPolicyRequest)(nil),    // 19: kefu.clock.v1.DryRunPolicyRequest
+	(*DryRunPolicyResponse)(nil),   // 20: kefu.clock.v1.DryRunPolicyResponse
+	(*DryRunCase)(nil),             // 21: kefu.clock.v1.DryRunCase
+	(*DryRunClock)(nil),            // 22: kefu.clock.v1.DryRunClock
+	(*DryRunOutcome)(nil),          // 23: kefu.clock.v1.DryRunOutcome
+	(*DryRunTotals)(nil),           // 24: kefu.clock.v1.DryRunTotals
+	(*DryRunSide)(nil),             // 25: kefu.clock.v1.DryRunSide
+	(*DryRunClause)(nil),           // 26: kefu.clock.v1.DryRunClause
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(v1.Tier)(0),                   // 28: kefu.type.v1.Tier
+	(v1.Channel)(0),                // 29: kefu.type.v1.Channel
+	(*ClockTarget)(nil),            // 30: kefu.clock.v1.ClockTarget
+	(ClockStepAction)(0),           // 31: kefu.clock.v1.ClockStepAction
+	(*v1.Text)(nil),                // 32: kefu.type.v1.Text
+	(*fieldmaskpb.FieldMask)(nil),  // 33: google.protobuf.FieldMask
+	(ClockState)(0),                // 34: kefu.clock.v1.ClockState
+	(*durationpb.Duration)(nil),    // 35: google.protobuf.Duration
 }
 var file_kefu_clock_v1_policy_proto_depIdxs = []int32{
 	0,  // 0: kefu.clock.v1.Policy.state:type_name -> kefu.clock.v1.PolicyState
-	6,  // 1: kefu.clock.v1.Policy.effective_time:type_name -> google.protobuf.Timestamp
-	2,  // 2: kefu.clock.v1.Policy.clauses:type_name -> kefu.clock.v1.PolicyClause
-	6,  // 3: kefu.clock.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 4: kefu.clock.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: kefu.clock.v1.PolicyClause.tier:type_name -> kefu.type.v1.Tier
-	8,  // 6: kefu.clock.v1.PolicyClause.channel:type_name -> kefu.type.v1.Channel
-	9,  // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
-	3,  // 8: kefu.clock.v1.PolicyClause.floor:type_name -> kefu.clock.v1.PolicyFloor
-	4,  // 9: kefu.clock.v1.PolicyClause.ladder:type_name -> kefu.clock.v1.PolicyStep
-	3,  // 10: kefu.clock.v1.PolicyClause.extension:type_name -> kefu.clock.v1.PolicyFloor
-	9,  // 11: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
-	10, // 12: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
-	11, // 13: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	27, // 1: kefu.clock.v1.Policy.effective_time:type_name -> google.protobuf.Timestamp
+	4,  // 2: kefu.clock.v1.Policy.clauses:type_name -> kefu.clock.v1.PolicyClause
+	27, // 3: kefu.clock.v1.Policy.create_time:type_name -> google.protobuf.Timestamp
+	27, // 4: kefu.clock.v1.Policy.update_time:type_name -> google.protobuf.Timestamp
+	28, // 5: kefu.clock.v1.PolicyClause.tier:type_name -> kefu.type.v1.Tier
+	29, // 6: kefu.clock.v1.PolicyClause.channel:type_name -> kefu.type.v1.Channel
+	30, // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
+	5,  // 8: kefu.clock.v1.PolicyClause.floor:type_name -> kefu.clock.v1.PolicyFloor
+	6,  // 9: kefu.clock.v1.PolicyClause.ladder:type_name -> kefu.clock.v1.PolicyStep
+	5,  // 10: kefu.clock.v1.PolicyClause.extension:type_name -> kefu.clock.v1.PolicyFloor
+	30, // 11: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
+	31, // 12: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
+	32, // 13: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
+	3,  // 14: kefu.clock.v1.PolicyDiff.before:type_name -> kefu.clock.v1.Policy
+	3,  // 15: kefu.clock.v1.PolicyDiff.after:type_name -> kefu.clock.v1.Policy
+	9,  // 16: kefu.clock.v1.PolicyDiff.changes:type_name -> kefu.clock.v1.PolicyChange
+	1,  // 17: kefu.clock.v1.PolicyChange.kind:type_name -> kefu.clock.v1.PolicyChangeKind
+	4,  // 18: kefu.clock.v1.PolicyChange.before:type_name -> kefu.clock.v1.PolicyClause
+	4,  // 19: kefu.clock.v1.PolicyChange.after:type_name -> kefu.clock.v1.PolicyClause
+	3,  // 20: kefu.clock.v1.CreatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
+	3,  // 21: kefu.clock.v1.ListPoliciesResponse.policies:type_name -> kefu.clock.v1.Policy
+	3,  // 22: kefu.clock.v1.UpdatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
+	33, // 23: kefu.clock.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 24: kefu.clock.v1.ValidatePolicyResponse.faults:type_name -> kefu.clock.v1.PolicyFault
+	27, // 25: kefu.clock.v1.PublishPolicyRequest.effective_time:type_name -> google.protobuf.Timestamp
+	27, // 26: kefu.clock.v1.DryRunPolicyRequest.create_time_from:type_name -> google.protobuf.Timestamp
+	27, // 27: kefu.clock.v1.DryRunPolicyRequest.create_time_to:type_name -> google.protobuf.Timestamp
+	2,  // 28: kefu.clock.v1.DryRunPolicyRequest.origin:type_name -> kefu.clock.v1.DryRunOrigin
+	28, // 29: kefu.clock.v1.DryRunPolicyRequest.tier:type_name -> kefu.type.v1.Tier
+	27, // 30: kefu.clock.v1.DryRunPolicyRequest.as_of:type_name -> google.protobuf.Timestamp
+	21, // 31: kefu.clock.v1.DryRunPolicyResponse.case:type_name -> kefu.clock.v1.DryRunCase
+	24, // 32: kefu.clock.v1.DryRunPolicyResponse.totals:type_name -> kefu.clock.v1.DryRunTotals
+	27, // 33: kefu.clock.v1.DryRunCase.create_time:type_name -> google.protobuf.Timestamp
+	22, // 34: kefu.clock.v1.DryRunCase.clocks:type_name -> kefu.clock.v1.DryRunClock
+	23, // 35: kefu.clock.v1.DryRunClock.tried:type_name -> kefu.clock.v1.DryRunOutcome
+	23, // 36: kefu.clock.v1.DryRunClock.in_effect:type_name -> kefu.clock.v1.DryRunOutcome
+	34, // 37: kefu.clock.v1.DryRunOutcome.state:type_name -> kefu.clock.v1.ClockState
+	27, // 38: kefu.clock.v1.DryRunOutcome.start_time:type_name -> google.protobuf.Timestamp
+	27, // 39: kefu.clock.v1.DryRunOutcome.due_time:type_name -> google.protobuf.Timestamp
+	27, // 40: kefu.clock.v1.DryRunOutcome.stop_time:type_name -> google.protobuf.Timestamp
+	35, // 41: kefu.clock.v1.DryRunOutcome.missed_by:type_name -> google.protobuf.Duration
+	25, // 42: kefu.clock.v1.DryRunTotals.tried:type_name -> kefu.clock.v1.DryRunSide
+	25, // 43: kefu.clock.v1.DryRunTotals.in_effect:type_name -> kefu.clock.v1.DryRunSide
+	27, // 44: kefu.clock.v1.DryRunTotals.as_of:type_name -> google.protobuf.Timestamp
+	26, // 45: kefu.clock.v1.DryRunSide.clauses:type_name -> kefu.clock.v1.DryRunClause
+	35, // 46: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_policy_proto_init() }
@@ -700,13 +2391,17 @@ func file_kefu_clock_v1_policy_proto_init() {
 		return
 	}
 	file_kefu_clock_v1_clock_proto_init()
+	file_kefu_clock_v1_policy_proto_msgTypes[17].OneofWrappers = []any{
+		(*DryRunPolicyResponse_Case)(nil),
+		(*DryRunPolicyResponse_Totals)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_clock_v1_policy_proto_rawDesc), len(file_kefu_clock_v1_policy_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   5,
+			NumEnums:      3,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

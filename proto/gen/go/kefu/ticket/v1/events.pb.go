@@ -26,8 +26,10 @@ const (
 // `ticket.updated.v1`, `ticket.triaged.v1`, `ticket.prioritized.v1`, `ticket.assigned.v1`,
 // `ticket.started.v1`, `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`,
 // `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`, and
-// of `ticket.imported.v1`, which says where an imported ticket stands.
-// `ticket.created.v1` over any channel but internal is a contact with the customer.
+// of `ticket.imported.v1`, which says where an imported ticket stands. Three tell of what
+// leaves the state: `ticket.retargeted.v1` (another version of the policy of its deadlines),
+// `ticket.contacted.v1` (a two-way contact was logged) and `ticket.attempted.v1` (an attempt).
+// `created` over any channel but internal, and `contacted`, are contacts with the customer.
 type TicketChanged struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -36,14 +38,17 @@ type TicketChanged struct {
 	StateAfter  TicketState `protobuf:"varint,3,opt,name=state_after,json=stateAfter,proto3,enum=kefu.ticket.v1.TicketState" json:"state_after,omitempty"`
 	Type        TicketType  `protobuf:"varint,4,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority    Priority    `protobuf:"varint,5,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
-	Channel     v1.Channel  `protobuf:"varint,6,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
-	Round       int32       `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
+	// Of contact events the channel that was used, else the one the ticket came over.
+	Channel v1.Channel `protobuf:"varint,6,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	Round   int32      `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
 	// Empty for none.
 	DepartmentId string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// Empty for none.
 	AssigneeStaffId string `protobuf:"bytes,9,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
 	// Empty unless merged.
-	MergedInto    string `protobuf:"bytes,10,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	MergedInto string `protobuf:"bytes,10,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
+	// Version of the policy that its deadlines go by; 0 for an imported ticket.
+	PolicyVersion int64 `protobuf:"varint,11,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,6 +151,13 @@ func (x *TicketChanged) GetMergedInto() string {
 		return x.MergedInto
 	}
 	return ""
+}
+
+func (x *TicketChanged) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
 }
 
 // CommentAdded is the payload of `comment.added.v1`; its subject is the ticket. A public
@@ -312,7 +324,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xc4\x03\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x03\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -326,7 +338,8 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\x11assignee_staff_id\x18\t \x01(\tR\x0fassigneeStaffId\x12\x1f\n" +
 	"\vmerged_into\x18\n" +
 	" \x01(\tR\n" +
-	"mergedInto\"\x9a\x01\n" +
+	"mergedInto\x12%\n" +
+	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\"\x9a\x01\n" +
 	"\fCommentAdded\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1d\n" +
 	"\n" +

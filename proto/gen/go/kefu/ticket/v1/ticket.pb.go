@@ -502,7 +502,10 @@ type Ticket struct {
 	// When it was closed. Output only.
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// Version of the ticket, changed at each write.
-	Etag          string `protobuf:"bytes,29,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,29,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Version of the policy that its deadlines go by: the one in effect when it was
+	// registered, until it is retargeted; 0 for an imported ticket, which has none. Output only.
+	PolicyVersion int64 `protobuf:"varint,30,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -738,6 +741,13 @@ func (x *Ticket) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Ticket) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
 }
 
 // Reporter is who reported a ticket, as told. Phone and e-mail are shown to the customer
@@ -993,8 +1003,9 @@ type Transition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the ticket after the move.
 	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Verb of the transition table, e.g. `resolve`; `create` and `import` for the first, and
-	// `close` where the customer was silent.
+	// Verb of the transition table, e.g. `resolve`; `create` and `import` for the first,
+	// `close` where the customer was silent, and `prioritize`, `retarget` and `recordContact`,
+	// which leave the state.
 	Verb string      `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
 	From TicketState `protobuf:"varint,3,opt,name=from,proto3,enum=kefu.ticket.v1.TicketState" json:"from,omitempty"`
 	To   TicketState `protobuf:"varint,4,opt,name=to,proto3,enum=kefu.ticket.v1.TicketState" json:"to,omitempty"`
@@ -1008,7 +1019,9 @@ type Transition struct {
 	// Assignee after the move; empty for none.
 	AssigneeStaffId string `protobuf:"bytes,9,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
 	// When.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// Whom it waits for; of `wait` only.
+	WaitFor       WaitFor `protobuf:"varint,11,opt,name=wait_for,json=waitFor,proto3,enum=kefu.ticket.v1.WaitFor" json:"wait_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1113,6 +1126,111 @@ func (x *Transition) GetOccurTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Transition) GetWaitFor() WaitFor {
+	if x != nil {
+		return x.WaitFor
+	}
+	return WaitFor_WAIT_FOR_UNSPECIFIED
+}
+
+// TicketContact is a logged contact with the customer.
+type TicketContact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7.
+	Id      string     `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Round   int32      `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	Channel v1.Channel `protobuf:"varint,3,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// True: the customer spoke or wrote back; false: an attempt.
+	TwoWay bool `protobuf:"varint,4,opt,name=two_way,json=twoWay,proto3" json:"two_way,omitempty"`
+	// What was said.
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// When it took place.
+	ContactTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=contact_time,json=contactTime,proto3" json:"contact_time,omitempty"`
+	// Member of staff who logged it; empty where the directory does not know them.
+	StaffId       string `protobuf:"bytes,7,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TicketContact) Reset() {
+	*x = TicketContact{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TicketContact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TicketContact) ProtoMessage() {}
+
+func (x *TicketContact) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TicketContact.ProtoReflect.Descriptor instead.
+func (*TicketContact) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TicketContact) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TicketContact) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *TicketContact) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *TicketContact) GetTwoWay() bool {
+	if x != nil {
+		return x.TwoWay
+	}
+	return false
+}
+
+func (x *TicketContact) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *TicketContact) GetContactTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ContactTime
+	}
+	return nil
+}
+
+func (x *TicketContact) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
 // CreateTicketRequest registers a ticket.
 type CreateTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1127,7 +1245,7 @@ type CreateTicketRequest struct {
 
 func (x *CreateTicketRequest) Reset() {
 	*x = CreateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1257,7 @@ func (x *CreateTicketRequest) String() string {
 func (*CreateTicketRequest) ProtoMessage() {}
 
 func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1270,7 @@ func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTicketRequest.ProtoReflect.Descriptor instead.
 func (*CreateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateTicketRequest) GetTicket() *Ticket {
@@ -1180,7 +1298,7 @@ type GetTicketRequest struct {
 
 func (x *GetTicketRequest) Reset() {
 	*x = GetTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1310,7 @@ func (x *GetTicketRequest) String() string {
 func (*GetTicketRequest) ProtoMessage() {}
 
 func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1323,7 @@ func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTicketRequest.ProtoReflect.Descriptor instead.
 func (*GetTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetTicketRequest) GetId() string {
@@ -1246,7 +1364,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1376,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1389,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListTicketsRequest) GetStates() []TicketState {
@@ -1363,7 +1481,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1493,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1506,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*Ticket {
@@ -1420,7 +1538,7 @@ type UpdateTicketRequest struct {
 
 func (x *UpdateTicketRequest) Reset() {
 	*x = UpdateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1550,7 @@ func (x *UpdateTicketRequest) String() string {
 func (*UpdateTicketRequest) ProtoMessage() {}
 
 func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1563,7 @@ func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTicketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateTicketRequest) GetTicket() *Ticket {
@@ -1492,7 +1610,7 @@ type TriageTicketRequest struct {
 
 func (x *TriageTicketRequest) Reset() {
 	*x = TriageTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1622,7 @@ func (x *TriageTicketRequest) String() string {
 func (*TriageTicketRequest) ProtoMessage() {}
 
 func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1635,7 @@ func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriageTicketRequest.ProtoReflect.Descriptor instead.
 func (*TriageTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TriageTicketRequest) GetId() string {
@@ -1588,7 +1706,7 @@ type PrioritizeTicketRequest struct {
 
 func (x *PrioritizeTicketRequest) Reset() {
 	*x = PrioritizeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1718,7 @@ func (x *PrioritizeTicketRequest) String() string {
 func (*PrioritizeTicketRequest) ProtoMessage() {}
 
 func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1731,7 @@ func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrioritizeTicketRequest.ProtoReflect.Descriptor instead.
 func (*PrioritizeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PrioritizeTicketRequest) GetId() string {
@@ -1651,6 +1769,306 @@ func (x *PrioritizeTicketRequest) GetRequestId() string {
 	return ""
 }
 
+// RetargetTicketRequest says which version of the policy and why.
+type RetargetTicketRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A published version that is in effect or was, other than the ticket's own.
+	PolicyVersion int64 `protobuf:"varint,2,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateTicketRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetargetTicketRequest) Reset() {
+	*x = RetargetTicketRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetargetTicketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetargetTicketRequest) ProtoMessage() {}
+
+func (x *RetargetTicketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetargetTicketRequest.ProtoReflect.Descriptor instead.
+func (*RetargetTicketRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RetargetTicketRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RetargetTicketRequest) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
+}
+
+func (x *RetargetTicketRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RetargetTicketRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RetargetTicketRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// RecordTicketContactRequest logs a contact.
+type RecordTicketContactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Required; not `unknown`.
+	Channel v1.Channel `protobuf:"varint,2,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// True: the customer spoke or wrote back; false: an attempt.
+	TwoWay bool `protobuf:"varint,3,opt,name=two_way,json=twoWay,proto3" json:"two_way,omitempty"`
+	// What was said, 1 to 5,000 characters.
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// When it took place; now unless given, not in the future, not before the round began.
+	ContactTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=contact_time,json=contactTime,proto3" json:"contact_time,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateTicketRequest.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordTicketContactRequest) Reset() {
+	*x = RecordTicketContactRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordTicketContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordTicketContactRequest) ProtoMessage() {}
+
+func (x *RecordTicketContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordTicketContactRequest.ProtoReflect.Descriptor instead.
+func (*RecordTicketContactRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RecordTicketContactRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RecordTicketContactRequest) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *RecordTicketContactRequest) GetTwoWay() bool {
+	if x != nil {
+		return x.TwoWay
+	}
+	return false
+}
+
+func (x *RecordTicketContactRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *RecordTicketContactRequest) GetContactTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ContactTime
+	}
+	return nil
+}
+
+func (x *RecordTicketContactRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RecordTicketContactRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ListTicketContactsRequest pages the contacts of a ticket.
+type ListTicketContactsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the ticket.
+	TicketId string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketContactsRequest) Reset() {
+	*x = ListTicketContactsRequest{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketContactsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketContactsRequest) ProtoMessage() {}
+
+func (x *ListTicketContactsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketContactsRequest.ProtoReflect.Descriptor instead.
+func (*ListTicketContactsRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListTicketContactsRequest) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+func (x *ListTicketContactsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTicketContactsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListTicketContactsResponse is one page.
+type ListTicketContactsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Contacts []*TicketContact       `protobuf:"bytes,1,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketContactsResponse) Reset() {
+	*x = ListTicketContactsResponse{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketContactsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketContactsResponse) ProtoMessage() {}
+
+func (x *ListTicketContactsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketContactsResponse.ProtoReflect.Descriptor instead.
+func (*ListTicketContactsResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListTicketContactsResponse) GetContacts() []*TicketContact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *ListTicketContactsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // AssignTicketRequest names the assignee.
 type AssignTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1670,7 +2088,7 @@ type AssignTicketRequest struct {
 
 func (x *AssignTicketRequest) Reset() {
 	*x = AssignTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +2100,7 @@ func (x *AssignTicketRequest) String() string {
 func (*AssignTicketRequest) ProtoMessage() {}
 
 func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +2113,7 @@ func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignTicketRequest.ProtoReflect.Descriptor instead.
 func (*AssignTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AssignTicketRequest) GetId() string {
@@ -1750,7 +2168,7 @@ type StartTicketRequest struct {
 
 func (x *StartTicketRequest) Reset() {
 	*x = StartTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +2180,7 @@ func (x *StartTicketRequest) String() string {
 func (*StartTicketRequest) ProtoMessage() {}
 
 func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +2193,7 @@ func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTicketRequest.ProtoReflect.Descriptor instead.
 func (*StartTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StartTicketRequest) GetId() string {
@@ -1825,7 +2243,7 @@ type WaitTicketRequest struct {
 
 func (x *WaitTicketRequest) Reset() {
 	*x = WaitTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +2255,7 @@ func (x *WaitTicketRequest) String() string {
 func (*WaitTicketRequest) ProtoMessage() {}
 
 func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +2268,7 @@ func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitTicketRequest.ProtoReflect.Descriptor instead.
 func (*WaitTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WaitTicketRequest) GetId() string {
@@ -1905,7 +2323,7 @@ type ResumeTicketRequest struct {
 
 func (x *ResumeTicketRequest) Reset() {
 	*x = ResumeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2335,7 @@ func (x *ResumeTicketRequest) String() string {
 func (*ResumeTicketRequest) ProtoMessage() {}
 
 func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2348,7 @@ func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResumeTicketRequest) GetId() string {
@@ -1978,7 +2396,7 @@ type ResolveTicketRequest struct {
 
 func (x *ResolveTicketRequest) Reset() {
 	*x = ResolveTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2408,7 @@ func (x *ResolveTicketRequest) String() string {
 func (*ResolveTicketRequest) ProtoMessage() {}
 
 func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2421,7 @@ func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResolveTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResolveTicketRequest) GetId() string {
@@ -2051,7 +2469,7 @@ type ConfirmTicketRequest struct {
 
 func (x *ConfirmTicketRequest) Reset() {
 	*x = ConfirmTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2481,7 @@ func (x *ConfirmTicketRequest) String() string {
 func (*ConfirmTicketRequest) ProtoMessage() {}
 
 func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2494,7 @@ func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmTicketRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConfirmTicketRequest) GetId() string {
@@ -2124,7 +2542,7 @@ type ReopenTicketRequest struct {
 
 func (x *ReopenTicketRequest) Reset() {
 	*x = ReopenTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2554,7 @@ func (x *ReopenTicketRequest) String() string {
 func (*ReopenTicketRequest) ProtoMessage() {}
 
 func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2567,7 @@ func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenTicketRequest.ProtoReflect.Descriptor instead.
 func (*ReopenTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReopenTicketRequest) GetId() string {
@@ -2197,7 +2615,7 @@ type CancelTicketRequest struct {
 
 func (x *CancelTicketRequest) Reset() {
 	*x = CancelTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2627,7 @@ func (x *CancelTicketRequest) String() string {
 func (*CancelTicketRequest) ProtoMessage() {}
 
 func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2640,7 @@ func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTicketRequest.ProtoReflect.Descriptor instead.
 func (*CancelTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelTicketRequest) GetId() string {
@@ -2272,7 +2690,7 @@ type MergeTicketRequest struct {
 
 func (x *MergeTicketRequest) Reset() {
 	*x = MergeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2702,7 @@ func (x *MergeTicketRequest) String() string {
 func (*MergeTicketRequest) ProtoMessage() {}
 
 func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2715,7 @@ func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeTicketRequest.ProtoReflect.Descriptor instead.
 func (*MergeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MergeTicketRequest) GetId() string {
@@ -2350,7 +2768,7 @@ type ImportTicketsRequest struct {
 
 func (x *ImportTicketsRequest) Reset() {
 	*x = ImportTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2780,7 @@ func (x *ImportTicketsRequest) String() string {
 func (*ImportTicketsRequest) ProtoMessage() {}
 
 func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2793,7 @@ func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ImportTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImportTicketsRequest) GetSource() string {
@@ -2426,7 +2844,7 @@ type TicketRecord struct {
 
 func (x *TicketRecord) Reset() {
 	*x = TicketRecord{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2856,7 @@ func (x *TicketRecord) String() string {
 func (*TicketRecord) ProtoMessage() {}
 
 func (x *TicketRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2869,7 @@ func (x *TicketRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketRecord.ProtoReflect.Descriptor instead.
 func (*TicketRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TicketRecord) GetExternalId() string {
@@ -2521,7 +2939,7 @@ type ImportTicketsResponse struct {
 
 func (x *ImportTicketsResponse) Reset() {
 	*x = ImportTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2951,7 @@ func (x *ImportTicketsResponse) String() string {
 func (*ImportTicketsResponse) ProtoMessage() {}
 
 func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2964,7 @@ func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ImportTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImportTicketsResponse) GetResults() []*v1.ImportResult {
@@ -2570,7 +2988,7 @@ type CreateCommentRequest struct {
 
 func (x *CreateCommentRequest) Reset() {
 	*x = CreateCommentRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +3000,7 @@ func (x *CreateCommentRequest) String() string {
 func (*CreateCommentRequest) ProtoMessage() {}
 
 func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +3013,7 @@ func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCommentRequest.ProtoReflect.Descriptor instead.
 func (*CreateCommentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CreateCommentRequest) GetTicketId() string {
@@ -2634,7 +3052,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +3064,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +3077,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListCommentsRequest) GetTicketId() string {
@@ -2695,7 +3113,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2707,7 +3125,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2720,7 +3138,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2752,7 +3170,7 @@ type ListTransitionsRequest struct {
 
 func (x *ListTransitionsRequest) Reset() {
 	*x = ListTransitionsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +3182,7 @@ func (x *ListTransitionsRequest) String() string {
 func (*ListTransitionsRequest) ProtoMessage() {}
 
 func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +3195,7 @@ func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListTransitionsRequest) GetTicketId() string {
@@ -2813,7 +3231,7 @@ type ListTransitionsResponse struct {
 
 func (x *ListTransitionsResponse) Reset() {
 	*x = ListTransitionsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +3243,7 @@ func (x *ListTransitionsResponse) String() string {
 func (*ListTransitionsResponse) ProtoMessage() {}
 
 func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +3256,7 @@ func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTransitionsResponse) GetTransitions() []*Transition {
@@ -2870,7 +3288,7 @@ type ListTicketClocksRequest struct {
 
 func (x *ListTicketClocksRequest) Reset() {
 	*x = ListTicketClocksRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3300,7 @@ func (x *ListTicketClocksRequest) String() string {
 func (*ListTicketClocksRequest) ProtoMessage() {}
 
 func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3313,7 @@ func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTicketClocksRequest) GetTicketId() string {
@@ -2934,7 +3352,7 @@ type ListTicketClocksResponse struct {
 
 func (x *ListTicketClocksResponse) Reset() {
 	*x = ListTicketClocksResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3364,7 @@ func (x *ListTicketClocksResponse) String() string {
 func (*ListTicketClocksResponse) ProtoMessage() {}
 
 func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3377,7 @@ func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTicketClocksResponse) GetClocks() []*v11.Clock {
@@ -2991,7 +3409,7 @@ type ExplainTicketClockRequest struct {
 
 func (x *ExplainTicketClockRequest) Reset() {
 	*x = ExplainTicketClockRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3421,7 @@ func (x *ExplainTicketClockRequest) String() string {
 func (*ExplainTicketClockRequest) ProtoMessage() {}
 
 func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3434,7 @@ func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTicketClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTicketClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainTicketClockRequest) GetTicketId() string {
@@ -3044,7 +3462,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xd7\v\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\f\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3086,7 +3504,8 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\fresolve_time\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vresolveTime\x12>\n" +
 	"\n" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x1b\n" +
-	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x97\x01\n" +
+	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x126\n" +
+	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\x97\x01\n" +
 	"\bReporter\x12,\n" +
 	"\x04name\x18\x01 \x01(\tB\x18\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x04name\x12-\n" +
 	"\x05phone\x18\x02 \x01(\tB\x17\xbaH\x04r\x02\x18(\xb2\xbb\x18\f\b\x03\x10\x01\"\x04case(\x01R\x05phone\x12.\n" +
@@ -3107,7 +3526,7 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"authorKind\x127\n" +
 	"\x0fauthor_staff_id\x18\x06 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rauthorStaffId\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xba\x03\n" +
+	"createTime\"\xee\x03\n" +
 	"\n" +
 	"Transition\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x12\n" +
@@ -3123,7 +3542,17 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x11assignee_staff_id\x18\t \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x0fassigneeStaffId\x129\n" +
 	"\n" +
 	"occur_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"x\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x122\n" +
+	"\bwait_for\x18\v \x01(\x0e2\x17.kefu.ticket.v1.WaitForR\awaitFor\"\x8b\x02\n" +
+	"\rTicketContact\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\x05R\x05round\x12/\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12\x17\n" +
+	"\atwo_way\x18\x04 \x01(\bR\x06twoWay\x12\"\n" +
+	"\x04note\x18\x05 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04case(\x02R\x04note\x12=\n" +
+	"\fcontact_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x12'\n" +
+	"\bstaff_id\x18\a \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\astaffId\"x\n" +
 	"\x13CreateTicketRequest\x129\n" +
 	"\x06ticket\x18\x01 \x01(\v2\x16.kefu.ticket.v1.TicketB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06ticket\x12&\n" +
 	"\n" +
@@ -3172,7 +3601,33 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc1\x01\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd3\x01\n" +
+	"\x15RetargetTicketRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
+	"\x0epolicy_version\x18\x02 \x01(\x03B\n" +
+	"\xe0A\x02\xbaH\x04\"\x02 \x00R\rpolicyVersion\x12%\n" +
+	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
+	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xb9\x02\n" +
+	"\x1aRecordTicketContactRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12>\n" +
+	"\achannel\x18\x02 \x01(\x0e2\x15.kefu.type.v1.ChannelB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x12\x17\n" +
+	"\atwo_way\x18\x03 \x01(\bR\x06twoWay\x12!\n" +
+	"\x04note\x18\x04 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04note\x12=\n" +
+	"\fcontact_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x12\x1b\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x97\x01\n" +
+	"\x19ListTicketContactsRequest\x12(\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x7f\n" +
+	"\x1aListTicketContactsResponse\x129\n" +
+	"\bcontacts\x18\x01 \x03(\v2\x1d.kefu.ticket.v1.TicketContactR\bcontacts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc1\x01\n" +
 	"\x13AssignTicketRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12&\n" +
 	"\bstaff_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\astaffId\x12 \n" +
@@ -3339,14 +3794,16 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x17AUTHOR_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUTHOR_KIND_STAFF\x10\x01\x12\x18\n" +
 	"\x14AUTHOR_KIND_CUSTOMER\x10\x02\x12\x16\n" +
-	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xe6\x18\n" +
+	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xd9\x1c\n" +
 	"\rTicketService\x12\x94\x01\n" +
 	"\fCreateTicket\x12#.kefu.ticket.v1.CreateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"G\xaa\xbb\x18(\x12\x0etickets.create\x18\x01\"\x12ticket.customer_id@\x02\x82\xd3\xe4\x93\x02\x15:\x06ticket\"\v/v1/tickets\x12y\n" +
 	"\tGetTicket\x12 .kefu.ticket.v1.GetTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"2\xaa\xbb\x18\x16\x12\ftickets.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tickets/{id}\x12\x81\x01\n" +
 	"\vListTickets\x12\".kefu.ticket.v1.ListTicketsRequest\x1a#.kefu.ticket.v1.ListTicketsResponse\")\xaa\xbb\x18\x12\x12\ftickets.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/tickets\x12\x95\x01\n" +
 	"\fUpdateTicket\x12#.kefu.ticket.v1.UpdateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"H\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket.id@\x02\x82\xd3\xe4\x93\x02!:\x06ticket2\x17/v1/tickets/{ticket.id}\x12\x8b\x01\n" +
 	"\fTriageTicket\x12#.kefu.ticket.v1.TriageTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\">\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tickets/{id}:triage\x12\x97\x01\n" +
-	"\x10PrioritizeTicket\x12'.kefu.ticket.v1.PrioritizeTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"B\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/tickets/{id}:prioritize\x12\x8b\x01\n" +
+	"\x10PrioritizeTicket\x12'.kefu.ticket.v1.PrioritizeTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"B\xaa\xbb\x18\x18\x12\x0etickets.triage\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/tickets/{id}:prioritize\x12\x93\x01\n" +
+	"\x0eRetargetTicket\x12%.kefu.ticket.v1.RetargetTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"B\xaa\xbb\x18\x1a\x12\x10tickets.retarget\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/tickets/{id}:retarget\x12\x9e\x01\n" +
+	"\x13RecordTicketContact\x12*.kefu.ticket.v1.RecordTicketContactRequest\x1a\x16.kefu.ticket.v1.Ticket\"C\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/tickets/{id}:recordContact\x12\x8b\x01\n" +
 	"\fAssignTicket\x12#.kefu.ticket.v1.AssignTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\">\xaa\xbb\x18\x18\x12\x0etickets.assign\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tickets/{id}:assign\x12\x86\x01\n" +
 	"\vStartTicket\x12\".kefu.ticket.v1.StartTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\";\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/tickets/{id}:start\x12\x83\x01\n" +
 	"\n" +
@@ -3359,7 +3816,8 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\vMergeTicket\x12\".kefu.ticket.v1.MergeTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"=\xaa\xbb\x18\x18\x12\x0etickets.assign\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/tickets/{id}:merge\x12\x95\x01\n" +
 	"\rImportTickets\x12$.kefu.ticket.v1.ImportTicketsRequest\x1a%.kefu.ticket.v1.ImportTicketsResponse\"7\xaa\xbb\x18\x16\x12\x0etickets.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/tickets:import\x12\xa5\x01\n" +
 	"\rCreateComment\x12$.kefu.ticket.v1.CreateCommentRequest\x1a\x17.kefu.ticket.v1.Comment\"U\xaa\xbb\x18 \x12\x0ftickets.comment\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02+:\acomment\" /v1/tickets/{ticket_id}/comments\x12\xa4\x01\n" +
-	"\fListComments\x12#.kefu.ticket.v1.ListCommentsRequest\x1a$.kefu.ticket.v1.ListCommentsResponse\"I\xaa\xbb\x18\x1d\x12\ftickets.read\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/comments\x12\xb3\x01\n" +
+	"\fListComments\x12#.kefu.ticket.v1.ListCommentsRequest\x1a$.kefu.ticket.v1.ListCommentsResponse\"I\xaa\xbb\x18\x1d\x12\ftickets.read\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/comments\x12\xb9\x01\n" +
+	"\x12ListTicketContacts\x12).kefu.ticket.v1.ListTicketContactsRequest\x1a*.kefu.ticket.v1.ListTicketContactsResponse\"L\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/contacts\x12\xb3\x01\n" +
 	"\x0fListTransitions\x12&.kefu.ticket.v1.ListTransitionsRequest\x1a'.kefu.ticket.v1.ListTransitionsResponse\"O\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02%\x12#/v1/tickets/{ticket_id}/transitions\x12\xb1\x01\n" +
 	"\x10ListTicketClocks\x12'.kefu.ticket.v1.ListTicketClocksRequest\x1a(.kefu.ticket.v1.ListTicketClocksResponse\"J\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/tickets/{ticket_id}/clocks\x12\xbc\x01\n" +
 	"\x12ExplainTicketClock\x12).kefu.ticket.v1.ExplainTicketClockRequest\x1a\x1f.kefu.clock.v1.ClockExplanation\"Z\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x020\x12./v1/tickets/{ticket_id}/clocks/{clock}:explainB\xbc\x01\n" +
@@ -3378,56 +3836,61 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
-	(TicketState)(0),                  // 0: kefu.ticket.v1.TicketState
-	(TicketType)(0),                   // 1: kefu.ticket.v1.TicketType
-	(Priority)(0),                     // 2: kefu.ticket.v1.Priority
-	(Mode)(0),                         // 3: kefu.ticket.v1.Mode
-	(Phase)(0),                        // 4: kefu.ticket.v1.Phase
-	(WaitFor)(0),                      // 5: kefu.ticket.v1.WaitFor
-	(AuthorKind)(0),                   // 6: kefu.ticket.v1.AuthorKind
-	(*Ticket)(nil),                    // 7: kefu.ticket.v1.Ticket
-	(*Reporter)(nil),                  // 8: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),                  // 9: kefu.ticket.v1.Evidence
-	(*Comment)(nil),                   // 10: kefu.ticket.v1.Comment
-	(*Transition)(nil),                // 11: kefu.ticket.v1.Transition
-	(*CreateTicketRequest)(nil),       // 12: kefu.ticket.v1.CreateTicketRequest
-	(*GetTicketRequest)(nil),          // 13: kefu.ticket.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),        // 14: kefu.ticket.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),       // 15: kefu.ticket.v1.ListTicketsResponse
-	(*UpdateTicketRequest)(nil),       // 16: kefu.ticket.v1.UpdateTicketRequest
-	(*TriageTicketRequest)(nil),       // 17: kefu.ticket.v1.TriageTicketRequest
-	(*PrioritizeTicketRequest)(nil),   // 18: kefu.ticket.v1.PrioritizeTicketRequest
-	(*AssignTicketRequest)(nil),       // 19: kefu.ticket.v1.AssignTicketRequest
-	(*StartTicketRequest)(nil),        // 20: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),         // 21: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),       // 22: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),      // 23: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),      // 24: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),       // 25: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),       // 26: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),        // 27: kefu.ticket.v1.MergeTicketRequest
-	(*ImportTicketsRequest)(nil),      // 28: kefu.ticket.v1.ImportTicketsRequest
-	(*TicketRecord)(nil),              // 29: kefu.ticket.v1.TicketRecord
-	(*ImportTicketsResponse)(nil),     // 30: kefu.ticket.v1.ImportTicketsResponse
-	(*CreateCommentRequest)(nil),      // 31: kefu.ticket.v1.CreateCommentRequest
-	(*ListCommentsRequest)(nil),       // 32: kefu.ticket.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 33: kefu.ticket.v1.ListCommentsResponse
-	(*ListTransitionsRequest)(nil),    // 34: kefu.ticket.v1.ListTransitionsRequest
-	(*ListTransitionsResponse)(nil),   // 35: kefu.ticket.v1.ListTransitionsResponse
-	(*ListTicketClocksRequest)(nil),   // 36: kefu.ticket.v1.ListTicketClocksRequest
-	(*ListTicketClocksResponse)(nil),  // 37: kefu.ticket.v1.ListTicketClocksResponse
-	(*ExplainTicketClockRequest)(nil), // 38: kefu.ticket.v1.ExplainTicketClockRequest
-	(v1.Channel)(0),                   // 39: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),     // 40: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 41: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),           // 42: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                 // 43: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),      // 44: kefu.clock.v1.ClockExplanation
+	(TicketState)(0),                   // 0: kefu.ticket.v1.TicketState
+	(TicketType)(0),                    // 1: kefu.ticket.v1.TicketType
+	(Priority)(0),                      // 2: kefu.ticket.v1.Priority
+	(Mode)(0),                          // 3: kefu.ticket.v1.Mode
+	(Phase)(0),                         // 4: kefu.ticket.v1.Phase
+	(WaitFor)(0),                       // 5: kefu.ticket.v1.WaitFor
+	(AuthorKind)(0),                    // 6: kefu.ticket.v1.AuthorKind
+	(*Ticket)(nil),                     // 7: kefu.ticket.v1.Ticket
+	(*Reporter)(nil),                   // 8: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),                   // 9: kefu.ticket.v1.Evidence
+	(*Comment)(nil),                    // 10: kefu.ticket.v1.Comment
+	(*Transition)(nil),                 // 11: kefu.ticket.v1.Transition
+	(*TicketContact)(nil),              // 12: kefu.ticket.v1.TicketContact
+	(*CreateTicketRequest)(nil),        // 13: kefu.ticket.v1.CreateTicketRequest
+	(*GetTicketRequest)(nil),           // 14: kefu.ticket.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),         // 15: kefu.ticket.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),        // 16: kefu.ticket.v1.ListTicketsResponse
+	(*UpdateTicketRequest)(nil),        // 17: kefu.ticket.v1.UpdateTicketRequest
+	(*TriageTicketRequest)(nil),        // 18: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil),    // 19: kefu.ticket.v1.PrioritizeTicketRequest
+	(*RetargetTicketRequest)(nil),      // 20: kefu.ticket.v1.RetargetTicketRequest
+	(*RecordTicketContactRequest)(nil), // 21: kefu.ticket.v1.RecordTicketContactRequest
+	(*ListTicketContactsRequest)(nil),  // 22: kefu.ticket.v1.ListTicketContactsRequest
+	(*ListTicketContactsResponse)(nil), // 23: kefu.ticket.v1.ListTicketContactsResponse
+	(*AssignTicketRequest)(nil),        // 24: kefu.ticket.v1.AssignTicketRequest
+	(*StartTicketRequest)(nil),         // 25: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),          // 26: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),        // 27: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),       // 28: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),       // 29: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),        // 30: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),        // 31: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),         // 32: kefu.ticket.v1.MergeTicketRequest
+	(*ImportTicketsRequest)(nil),       // 33: kefu.ticket.v1.ImportTicketsRequest
+	(*TicketRecord)(nil),               // 34: kefu.ticket.v1.TicketRecord
+	(*ImportTicketsResponse)(nil),      // 35: kefu.ticket.v1.ImportTicketsResponse
+	(*CreateCommentRequest)(nil),       // 36: kefu.ticket.v1.CreateCommentRequest
+	(*ListCommentsRequest)(nil),        // 37: kefu.ticket.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),       // 38: kefu.ticket.v1.ListCommentsResponse
+	(*ListTransitionsRequest)(nil),     // 39: kefu.ticket.v1.ListTransitionsRequest
+	(*ListTransitionsResponse)(nil),    // 40: kefu.ticket.v1.ListTransitionsResponse
+	(*ListTicketClocksRequest)(nil),    // 41: kefu.ticket.v1.ListTicketClocksRequest
+	(*ListTicketClocksResponse)(nil),   // 42: kefu.ticket.v1.ListTicketClocksResponse
+	(*ExplainTicketClockRequest)(nil),  // 43: kefu.ticket.v1.ExplainTicketClockRequest
+	(v1.Channel)(0),                    // 44: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),      // 45: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 46: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),            // 47: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                  // 48: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),       // 49: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	39, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	44, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
 	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
 	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
@@ -3436,83 +3899,95 @@ var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
 	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
 	9,  // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	40, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	40, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	40, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	40, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	45, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	45, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	45, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	45, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
 	6,  // 13: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	40, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	45, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 15: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
 	0,  // 16: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
 	6,  // 17: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	40, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
-	7,  // 19: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 20: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
-	7,  // 21: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
-	7,  // 22: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	41, // 23: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 24: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
-	2,  // 25: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	2,  // 26: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	5,  // 27: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	29, // 28: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
-	7,  // 29: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 30: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
-	40, // 31: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
-	40, // 32: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
-	40, // 33: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	42, // 34: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 35: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	10, // 36: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	11, // 37: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	43, // 38: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	12, // 39: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	13, // 40: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	14, // 41: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	16, // 42: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	17, // 43: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	18, // 44: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
-	19, // 45: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	20, // 46: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	21, // 47: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	22, // 48: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	23, // 49: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	24, // 50: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	25, // 51: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	26, // 52: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	27, // 53: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	28, // 54: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	31, // 55: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	32, // 56: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	34, // 57: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	36, // 58: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
-	38, // 59: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
-	7,  // 60: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 61: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	15, // 62: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 63: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 64: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 65: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 66: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 67: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 68: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 69: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 70: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 71: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 72: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 73: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 74: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	30, // 75: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	10, // 76: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	33, // 77: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	35, // 78: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	37, // 79: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
-	44, // 80: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
-	60, // [60:81] is the sub-list for method output_type
-	39, // [39:60] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	45, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	5,  // 19: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	44, // 20: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
+	45, // 21: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
+	7,  // 22: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 23: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
+	7,  // 24: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
+	7,  // 25: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	46, // 26: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 27: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
+	2,  // 28: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	2,  // 29: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	44, // 30: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
+	45, // 31: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	12, // 32: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
+	5,  // 33: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	34, // 34: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
+	7,  // 35: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 36: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
+	45, // 37: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
+	45, // 38: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
+	45, // 39: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
+	47, // 40: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	10, // 41: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	10, // 42: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	11, // 43: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	48, // 44: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	13, // 45: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	14, // 46: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	15, // 47: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	17, // 48: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	18, // 49: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	19, // 50: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	20, // 51: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
+	21, // 52: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
+	24, // 53: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	25, // 54: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	26, // 55: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	27, // 56: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	28, // 57: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	29, // 58: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	30, // 59: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	31, // 60: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	32, // 61: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	33, // 62: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	36, // 63: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	37, // 64: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	22, // 65: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
+	39, // 66: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	41, // 67: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	43, // 68: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	7,  // 69: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 70: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	16, // 71: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	7,  // 72: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 73: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 74: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 75: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 76: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
+	7,  // 77: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 78: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 79: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 80: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 81: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 82: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 83: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 84: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 85: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	35, // 86: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	10, // 87: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	38, // 88: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	23, // 89: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
+	40, // 90: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	42, // 91: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	49, // 92: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	69, // [69:93] is the sub-list for method output_type
+	45, // [45:69] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -3526,7 +4001,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   32,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,27 +22,30 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TicketService_CreateTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/CreateTicket"
-	TicketService_GetTicket_FullMethodName          = "/kefu.ticket.v1.TicketService/GetTicket"
-	TicketService_ListTickets_FullMethodName        = "/kefu.ticket.v1.TicketService/ListTickets"
-	TicketService_UpdateTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/UpdateTicket"
-	TicketService_TriageTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/TriageTicket"
-	TicketService_PrioritizeTicket_FullMethodName   = "/kefu.ticket.v1.TicketService/PrioritizeTicket"
-	TicketService_AssignTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/AssignTicket"
-	TicketService_StartTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/StartTicket"
-	TicketService_WaitTicket_FullMethodName         = "/kefu.ticket.v1.TicketService/WaitTicket"
-	TicketService_ResumeTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ResumeTicket"
-	TicketService_ResolveTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/ResolveTicket"
-	TicketService_ConfirmTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/ConfirmTicket"
-	TicketService_ReopenTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ReopenTicket"
-	TicketService_CancelTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/CancelTicket"
-	TicketService_MergeTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/MergeTicket"
-	TicketService_ImportTickets_FullMethodName      = "/kefu.ticket.v1.TicketService/ImportTickets"
-	TicketService_CreateComment_FullMethodName      = "/kefu.ticket.v1.TicketService/CreateComment"
-	TicketService_ListComments_FullMethodName       = "/kefu.ticket.v1.TicketService/ListComments"
-	TicketService_ListTransitions_FullMethodName    = "/kefu.ticket.v1.TicketService/ListTransitions"
-	TicketService_ListTicketClocks_FullMethodName   = "/kefu.ticket.v1.TicketService/ListTicketClocks"
-	TicketService_ExplainTicketClock_FullMethodName = "/kefu.ticket.v1.TicketService/ExplainTicketClock"
+	TicketService_CreateTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/CreateTicket"
+	TicketService_GetTicket_FullMethodName           = "/kefu.ticket.v1.TicketService/GetTicket"
+	TicketService_ListTickets_FullMethodName         = "/kefu.ticket.v1.TicketService/ListTickets"
+	TicketService_UpdateTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/UpdateTicket"
+	TicketService_TriageTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/TriageTicket"
+	TicketService_PrioritizeTicket_FullMethodName    = "/kefu.ticket.v1.TicketService/PrioritizeTicket"
+	TicketService_RetargetTicket_FullMethodName      = "/kefu.ticket.v1.TicketService/RetargetTicket"
+	TicketService_RecordTicketContact_FullMethodName = "/kefu.ticket.v1.TicketService/RecordTicketContact"
+	TicketService_AssignTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/AssignTicket"
+	TicketService_StartTicket_FullMethodName         = "/kefu.ticket.v1.TicketService/StartTicket"
+	TicketService_WaitTicket_FullMethodName          = "/kefu.ticket.v1.TicketService/WaitTicket"
+	TicketService_ResumeTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/ResumeTicket"
+	TicketService_ResolveTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ResolveTicket"
+	TicketService_ConfirmTicket_FullMethodName       = "/kefu.ticket.v1.TicketService/ConfirmTicket"
+	TicketService_ReopenTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/ReopenTicket"
+	TicketService_CancelTicket_FullMethodName        = "/kefu.ticket.v1.TicketService/CancelTicket"
+	TicketService_MergeTicket_FullMethodName         = "/kefu.ticket.v1.TicketService/MergeTicket"
+	TicketService_ImportTickets_FullMethodName       = "/kefu.ticket.v1.TicketService/ImportTickets"
+	TicketService_CreateComment_FullMethodName       = "/kefu.ticket.v1.TicketService/CreateComment"
+	TicketService_ListComments_FullMethodName        = "/kefu.ticket.v1.TicketService/ListComments"
+	TicketService_ListTicketContacts_FullMethodName  = "/kefu.ticket.v1.TicketService/ListTicketContacts"
+	TicketService_ListTransitions_FullMethodName     = "/kefu.ticket.v1.TicketService/ListTransitions"
+	TicketService_ListTicketClocks_FullMethodName    = "/kefu.ticket.v1.TicketService/ListTicketClocks"
+	TicketService_ExplainTicketClock_FullMethodName  = "/kefu.ticket.v1.TicketService/ExplainTicketClock"
 )
 
 // TicketServiceClient is the client API for TicketService service.
@@ -64,6 +67,9 @@ const (
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
+//
+// Three verbs leave the state: prioritize and retarget before resolved, recordContact in
+// every state but merged.
 //
 // Any other move is refused with TICKET_WRONG_STATE, which names the state the ticket is in
 // and the states the verb starts from. Every move is recorded with who, when and why.
@@ -93,6 +99,19 @@ type TicketServiceClient interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	PrioritizeTicket(ctx context.Context, in *PrioritizeTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
+	// Puts the ticket under another version of the policy of its deadlines, with a reason: one
+	// that is published and in effect, or was. The state stays; possible before resolved. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), TICKET_NOT_FOUND,
+	// TICKET_WRONG_STATE, TICKET_WITHOUT_CLOCKS (imported), ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetTicket(ctx context.Context, in *RetargetTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
+	// Logs a contact with the customer; the state stays. A two-way contact meets the first
+	// response and, where it took place after the assignment, the assignee's contact; an
+	// attempt meets nothing. Possible in every state but merged.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	RecordTicketContact(ctx context.Context, in *RecordTicketContactRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Gives the ticket to a member of staff and to their department.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
@@ -147,6 +166,9 @@ type TicketServiceClient interface {
 	// own tickets.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListComments(ctx context.Context, in *ListCommentsRequest, opts ...grpc.CallOption) (*ListCommentsResponse, error)
+	// Lists the logged contacts of a ticket, oldest first.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
+	ListTicketContacts(ctx context.Context, in *ListTicketContactsRequest, opts ...grpc.CallOption) (*ListTicketContactsResponse, error)
 	// Lists every move of a ticket, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTransitions(ctx context.Context, in *ListTransitionsRequest, opts ...grpc.CallOption) (*ListTransitionsResponse, error)
@@ -221,6 +243,26 @@ func (c *ticketServiceClient) PrioritizeTicket(ctx context.Context, in *Prioriti
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ticket)
 	err := c.cc.Invoke(ctx, TicketService_PrioritizeTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ticketServiceClient) RetargetTicket(ctx context.Context, in *RetargetTicketRequest, opts ...grpc.CallOption) (*Ticket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ticket)
+	err := c.cc.Invoke(ctx, TicketService_RetargetTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ticketServiceClient) RecordTicketContact(ctx context.Context, in *RecordTicketContactRequest, opts ...grpc.CallOption) (*Ticket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ticket)
+	err := c.cc.Invoke(ctx, TicketService_RecordTicketContact_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -347,6 +389,16 @@ func (c *ticketServiceClient) ListComments(ctx context.Context, in *ListComments
 	return out, nil
 }
 
+func (c *ticketServiceClient) ListTicketContacts(ctx context.Context, in *ListTicketContactsRequest, opts ...grpc.CallOption) (*ListTicketContactsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTicketContactsResponse)
+	err := c.cc.Invoke(ctx, TicketService_ListTicketContacts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ticketServiceClient) ListTransitions(ctx context.Context, in *ListTransitionsRequest, opts ...grpc.CallOption) (*ListTransitionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListTransitionsResponse)
@@ -397,6 +449,9 @@ func (c *ticketServiceClient) ExplainTicketClock(ctx context.Context, in *Explai
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
 //
+// Three verbs leave the state: prioritize and retarget before resolved, recordContact in
+// every state but merged.
+//
 // Any other move is refused with TICKET_WRONG_STATE, which names the state the ticket is in
 // and the states the verb starts from. Every move is recorded with who, when and why.
 type TicketServiceServer interface {
@@ -425,6 +480,19 @@ type TicketServiceServer interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	PrioritizeTicket(context.Context, *PrioritizeTicketRequest) (*Ticket, error)
+	// Puts the ticket under another version of the policy of its deadlines, with a reason: one
+	// that is published and in effect, or was. The state stays; possible before resolved. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), TICKET_NOT_FOUND,
+	// TICKET_WRONG_STATE, TICKET_WITHOUT_CLOCKS (imported), ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetTicket(context.Context, *RetargetTicketRequest) (*Ticket, error)
+	// Logs a contact with the customer; the state stays. A two-way contact meets the first
+	// response and, where it took place after the assignment, the assignee's contact; an
+	// attempt meets nothing. Possible in every state but merged.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	RecordTicketContact(context.Context, *RecordTicketContactRequest) (*Ticket, error)
 	// Gives the ticket to a member of staff and to their department.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
@@ -479,6 +547,9 @@ type TicketServiceServer interface {
 	// own tickets.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListComments(context.Context, *ListCommentsRequest) (*ListCommentsResponse, error)
+	// Lists the logged contacts of a ticket, oldest first.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
+	ListTicketContacts(context.Context, *ListTicketContactsRequest) (*ListTicketContactsResponse, error)
 	// Lists every move of a ticket, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTransitions(context.Context, *ListTransitionsRequest) (*ListTransitionsResponse, error)
@@ -517,6 +588,12 @@ func (UnimplementedTicketServiceServer) TriageTicket(context.Context, *TriageTic
 func (UnimplementedTicketServiceServer) PrioritizeTicket(context.Context, *PrioritizeTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method PrioritizeTicket not implemented")
 }
+func (UnimplementedTicketServiceServer) RetargetTicket(context.Context, *RetargetTicketRequest) (*Ticket, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetargetTicket not implemented")
+}
+func (UnimplementedTicketServiceServer) RecordTicketContact(context.Context, *RecordTicketContactRequest) (*Ticket, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordTicketContact not implemented")
+}
 func (UnimplementedTicketServiceServer) AssignTicket(context.Context, *AssignTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method AssignTicket not implemented")
 }
@@ -552,6 +629,9 @@ func (UnimplementedTicketServiceServer) CreateComment(context.Context, *CreateCo
 }
 func (UnimplementedTicketServiceServer) ListComments(context.Context, *ListCommentsRequest) (*ListCommentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListComments not implemented")
+}
+func (UnimplementedTicketServiceServer) ListTicketContacts(context.Context, *ListTicketContactsRequest) (*ListTicketContactsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTicketContacts not implemented")
 }
 func (UnimplementedTicketServiceServer) ListTransitions(context.Context, *ListTransitionsRequest) (*ListTransitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransitions not implemented")
@@ -687,6 +767,42 @@ func _TicketService_PrioritizeTicket_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TicketServiceServer).PrioritizeTicket(ctx, req.(*PrioritizeTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TicketService_RetargetTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetargetTicketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).RetargetTicket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_RetargetTicket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).RetargetTicket(ctx, req.(*RetargetTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TicketService_RecordTicketContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordTicketContactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).RecordTicketContact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_RecordTicketContact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).RecordTicketContact(ctx, req.(*RecordTicketContactRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -907,6 +1023,24 @@ func _TicketService_ListComments_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TicketService_ListTicketContacts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTicketContactsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketServiceServer).ListTicketContacts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketService_ListTicketContacts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketServiceServer).ListTicketContacts(ctx, req.(*ListTicketContactsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TicketService_ListTransitions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListTransitionsRequest)
 	if err := dec(in); err != nil {
@@ -993,6 +1127,14 @@ var TicketService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TicketService_PrioritizeTicket_Handler,
 		},
 		{
+			MethodName: "RetargetTicket",
+			Handler:    _TicketService_RetargetTicket_Handler,
+		},
+		{
+			MethodName: "RecordTicketContact",
+			Handler:    _TicketService_RecordTicketContact_Handler,
+		},
+		{
 			MethodName: "AssignTicket",
 			Handler:    _TicketService_AssignTicket_Handler,
 		},
@@ -1039,6 +1181,10 @@ var TicketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListComments",
 			Handler:    _TicketService_ListComments_Handler,
+		},
+		{
+			MethodName: "ListTicketContacts",
+			Handler:    _TicketService_ListTicketContacts_Handler,
 		},
 		{
 			MethodName: "ListTransitions",
