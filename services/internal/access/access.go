@@ -71,6 +71,7 @@ func serviceManager() []authz.Grant {
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -84,6 +85,7 @@ func serviceSupervisor() []authz.Grant {
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -97,6 +99,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -107,6 +110,7 @@ func supportEngineer() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -117,6 +121,7 @@ func afterSalesSpecialist() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -130,6 +135,7 @@ func crmSpecialist() []authz.Grant {
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
+		breakers(), at(company, "consents.read"),
 	)
 }
 
@@ -142,6 +148,7 @@ func informationAdministrator() []authz.Grant {
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
+		askers(), at(company, "consents.read"),
 	)
 }
 
@@ -151,6 +158,7 @@ func qcInspector() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
+		askers(),
 	)
 }
 
@@ -160,6 +168,7 @@ func salesperson() []authz.Grant {
 		at(own, "summaries.read"),
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		askers(),
 	)
 }
 
@@ -170,6 +179,7 @@ func salesManager() []authz.Grant {
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
@@ -181,18 +191,19 @@ func companyManager() []authz.Grant {
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return at(company, "directory.read", "calendars.read")
+	return grants(at(company, "directory.read", "calendars.read"), reviewer())
 }
 
 // Their own file, tickets and complaints.
 func customer() []authz.Grant {
-	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.write", "orders.read",
+	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
 		"complaints.read", "complaints.register")
 }
