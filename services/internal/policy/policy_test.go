@@ -53,7 +53,7 @@ func words() policy.Vocabulary {
 	return policy.Vocabulary{
 		Kinds: []string{"first-response", "resolution"}, StartEvents: []string{"created"}, StopEvents: []string{"replied"},
 		PauseReasons: []string{"waiting-customer"}, Roles: []string{"service-agent"}, Priorities: []string{"p1", "p3"},
-		Severities: []string{"major"}, Calendar: func(id string) bool { return id == "china-standard" },
+		Severities: []string{"major"}, Extensions: []string{"created"}, Calendar: func(id string) bool { return id == "china-standard" },
 		Reach: func(_ string, target worktime.Target) error {
 			if target.WorkingDays > 900 {
 				return errors.New("never")
@@ -110,6 +110,15 @@ func TestPick(t *testing.T) {
 	}
 }
 
+func TestWhereNothingExtendsClocks(t *testing.T) {
+	p, w := sound(), words()
+	w.Extensions = nil
+	p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "created", Target: days(1)}
+	if faults := policy.Validate(p, w); len(faults) != 1 || faults[0].GetField() != "clauses[0].extension" {
+		t.Errorf("faults %v", faults)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	if faults := policy.Validate(sound(), words()); len(faults) != 0 {
 		t.Fatalf("a sound policy has faults: %v", faults)
@@ -134,6 +143,13 @@ func TestValidate(t *testing.T) {
 		"floor's event": {func(p *clockv1.Policy) {
 			p.Clauses[0].Floor = &clockv1.PolicyFloor{StartEvent: "x", Target: days(1)}
 		}, "clauses[0].floor.start_event"},
+		"extension alone": {func(p *clockv1.Policy) { p.Clauses[3].Extension = &clockv1.PolicyFloor{} }, "clauses[3].extension"},
+		"extension's event": {func(p *clockv1.Policy) {
+			p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "x", Target: days(1)}
+		}, "clauses[0].extension.start_event"},
+		"extension's target": {func(p *clockv1.Policy) {
+			p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "created"}
+		}, "clauses[0].extension.target"},
 		"no amount":       {func(p *clockv1.Policy) { p.Clauses[0].Target = &clockv1.ClockTarget{} }, "clauses[0].target"},
 		"no days":         {func(p *clockv1.Policy) { p.Clauses[0].Target = days(0) }, "clauses[0].target.working_days"},
 		"negative hours":  {func(p *clockv1.Policy) { p.Clauses[0].Target = hours(-1) }, "clauses[0].target.working_time"},

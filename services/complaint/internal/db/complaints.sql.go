@@ -224,6 +224,65 @@ func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Com
 	return i, err
 }
 
+const lockComplaintsOf = `-- name: LockComplaintsOf :many
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
+`
+
+// Those of a department in a state, in the order of their ids.
+func (q *Queries) LockComplaintsOf(ctx context.Context, db DBTX, departmentID *uuid.UUID, state int16) ([]Complaint, error) {
+	rows, err := db.Query(ctx, lockComplaintsOf, departmentID, state)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Complaint
+	for rows.Next() {
+		var i Complaint
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.CustomerID,
+			&i.Channel,
+			&i.Title,
+			&i.Description,
+			&i.Category,
+			&i.SeverityFacts,
+			&i.OrderNumber,
+			&i.ProductModel,
+			&i.Quantity,
+			&i.Currency,
+			&i.AmountUnits,
+			&i.AmountNanos,
+			&i.DemandedRemedy,
+			&i.AccusedStaffID,
+			&i.TicketID,
+			&i.State,
+			&i.Round,
+			&i.Quality,
+			&i.Severity,
+			&i.DepartmentID,
+			&i.HandlerStaffID,
+			&i.Outcome,
+			&i.CloseReason,
+			&i.Source,
+			&i.ExternalID,
+			&i.RegisteredBy,
+			&i.RegisteredIn,
+			&i.Version,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.CloseTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const mayRead = `-- name: MayRead :one
 SELECT EXISTS (SELECT FROM complaint_readers WHERE complaint_id = $1 AND reader = ANY ($2::text[]))
 `

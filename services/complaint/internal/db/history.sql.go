@@ -195,12 +195,13 @@ func (q *Queries) SelectHandlers(ctx context.Context, db DBTX, complaintID uuid.
 }
 
 const selectTries = `-- name: SelectTries :many
-SELECT channel, two_way FROM complaint_contacts WHERE complaint_id = $1 AND version > $2
+SELECT channel, two_way, contact_time FROM complaint_contacts WHERE complaint_id = $1 AND version > $2
 `
 
 type SelectTriesRow struct {
-	Channel int16
-	TwoWay  bool
+	Channel     int16
+	TwoWay      bool
+	ContactTime time.Time
 }
 
 // The contacts since the last assignment.
@@ -213,7 +214,7 @@ func (q *Queries) SelectTries(ctx context.Context, db DBTX, complaintID uuid.UUI
 	var items []SelectTriesRow
 	for rows.Next() {
 		var i SelectTriesRow
-		if err := rows.Scan(&i.Channel, &i.TwoWay); err != nil {
+		if err := rows.Scan(&i.Channel, &i.TwoWay, &i.ContactTime); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

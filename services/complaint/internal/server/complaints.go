@@ -110,6 +110,11 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 		Type: complaint.Create.Event(), SubjectID: c.ID, SubjectVersion: 1, CustomerID: customer,
 		OccurTime: now, Payload: changed(c, complaint.None, 0),
 	})
+	k := s.course(tx, &c, &db.ComplaintRound{StartTime: now})
+	k.registrar = who.Staff
+	if err := k.start(ctx, tx, now, startsAt(complaint.Happens(complaint.Create)...)); err != nil {
+		return c, fmt.Errorf("clocks of the complaint: %w", err)
+	}
 	return c, nil
 }
 

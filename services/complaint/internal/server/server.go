@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
@@ -25,6 +26,8 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -40,7 +43,9 @@ const kind = "complaint"
 
 // Migrations are all tables that the service needs besides those of the runtime.
 func Migrations() []pg.MigrationSet {
-	return []pg.MigrationSet{customerref.Migrations(), directory.Migrations(), db.Migrations()}
+	return []pg.MigrationSet{
+		customerref.Migrations(), directory.Migrations(), calendar.Migrations(), clock.Migrations(), db.Migrations(),
+	}
 }
 
 // Targets are where the other services are.
@@ -57,7 +62,11 @@ type Server struct {
 	registry  customerref.Resolver
 	limits    complaint.Limits
 	clock     func() time.Time
-	q         *db.Queries
+	clocks    *clock.Store
+	calendars *calendar.Cache
+	// standard is the policy in code.
+	standard *clockv1.Policy
+	q        *db.Queries
 }
 
 // Register puts the service on a process: its calls, and the consumers of the events
@@ -70,14 +79,18 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	if err != nil {
 		return nil, err
 	}
+	calendars := calendar.NewCache()
+	clocks := clock.New(calendars, p.Now)
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
-		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now, q: db.New(),
+		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
+		clocks: clocks, calendars: calendars, standard: complaint.Standard(), q: db.New(),
 	}
+	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
-		p.Follow(directory.Source, targets.ServiceTicket, directory.Handle),
+		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
 		p.Follow(surveySource, targets.Survey, s.HandleSurvey),
 	)
 }

@@ -34,6 +34,10 @@ SELECT * FROM complaints WHERE id = $1;
 -- name: LockComplaint :one
 SELECT * FROM complaints WHERE id = $1 FOR UPDATE;
 
+-- name: LockComplaintsOf :many
+-- Those of a department in a state, in the order of their ids.
+SELECT * FROM complaints WHERE department_id = @department_id AND state = @state ORDER BY id FOR UPDATE;
+
 -- name: UpdateComplaint :exec
 UPDATE complaints SET category = @category, state = @state, round = @round, quality = @quality, severity = @severity,
   department_id = @department_id, handler_staff_id = @handler_staff_id, outcome = @outcome, close_reason = @close_reason,

@@ -24,7 +24,7 @@ VALUES (@id, @complaint_id, @round, @version, @channel, @two_way, @note, @contac
 
 -- name: SelectTries :many
 -- The contacts since the last assignment.
-SELECT channel, two_way FROM complaint_contacts WHERE complaint_id = @complaint_id AND version > @after;
+SELECT channel, two_way, contact_time FROM complaint_contacts WHERE complaint_id = @complaint_id AND version > @after;
 
 -- name: ListContacts :many
 SELECT * FROM complaint_contacts WHERE complaint_id = @complaint_id AND version > @after

@@ -11,6 +11,7 @@ package complaintv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	money "google.golang.org/genproto/googleapis/type/money"
@@ -3088,11 +3089,219 @@ func (x *ListComplaintTransitionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListComplaintClocksRequest pages the deadlines of a complaint.
+type ListComplaintClocksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the complaint.
+	ComplaintId string `protobuf:"bytes,1,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Round of the complaint; every round unless given.
+	Round         int32 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListComplaintClocksRequest) Reset() {
+	*x = ListComplaintClocksRequest{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListComplaintClocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListComplaintClocksRequest) ProtoMessage() {}
+
+func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
+func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListComplaintClocksRequest) GetComplaintId() string {
+	if x != nil {
+		return x.ComplaintId
+	}
+	return ""
+}
+
+func (x *ListComplaintClocksRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListComplaintClocksRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListComplaintClocksRequest) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+// ListComplaintClocksResponse is one page.
+type ListComplaintClocksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kinds are the stages: `documented` and, unless an unsatisfied answer stands for them in
+	// a later round, `reviewed`; `assigned`, `contacted`, `proposed`, `approved` and `told`.
+	// Each counts from the actual end of the stage before and has one owner. A handler who
+	// takes over after the customer was contacted has a `contacted` clock of their own. Oldest
+	// first; those of the present round whose start has not come are last, as pending.
+	Clocks []*v11.Clock `protobuf:"bytes,1,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The time promised to the customer, counted from receipt: nobody's own clock and none of
+	// the above, of kind `promise` and round 1. Met where the promise was kept, missed where it
+	// was broken. On every page, whatever the round.
+	Promise       *v11.Clock `protobuf:"bytes,3,opt,name=promise,proto3" json:"promise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListComplaintClocksResponse) Reset() {
+	*x = ListComplaintClocksResponse{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListComplaintClocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListComplaintClocksResponse) ProtoMessage() {}
+
+func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
+func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
+func (x *ListComplaintClocksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListComplaintClocksResponse) GetPromise() *v11.Clock {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+// ExplainComplaintClockRequest names the clock.
+type ExplainComplaintClockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the complaint.
+	ComplaintId string `protobuf:"bytes,1,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
+	// Kind of clock, e.g. `proposed` or `promise`, for the one started last; or the UUID of a
+	// clock.
+	Clock string `protobuf:"bytes,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	// Round of the complaint; the latest one that has such a clock unless given.
+	Round         int32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainComplaintClockRequest) Reset() {
+	*x = ExplainComplaintClockRequest{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainComplaintClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainComplaintClockRequest) ProtoMessage() {}
+
+func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
+func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ExplainComplaintClockRequest) GetComplaintId() string {
+	if x != nil {
+		return x.ComplaintId
+	}
+	return ""
+}
+
+func (x *ExplainComplaintClockRequest) GetClock() string {
+	if x != nil {
+		return x.Clock
+	}
+	return ""
+}
+
+func (x *ExplainComplaintClockRequest) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
 var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xa2\r\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xa2\r\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3342,7 +3551,22 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x94\x01\n" +
 	" ListComplaintTransitionsResponse\x12H\n" +
 	"\vtransitions\x18\x01 \x03(\v2&.kefu.complaint.v1.ComplaintTransitionR\vtransitions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xbb\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbd\x01\n" +
+	"\x1aListComplaintClocksRequest\x12.\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12\x1d\n" +
+	"\x05round\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round\"\xa3\x01\n" +
+	"\x1bListComplaintClocksResponse\x12,\n" +
+	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12.\n" +
+	"\apromise\x18\x03 \x01(\v2\x14.kefu.clock.v1.ClockR\apromise\"\xa0\x01\n" +
+	"\x1cExplainComplaintClockRequest\x12.\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x121\n" +
+	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
+	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\xbb\x02\n" +
 	"\x0eComplaintState\x12\x1f\n" +
 	"\x1bCOMPLAINT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18COMPLAINT_STATE_RECEIVED\x10\x01\x12\x1d\n" +
@@ -3402,7 +3626,7 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SATISFIED\x10\x01\x12\x1d\n" +
 	"\x19OUTCOME_ENDED_UNSATISFIED\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_NO_ANSWER\x10\x032\x9c\x15\n" +
+	"\x11OUTCOME_NO_ANSWER\x10\x032\xbf\x18\n" +
 	"\x10ComplaintService\x12\xb1\x01\n" +
 	"\x0fCreateComplaint\x12).kefu.complaint.v1.CreateComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"U\xaa\xbb\x180\x12\x13complaints.register\x18\x01\"\x15complaint.customer_id@\x02\x82\xd3\xe4\x93\x02\x1b:\tcomplaint\"\x0e/v1/complaints\x12\x8e\x01\n" +
 	"\fGetComplaint\x12&.kefu.complaint.v1.GetComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"8\xaa\xbb\x18\x19\x12\x0fcomplaints.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaints/{id}\x12\x96\x01\n" +
@@ -3420,7 +3644,9 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\tNextRound\x12#.kefu.complaint.v1.NextRoundRequest\x1a\x1c.kefu.complaint.v1.Complaint\"G\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/complaints/{id}:nextRound\x12\xaa\x01\n" +
 	"\x10ImportComplaints\x12*.kefu.complaint.v1.ImportComplaintsRequest\x1a+.kefu.complaint.v1.ImportComplaintsResponse\"=\xaa\xbb\x18\x19\x12\x11complaints.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/complaints:import\x12\xd4\x01\n" +
 	"\x15ListComplaintContacts\x12/.kefu.complaint.v1.ListComplaintContactsRequest\x1a0.kefu.complaint.v1.ListComplaintContactsResponse\"X\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02(\x12&/v1/complaints/{complaint_id}/contacts\x12\xe0\x01\n" +
-	"\x18ListComplaintTransitions\x122.kefu.complaint.v1.ListComplaintTransitionsRequest\x1a3.kefu.complaint.v1.ListComplaintTransitionsResponse\"[\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02+\x12)/v1/complaints/{complaint_id}/transitionsB\xd4\x01\n" +
+	"\x18ListComplaintTransitions\x122.kefu.complaint.v1.ListComplaintTransitionsRequest\x1a3.kefu.complaint.v1.ListComplaintTransitionsResponse\"[\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02+\x12)/v1/complaints/{complaint_id}/transitions\x12\xcc\x01\n" +
+	"\x13ListComplaintClocks\x12-.kefu.complaint.v1.ListComplaintClocksRequest\x1a..kefu.complaint.v1.ListComplaintClocksResponse\"V\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02&\x12$/v1/complaints/{complaint_id}/clocks\x12\xd1\x01\n" +
+	"\x15ExplainComplaintClock\x12/.kefu.complaint.v1.ExplainComplaintClockRequest\x1a\x1f.kefu.clock.v1.ClockExplanation\"f\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x026\x124/v1/complaints/{complaint_id}/clocks/{clock}:explainB\xd4\x01\n" +
 	"\x15com.kefu.complaint.v1B\x0eComplaintProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
 var (
@@ -3436,7 +3662,7 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(ComplaintState)(0),                      // 0: kefu.complaint.v1.ComplaintState
 	(Category)(0),                            // 1: kefu.complaint.v1.Category
@@ -3475,16 +3701,21 @@ var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(*ListComplaintContactsResponse)(nil),    // 34: kefu.complaint.v1.ListComplaintContactsResponse
 	(*ListComplaintTransitionsRequest)(nil),  // 35: kefu.complaint.v1.ListComplaintTransitionsRequest
 	(*ListComplaintTransitionsResponse)(nil), // 36: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(v1.Channel)(0),                          // 37: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 38: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 39: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 40: kefu.type.v1.ImportResult
+	(*ListComplaintClocksRequest)(nil),       // 37: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 38: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 39: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 40: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 41: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 42: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 43: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 44: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 45: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	37, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	40, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
 	1,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
 	4,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	38, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	41, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
 	0,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
 	2,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
 	3,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
@@ -3492,90 +3723,96 @@ var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
 	12, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
 	9,  // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
 	13, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	39, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	39, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	39, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	42, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	42, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	42, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
 	5,  // 14: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
 	6,  // 15: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	38, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	39, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	41, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	42, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
 	7,  // 18: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	39, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	42, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
 	8,  // 20: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	37, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	39, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	39, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	39, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	39, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	39, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	39, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	40, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	42, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	42, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	42, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	42, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	42, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	42, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
 	11, // 28: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	39, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	42, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
 	12, // 30: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	37, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	39, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	40, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	42, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
 	0,  // 33: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
 	0,  // 34: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	39, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	42, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
 	10, // 36: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
 	0,  // 37: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
 	10, // 38: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
 	1,  // 39: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
 	2,  // 40: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
 	3,  // 41: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	37, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	39, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	40, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	42, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
 	11, // 44: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
 	7,  // 45: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	37, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	40, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
 	8,  // 47: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	37, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	39, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	40, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	42, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
 	31, // 50: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
 	10, // 51: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
 	0,  // 52: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	39, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	39, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	40, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	42, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	42, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	43, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
 	14, // 56: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
 	15, // 57: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	16, // 58: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
-	17, // 59: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
-	18, // 60: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
-	20, // 61: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
-	21, // 62: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
-	22, // 63: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
-	23, // 64: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	24, // 65: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	25, // 66: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	26, // 67: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	27, // 68: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	28, // 69: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	29, // 70: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	30, // 71: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	33, // 72: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	35, // 73: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	10, // 74: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 75: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	19, // 76: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	10, // 77: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 78: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 79: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 80: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	10, // 81: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 82: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 83: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	10, // 84: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	10, // 85: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 86: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	32, // 87: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	34, // 88: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	36, // 89: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	74, // [74:90] is the sub-list for method output_type
-	58, // [58:74] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	44, // 58: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	44, // 59: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	16, // 60: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
+	17, // 61: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
+	18, // 62: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
+	20, // 63: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
+	21, // 64: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
+	22, // 65: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
+	23, // 66: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
+	24, // 67: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	25, // 68: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	26, // 69: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	27, // 70: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	28, // 71: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	29, // 72: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	30, // 73: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	33, // 74: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	35, // 75: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	37, // 76: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	39, // 77: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	10, // 78: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 79: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	19, // 80: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	10, // 81: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 82: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 83: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 84: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	10, // 85: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 86: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 87: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	10, // 88: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	10, // 89: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 90: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	32, // 91: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	34, // 92: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	36, // 93: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	38, // 94: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	45, // 95: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	78, // [78:96] is the sub-list for method output_type
+	60, // [60:78] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_complaint_proto_init() }
@@ -3589,7 +3826,7 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

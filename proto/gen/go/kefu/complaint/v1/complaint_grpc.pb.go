@@ -10,6 +10,7 @@ package complaintv1
 
 import (
 	context "context"
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -37,6 +38,8 @@ const (
 	ComplaintService_ImportComplaints_FullMethodName         = "/kefu.complaint.v1.ComplaintService/ImportComplaints"
 	ComplaintService_ListComplaintContacts_FullMethodName    = "/kefu.complaint.v1.ComplaintService/ListComplaintContacts"
 	ComplaintService_ListComplaintTransitions_FullMethodName = "/kefu.complaint.v1.ComplaintService/ListComplaintTransitions"
+	ComplaintService_ListComplaintClocks_FullMethodName      = "/kefu.complaint.v1.ComplaintService/ListComplaintClocks"
+	ComplaintService_ExplainComplaintClock_FullMethodName    = "/kefu.complaint.v1.ComplaintService/ExplainComplaintClock"
 )
 
 // ComplaintServiceClient is the client API for ComplaintService service.
@@ -152,6 +155,15 @@ type ComplaintServiceClient interface {
 	// Lists every move of a complaint, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
 	ListComplaintTransitions(ctx context.Context, in *ListComplaintTransitionsRequest, opts ...grpc.CallOption) (*ListComplaintTransitionsResponse, error)
+	// Lists the deadlines of a complaint, oldest first: running, paused, met, missed, and of
+	// the present round those whose start has not come, as pending. A complaint that was
+	// imported has none.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
+	ListComplaintClocks(ctx context.Context, in *ListComplaintClocksRequest, opts ...grpc.CallOption) (*ListComplaintClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainComplaintClock(ctx context.Context, in *ExplainComplaintClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error)
 }
 
 type complaintServiceClient struct {
@@ -322,6 +334,26 @@ func (c *complaintServiceClient) ListComplaintTransitions(ctx context.Context, i
 	return out, nil
 }
 
+func (c *complaintServiceClient) ListComplaintClocks(ctx context.Context, in *ListComplaintClocksRequest, opts ...grpc.CallOption) (*ListComplaintClocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListComplaintClocksResponse)
+	err := c.cc.Invoke(ctx, ComplaintService_ListComplaintClocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *ExplainComplaintClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.ClockExplanation)
+	err := c.cc.Invoke(ctx, ComplaintService_ExplainComplaintClock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ComplaintServiceServer is the server API for ComplaintService service.
 // All implementations must embed UnimplementedComplaintServiceServer
 // for forward compatibility.
@@ -435,6 +467,15 @@ type ComplaintServiceServer interface {
 	// Lists every move of a complaint, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
 	ListComplaintTransitions(context.Context, *ListComplaintTransitionsRequest) (*ListComplaintTransitionsResponse, error)
+	// Lists the deadlines of a complaint, oldest first: running, paused, met, missed, and of
+	// the present round those whose start has not come, as pending. A complaint that was
+	// imported has none.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
+	ListComplaintClocks(context.Context, *ListComplaintClocksRequest) (*ListComplaintClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainComplaintClock(context.Context, *ExplainComplaintClockRequest) (*v1.ClockExplanation, error)
 	mustEmbedUnimplementedComplaintServiceServer()
 }
 
@@ -492,6 +533,12 @@ func (UnimplementedComplaintServiceServer) ListComplaintContacts(context.Context
 }
 func (UnimplementedComplaintServiceServer) ListComplaintTransitions(context.Context, *ListComplaintTransitionsRequest) (*ListComplaintTransitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListComplaintTransitions not implemented")
+}
+func (UnimplementedComplaintServiceServer) ListComplaintClocks(context.Context, *ListComplaintClocksRequest) (*ListComplaintClocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListComplaintClocks not implemented")
+}
+func (UnimplementedComplaintServiceServer) ExplainComplaintClock(context.Context, *ExplainComplaintClockRequest) (*v1.ClockExplanation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainComplaintClock not implemented")
 }
 func (UnimplementedComplaintServiceServer) mustEmbedUnimplementedComplaintServiceServer() {}
 func (UnimplementedComplaintServiceServer) testEmbeddedByValue()                          {}
@@ -802,6 +849,42 @@ func _ComplaintService_ListComplaintTransitions_Handler(srv interface{}, ctx con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ComplaintService_ListComplaintClocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListComplaintClocksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).ListComplaintClocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_ListComplaintClocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).ListComplaintClocks(ctx, req.(*ListComplaintClocksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComplaintService_ExplainComplaintClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainComplaintClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).ExplainComplaintClock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_ExplainComplaintClock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).ExplainComplaintClock(ctx, req.(*ExplainComplaintClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ComplaintService_ServiceDesc is the grpc.ServiceDesc for ComplaintService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -872,6 +955,14 @@ var ComplaintService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListComplaintTransitions",
 			Handler:    _ComplaintService_ListComplaintTransitions_Handler,
+		},
+		{
+			MethodName: "ListComplaintClocks",
+			Handler:    _ComplaintService_ListComplaintClocks_Handler,
+		},
+		{
+			MethodName: "ExplainComplaintClock",
+			Handler:    _ComplaintService_ExplainComplaintClock_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
