@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -173,6 +174,7 @@ func TestComplaintThroughTwoRounds(t *testing.T) {
 			t.Fatalf("the complaint is %s in round %v, expected %s in round %v", o.text("state"), o.number("round"), want, round)
 		}
 	}
+	clocks(t, manager, at, 1, "documented RUNNING", "reviewed PENDING", "assigned PENDING", "contacted PENDING", "proposed PENDING", "approved PENDING", "told PENDING")
 	state(agent.post(at+":submit", object{}), "SUBMITTED", 1)
 	state(as(t, suite, role("service-supervisor")...).post(at+":review", object{
 		"category": "CATEGORY_AFTER_SALES_SERVICE", "quality": "QUALITY_NON_QUALITY", "severity": "SEVERITY_GENERAL",
@@ -195,6 +197,10 @@ func TestComplaintThroughTwoRounds(t *testing.T) {
 		state(handler.post(at+":tell", object{"channel": "CHANNEL_PHONE", "told": "explained and apologised"}), "TOLD", n)
 	}
 	round(1)
+	clocks(t, manager, at, 1, "documented MET", "reviewed MET", "assigned MET", "contacted MET", "proposed MET", "told MET", "approved MET")
+	if p := manager.get(at + "/clocks"); p.text("promise", "state") != "CLOCK_STATE_MET" || p.text("promise", "clauseId") != "promise-general" {
+		t.Errorf("the promise is %v", p["promise"])
+	}
 	manager.refused(http.StatusBadRequest, "ANSWER_MISSING", "POST", at+":close", object{})
 	manager.refused(http.StatusBadRequest, "ANSWER_MISSING", "POST", at+":nextRound", object{})
 	// The customer answers the invitation: that is the round's answer.
@@ -205,7 +211,9 @@ func TestComplaintThroughTwoRounds(t *testing.T) {
 	})
 	manager.refused(http.StatusBadRequest, "ANSWER_UNSATISFIED", "POST", at+":close", object{})
 	state(manager.post(at+":nextRound", object{}), "REVIEWED", 2)
+	clocks(t, manager, at, 2, "assigned RUNNING", "contacted PENDING", "proposed PENDING", "approved PENDING", "told PENDING")
 	round(2)
+	clocks(t, manager, at, 2, "assigned MET", "contacted MET", "proposed MET", "told MET", "approved MET")
 	handler.post(at+":recordAnswer", object{"satisfaction": "SATISFACTION_SATISFIED", "saidBy": "the customer herself", "channel": "CHANNEL_PHONE"})
 	closed := manager.post(at+":close", object{})
 	state(closed, "CLOSED", 2)
@@ -217,4 +225,55 @@ func TestComplaintThroughTwoRounds(t *testing.T) {
 		p := crm.get("/v1/customers/" + customer + "/profile")
 		return p.number("summary", "openComplaints") == 0 && len(p.list("timeline")) > 10
 	})
+}
+
+// clocks checks the deadlines of a round of the complaint at a path, each with its owner and
+// clause, and that the receipt of each that began adds up.
+func clocks(t *testing.T, by *caller, at string, round int, want ...string) {
+	t.Helper()
+	var got []string
+	for _, c := range by.get(fmt.Sprintf("%s/clocks?round=%d", at, round)).list("clocks") {
+		state := strings.TrimPrefix(c.text("state"), "CLOCK_STATE_")
+		got = append(got, c.text("kind")+" "+state)
+		if c.text("owner", "role") == "" || c.text("clauseId") == "" {
+			t.Errorf("%s has no owner or clause: %v", c.text("kind"), c)
+		}
+		if state == "PENDING" {
+			continue
+		}
+		receipt := by.get(at + "/clocks/" + c.text("id") + ":explain")
+		if receipt.text("text", "zh") == "" || receipt.text("text", "en") == "" {
+			t.Errorf("%s says nothing: %v", c.text("kind"), receipt)
+		}
+		if due := receipt.text("clock", "dueTime"); due != "" && receipt.text("counted") != receipt.text("clock", "workingTime") {
+			t.Errorf("%s counts %s to a target of %s", c.text("kind"), receipt.text("counted"), receipt.text("clock", "workingTime"))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("clocks of round %d: %v, expected %v", round, got, want)
+	}
+}
+
+// A disputed category is reviewed again: six clocks.
+func TestComplaintWhoseCategoryIsDisputed(t *testing.T) {
+	d := openDesk(t, "DEPARTMENT_FUNCTION_AFTER_SALES")
+	manager := as(t, suite, role("service-manager")...)
+	handler := as(t, suite, staff("support-engineer", d.engineer)...)
+	at := "/v1/complaints/" + manager.post("/v1/complaints", object{
+		"customerId": newCustomer(t, unique("钱先生")).text("id"), "channel": "CHANNEL_EMAIL", "title": "账单有误"}).text("id")
+	manager.post(at+":submit", object{})
+	manager.post(at+":review", object{
+		"category": "CATEGORY_PRICE", "quality": "QUALITY_NON_QUALITY", "severity": "SEVERITY_GENERAL", "departmentId": d.department})
+	eventually(t, "the directory's copy at the complaint desk", func() bool {
+		return manager.try("POST", at+":assign", object{"handlerStaffId": d.engineer}).code == http.StatusOK
+	})
+	handler.post(at+":recordContact", object{"channel": "CHANNEL_PHONE", "twoWay": true, "note": "asked for the bill"})
+	handler.post(at+":propose", object{"proposal": object{"findings": "none", "cause": "none", "validity": "VALIDITY_NOT_ESTABLISHED",
+		"remedy": "REMEDY_NONE", "solution": "explain the bill"}})
+	manager.post(at+":approve", object{"decision": "DECISION_APPROVED"})
+	handler.post(at+":tell", object{"channel": "CHANNEL_PHONE", "told": "the bill is right"})
+	handler.post(at+":recordAnswer", object{"satisfaction": "SATISFACTION_UNSATISFIED", "saidBy": "the customer", "channel": "CHANNEL_PHONE"})
+	manager.post(at+":nextRound", object{"categoryDisputed": true})
+	clocks(t, manager, at, 1, "documented MET", "reviewed MET", "assigned MET", "contacted MET", "proposed MET", "told MET", "approved MET")
+	clocks(t, manager, at, 2, "reviewed RUNNING", "assigned PENDING", "contacted PENDING", "proposed PENDING", "approved PENDING", "told PENDING")
 }

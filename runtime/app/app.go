@@ -64,9 +64,9 @@ func command[C any, P settings[C]](ctx context.Context, spec Spec[C], args []str
 	case len(args) == 1 && args[0] == "migrate":
 		return migrate(ctx, spec.Name, spec.Migrations, out)
 	case len(args) == 1 && args[0] == "parked":
-		return parked(ctx, spec.Name, "", os.Stdout)
+		return parked(ctx, "", os.Stdout)
 	case len(args) == 2 && args[0] == "redrive":
-		return parked(ctx, spec.Name, args[1], os.Stdout)
+		return parked(ctx, args[1], os.Stdout)
 	}
 	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`, `parked` or `redrive SOURCE`", args)
 }

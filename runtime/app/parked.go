@@ -17,7 +17,7 @@ const mostParked = 500
 
 // parked is the operator's view of events that could not be applied. With the name of a
 // source it also makes that source's due at once.
-func parked(ctx context.Context, name, source string, out io.Writer) error {
+func parked(ctx context.Context, source string, out io.Writer) error {
 	var cfg struct{ Database pg.Config }
 	if err := config.Load(&cfg); err != nil {
 		return err
@@ -28,7 +28,7 @@ func parked(ctx context.Context, name, source string, out io.Writer) error {
 	}
 	defer pool.Close()
 	if source != "" {
-		n, err := event.Redrive(ctx, pool, name, source)
+		n, err := event.Redrive(ctx, pool, source)
 		if err != nil {
 			return err
 		}

@@ -163,12 +163,19 @@ func (p *Process) Go(name string, work func(ctx context.Context) error) {
 // Follow applies the events of the service at target, each exactly once and those of one
 // subject in order, as [event.Consumer] does.
 func (p *Process) Follow(service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
-	return p.follow(&event.Consumer{Source: service, Handle: handle}, target)
+	return p.FollowAs(p.Name, service, target, handle)
+}
+
+// FollowAs is [Process.Follow] with a place in the stream of its own. A service that comes to
+// take more of a stream than it took before follows it under another name, such as
+// "name/what", and gets all of it once more.
+func (p *Process) FollowAs(consumer, service, target string, handle func(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error) error {
+	return p.follow(&event.Consumer{Name: consumer, Source: service, Handle: handle}, target)
 }
 
 // FollowAll is Follow for a function that applies a run of events together.
 func (p *Process) FollowAll(service, target string, handle func(ctx context.Context, tx pgx.Tx, events []*eventv1.Envelope) error) error {
-	return p.follow(&event.Consumer{Source: service, HandleAll: handle}, target)
+	return p.follow(&event.Consumer{Name: p.Name, Source: service, HandleAll: handle}, target)
 }
 
 func (p *Process) follow(c *event.Consumer, target string) error {
@@ -176,7 +183,7 @@ func (p *Process) follow(c *event.Consumer, target string) error {
 	if err != nil {
 		return err
 	}
-	c.Name, c.Conn, c.Pool, c.Log, c.Wake, c.Registerer = p.Name, conn, p.Pool, p.Log, p.wake, p.Metrics
+	c.Conn, c.Pool, c.Log, c.Wake, c.Registerer = conn, p.Pool, p.Log, p.wake, p.Metrics
 	p.Go("events of "+c.Source, c.Run)
 	return nil
 }

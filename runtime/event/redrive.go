@@ -39,12 +39,12 @@ FROM event_parked ORDER BY consumer, source, position LIMIT $1`, limit)
 	return parked, nil
 }
 
-// Redrive makes all parked events of a consumer due at once, as after its fault was
-// mended, and says how many. The running consumer takes them up within seconds, each
-// subject's in order; one that fails again waits again.
-func Redrive(ctx context.Context, db pg.DBTX, consumer, source string) (int64, error) {
-	tag, err := db.Exec(ctx, `
-UPDATE event_parked SET retry_time = now() WHERE consumer = $1 AND source = $2`, consumer, source)
+// Redrive makes all parked events of a source due at once, whichever consumer of this
+// database parked them, as after the fault was mended, and says how many. The running
+// consumers take them up within seconds, each subject's in order; one that fails again
+// waits again.
+func Redrive(ctx context.Context, db pg.DBTX, source string) (int64, error) {
+	tag, err := db.Exec(ctx, `UPDATE event_parked SET retry_time = now() WHERE source = $1`, source)
 	if err != nil {
 		return 0, fmt.Errorf("redrive parked events: %w", err)
 	}

@@ -45,12 +45,12 @@ func TestParkedIsSeenAndRedriven(t *testing.T) {
 		t.Errorf("at most one: %v, %v", some, err)
 	}
 
-	if count, err := event.Redrive(t.Context(), sink.Pool, "effects", "another"); err != nil || count != 0 {
+	if count, err := event.Redrive(t.Context(), sink.Pool, "another"); err != nil || count != 0 {
 		t.Errorf("Redrive of another source = %d, %v", count, err)
 	}
 	redrive := func() {
 		t.Helper()
-		if count, err := event.Redrive(t.Context(), sink.Pool, "effects", "things"); err != nil || count != 2 {
+		if count, err := event.Redrive(t.Context(), sink.Pool, "things"); err != nil || count != 2 {
 			t.Errorf("Redrive = %d, %v; want 2", count, err)
 		}
 	}

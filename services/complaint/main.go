@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -54,11 +55,14 @@ func (c *config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[config]{
 		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
-		Run: func(_ context.Context, p *app.Process, cfg config) error {
-			_, err := server.Register(p, server.Targets{
+		Run: func(ctx context.Context, p *app.Process, cfg config) error {
+			s, err := server.Register(p, server.Targets{
 				CustomerRegistry: cfg.CustomerRegistry, ServiceTicket: cfg.ServiceTicket, Survey: cfg.Survey,
 			}, cfg.limits())
-			return err
+			if err != nil {
+				return err
+			}
+			return errors.Join(s.SeedCalendars(ctx), s.SeedPolicies(ctx))
 		},
 	}))
 }

@@ -76,6 +76,28 @@ func Handle(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
 	return nil
 }
 
+// Seed stores the built-in calendars where no event has told of them yet: China's, which is
+// the default, and the one in which every hour counts. Every event of the owner is newer.
+func Seed(ctx context.Context, db pg.DBTX) error {
+	china, err := worktime.ChinaDefinition()
+	if err != nil {
+		return err
+	}
+	for _, d := range []worktime.Definition{china, worktime.DayAndNightDefinition()} {
+		definition, err := Encode(Proto(d))
+		if err != nil {
+			return err
+		}
+		_, err = db.Exec(ctx, `
+INSERT INTO calendars (id, is_default, version, update_time, definition) VALUES ($1, $2, 0, 'epoch', $3)
+ON CONFLICT (id) DO NOTHING`, d.ID, d.ID == worktime.ChinaID, definition)
+		if err != nil {
+			return fmt.Errorf("store calendar %s: %w", d.ID, err)
+		}
+	}
+	return nil
+}
+
 // Encode gives what is stored of a calendar: all that a caller may set but the default,
 // which moves from one calendar to another.
 func Encode(c *calendarv1.Calendar) ([]byte, error) {
@@ -129,7 +151,7 @@ func NewCache() *Cache { return &Cache{made: map[string]made{}} }
 
 // The definition travels only when it is not the version known already.
 const selectOne = `
-SELECT version, CASE WHEN version = $2 THEN NULL ELSE definition END
+SELECT version, CASE WHEN version = $2::bigint THEN NULL ELSE definition END
 FROM calendars WHERE id = $1`
 
 const selectDefault = `SELECT id FROM calendars WHERE is_default ORDER BY update_time DESC, id LIMIT 1`
@@ -144,9 +166,13 @@ func (c *Cache) Load(ctx context.Context, db pg.DBTX, id string) (*worktime.Cale
 		}
 	}
 	known := c.get(id)
+	var have *int64
+	if known.calendar != nil {
+		have = &known.version
+	}
 	var version int64
 	var definition []byte
-	if err := db.QueryRow(ctx, selectOne, id, known.version).Scan(&version, &definition); err != nil {
+	if err := db.QueryRow(ctx, selectOne, id, have).Scan(&version, &definition); err != nil {
 		return nil, 0, unknown("calendar "+id, err)
 	}
 	if known.calendar != nil && version == known.version {

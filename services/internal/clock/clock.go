@@ -32,6 +32,7 @@ const (
 	ReasonWaitingCustomer   = "waiting-customer"
 	ReasonWaitingThirdParty = "waiting-third-party"
 	ReasonApprovalPending   = "approval-pending"
+	ReasonReturned          = "returned"
 )
 
 // RoleOwner in a ladder stands for the clock's owner.
@@ -212,4 +213,19 @@ type Clock struct {
 	Kind    string
 	Round   int32
 	State
+}
+
+// Named finds, among the clocks of a case, the one with that id, or of that kind the one of
+// the latest round, the last of those; in one round alone where that is not 0. It is nil
+// where there is none.
+func Named(clocks []Clock, name string, round int32) *Clock {
+	var found *Clock
+	for i := range clocks {
+		c := &clocks[i]
+		named := c.Kind == name || c.ID.String() == name
+		if named && (round == 0 || c.Round == round) && (found == nil || c.Round >= found.Round) {
+			found = c
+		}
+	}
+	return found
 }

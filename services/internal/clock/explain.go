@@ -198,6 +198,8 @@ func reasonText(reason string) *typev1.Text {
 		return &typev1.Text{Zh: "等待第三方", En: "waiting for a third party"}
 	case ReasonApprovalPending:
 		return &typev1.Text{Zh: "等待审批", En: "waiting for approval"}
+	case ReasonReturned:
+		return &typev1.Text{Zh: "已退回处理人", En: "returned to the handler"}
 	}
 	return &typev1.Text{Zh: reason, En: reason}
 }

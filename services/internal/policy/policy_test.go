@@ -134,6 +134,13 @@ func TestValidate(t *testing.T) {
 		"floor's event": {func(p *clockv1.Policy) {
 			p.Clauses[0].Floor = &clockv1.PolicyFloor{StartEvent: "x", Target: days(1)}
 		}, "clauses[0].floor.start_event"},
+		"extension alone": {func(p *clockv1.Policy) { p.Clauses[3].Extension = &clockv1.PolicyFloor{} }, "clauses[3].extension"},
+		"extension's event": {func(p *clockv1.Policy) {
+			p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "x", Target: days(1)}
+		}, "clauses[0].extension.start_event"},
+		"extension's target": {func(p *clockv1.Policy) {
+			p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "created"}
+		}, "clauses[0].extension.target"},
 		"no amount":       {func(p *clockv1.Policy) { p.Clauses[0].Target = &clockv1.ClockTarget{} }, "clauses[0].target"},
 		"no days":         {func(p *clockv1.Policy) { p.Clauses[0].Target = days(0) }, "clauses[0].target.working_days"},
 		"negative hours":  {func(p *clockv1.Policy) { p.Clauses[0].Target = hours(-1) }, "clauses[0].target.working_time"},

@@ -116,6 +116,10 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 			c.add(path+".floor", "there is no target that a floor could hold back; give a target or leave the floor out",
 				"没有目标，下限不起作用；请填写目标或删去下限")
 		}
+		if clause.GetExtension() != nil {
+			c.add(path+".extension", "there is no target that it could extend; give a target or leave the extension out",
+				"没有目标，无可延长；请填写目标或删去延长")
+		}
 		return
 	}
 	c.target(path+".target", clause.GetTarget())
@@ -134,6 +138,10 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 	if f := clause.GetFloor(); f != nil {
 		c.word(path+".floor.start_event", f.GetStartEvent(), c.words.StartEvents)
 		c.target(path+".floor.target", f.GetTarget())
+	}
+	if e := clause.GetExtension(); e != nil {
+		c.word(path+".extension.start_event", e.GetStartEvent(), c.words.StartEvents)
+		c.target(path+".extension.target", e.GetTarget())
 	}
 	if clause.GetCap() {
 		return // a cap has the events of the clause it limits

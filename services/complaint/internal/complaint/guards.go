@@ -2,6 +2,7 @@ package complaint
 
 import (
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -129,19 +130,22 @@ func Handling(c Caller, handler uuid.UUID) error {
 type Try struct {
 	Channel typev1.Channel
 	TwoWay  bool
+	At      time.Time
 }
 
 // Reached tells whether contacts since the assignment count as a contact with the
-// customer: one went both ways, or enough attempts used enough channels.
-func Reached(tries []Try, l Limits) bool {
+// customer, and since when: one went both ways, or enough attempts used enough channels,
+// whatever the order they were logged in.
+func Reached(tries []Try, l Limits) (at time.Time, ok bool) {
+	tries = slices.SortedStableFunc(slices.Values(tries), func(a, b Try) int { return a.At.Compare(b.At) })
 	channels := map[typev1.Channel]bool{}
-	for _, t := range tries {
-		if t.TwoWay {
-			return true
-		}
+	for i, t := range tries {
 		channels[t.Channel] = true
+		if t.TwoWay || i+1 >= l.ContactAttempts && len(channels) >= l.ContactChannels {
+			return t.At, true
+		}
 	}
-	return len(tries) >= l.ContactAttempts && len(channels) >= l.ContactChannels
+	return time.Time{}, false
 }
 
 // ApprovalFacts are what decides who may approve.

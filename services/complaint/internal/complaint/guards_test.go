@@ -147,8 +147,31 @@ func TestWhenAttemptsCountAsContact(t *testing.T) {
 		{"three on two channels", try(phone, phone, mail), true},
 		{"a fourth brings the second channel", try(phone, phone, phone, mail), true},
 	} {
-		if got := complaint.Reached(test.tries, limits()); got != test.want {
+		if _, got := complaint.Reached(test.tries, limits()); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+func TestSinceWhenTheCustomerWasContacted(t *testing.T) {
+	phone, mail := typev1.Channel_CHANNEL_PHONE, typev1.Channel_CHANNEL_EMAIL
+	at := func(hour int, channel typev1.Channel, twoWay bool) complaint.Try {
+		return complaint.Try{Channel: channel, TwoWay: twoWay, At: time.Date(2026, 11, 2, hour, 0, 0, 0, time.UTC)}
+	}
+	for name, c := range map[string]struct {
+		tries []complaint.Try
+		want  int
+	}{
+		"the third attempt":               {[]complaint.Try{at(9, phone, false), at(10, mail, false), at(11, phone, false)}, 11},
+		"an earlier one logged last":      {[]complaint.Try{at(11, phone, false), at(10, phone, false), at(9, mail, false)}, 11},
+		"the second channel":              {[]complaint.Try{at(9, phone, false), at(10, phone, false), at(11, phone, false), at(12, mail, false)}, 12},
+		"the talk among attempts":         {[]complaint.Try{at(9, phone, false), at(12, mail, false), at(10, phone, true)}, 10},
+		"attempts before a later talk":    {[]complaint.Try{at(9, phone, false), at(12, phone, true)}, 12},
+		"enough, however many came after": {[]complaint.Try{at(9, phone, false), at(10, mail, false), at(11, phone, false), at(12, mail, false)}, 11},
+	} {
+		got, ok := complaint.Reached(c.tries, limits())
+		if !ok || got.Hour() != c.want {
+			t.Errorf("%s: %v, %v, want %d h", name, got, ok, c.want)
 		}
 	}
 }

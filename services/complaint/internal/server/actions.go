@@ -160,7 +160,7 @@ func (s *Server) RecordContact(ctx context.Context, req *complaintv1.RecordConta
 		if err != nil {
 			return err
 		}
-		if err := s.reach(ctx, a, complaint.Try{Channel: req.GetChannel(), TwoWay: req.GetTwoWay()}, at); err != nil {
+		if err := s.reach(ctx, a, complaint.Try{Channel: req.GetChannel(), TwoWay: req.GetTwoWay(), At: at}); err != nil {
 			return err
 		}
 		contactID, err := uuid.NewV7()
@@ -180,7 +180,7 @@ func (s *Server) RecordContact(ctx context.Context, req *complaintv1.RecordConta
 }
 
 // reach turns an attempt into a contact when it counts as one.
-func (s *Server) reach(ctx context.Context, a *action, latest complaint.Try, at time.Time) error {
+func (s *Server) reach(ctx context.Context, a *action, latest complaint.Try) error {
 	if a.step.From != complaint.Assigned {
 		return nil
 	}
@@ -190,9 +190,10 @@ func (s *Server) reach(ctx context.Context, a *action, latest complaint.Try, at 
 	}
 	tries := []complaint.Try{latest}
 	for _, t := range before {
-		tries = append(tries, complaint.Try{Channel: typev1.Channel(t.Channel), TwoWay: t.TwoWay})
+		tries = append(tries, complaint.Try{Channel: typev1.Channel(t.Channel), TwoWay: t.TwoWay, At: t.ContactTime})
 	}
-	if !complaint.Reached(tries, s.limits) {
+	at, ok := complaint.Reached(tries, s.limits)
+	if !ok {
 		return nil
 	}
 	a.round.ContactTime = &at

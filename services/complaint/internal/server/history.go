@@ -26,23 +26,27 @@ type historyRequest interface {
 
 // history opens a page of a complaint's log for callers who see the whole complaint. It
 // gives the version after which the page begins.
-func (s *Server) history(ctx context.Context, req historyRequest) (complaintID uuid.UUID, after int64, size int32, err error) {
-	complaintID = id(req.GetComplaintId())
-	_, v, err := s.readable(ctx, complaintID)
-	if err != nil {
-		return complaintID, 0, 0, err
-	}
-	if v != whole {
-		return complaintID, 0, 0, notFound(complaintID)
+func (s *Server) history(ctx context.Context, req historyRequest) (c db.Complaint, after int64, size int32, err error) {
+	if c, err = s.wholly(ctx, id(req.GetComplaintId())); err != nil {
+		return c, 0, 0, err
 	}
 	cursor, err := s.pages.Open(ctx, req, req.GetPageToken())
 	if err != nil || cursor == "" {
-		return complaintID, 0, page.Size(req.GetPageSize()), err
+		return c, 0, page.Size(req.GetPageSize()), err
 	}
 	if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-		return complaintID, 0, 0, fmt.Errorf("cursor of a page: %w", err)
+		return c, 0, 0, fmt.Errorf("cursor of a page: %w", err)
 	}
-	return complaintID, after, page.Size(req.GetPageSize()), nil
+	return c, after, page.Size(req.GetPageSize()), nil
+}
+
+// wholly reads a complaint for callers who see all of it.
+func (s *Server) wholly(ctx context.Context, complaintID uuid.UUID) (db.Complaint, error) {
+	c, v, err := s.readable(ctx, complaintID)
+	if err == nil && v != whole {
+		err = notFound(complaintID)
+	}
+	return c, err
 }
 
 // cut leaves a page of the rows and seals where the next one begins.
@@ -57,11 +61,11 @@ func cut[R any](ctx context.Context, s *Server, req proto.Message, rows []R, siz
 
 // ListComplaintContacts lists the logged contacts, oldest first.
 func (s *Server) ListComplaintContacts(ctx context.Context, req *complaintv1.ListComplaintContactsRequest) (*complaintv1.ListComplaintContactsResponse, error) {
-	complaintID, after, size, err := s.history(ctx, req)
+	of, after, size, err := s.history(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListContacts(ctx, s.pool, complaintID, after, size+1)
+	rows, err := s.q.ListContacts(ctx, s.pool, of.ID, after, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list contacts: %w", err)
 	}
@@ -81,11 +85,11 @@ func (s *Server) ListComplaintContacts(ctx context.Context, req *complaintv1.Lis
 
 // ListComplaintTransitions lists every move, oldest first.
 func (s *Server) ListComplaintTransitions(ctx context.Context, req *complaintv1.ListComplaintTransitionsRequest) (*complaintv1.ListComplaintTransitionsResponse, error) {
-	complaintID, after, size, err := s.history(ctx, req)
+	of, after, size, err := s.history(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListTransitions(ctx, s.pool, complaintID, after, size+1)
+	rows, err := s.q.ListTransitions(ctx, s.pool, of.ID, after, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list transitions: %w", err)
 	}

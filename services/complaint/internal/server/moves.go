@@ -137,6 +137,9 @@ func (s *Server) finish(ctx context.Context, a *action) (*complaintv1.Complaint,
 		Type: a.step.Verb.Event(), SubjectID: a.c.ID, SubjectVersion: a.c.Version,
 		CustomerID: value(a.c.CustomerID), OccurTime: a.occur, Payload: payload,
 	})
+	if err := s.follow(ctx, a); err != nil {
+		return nil, err
+	}
 	out, err := s.compose(ctx, a.tx, []db.Complaint{a.c})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
@@ -25,8 +26,11 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/policy"
 )
 
 // Name is the service's name in addresses, certificates and events.
@@ -40,7 +44,10 @@ const kind = "complaint"
 
 // Migrations are all tables that the service needs besides those of the runtime.
 func Migrations() []pg.MigrationSet {
-	return []pg.MigrationSet{customerref.Migrations(), directory.Migrations(), db.Migrations()}
+	return []pg.MigrationSet{
+		customerref.Migrations(), directory.Migrations(), calendar.Migrations(), clock.Migrations(), policy.Migrations(),
+		db.Migrations(),
+	}
 }
 
 // Targets are where the other services are.
@@ -57,6 +64,9 @@ type Server struct {
 	registry  customerref.Resolver
 	limits    complaint.Limits
 	clock     func() time.Time
+	clocks    *clock.Store
+	calendars *calendar.Cache
+	book      *policy.Book
 	q         *db.Queries
 }
 
@@ -70,14 +80,23 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	if err != nil {
 		return nil, err
 	}
+	calendars := calendar.NewCache()
+	clocks := clock.New(calendars, p.Now)
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
-		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now, q: db.New(),
+		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
+		clocks: clocks, calendars: calendars, q: db.New(),
 	}
+	s.book = policy.NewBook(complaint.Words(), calendars, s.now)
+	clockv1.RegisterComplaintPolicyServiceServer(p.GRPC, policy.NewService(policy.Config{
+		Book: s.book, Pool: p.Pool, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Now: p.Now,
+		SubjectType: complaint.SubjectType, Cases: s.pastComplaints,
+	}))
+	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
-		p.Follow(directory.Source, targets.ServiceTicket, directory.Handle),
+		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
 		p.Follow(surveySource, targets.Survey, s.HandleSurvey),
 	)
 }

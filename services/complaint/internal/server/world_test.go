@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
@@ -29,8 +31,9 @@ import (
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/server"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
-	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
 // registry is the customer registry of a test.
@@ -58,8 +61,11 @@ type world struct {
 	*testkit.Service
 	t        *testing.T
 	client   complaintv1.ComplaintServiceClient
+	policies clockv1.ComplaintPolicyServiceClient
 	server   *server.Server
 	registry *registry
+	clocks   *clock.Store
+	sweeper  *clock.Sweeper
 
 	service, afterSales, quality, company uuid.UUID
 	staff                                 map[string]uuid.UUID
@@ -92,11 +98,16 @@ func newWorld(t *testing.T) *world {
 		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
 		Peers: map[string]*grpc.ClientConn{"customer-registry": peer, "service-ticket": peer, "survey": peer},
 		Register: func(p *app.Process) (err error) {
-			w.server, err = server.Register(p, server.Targets{}, limits())
-			return err
+			if w.server, err = server.Register(p, server.Targets{}, limits()); err != nil {
+				return err
+			}
+			w.clocks = clock.New(calendar.NewCache(), p.Now)
+			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
+			return errors.Join(w.server.SeedCalendars(t.Context()), w.server.SeedPolicies(t.Context()))
 		},
 	})
 	w.client = complaintv1.NewComplaintServiceClient(w.Conn)
+	w.policies = clockv1.NewComplaintPolicyServiceClient(w.Conn)
 	w.populate()
 	return w
 }
@@ -157,15 +168,20 @@ func (w *world) department(f ticketv1.DepartmentFunction, head string) uuid.UUID
 	return d
 }
 
-// apply has the directory take an event of service-ticket.
+// apply has the service take an event of service-ticket.
 func (w *world) apply(kind string, subject uuid.UUID, payload proto.Message) {
+	w.t.Helper()
+	w.applyVersion(kind, subject, 1, payload)
+}
+
+func (w *world) applyVersion(kind string, subject uuid.UUID, version int64, payload proto.Message) {
 	w.t.Helper()
 	packed, err := anypb.New(payload)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	env := &eventv1.Envelope{Id: newID(w.t).String(), Type: kind, SubjectId: subject.String(), SubjectVersion: 1, Payload: packed}
-	err = pg.InTx(w.t.Context(), w.Pool, func(tx pgx.Tx) error { return directory.Handle(w.t.Context(), tx, env) })
+	env := &eventv1.Envelope{Id: newID(w.t).String(), Type: kind, SubjectId: subject.String(), SubjectVersion: version, Payload: packed}
+	err = pg.InTx(w.t.Context(), w.Pool, func(tx pgx.Tx) error { return w.server.HandleTicketService(w.t.Context(), tx, env) })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/clocktest"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
@@ -63,7 +64,7 @@ func TestAKeyCustomersTicketOverTheSpringFestival(t *testing.T) {
 		kinds[s.GetKind()] = s.GetLength().AsDuration()
 	}
 	if kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_MAKEUP_WORKDAY] != 5*time.Hour ||
-		kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_PAUSED] != wallClock(t, "2026-02-25 09:30:00").Sub(wallClock(t, "2026-02-14 15:00:00")) {
+		kinds[clockv1.ClockSegmentKind_CLOCK_SEGMENT_KIND_PAUSED] != clocktest.WallClock(t, "2026-02-25 09:30:00").Sub(clocktest.WallClock(t, "2026-02-14 15:00:00")) {
 		t.Errorf("sums %v", receipt.GetSums())
 	}
 	if receipt.GetClock().GetClauseId() != "resolution-key-p3" || receipt.GetText().GetZh() == "" || receipt.GetText().GetEn() == "" {

@@ -19,6 +19,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/clocktest"
 	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
@@ -342,8 +343,8 @@ func last[A, B any](_ A, _ B, err error) error { return err }
 func TestADryRunTellsWhatWouldHaveBeenMissed(t *testing.T) {
 	w := newWorld(t)
 	// Imported: resolved after 3 working days, and open since Thursday.
-	w.imported("1", ticket.Resolved, wallClock(t, "2026-10-19 09:00:00"), wallClock(t, "2026-10-21 18:00:00"))
-	w.imported("2", ticket.New, wallClock(t, "2026-10-29 09:00:00"), time.Time{})
+	w.imported("1", ticket.Resolved, clocktest.WallClock(t, "2026-10-19 09:00:00"), clocktest.WallClock(t, "2026-10-21 18:00:00"))
+	w.imported("2", ticket.New, clocktest.WallClock(t, "2026-10-29 09:00:00"), time.Time{})
 	live := w.create(&ticketv1.Ticket{}).GetId() // Monday 9:00; 1 wd and 5 wd
 	w.assign(live, w.agent)
 	w.must(w.do(w.manager(), "start", live, ""))
@@ -421,10 +422,10 @@ func (w *world) filters(p *clockv1.Policy) {
 		"C":        {func(r *clockv1.DryRunPolicyRequest) { r.Tier = typev1.Tier_TIER_C }, 3},
 		"priority": {func(r *clockv1.DryRunPolicyRequest) { r.Priority = "p1" }, 0},
 		"from": {func(r *clockv1.DryRunPolicyRequest) {
-			r.CreateTimeFrom = timestamppb.New(wallClock(w.t, "2026-10-29 09:00:00"))
+			r.CreateTimeFrom = timestamppb.New(clocktest.WallClock(w.t, "2026-10-29 09:00:00"))
 		}, 2},
 		"to": {func(r *clockv1.DryRunPolicyRequest) {
-			r.CreateTimeTo = timestamppb.New(wallClock(w.t, "2026-10-29 09:00:00"))
+			r.CreateTimeTo = timestamppb.New(clocktest.WallClock(w.t, "2026-10-29 09:00:00"))
 		}, 1},
 	} {
 		req := &clockv1.DryRunPolicyRequest{Id: p.GetId()}

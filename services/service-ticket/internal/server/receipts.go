@@ -87,14 +87,7 @@ func (s *Server) ExplainTicketClock(ctx context.Context, req *ticketv1.ExplainTi
 	if err != nil {
 		return nil, err
 	}
-	var found *clock.Clock
-	for i := range clocks {
-		c := &clocks[i]
-		named := c.Kind == req.GetClock() || c.ID.String() == req.GetClock()
-		if named && (req.GetRound() == 0 || c.Round == req.GetRound()) && (found == nil || c.Round >= found.Round) {
-			found = c
-		}
-	}
+	found := clock.Named(clocks, req.GetClock(), req.GetRound())
 	if found == nil {
 		return nil, rpcerr.NotFound("clock", req.GetClock()).With("ticket_id", row.ID.String())
 	}

@@ -1,9 +1,6 @@
 package server_test
 
 import (
-	"testing"
-	"time"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -17,57 +14,18 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/clocktest"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
 
-// wallClock is an instant by the wall clock of the company.
-func wallClock(t *testing.T, at string) time.Time {
-	t.Helper()
-	zone, err := time.LoadLocation("Asia/Shanghai")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := time.ParseInLocation("2006-01-02 15:04:05", at, zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// explain gives the receipt of a ticket's clock and checks that it adds up: segments
-// without gaps whose counted ones come to the target, sums that are theirs.
+// explain gives the receipt of a ticket's clock and checks that it adds up.
 func (w *world) explain(id, kind string) *clockv1.ClockExplanation {
 	w.t.Helper()
 	got, err := w.tickets.ExplainTicketClock(w.manager(), &ticketv1.ExplainTicketClockRequest{TicketId: id, Clock: kind})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var counted, all, sums time.Duration
-	var end time.Time
-	for i, g := range got.GetSegments() {
-		start := g.GetStartTime().AsTime()
-		if i > 0 && !start.Equal(end) {
-			w.t.Errorf("%s: a gap before %v", kind, g)
-		}
-		end = g.GetEndTime().AsTime()
-		length := end.Sub(start)
-		if length <= 0 || length != g.GetLength().AsDuration() {
-			w.t.Errorf("%s: segment %v", kind, g)
-		}
-		if all += length; g.GetCounted() {
-			counted += length
-		}
-	}
-	for _, s := range got.GetSums() {
-		sums += s.GetLength().AsDuration()
-	}
-	c := got.GetClock()
-	if sums != all || counted != got.GetCounted().AsDuration() {
-		w.t.Errorf("%s: sums %v of %v, counted %v and %v", kind, sums, all, counted, got.GetCounted().AsDuration())
-	}
-	if c.GetDueTime() != nil && (counted != c.GetWorkingTime().AsDuration() || !end.Equal(c.GetDueTime().AsTime())) {
-		w.t.Errorf("%s: counted %v to %v, want %v to %v", kind, counted, end, c.GetWorkingTime().AsDuration(), c.GetDueTime().AsTime())
-	}
+	clocktest.Receipt(w.t, got)
 	return got
 }
 
@@ -75,13 +33,7 @@ func (w *world) explain(id, kind string) *clockv1.ClockExplanation {
 func (w *world) due(id, kind, want string) *clockv1.ClockExplanation {
 	w.t.Helper()
 	got := w.explain(id, kind)
-	var due string
-	if at := got.GetClock().GetDueTime(); at != nil {
-		due = at.AsTime().In(wallClock(w.t, "2026-01-01 00:00:00").Location()).Format("2006-01-02 15:04:05")
-	}
-	if due != want {
-		w.t.Errorf("%s is due %q, want %q: %v", kind, due, want, got.GetText().GetEn())
-	}
+	clocktest.Due(w.t, got.GetClock(), want)
 	return got
 }
 
@@ -115,7 +67,7 @@ func (w *world) must(t *ticketv1.Ticket, err error) *ticketv1.Ticket {
 	return t
 }
 
-func (w *world) set(at string) { w.Clock.Set(wallClock(w.t, at).UTC()) }
+func (w *world) set(at string) { w.Clock.Set(clocktest.WallClock(w.t, at).UTC()) }
 
 func (w *world) prioritize(id string, p ticketv1.Priority) {
 	w.t.Helper()
@@ -151,30 +103,5 @@ func (w *world) promote(id string, tier typev1.Tier, version int64) error {
 // rebuilt checks that what is stored of every clock is what its log comes to.
 func (w *world) rebuilt() {
 	w.t.Helper()
-	rows, err := w.Pool.Query(w.t.Context(), "SELECT id, state, target, due_time, stop_time, next_step_time, version FROM clocks")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	type cache struct {
-		ID                              uuid.UUID
-		State                           int16
-		Target                          int64
-		DueTime, StopTime, NextStepTime *time.Time
-		Version                         int64
-	}
-	stored, err := pgx.CollectRows(rows, pgx.RowToStructByPos[cache])
-	if err != nil || len(stored) == 0 {
-		w.t.Fatalf("%d clocks, %v", len(stored), err)
-	}
-	same := func(a *time.Time, b time.Time) bool { return a == nil && b.IsZero() || a != nil && a.Equal(b) }
-	for _, row := range stored {
-		c, log, err := w.clocks.Get(w.t.Context(), w.Pool, row.ID)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if int16(c.Phase) != row.State || int64(c.Target) != row.Target || !same(row.DueTime, c.Due) ||
-			!same(row.StopTime, c.Stop) || !same(row.NextStepTime, c.Next()) || row.Version != int64(len(log)) {
-			w.t.Errorf("clock %s: stored %+v, its log says %v %v due %v", c.Kind, row, c.Phase, c.Target, c.Due)
-		}
-	}
+	clocktest.Rebuilt(w.t, w.Pool, w.clocks)
 }

@@ -570,7 +570,8 @@ func (x *Clock) GetNextStepTime() *timestamppb.Timestamp {
 // ClockOwner is who is to keep a clock.
 type ClockOwner struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Role as in access control, e.g. `service-agent`; empty for none.
+	// Role as in access control, e.g. `service-agent`, or the part somebody has in a case:
+	// `handler`, `department-head`. Empty for none.
 	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	// UUID of the member of staff; empty while nobody is named.
 	StaffId string `protobuf:"bytes,2,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`

@@ -353,7 +353,9 @@ type PolicyClause struct {
 	// Role that is to keep it; empty for nobody's own.
 	OwnerRole string `protobuf:"bytes,14,opt,name=owner_role,json=ownerRole,proto3" json:"owner_role,omitempty"`
 	// Warnings and escalations.
-	Ladder        []*PolicyStep `protobuf:"bytes,15,rep,name=ladder,proto3" json:"ladder,omitempty"`
+	Ladder []*PolicyStep `protobuf:"bytes,15,rep,name=ladder,proto3" json:"ladder,omitempty"`
+	// From its event on at least its target remains, on a clock that was not missed before.
+	Extension     *PolicyFloor `protobuf:"bytes,16,opt,name=extension,proto3" json:"extension,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -493,10 +495,17 @@ func (x *PolicyClause) GetLadder() []*PolicyStep {
 	return nil
 }
 
+func (x *PolicyClause) GetExtension() *PolicyFloor {
+	if x != nil {
+		return x.Extension
+	}
+	return nil
+}
+
 // PolicyFloor is another target, from another event.
 type PolicyFloor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Event that the floor counts from.
+	// Event that it counts from.
 	StartEvent    string       `protobuf:"bytes,1,opt,name=start_event,json=startEvent,proto3" json:"start_event,omitempty"`
 	Target        *ClockTarget `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2104,7 +2113,7 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x96\x05\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xd0\x05\n" +
 	"\fPolicyClause\x12$\n" +
 	"\tclause_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\bclauseId\x12\x1b\n" +
 	"\x04kind\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18(R\x04kind\x120\n" +
@@ -2125,7 +2134,8 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\rpause_reasons\x18\r \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x14\"\x04r\x02\x18(R\fpauseReasons\x12&\n" +
 	"\n" +
 	"owner_role\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18(R\townerRole\x12;\n" +
-	"\x06ladder\x18\x0f \x03(\v2\x19.kefu.clock.v1.PolicyStepB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06ladder\"k\n" +
+	"\x06ladder\x18\x0f \x03(\v2\x19.kefu.clock.v1.PolicyStepB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06ladder\x128\n" +
+	"\textension\x18\x10 \x01(\v2\x1a.kefu.clock.v1.PolicyFloorR\textension\"k\n" +
 	"\vPolicyFloor\x12(\n" +
 	"\vstart_event\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
 	"startEvent\x122\n" +
@@ -2331,47 +2341,48 @@ var file_kefu_clock_v1_policy_proto_depIdxs = []int32{
 	30, // 7: kefu.clock.v1.PolicyClause.target:type_name -> kefu.clock.v1.ClockTarget
 	5,  // 8: kefu.clock.v1.PolicyClause.floor:type_name -> kefu.clock.v1.PolicyFloor
 	6,  // 9: kefu.clock.v1.PolicyClause.ladder:type_name -> kefu.clock.v1.PolicyStep
-	30, // 10: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
-	31, // 11: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
-	32, // 12: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
-	3,  // 13: kefu.clock.v1.PolicyDiff.before:type_name -> kefu.clock.v1.Policy
-	3,  // 14: kefu.clock.v1.PolicyDiff.after:type_name -> kefu.clock.v1.Policy
-	9,  // 15: kefu.clock.v1.PolicyDiff.changes:type_name -> kefu.clock.v1.PolicyChange
-	1,  // 16: kefu.clock.v1.PolicyChange.kind:type_name -> kefu.clock.v1.PolicyChangeKind
-	4,  // 17: kefu.clock.v1.PolicyChange.before:type_name -> kefu.clock.v1.PolicyClause
-	4,  // 18: kefu.clock.v1.PolicyChange.after:type_name -> kefu.clock.v1.PolicyClause
-	3,  // 19: kefu.clock.v1.CreatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
-	3,  // 20: kefu.clock.v1.ListPoliciesResponse.policies:type_name -> kefu.clock.v1.Policy
-	3,  // 21: kefu.clock.v1.UpdatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
-	33, // 22: kefu.clock.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	7,  // 23: kefu.clock.v1.ValidatePolicyResponse.faults:type_name -> kefu.clock.v1.PolicyFault
-	27, // 24: kefu.clock.v1.PublishPolicyRequest.effective_time:type_name -> google.protobuf.Timestamp
-	27, // 25: kefu.clock.v1.DryRunPolicyRequest.create_time_from:type_name -> google.protobuf.Timestamp
-	27, // 26: kefu.clock.v1.DryRunPolicyRequest.create_time_to:type_name -> google.protobuf.Timestamp
-	2,  // 27: kefu.clock.v1.DryRunPolicyRequest.origin:type_name -> kefu.clock.v1.DryRunOrigin
-	28, // 28: kefu.clock.v1.DryRunPolicyRequest.tier:type_name -> kefu.type.v1.Tier
-	27, // 29: kefu.clock.v1.DryRunPolicyRequest.as_of:type_name -> google.protobuf.Timestamp
-	21, // 30: kefu.clock.v1.DryRunPolicyResponse.case:type_name -> kefu.clock.v1.DryRunCase
-	24, // 31: kefu.clock.v1.DryRunPolicyResponse.totals:type_name -> kefu.clock.v1.DryRunTotals
-	27, // 32: kefu.clock.v1.DryRunCase.create_time:type_name -> google.protobuf.Timestamp
-	22, // 33: kefu.clock.v1.DryRunCase.clocks:type_name -> kefu.clock.v1.DryRunClock
-	23, // 34: kefu.clock.v1.DryRunClock.tried:type_name -> kefu.clock.v1.DryRunOutcome
-	23, // 35: kefu.clock.v1.DryRunClock.in_effect:type_name -> kefu.clock.v1.DryRunOutcome
-	34, // 36: kefu.clock.v1.DryRunOutcome.state:type_name -> kefu.clock.v1.ClockState
-	27, // 37: kefu.clock.v1.DryRunOutcome.start_time:type_name -> google.protobuf.Timestamp
-	27, // 38: kefu.clock.v1.DryRunOutcome.due_time:type_name -> google.protobuf.Timestamp
-	27, // 39: kefu.clock.v1.DryRunOutcome.stop_time:type_name -> google.protobuf.Timestamp
-	35, // 40: kefu.clock.v1.DryRunOutcome.missed_by:type_name -> google.protobuf.Duration
-	25, // 41: kefu.clock.v1.DryRunTotals.tried:type_name -> kefu.clock.v1.DryRunSide
-	25, // 42: kefu.clock.v1.DryRunTotals.in_effect:type_name -> kefu.clock.v1.DryRunSide
-	27, // 43: kefu.clock.v1.DryRunTotals.as_of:type_name -> google.protobuf.Timestamp
-	26, // 44: kefu.clock.v1.DryRunSide.clauses:type_name -> kefu.clock.v1.DryRunClause
-	35, // 45: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	5,  // 10: kefu.clock.v1.PolicyClause.extension:type_name -> kefu.clock.v1.PolicyFloor
+	30, // 11: kefu.clock.v1.PolicyFloor.target:type_name -> kefu.clock.v1.ClockTarget
+	31, // 12: kefu.clock.v1.PolicyStep.action:type_name -> kefu.clock.v1.ClockStepAction
+	32, // 13: kefu.clock.v1.PolicyFault.text:type_name -> kefu.type.v1.Text
+	3,  // 14: kefu.clock.v1.PolicyDiff.before:type_name -> kefu.clock.v1.Policy
+	3,  // 15: kefu.clock.v1.PolicyDiff.after:type_name -> kefu.clock.v1.Policy
+	9,  // 16: kefu.clock.v1.PolicyDiff.changes:type_name -> kefu.clock.v1.PolicyChange
+	1,  // 17: kefu.clock.v1.PolicyChange.kind:type_name -> kefu.clock.v1.PolicyChangeKind
+	4,  // 18: kefu.clock.v1.PolicyChange.before:type_name -> kefu.clock.v1.PolicyClause
+	4,  // 19: kefu.clock.v1.PolicyChange.after:type_name -> kefu.clock.v1.PolicyClause
+	3,  // 20: kefu.clock.v1.CreatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
+	3,  // 21: kefu.clock.v1.ListPoliciesResponse.policies:type_name -> kefu.clock.v1.Policy
+	3,  // 22: kefu.clock.v1.UpdatePolicyRequest.policy:type_name -> kefu.clock.v1.Policy
+	33, // 23: kefu.clock.v1.UpdatePolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 24: kefu.clock.v1.ValidatePolicyResponse.faults:type_name -> kefu.clock.v1.PolicyFault
+	27, // 25: kefu.clock.v1.PublishPolicyRequest.effective_time:type_name -> google.protobuf.Timestamp
+	27, // 26: kefu.clock.v1.DryRunPolicyRequest.create_time_from:type_name -> google.protobuf.Timestamp
+	27, // 27: kefu.clock.v1.DryRunPolicyRequest.create_time_to:type_name -> google.protobuf.Timestamp
+	2,  // 28: kefu.clock.v1.DryRunPolicyRequest.origin:type_name -> kefu.clock.v1.DryRunOrigin
+	28, // 29: kefu.clock.v1.DryRunPolicyRequest.tier:type_name -> kefu.type.v1.Tier
+	27, // 30: kefu.clock.v1.DryRunPolicyRequest.as_of:type_name -> google.protobuf.Timestamp
+	21, // 31: kefu.clock.v1.DryRunPolicyResponse.case:type_name -> kefu.clock.v1.DryRunCase
+	24, // 32: kefu.clock.v1.DryRunPolicyResponse.totals:type_name -> kefu.clock.v1.DryRunTotals
+	27, // 33: kefu.clock.v1.DryRunCase.create_time:type_name -> google.protobuf.Timestamp
+	22, // 34: kefu.clock.v1.DryRunCase.clocks:type_name -> kefu.clock.v1.DryRunClock
+	23, // 35: kefu.clock.v1.DryRunClock.tried:type_name -> kefu.clock.v1.DryRunOutcome
+	23, // 36: kefu.clock.v1.DryRunClock.in_effect:type_name -> kefu.clock.v1.DryRunOutcome
+	34, // 37: kefu.clock.v1.DryRunOutcome.state:type_name -> kefu.clock.v1.ClockState
+	27, // 38: kefu.clock.v1.DryRunOutcome.start_time:type_name -> google.protobuf.Timestamp
+	27, // 39: kefu.clock.v1.DryRunOutcome.due_time:type_name -> google.protobuf.Timestamp
+	27, // 40: kefu.clock.v1.DryRunOutcome.stop_time:type_name -> google.protobuf.Timestamp
+	35, // 41: kefu.clock.v1.DryRunOutcome.missed_by:type_name -> google.protobuf.Duration
+	25, // 42: kefu.clock.v1.DryRunTotals.tried:type_name -> kefu.clock.v1.DryRunSide
+	25, // 43: kefu.clock.v1.DryRunTotals.in_effect:type_name -> kefu.clock.v1.DryRunSide
+	27, // 44: kefu.clock.v1.DryRunTotals.as_of:type_name -> google.protobuf.Timestamp
+	26, // 45: kefu.clock.v1.DryRunSide.clauses:type_name -> kefu.clock.v1.DryRunClause
+	35, // 46: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_policy_proto_init() }

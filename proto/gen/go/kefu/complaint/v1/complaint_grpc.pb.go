@@ -10,6 +10,7 @@ package complaintv1
 
 import (
 	context "context"
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -28,6 +29,7 @@ const (
 	ComplaintService_ReviewComplaint_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ReviewComplaint"
 	ComplaintService_AssignComplaint_FullMethodName          = "/kefu.complaint.v1.ComplaintService/AssignComplaint"
 	ComplaintService_RecordContact_FullMethodName            = "/kefu.complaint.v1.ComplaintService/RecordContact"
+	ComplaintService_RetargetComplaint_FullMethodName        = "/kefu.complaint.v1.ComplaintService/RetargetComplaint"
 	ComplaintService_ProposeSolution_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ProposeSolution"
 	ComplaintService_ApproveSolution_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ApproveSolution"
 	ComplaintService_TellResult_FullMethodName               = "/kefu.complaint.v1.ComplaintService/TellResult"
@@ -37,6 +39,8 @@ const (
 	ComplaintService_ImportComplaints_FullMethodName         = "/kefu.complaint.v1.ComplaintService/ImportComplaints"
 	ComplaintService_ListComplaintContacts_FullMethodName    = "/kefu.complaint.v1.ComplaintService/ListComplaintContacts"
 	ComplaintService_ListComplaintTransitions_FullMethodName = "/kefu.complaint.v1.ComplaintService/ListComplaintTransitions"
+	ComplaintService_ListComplaintClocks_FullMethodName      = "/kefu.complaint.v1.ComplaintService/ListComplaintClocks"
+	ComplaintService_ExplainComplaintClock_FullMethodName    = "/kefu.complaint.v1.ComplaintService/ExplainComplaintClock"
 )
 
 // ComplaintServiceClient is the client API for ComplaintService service.
@@ -57,6 +61,7 @@ const (
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
@@ -100,6 +105,14 @@ type ComplaintServiceClient interface {
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RecordContact(ctx context.Context, in *RecordContactRequest, opts ...grpc.CallOption) (*Complaint, error)
+	// Puts the complaint under another version of the policy of its deadlines, with a reason:
+	// one that is published and in effect, or was. The state stays; possible before closed. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), COMPLAINT_NOT_FOUND,
+	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetComplaint(ctx context.Context, in *RetargetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -152,6 +165,15 @@ type ComplaintServiceClient interface {
 	// Lists every move of a complaint, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
 	ListComplaintTransitions(ctx context.Context, in *ListComplaintTransitionsRequest, opts ...grpc.CallOption) (*ListComplaintTransitionsResponse, error)
+	// Lists the deadlines of a complaint, oldest first: running, paused, met, missed, and of
+	// the present round those whose start has not come, as pending. A complaint that was
+	// imported has none.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
+	ListComplaintClocks(ctx context.Context, in *ListComplaintClocksRequest, opts ...grpc.CallOption) (*ListComplaintClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainComplaintClock(ctx context.Context, in *ExplainComplaintClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error)
 }
 
 type complaintServiceClient struct {
@@ -226,6 +248,16 @@ func (c *complaintServiceClient) RecordContact(ctx context.Context, in *RecordCo
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Complaint)
 	err := c.cc.Invoke(ctx, ComplaintService_RecordContact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *complaintServiceClient) RetargetComplaint(ctx context.Context, in *RetargetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Complaint)
+	err := c.cc.Invoke(ctx, ComplaintService_RetargetComplaint_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -322,6 +354,26 @@ func (c *complaintServiceClient) ListComplaintTransitions(ctx context.Context, i
 	return out, nil
 }
 
+func (c *complaintServiceClient) ListComplaintClocks(ctx context.Context, in *ListComplaintClocksRequest, opts ...grpc.CallOption) (*ListComplaintClocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListComplaintClocksResponse)
+	err := c.cc.Invoke(ctx, ComplaintService_ListComplaintClocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *ExplainComplaintClockRequest, opts ...grpc.CallOption) (*v1.ClockExplanation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.ClockExplanation)
+	err := c.cc.Invoke(ctx, ComplaintService_ExplainComplaintClock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ComplaintServiceServer is the server API for ComplaintService service.
 // All implementations must embed UnimplementedComplaintServiceServer
 // for forward compatibility.
@@ -340,6 +392,7 @@ func (c *complaintServiceClient) ListComplaintTransitions(ctx context.Context, i
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
@@ -383,6 +436,14 @@ type ComplaintServiceServer interface {
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RecordContact(context.Context, *RecordContactRequest) (*Complaint, error)
+	// Puts the complaint under another version of the policy of its deadlines, with a reason:
+	// one that is published and in effect, or was. The state stays; possible before closed. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), COMPLAINT_NOT_FOUND,
+	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetComplaint(context.Context, *RetargetComplaintRequest) (*Complaint, error)
 	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -435,6 +496,15 @@ type ComplaintServiceServer interface {
 	// Lists every move of a complaint, oldest first: who, when, from, to, why.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
 	ListComplaintTransitions(context.Context, *ListComplaintTransitionsRequest) (*ListComplaintTransitionsResponse, error)
+	// Lists the deadlines of a complaint, oldest first: running, paused, met, missed, and of
+	// the present round those whose start has not come, as pending. A complaint that was
+	// imported has none.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
+	ListComplaintClocks(context.Context, *ListComplaintClocksRequest) (*ListComplaintClocksResponse, error)
+	// Explains a deadline piece by piece: what counted, what did not and why, and everything
+	// that happened to it.
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, CLOCK_NOT_FOUND.
+	ExplainComplaintClock(context.Context, *ExplainComplaintClockRequest) (*v1.ClockExplanation, error)
 	mustEmbedUnimplementedComplaintServiceServer()
 }
 
@@ -466,6 +536,9 @@ func (UnimplementedComplaintServiceServer) AssignComplaint(context.Context, *Ass
 func (UnimplementedComplaintServiceServer) RecordContact(context.Context, *RecordContactRequest) (*Complaint, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordContact not implemented")
 }
+func (UnimplementedComplaintServiceServer) RetargetComplaint(context.Context, *RetargetComplaintRequest) (*Complaint, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetargetComplaint not implemented")
+}
 func (UnimplementedComplaintServiceServer) ProposeSolution(context.Context, *ProposeSolutionRequest) (*Complaint, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProposeSolution not implemented")
 }
@@ -492,6 +565,12 @@ func (UnimplementedComplaintServiceServer) ListComplaintContacts(context.Context
 }
 func (UnimplementedComplaintServiceServer) ListComplaintTransitions(context.Context, *ListComplaintTransitionsRequest) (*ListComplaintTransitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListComplaintTransitions not implemented")
+}
+func (UnimplementedComplaintServiceServer) ListComplaintClocks(context.Context, *ListComplaintClocksRequest) (*ListComplaintClocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListComplaintClocks not implemented")
+}
+func (UnimplementedComplaintServiceServer) ExplainComplaintClock(context.Context, *ExplainComplaintClockRequest) (*v1.ClockExplanation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainComplaintClock not implemented")
 }
 func (UnimplementedComplaintServiceServer) mustEmbedUnimplementedComplaintServiceServer() {}
 func (UnimplementedComplaintServiceServer) testEmbeddedByValue()                          {}
@@ -636,6 +715,24 @@ func _ComplaintService_RecordContact_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ComplaintServiceServer).RecordContact(ctx, req.(*RecordContactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComplaintService_RetargetComplaint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetargetComplaintRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).RetargetComplaint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_RetargetComplaint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).RetargetComplaint(ctx, req.(*RetargetComplaintRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -802,6 +899,42 @@ func _ComplaintService_ListComplaintTransitions_Handler(srv interface{}, ctx con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ComplaintService_ListComplaintClocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListComplaintClocksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).ListComplaintClocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_ListComplaintClocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).ListComplaintClocks(ctx, req.(*ListComplaintClocksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComplaintService_ExplainComplaintClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainComplaintClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).ExplainComplaintClock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_ExplainComplaintClock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).ExplainComplaintClock(ctx, req.(*ExplainComplaintClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ComplaintService_ServiceDesc is the grpc.ServiceDesc for ComplaintService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -838,6 +971,10 @@ var ComplaintService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ComplaintService_RecordContact_Handler,
 		},
 		{
+			MethodName: "RetargetComplaint",
+			Handler:    _ComplaintService_RetargetComplaint_Handler,
+		},
+		{
 			MethodName: "ProposeSolution",
 			Handler:    _ComplaintService_ProposeSolution_Handler,
 		},
@@ -872,6 +1009,14 @@ var ComplaintService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListComplaintTransitions",
 			Handler:    _ComplaintService_ListComplaintTransitions_Handler,
+		},
+		{
+			MethodName: "ListComplaintClocks",
+			Handler:    _ComplaintService_ListComplaintClocks_Handler,
+		},
+		{
+			MethodName: "ExplainComplaintClock",
+			Handler:    _ComplaintService_ExplainComplaintClock_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
