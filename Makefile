@@ -27,11 +27,12 @@ test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
 	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
 
-bench: ## measure the running suite against bare pgx and print the ratios; ten minutes
+bench: ## measure the running suite and the deadlines against bare pgx and print the tables; a quarter of an hour
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench$$' ./services/internal/clock
 
-long: ## run the long forms of tests: a million events and a hundred thousand repeated calls through faults
-	go test -tags long -count 1 -timeout 30m -v -run 'Crowd|Delay' ./runtime/event ./runtime/write
+long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
+	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock
 
 # Without the race detector: it makes programs five times as slow and as large, and two
 # cores then starve the load before any fault does.

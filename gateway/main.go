@@ -80,6 +80,7 @@ func run(ctx context.Context) error {
 	if err := config.Load(&cfg); err != nil {
 		return err
 	}
+	app.TuneGC()
 	log := app.NewLogger(os.Stderr, name, cfg.LogLevel)
 	metrics := app.NewMetrics()
 	flush, err := app.StartTraces(ctx, name, "", cfg.TraceEndpoint)

@@ -62,6 +62,10 @@ func TestBench(t *testing.T) {
 		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
 	note("the stack is up")
+	idle, err := s.resident()
+	if err != nil {
+		t.Fatal(err)
+	}
 	run(t, tickets, seedRefs, known)
 	w.inTickets, w.inCRM = o.tickets, o.customers
 	s.seedCustomersTo(t, registry, o.customers)
@@ -91,9 +95,13 @@ func TestBench(t *testing.T) {
 		note("%s is measured", operation.name)
 	}
 	b.checkNothingFailed(t)
+	after, err := s.resident()
+	if err != nil {
+		t.Fatal(err)
+	}
 	fmt.Printf("\n%d processors, %s; load %s; %d tickets, %d customers; median of %d rounds of %v each\n",
 		runtime.NumCPU(), memory(), load(), o.tickets, o.customers, o.rounds, o.slice)
-	fmt.Print(rateTable(results), latencyTable(results), cpuTable(results), partTable(results), verdicts(results, short))
+	fmt.Print(rateTable(results), latencyTable(results), cpuTable(results), partTable(results), memoryTable(idle, after), verdicts(results, short))
 }
 
 func selected(o options, op operation) bool { return strings.Contains(op.name, o.only) }

@@ -104,3 +104,21 @@ func (s spent) add(more spent) {
 		s[name] += d
 	}
 }
+
+// resident is how much memory each program holds.
+func (s *stack) resident() (map[string]int, error) {
+	out := map[string]int{}
+	for name, p := range s.programs {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+		if err != nil {
+			return nil, err
+		}
+		_, rest, _ := strings.Cut(string(raw), "VmRSS:")
+		var kib int
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			return nil, fmt.Errorf("memory of %s: %w", name, err)
+		}
+		out[name] = kib >> 10
+	}
+	return out, nil
+}

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/kefu-suite/kefu/runtime/localpg"
+	"github.com/kefu-suite/kefu/runtime/testkit"
 )
 
 const readyWithin = 2 * time.Minute
@@ -53,7 +51,7 @@ func startStack(t *testing.T, bin string) *stack {
 		build(t, bin)
 	}
 	s := &stack{bin: bin, dir: filepath.Join(dir, "stack"), postgres: filepath.Join(dir, "postgres"), programs: map[string]programState{}}
-	s.startPostgres(t)
+	s.admin = testkit.Durable(t, s.postgres)
 	var output bytes.Buffer
 	up := exec.Command(filepath.Join(bin, "kefuctl"), "up", "--dir", s.dir, "--http", "127.0.0.1:0", "--free-ports")
 	up.Env = append(os.Environ(), "KEFU_DATABASE_URL="+s.admin)
@@ -94,38 +92,6 @@ func build(t *testing.T, bin string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-}
-
-// startPostgres keeps the server's parent thread for as long as the test runs.
-func (s *stack) startPostgres(t *testing.T) {
-	t.Helper()
-	started, end, over := make(chan error, 1), make(chan struct{}), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		server, err := localpg.Start(context.Background(), localpg.Options{
-			Dir: s.postgres, Path: os.Getenv("PATH"),
-			// A million rows are to lie in memory, as they do on a server that is sized for them.
-			Settings: []string{"shared_buffers=1GB", "max_wal_size=8GB"},
-		})
-		if err == nil {
-			s.admin = server.AdminURL()
-		}
-		started <- err
-		<-end
-		if server != nil {
-			err = server.Stop(context.Background())
-		}
-		over <- err
-	}()
-	if err := <-started; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		close(end)
-		if err := <-over; err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // read takes in what the stack says of itself once it is ready.

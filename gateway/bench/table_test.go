@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -55,17 +54,17 @@ func (r *result) total(way int) time.Duration {
 	return r.perCall(way, func(string) bool { return true })
 }
 
+// table writes rows as docs/performance.md has them: names to the left, numbers to the right.
 func table(head string, fill func(row func(cells ...any))) string {
 	var out strings.Builder
-	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "\n"+strings.Join(strings.Split(head, "|"), "\t")+"\t")
+	columns := strings.Split(head, "|")
+	fmt.Fprintf(&out, "\n| %s |\n| --- |%s\n", strings.Join(columns, " | "), strings.Repeat(" --: |", len(columns)-1))
 	fill(func(cells ...any) {
 		for _, c := range cells {
-			_, _ = fmt.Fprint(w, c, "\t")
+			fmt.Fprintf(&out, "| %v ", c)
 		}
-		_, _ = fmt.Fprintln(w)
+		out.WriteString("|\n")
 	})
-	_ = w.Flush() // into memory
 	return out.String()
 }
 
@@ -142,6 +141,15 @@ func verdicts(results []*result, short *result) string {
 				growth := float64(r.total(byREST)) / float64(short.total(byREST))
 				say(r.operation.name+" CPU, long/short", r.callers, fmt.Sprint("≤ ", mostGrowth), fmt.Sprintf("%.2f", growth), growth <= mostGrowth)
 			}
+		}
+	})
+}
+
+// memoryTable tells what programs hold before and after the work, in MiB.
+func memoryTable(idle, after map[string]int) string {
+	return table("memory, MiB|idle|after the bench", func(row func(...any)) {
+		for _, name := range slices.Sorted(maps.Keys(idle)) {
+			row(name, idle[name], after[name])
 		}
 	})
 }

@@ -46,7 +46,8 @@ type world struct {
 	manager, crm      string // tokens
 	inTickets, inCRM  int    // seeded rows
 	phoneIndex        func(string) []byte
-	payload           []byte // of the event of a created ticket
+	payload           []byte  // of the event of a created ticket
+	clocks, entries   [][]any // its clocks and their logs, without the ids that differ
 	actor, accessWay  string
 	outcome, bodyHash []byte
 	drawn             atomic.Int64
@@ -86,6 +87,21 @@ WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1`, made.GetId
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, part := range []struct {
+		to  *[][]any
+		sql string
+	}{{&w.clocks, sampleClocks}, {&w.entries, sampleEntries}} {
+		rows, err := pool.Query(t.Context(), part.sql, made.GetId())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *part.to, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.clocks) == 0 || len(w.clocks) != len(w.entries) {
+		t.Fatalf("a new ticket has %d clocks and %d entries in their logs", len(w.clocks), len(w.entries))
+	}
 }
 
 func (w *world) create() operation {
@@ -109,14 +125,28 @@ func (w *world) create() operation {
 }
 
 const (
+	sampleClocks = `SELECT subject_type, kind, round, state, owner_role, owner_staff_id, owner_department_id, calendar_id,
+  calendar_version, policy_id, policy_version, clause_id, target, start_time, due_time, stop_time, next_step_time, version
+FROM clocks WHERE subject_id = $1 ORDER BY id`
+	sampleEntries = `SELECT l.position, l.type, l.occur_time, l.record_time, l.actor, l.actor_kind, l.reason, l.terms::text, l.owner::text,
+  l.step, l.role, l.scheduled_time, l.amount
+FROM clock_log l JOIN clocks c ON c.id = l.clock_id WHERE c.subject_id = $1 ORDER BY c.id`
+	insertClock = `INSERT INTO clocks (id, subject_id, subject_type, kind, round, state, owner_role, owner_staff_id, owner_department_id,
+  calendar_id, calendar_version, policy_id, policy_version, clause_id, target, start_time, due_time, stop_time,
+  next_step_time, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+	insertEntry = `INSERT INTO clock_log (clock_id, position, type, occur_time, record_time, actor, actor_kind, reason, terms, owner, step,
+  role, scheduled_time, amount)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	requireTier  = `SELECT require_service_tier($1, 1::smallint)`
 	drawNumber   = `SELECT nextval('ticket_numbers') FROM generate_series(1, 1)`
 	insertTicket = `INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priority, title, description,
   product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
-  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version)
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier, version)
 VALUES ($1, $2, live_customer($3), 1, 1, 3, 1, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
-  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1)`
+  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, 1)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
   actor_staff_id, assignee_staff_id, occur_time)
 VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $2), NULL, $4)`
@@ -147,6 +177,15 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) error {
 	b.Queue(drawNumber)
 	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now)
 	b.Queue(insertTransition, id, w.actor, "", now)
+	b.Queue(requireTier, t.GetCustomerId())
+	for i := range w.clocks {
+		clock, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		b.Queue(insertClock, append([]any{clock, id}, w.clocks[i]...)...)
+		b.Queue(insertEntry, append([]any{clock}, w.entries[i]...)...)
+	}
 	b.Queue(insertEvent, event, id, t.GetCustomerId(), now, w.actor, request, w.payload)
 	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request)
 	b.Queue(insertOutcome, w.actor, request, w.bodyHash, id, w.outcome, now)

@@ -97,7 +97,8 @@ func faults() []fault {
 	takes := func(o operation) bool { return o.body }
 	names := func(o operation) bool { return len(o.params) > 0 }
 	writes := func(o operation) bool {
-		return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute")
+		// The signature under the quarterly review is the auditor's one write.
+		return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute") && o.path != "/v1/accessReviews/{id}:sign"
 	}
 	valid := func(o operation) string { return o.at(nobodysID) }
 	is := func(reason string) *regexp.Regexp { return regexp.MustCompile("^(" + reason + ")$") }
@@ -115,7 +116,7 @@ func faults() []fault {
 			codes: append([]int{http.StatusOK}, refused...)},
 		{name: "garbage for an id", applies: names, caller: everything(), path: func(o operation) string { return o.at("No-id") }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
 		{name: "an id too long", applies: names, caller: everything(), path: func(o operation) string { return o.at(strings.Repeat("7", 500)) }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
-		{name: "an id of nothing", applies: func(o operation) bool { return len(o.params) > 0 && !o.body }, caller: everything(), path: valid, codes: []int{404}, reason: is("[A-Z]+_NOT_FOUND")},
+		{name: "an id of nothing", applies: func(o operation) bool { return len(o.params) > 0 && !o.body }, caller: everything(), path: valid, codes: []int{404}, reason: is("[A-Z_]+_NOT_FOUND")},
 		{name: "no body", applies: takes, caller: everything(), path: valid, codes: []int{400, 403, 404}},
 		{name: "an empty object", applies: takes, caller: everything(), path: valid, body: object{}, codes: []int{400, 403, 404}},
 		{name: "a list for a body", applies: takes, caller: everything(), path: valid, body: []any{}, codes: []int{400}, reason: is("BODY_INVALID")},

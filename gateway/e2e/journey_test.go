@@ -256,7 +256,7 @@ func clocks(t *testing.T, by *caller, at string, round int, want ...string) {
 
 // A disputed category is reviewed again: six clocks.
 func TestComplaintWhoseCategoryIsDisputed(t *testing.T) {
-	d := openDesk(t, "DEPARTMENT_FUNCTION_AFTER_SALES")
+	d := openDesk(t, suite, "DEPARTMENT_FUNCTION_AFTER_SALES")
 	manager := as(t, suite, role("service-manager")...)
 	handler := as(t, suite, staff("support-engineer", d.engineer)...)
 	at := "/v1/complaints/" + manager.post("/v1/complaints", object{

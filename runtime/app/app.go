@@ -93,6 +93,7 @@ func serve[C any, P settings[C]](ctx context.Context, spec Spec[C], out io.Write
 	}
 	l := newLife(spec.Name, P(&own).base(), out)
 	slog.SetDefault(l.log) // for packages below that are given no logger
+	TuneGC()
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err := l.begin(ctx, spec.Policy); err != nil {
 		if ctx.Err() != nil {

@@ -38,6 +38,12 @@ func (r *Record) Audit(objectType string, id uuid.UUID, changes any) {
 	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, Changes: changes})
 }
 
+// AuditRight is Audit for a change that rests on another right than the one by which the
+// call was let in, e.g. a grant for the one object.
+func (r *Record) AuditRight(right, objectType string, id uuid.UUID, changes any) {
+	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, Changes: changes, Right: right})
+}
+
 // Unchanged says that the call found everything as it asked for and changed nothing.
 func (r *Record) Unchanged() { r.unchanged = true }
 

@@ -155,7 +155,10 @@ func (p *Path) record(ctx context.Context, db audit.Execer, c *call, r *Record) 
 		}
 	}
 	for _, e := range r.audits {
-		e.Action, e.Right = c.action, c.right
+		e.Action = c.action
+		if e.Right == "" {
+			e.Right = c.right
+		}
 		if err := audit.Insert(ctx, db, p.auditKey, e, c.audit); err != nil {
 			return err
 		}

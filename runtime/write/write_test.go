@@ -171,6 +171,26 @@ func TestFailedCallsAreNotKept(t *testing.T) {
 	checkEffects(t, db, 1)
 }
 
+func TestAuditRightGoesBeforeTheRightOfTheCall(t *testing.T) {
+	db := testkit.Database(t, sets()...)
+	p := newPath(t, db.Pool, func() {})
+	_, err := write.Do(by("someone", create), p, newRequest(t, "one", "a"), func(_ context.Context, tx *write.Tx) (*wrapperspb.StringValue, error) {
+		tx.Audit("thing", uuid.New(), nil)
+		tx.AuditRight("grant:7", "thing", uuid.New(), nil)
+		return wrapperspb.String(""), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rights string
+	if err := db.Pool.QueryRow(t.Context(), `SELECT string_agg(access_right, ' ' ORDER BY access_right) FROM audit_records`).Scan(&rights); err != nil {
+		t.Fatal(err)
+	}
+	if rights != "grant:7 role:clerk/things.write" {
+		t.Errorf("rights %q", rights)
+	}
+}
+
 func TestRecordIsRequired(t *testing.T) {
 	db := testkit.Database(t, sets()...)
 	p := newPath(t, db.Pool, func() {})

@@ -5,7 +5,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
+	_ "time/tzdata" // the container has no zones
 
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -20,10 +23,42 @@ type Config struct {
 	app.Config
 	// DefaultRegion is where a phone given without country code is.
 	DefaultRegion string `env:"KEFU_DEFAULT_REGION" envDefault:"CN"`
+	// TimeZone is that of the company's days and quarters.
+	TimeZone string `env:"KEFU_TIME_ZONE" envDefault:"Asia/Shanghai"`
+
+	// GrantDays (1 to 30) is how long an approved access request lasts that says nothing.
+	GrantDays int32 `env:"KEFU_GRANT_DAYS" envDefault:"7"`
+	// BreakGlassTime (at most 24 h) is how long an emergency opens a file.
+	BreakGlassTime time.Duration `env:"KEFU_BREAK_GLASS_TIME" envDefault:"1h"`
+	// UnmaskBudget (0 to 10,000) is how many values one person may unmask a day.
+	UnmaskBudget int32 `env:"KEFU_UNMASK_BUDGET" envDefault:"20"`
+	// ContactBudget (1 h to a year) is the time in which one message of a kind is sent.
+	ContactBudget time.Duration `env:"KEFU_CONTACT_BUDGET" envDefault:"720h"`
 
 	ServiceTicketTarget string `env:"KEFU_SERVICE_TICKET_TARGET" envDefault:"etcd:///service-ticket"`
 	ComplaintTarget     string `env:"KEFU_COMPLAINT_TARGET" envDefault:"etcd:///complaint"`
 	SurveyTarget        string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
+}
+
+// Check adds the registry's own limits to those of every service.
+func (c *Config) Check() []error {
+	problems := c.Config.Check()
+	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "" || c.TimeZone == "Local" {
+		problems = append(problems, fmt.Errorf("KEFU_TIME_ZONE is %q; it must be a zone such as Asia/Shanghai", c.TimeZone))
+	}
+	if c.GrantDays < 1 || c.GrantDays > 30 {
+		problems = append(problems, fmt.Errorf("KEFU_GRANT_DAYS is %d; it must be from 1 to 30", c.GrantDays))
+	}
+	if c.BreakGlassTime <= 0 || c.BreakGlassTime > 24*time.Hour {
+		problems = append(problems, fmt.Errorf("KEFU_BREAK_GLASS_TIME is %s; it must be more than 0 and at most 24h", c.BreakGlassTime))
+	}
+	if c.UnmaskBudget < 0 || c.UnmaskBudget > 10_000 {
+		problems = append(problems, fmt.Errorf("KEFU_UNMASK_BUDGET is %d; it must be from 0 to 10000", c.UnmaskBudget))
+	}
+	if c.ContactBudget < time.Hour || c.ContactBudget > 366*24*time.Hour {
+		problems = append(problems, fmt.Errorf("KEFU_CONTACT_BUDGET is %s; it must be from 1h to 8784h", c.ContactBudget))
+	}
+	return problems
 }
 
 func main() {
@@ -36,9 +71,17 @@ func main() {
 }
 
 func run(_ context.Context, p *app.Process, cfg Config) error {
+	zone, err := time.LoadLocation(cfg.TimeZone)
+	if err != nil {
+		return fmt.Errorf("KEFU_TIME_ZONE: %w", err)
+	}
 	s, err := server.New(server.Config{
 		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 		Log: p.Log, Now: p.Now, Region: cfg.DefaultRegion,
+		Disclosure: server.Disclosure{
+			GrantDays: cfg.GrantDays, BreakGlass: cfg.BreakGlassTime, UnmaskBudget: cfg.UnmaskBudget,
+			ContactBudget: cfg.ContactBudget, Zone: zone,
+		},
 	})
 	if err != nil {
 		return err

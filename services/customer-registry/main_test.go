@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func TestTheThreeStreamsReachTheProfile(t *testing.T) {
 	}
 	service := testkit.NewService(t, testkit.ServiceConfig{
 		Name: server.Name, Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()}, Policy: access.Policy(),
-		Register:   func(p *app.Process) error { return run(t.Context(), p, Config{DefaultRegion: "CN"}) },
+		Register:   func(p *app.Process) error { return run(t.Context(), p, testConfig("CN")) },
 		Background: true, Peers: peers,
 	})
 	client := customerv1.NewCustomerServiceClient(service.Conn)
@@ -132,7 +133,33 @@ func TestAnUnknownDefaultRegionStopsTheStart(t *testing.T) {
 	process, _ := testkit.Prepare(t, testkit.ServiceConfig{
 		Name: server.Name, Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()}, Policy: access.Policy(),
 	})
-	if err := run(t.Context(), process, Config{DefaultRegion: "China"}); err == nil {
+	if err := run(t.Context(), process, testConfig("China")); err == nil {
 		t.Error("phones would be read by the rules of a country that does not exist")
+	}
+}
+
+func testConfig(region string) Config {
+	return Config{
+		DefaultRegion: region, TimeZone: "Asia/Shanghai", GrantDays: 7, BreakGlassTime: time.Hour, UnmaskBudget: 20,
+		ContactBudget: 720 * time.Hour,
+	}
+}
+
+func TestConfigNamesEachLimitThatIsWrong(t *testing.T) {
+	good := testConfig("CN")
+	base := len(good.Check())
+	for name, spoil := range map[string]func(*Config){
+		"KEFU_TIME_ZONE":        func(c *Config) { c.TimeZone = "Mars/Base" },
+		"KEFU_GRANT_DAYS":       func(c *Config) { c.GrantDays = 31 },
+		"KEFU_BREAK_GLASS_TIME": func(c *Config) { c.BreakGlassTime = 25 * time.Hour },
+		"KEFU_UNMASK_BUDGET":    func(c *Config) { c.UnmaskBudget = -1 },
+		"KEFU_CONTACT_BUDGET":   func(c *Config) { c.ContactBudget = time.Minute },
+	} {
+		c := testConfig("CN")
+		spoil(&c)
+		problems := c.Check()
+		if len(problems) != base+1 || !strings.Contains(problems[base].Error(), name) {
+			t.Errorf("%s: %v", name, problems)
+		}
 	}
 }

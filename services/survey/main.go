@@ -58,7 +58,8 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	s, err := server.New(server.Config{
 		Pool: p.Pool, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 		LinkKey: p.Keyring.Derive(server.LinkKeyLabel), Registry: customerv1.NewCustomerServiceClient(registry),
-		Low: questionnaire.Thresholds{Rating: cfg.LowRating, NPS: cfg.LowNPS}, Log: p.Log, Now: p.Now,
+		Contacts: customerv1.NewConsentServiceClient(registry),
+		Low:      questionnaire.Thresholds{Rating: cfg.LowRating, NPS: cfg.LowNPS}, Log: p.Log, Now: p.Now,
 	})
 	if err != nil {
 		return err
@@ -66,6 +67,7 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	s.Register(p.GRPC)
 	p.Go("expire invitations", s.Sweep)
 	p.Go("fold counts", s.Fold)
+	p.Go("make due invitations", s.MakeDue)
 	p.Go("fetch missing customers", s.FetchMissing)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.OnCustomer),

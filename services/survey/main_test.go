@@ -68,12 +68,22 @@ func (n *neighbour) put(t *testing.T, kind, subject, customer string, payload pr
 	}
 }
 
+// generous lets everything be sent.
+type generous struct {
+	customerv1.UnimplementedConsentServiceServer
+}
+
+func (generous) ReserveContact(context.Context, *customerv1.ReserveContactRequest) (*customerv1.ContactReservation, error) {
+	return &customerv1.ContactReservation{Id: uuid.NewString(), Granted: true}, nil
+}
+
 func connect(t *testing.T, n *neighbour) *grpc.ClientConn {
 	t.Helper()
 	lis := bufconn.Listen(1 << 20)
 	srv := grpc.NewServer()
 	eventv1.RegisterEventServiceServer(srv, n)
 	customerv1.RegisterCustomerServiceServer(srv, n)
+	customerv1.RegisterConsentServiceServer(srv, generous{})
 	go func() { _ = srv.Serve(lis) }() // ends with Stop
 	t.Cleanup(srv.Stop)
 	conn, err := grpc.NewClient("passthrough:///peer", grpc.WithTransportCredentials(insecure.NewCredentials()),

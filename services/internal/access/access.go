@@ -72,6 +72,7 @@ func serviceManager() []authz.Grant {
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -85,6 +86,7 @@ func serviceSupervisor() []authz.Grant {
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -98,6 +100,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
+		breakers(), at(company, "customers.unmask", "consents.read"),
 	)
 }
 
@@ -108,6 +111,7 @@ func supportEngineer() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -118,6 +122,7 @@ func afterSalesSpecialist() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
+		breakers(),
 	)
 }
 
@@ -131,6 +136,7 @@ func crmSpecialist() []authz.Grant {
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
+		breakers(), at(company, "consents.read"),
 	)
 }
 
@@ -143,6 +149,7 @@ func informationAdministrator() []authz.Grant {
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
+		askers(), at(company, "consents.read"),
 	)
 }
 
@@ -152,6 +159,7 @@ func qcInspector() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
+		askers(),
 	)
 }
 
@@ -161,6 +169,7 @@ func salesperson() []authz.Grant {
 		at(own, "summaries.read"),
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
+		askers(),
 	)
 }
 
@@ -171,6 +180,7 @@ func salesManager() []authz.Grant {
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
@@ -182,18 +192,19 @@ func companyManager() []authz.Grant {
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
+		deciders(),
 	)
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return at(company, "directory.read", "calendars.read")
+	return grants(at(company, "directory.read", "calendars.read"), reviewer())
 }
 
 // Their own file, tickets and complaints.
 func customer() []authz.Grant {
-	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.write", "orders.read",
+	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
 		"complaints.read", "complaints.register")
 }

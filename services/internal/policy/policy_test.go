@@ -53,7 +53,7 @@ func words() policy.Vocabulary {
 	return policy.Vocabulary{
 		Kinds: []string{"first-response", "resolution"}, StartEvents: []string{"created"}, StopEvents: []string{"replied"},
 		PauseReasons: []string{"waiting-customer"}, Roles: []string{"service-agent"}, Priorities: []string{"p1", "p3"},
-		Severities: []string{"major"}, Calendar: func(id string) bool { return id == "china-standard" },
+		Severities: []string{"major"}, Extensions: []string{"created"}, Calendar: func(id string) bool { return id == "china-standard" },
 		Reach: func(_ string, target worktime.Target) error {
 			if target.WorkingDays > 900 {
 				return errors.New("never")
@@ -107,6 +107,15 @@ func TestPick(t *testing.T) {
 	}
 	if _, ok := policy.Pick(sound(), "resolution", policy.Facts{}); ok {
 		t.Error("picked a clause of another kind")
+	}
+}
+
+func TestWhereNothingExtendsClocks(t *testing.T) {
+	p, w := sound(), words()
+	w.Extensions = nil
+	p.Clauses[0].Extension = &clockv1.PolicyFloor{StartEvent: "created", Target: days(1)}
+	if faults := policy.Validate(p, w); len(faults) != 1 || faults[0].GetField() != "clauses[0].extension" {
+		t.Errorf("faults %v", faults)
 	}
 }
 

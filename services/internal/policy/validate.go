@@ -18,6 +18,8 @@ import (
 type Vocabulary struct {
 	Kinds, StartEvents, StopEvents, PauseReasons []string
 	Roles, Priorities, Severities                []string
+	// Extensions are the events that can extend a clock; none where nothing does.
+	Extensions []string
 	// Calendar says whether there is one of that id.
 	Calendar func(id string) bool
 	// Reach fails where a calendar never holds a target. Nil for what asks no calendar.
@@ -139,10 +141,7 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 		c.word(path+".floor.start_event", f.GetStartEvent(), c.words.StartEvents)
 		c.target(path+".floor.target", f.GetTarget())
 	}
-	if e := clause.GetExtension(); e != nil {
-		c.word(path+".extension.start_event", e.GetStartEvent(), c.words.StartEvents)
-		c.target(path+".extension.target", e.GetTarget())
-	}
+	c.extension(path+".extension", clause.GetExtension())
 	if clause.GetCap() {
 		return // a cap has the events of the clause it limits
 	}
@@ -151,6 +150,17 @@ func (c *checker) check(path string, clause *clockv1.PolicyClause) {
 	if e := clause.GetStopEvent(); e != "" && e == clause.GetStartEvent() {
 		c.add(path+".stop_event", "%[1]q starts the clock and would stop it at once; give another event",
 			"%[1]q 既是开始又是结束事件，时钟将立即停止；请填写另一事件", e)
+	}
+}
+
+func (c *checker) extension(path string, e *clockv1.PolicyFloor) {
+	switch {
+	case e == nil:
+	case len(c.words.Extensions) == 0:
+		c.add(path, "nothing extends clocks of these cases; leave it out", "此类案件的时钟不可延长；请删去")
+	default:
+		c.word(path+".start_event", e.GetStartEvent(), c.words.Extensions)
+		c.target(path+".target", e.GetTarget())
 	}
 }
 

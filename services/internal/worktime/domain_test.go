@@ -268,3 +268,23 @@ func TestOneCalendarForAll(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Samoa had no Friday 30 December 2011. What is left of that day's shift lies on Saturday,
+// and the time before it is Saturday's.
+func TestShiftOfADateThatWasSkipped(t *testing.T) {
+	c := mustNew(t, worktime.Definition{TimeZone: "Pacific/Apia", Week: []worktime.Hours{
+		{Weekday: time.Friday, Open: 8 * 60, Close: 9 * 60}, {Weekday: time.Friday, Open: 31 * 60, Close: 32 * 60},
+	}})
+	got, err := c.Segments(in(t, c, "2011-12-29 22:00:00"), in(t, c, "2011-12-31 12:00:00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []worktime.Kind
+	for _, s := range got {
+		kinds = append(kinds, s.Kind)
+	}
+	want := []worktime.Kind{worktime.DayOff, worktime.Working, worktime.DayOff}
+	if !slices.Equal(kinds, want) || !got[1].Start.Equal(in(t, c, "2011-12-31 07:00:00")) {
+		t.Errorf("segments %v, want %v", got, want)
+	}
+}

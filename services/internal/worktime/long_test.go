@@ -9,9 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLong asks more than a million questions:
-//
-//	go test -tags long -run Long -timeout 60m ./services/internal/worktime
+// TestLong asks more than a million questions; part of make long.
 func TestLong(t *testing.T) {
 	for _, part := range []struct {
 		checks   string

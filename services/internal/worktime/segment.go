@@ -118,32 +118,41 @@ func (c *Calendar) pieces(from, to int64) []piece {
 	tab := c.at(from)
 	// A shift reaches into the day after its own, and the wall clock may be set back by one.
 	d := int(floorDiv(tab.zone.wall(from), day)) - 2
-	for done := tab.zone.first(int64(d) * day); done < to; d++ {
+	done := tab.zone.first(int64(d) * day)
+	// rest says what the time of a date is, up to an instant, in which nobody works.
+	rest := func(d int, until int64) {
+		if done >= until {
+			return
+		}
+		p := piece{done, until, c.off(d), Name{}, -1}
+		if p.kind == OnHoliday {
+			p.name = c.days[d].name
+		}
+		r.add(p)
+		done = until
+	}
+	for ; done < to; d++ {
 		if y := dateOf(d).Year; y != tab.year {
 			tab = c.table(y)
 		}
-		name := c.days[d].name
-		off := c.off(d)
+		next := tab.zone.first(int64(d+1) * day)
 		for i, s := range c.shift(tab.zone, d, nil) {
 			if i > 0 {
 				r.add(piece{done, s.open, Lunch, Name{}, -1})
-			} else if done < s.open {
-				r.add(piece{done, s.open, off, Name{}, -1})
+			} else {
+				// A zone may skip a date, or the hours it begins with: what is left of its
+				// shift lies on the next date.
+				rest(d, min(s.open, next))
+				rest(d+1, s.open)
 			}
 			if s.makeUp {
-				r.add(piece{s.open, s.close, MakeUp, name, -1})
+				r.add(piece{s.open, s.close, MakeUp, c.days[d].name, -1})
 			} else {
 				r.add(piece{s.open, s.close, Working, Name{}, -1})
 			}
 			done = s.close
 		}
-		if end := tab.zone.first(int64(d+1) * day); done < end {
-			if off != OnHoliday {
-				name = Name{}
-			}
-			r.add(piece{done, end, off, name, -1})
-			done = end
-		}
+		rest(d, next)
 	}
 	return r.pieces
 }

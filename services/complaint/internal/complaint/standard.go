@@ -73,13 +73,14 @@ func SeverityOf(name string) complaintv1.Severity {
 
 // Words are what a policy of complaints may speak of.
 func Words() policy.Vocabulary {
+	starts := []string{
+		EventReceived, EventOpened, EventSubmitted, EventReviewed, EventAssigned, EventContacted, EventProposed, EventApproved,
+	}
 	return policy.Vocabulary{
 		Kinds: []string{
 			ClockDocumented, ClockReviewed, ClockAssigned, ClockContacted, ClockProposed, ClockApproved, ClockTold, ClockPromise,
 		},
-		StartEvents: []string{
-			EventReceived, EventOpened, EventSubmitted, EventReviewed, EventAssigned, EventContacted, EventProposed, EventApproved,
-		},
+		StartEvents: starts, Extensions: starts,
 		StopEvents: []string{
 			EventSubmitted, EventReviewed, EventAssigned, EventContacted, EventProposed, EventApproved, EventTold,
 		},

@@ -4,11 +4,6 @@
 package customer
 
 import (
-	"strings"
-	"unicode/utf8"
-
-	"github.com/nyaruka/phonenumbers"
-
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 )
@@ -43,30 +38,4 @@ func blame(field string, bad *rpcerr.Text) *Fault {
 // Last4 gives the last four digits of an E.164 phone.
 func Last4(phone string) string {
 	return phone[max(0, len(phone)-4):]
-}
-
-// MaskPhone keeps the first three of a phone's national digits, or as many of
-// its head as leave four hidden, and its last four: 138****5678.
-func MaskPhone(phone string) string {
-	if phone == "" {
-		return ""
-	}
-	national := phone
-	if number, err := phonenumbers.Parse(phone, ""); err == nil {
-		national = phonenumbers.GetNationalSignificantNumber(number)
-	}
-	if len(national) < 8 {
-		return "****" + Last4(national)[min(2, len(Last4(national))):]
-	}
-	return national[:min(3, len(national)-8)] + "****" + Last4(national)
-}
-
-// MaskEmail keeps the first letter and the domain: z***@example.com.
-func MaskEmail(email string) string {
-	at := strings.LastIndex(email, "@")
-	if at <= 0 {
-		return ""
-	}
-	_, size := utf8.DecodeRuneInString(email)
-	return email[:size] + "***" + email[at:]
 }

@@ -168,8 +168,8 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 }
 
 const insertConsent = `-- name: InsertConsent :exec
-INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version, recorder)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type InsertConsentParams struct {
@@ -180,6 +180,7 @@ type InsertConsentParams struct {
 	Channel        int16
 	WordingVersion string
 	Version        int64
+	Recorder       string
 }
 
 func (q *Queries) InsertConsent(ctx context.Context, db DBTX, arg InsertConsentParams) error {
@@ -191,6 +192,7 @@ func (q *Queries) InsertConsent(ctx context.Context, db DBTX, arg InsertConsentP
 		arg.Channel,
 		arg.WordingVersion,
 		arg.Version,
+		arg.Recorder,
 	)
 	return err
 }
@@ -275,7 +277,7 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 }
 
 const listConsents = `-- name: ListConsents :many
-SELECT DISTINCT ON (purpose) customer_id, purpose, granted, decide_time, channel, wording_version, version FROM consents WHERE customer_id = $1 ORDER BY purpose, version DESC
+SELECT DISTINCT ON (purpose) customer_id, purpose, granted, decide_time, channel, wording_version, version, recorder FROM consents WHERE customer_id = $1 ORDER BY purpose, version DESC
 `
 
 func (q *Queries) ListConsents(ctx context.Context, db DBTX, customerID uuid.UUID) ([]Consent, error) {
@@ -295,6 +297,7 @@ func (q *Queries) ListConsents(ctx context.Context, db DBTX, customerID uuid.UUI
 			&i.Channel,
 			&i.WordingVersion,
 			&i.Version,
+			&i.Recorder,
 		); err != nil {
 			return nil, err
 		}

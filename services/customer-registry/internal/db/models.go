@@ -10,6 +10,56 @@ import (
 	"github.com/google/uuid"
 )
 
+type AccessExtract struct {
+	ID         uuid.UUID
+	RequestID  uuid.UUID
+	CreateTime time.Time
+}
+
+type AccessRequest struct {
+	ID            uuid.UUID
+	Asker         string
+	Purpose       string
+	Days          int32
+	Outsider      *string
+	Organisation  *string
+	IdentityCheck *string
+	State         int16
+	Decider       *string
+	DecideTime    *time.Time
+	Note          string
+	EndTime       *time.Time
+	RevokeTime    *time.Time
+	CreateTime    time.Time
+	Version       int64
+}
+
+type AccessRequestCustomer struct {
+	RequestID  uuid.UUID
+	CustomerID uuid.UUID
+}
+
+type AccessReview struct {
+	Quarter  string
+	Signer   string
+	SignTime time.Time
+	Report   []byte
+}
+
+type BreakGlass struct {
+	ID         uuid.UUID
+	Actor      string
+	CustomerID uuid.UUID
+	Reason     string
+	EndTime    time.Time
+	CreateTime time.Time
+	Reviewer   *string
+	ReviewTime *time.Time
+	Justified  *bool
+	Note       *string
+	Version    int64
+}
+
 type Case struct {
 	SubjectID  uuid.UUID
 	Kind       int16
@@ -26,6 +76,7 @@ type Consent struct {
 	Channel        int16
 	WordingVersion string
 	Version        int64
+	Recorder       string
 }
 
 type Contact struct {
@@ -43,6 +94,19 @@ type Contact struct {
 	UpdateTime      time.Time
 	DeleteTime      *time.Time
 	Version         int64
+}
+
+type ContactReservation struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	RecipientID uuid.UUID
+	Kind        string
+	Purpose     int16
+	Channel     int16
+	EventID     *uuid.UUID
+	Sender      string
+	RequestID   string
+	ReserveTime time.Time
 }
 
 type Customer struct {
@@ -95,6 +159,38 @@ type CustomerSummary struct {
 	Scores          int32
 	Folded          string
 	Grams           []string
+}
+
+type DirectoryDepartment struct {
+	ID          uuid.UUID
+	Code        string
+	NameZh      string
+	NameEn      string
+	Function    int16
+	ParentID    *uuid.UUID
+	HeadStaffID *uuid.UUID
+	Version     int64
+}
+
+type DirectoryStaff struct {
+	ID           uuid.UUID
+	Name         string
+	DepartmentID uuid.UUID
+	Posts        []int16
+	Skills       []string
+	Languages    []string
+	Status       int16
+	Issuer       string
+	Subject      string
+	Version      int64
+}
+
+type FileRead struct {
+	ID         uuid.UUID
+	ReadTime   time.Time
+	Reader     string
+	CustomerID uuid.UUID
+	Basis      int16
 }
 
 type InstalledProduct struct {
@@ -153,4 +249,20 @@ type Timeline struct {
 	Score      int16
 	Contact    bool
 	Historic   bool
+}
+
+type Unmask struct {
+	ID         uuid.UUID
+	Actor      string
+	CustomerID uuid.UUID
+	ContactID  *uuid.UUID
+	Field      int16
+	Purpose    string
+	UnmaskTime time.Time
+}
+
+type UnmaskBudget struct {
+	Actor string
+	Day   time.Time
+	Used  int32
 }

@@ -7,10 +7,12 @@ import (
 	"github.com/google/uuid"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
 
 // SetTier sets a tier by hand until a date.
@@ -65,7 +67,24 @@ func (s *Server) SetConsent(ctx context.Context, req *customerv1.SetConsentReque
 	if err != nil {
 		return nil, err
 	}
-	return view(ctx, out), nil
+	return s.told(ctx, out)
+}
+
+// told shows of the file of a consent that was recorded what the caller may see without a
+// grant: recording consent opens no file.
+func (s *Server) told(ctx context.Context, c *customerv1.Customer) (*customerv1.Customer, error) {
+	owner, err := idPtr(c.GetOwnerStaffId())
+	if err != nil {
+		return nil, err
+	}
+	reader, file, err := s.place(ctx, readerOf(ctx), int16(c.GetTier()), owner)
+	if err != nil {
+		return nil, err
+	}
+	if disclosure.ByClearance(reader, file).Basis == disclosure.Refused {
+		c.Phone, c.Email, c.Address = "", "", nil
+	}
+	return view(ctx, c), nil
 }
 
 func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentRequest, id uuid.UUID) (*customerv1.Customer, error) {
@@ -82,6 +101,7 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		err = s.q.InsertConsent(ctx, &b, db.InsertConsentParams{
 			CustomerID: id, Version: row.Version, Purpose: int16(req.GetPurpose()), Granted: req.GetGranted(),
 			DecideTime: row.UpdateTime, Channel: int16(req.GetChannel()), WordingVersion: req.GetWordingVersion(),
+			Recorder: authn.FromContext(ctx).Actor(),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("insert consent: %w", err)

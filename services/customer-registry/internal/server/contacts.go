@@ -35,7 +35,7 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
-		if err := s.exists(ctx, tx, customerID); err != nil {
+		if err := s.writableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		id, err := newID()
@@ -82,15 +82,19 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if own(ctx, customerID) != nil {
 		return nil, contactNotFound(id)
 	}
+	verdict, err := s.openByID(ctx, customerID)
+	if err != nil {
+		return nil, withoutCustomer(err, id)
+	}
 	row, err := s.q.GetContact(ctx, s.pool, id, customerID)
 	if err != nil {
 		return nil, missingContact(err, id)
 	}
-	found, err := s.contacts(ctx, []db.Contact{row})
+	found, err := s.contacts(ctx, s.pool, []db.Contact{row})
 	if err != nil {
 		return nil, err
 	}
-	return found[0], s.auditRead(ctx, "contact", id)
+	return found[0], s.recordRead(ctx, verdict, "contact", id, customerID)
 }
 
 // ListContacts lists the contacts of a customer in the order they were added.
@@ -99,14 +103,12 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	if err != nil {
 		return nil, err
 	}
-	if err := own(ctx, customerID); err != nil {
+	verdict, err := s.openByID(ctx, customerID)
+	if err != nil {
 		return nil, err
 	}
 	after, err := s.idCursor(ctx, req, req.GetPageToken(), uuid.Nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.exists(ctx, s.pool, customerID); err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
@@ -119,19 +121,19 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 		return nil, err
 	}
 	out := &customerv1.ListContactsResponse{NextPageToken: next}
-	if out.Contacts, err = s.contacts(ctx, rows); err != nil {
+	if out.Contacts, err = s.contacts(ctx, s.pool, rows); err != nil {
 		return nil, err
 	}
-	return out, s.auditRead(ctx, "customer", customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
 }
 
-// contacts decrypts rows, as the caller may see them.
-func (s *Server) contacts(ctx context.Context, rows []db.Contact) ([]*customerv1.Contact, error) {
+// contacts decrypts rows.
+func (s *Server) contacts(ctx context.Context, on pg.DBTX, rows []db.Contact) ([]*customerv1.Contact, error) {
 	ids := make([]uuid.UUID, 0, len(rows))
 	for i := range rows {
 		ids = append(ids, rows[i].ID)
 	}
-	keys, err := s.keys.Subjects(ctx, s.pool, ids...)
+	keys, err := s.keys.Subjects(ctx, on, ids...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +142,6 @@ func (s *Server) contacts(ctx context.Context, rows []db.Contact) ([]*customerv1
 		c, err := contactProto(&rows[i], keys)
 		if err != nil {
 			return nil, err
-		}
-		if masked(ctx) {
-			maskContact(c)
 		}
 		out = append(out, c)
 	}
@@ -159,6 +158,9 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
 		row, err := s.lockContact(ctx, tx, customerID, id, given.GetEtag())
 		if err != nil {
+			return nil, err
+		}
+		if err := s.writableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		subject, err := s.keys.Subject(ctx, tx, id)
@@ -217,6 +219,9 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		if _, err := s.lockContact(ctx, tx, customerID, id, req.GetEtag()); err != nil {
 			return nil, err
 		}
+		if err := s.writableByID(ctx, tx, customerID); err != nil {
+			return nil, err
+		}
 		if err := s.q.EraseContact(ctx, tx, s.now(), id); err != nil {
 			return nil, fmt.Errorf("erase contact: %w", err)
 		}
@@ -243,6 +248,14 @@ func contactIDs(customerField, customerID, field, id string) (uuid.UUID, uuid.UU
 	}
 	contact, err := parseID(field, id)
 	return owner, contact, err
+}
+
+// withoutCustomer says of a contact whose customer is not there that it is not there.
+func withoutCustomer(err error, id uuid.UUID) error {
+	if rpcerr.Reason(err) == "CUSTOMER_NOT_FOUND" {
+		return contactNotFound(id)
+	}
+	return err
 }
 
 func contactNotFound(id uuid.UUID) error { return rpcerr.NotFound("contact", id.String()) }

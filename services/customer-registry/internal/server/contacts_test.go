@@ -57,7 +57,7 @@ func TestContacts(t *testing.T) {
 	_, err = r.getContact(r.admin(), other.GetId(), made.GetId())
 	refused(t, "the wrong customer", err, codes.NotFound, "CONTACT_NOT_FOUND")
 	_, err = r.getContact(r.As(access.Salesperson), owner.GetId(), made.GetId())
-	refused(t, "a salesperson", err, codes.PermissionDenied, "PERMISSION_DENIED")
+	refused(t, "a salesperson", err, codes.NotFound, "CONTACT_NOT_FOUND")
 }
 
 func TestCreateContactRefuses(t *testing.T) {

@@ -30,12 +30,8 @@ func customerProto(row *db.Customer, consents []db.Consent, keys pii.Subjects) (
 		Language: row.Language, CreateTime: timestamppb.New(row.CreateTime),
 		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
 	}
-	for _, c := range consents {
-		out.Consents = append(out.Consents, &customerv1.Consent{
-			Purpose: customerv1.ConsentPurpose(c.Purpose), Granted: c.Granted,
-			DecideTime: timestamppb.New(c.DecideTime), Channel: typev1.Channel(c.Channel),
-			WordingVersion: c.WordingVersion,
-		})
+	for i := range consents {
+		out.Consents = append(out.Consents, consentProto(&consents[i]))
 	}
 	var err error
 	if out.Phone, out.Email, err = openPoints(keys, tableCustomers, row.ID, row.Phone, row.Email); err != nil {
@@ -127,11 +123,14 @@ func idString(id *uuid.UUID) string {
 	return id.String()
 }
 
-func idPtr(id string) (*uuid.UUID, error) {
+func idPtr(id string) (*uuid.UUID, error) { return optionalID("owner_staff_id", id) }
+
+// optionalID reads an id of the request where the empty one means none.
+func optionalID(field, id string) (*uuid.UUID, error) {
 	if id == "" {
 		return nil, nil
 	}
-	parsed, err := parseID("owner_staff_id", id)
+	parsed, err := parseID(field, id)
 	if err != nil {
 		return nil, err
 	}

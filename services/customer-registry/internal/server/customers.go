@@ -18,6 +18,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
@@ -98,27 +99,31 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.readCustomer(ctx, id)
+	out, verdict, err := s.readCustomer(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return out, s.auditRead(ctx, "customer", id)
+	return out, s.recordRead(ctx, verdict, "customer", id, id)
 }
 
-// readCustomer returns a file as the caller may see it.
-func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Customer, error) {
+// readCustomer returns a file as the caller may see it, and what the read rests on.
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Customer, disclosure.Verdict, error) {
 	if err := own(ctx, id); err != nil {
-		return nil, err
+		return nil, disclosure.Verdict{}, err
 	}
 	row, err := s.q.GetCustomer(ctx, s.pool, id)
 	if err != nil {
-		return nil, missingCustomer(err, id)
+		return nil, disclosure.Verdict{}, unopened(ctx, err, id)
+	}
+	verdict, err := s.open(ctx, id, row.Tier, row.OwnerStaffID)
+	if err != nil {
+		return nil, verdict, err
 	}
 	out, err := s.file(ctx, s.pool, &row)
 	if err != nil {
-		return nil, err
+		return nil, verdict, err
 	}
-	return view(ctx, out), nil
+	return view(ctx, out), verdict, nil
 }
 
 // file completes a row to its file.
@@ -159,6 +164,9 @@ func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCusto
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
 		row, err := s.lockCustomer(ctx, tx, id, req.GetCustomer().GetEtag())
 		if err != nil {
+			return nil, err
+		}
+		if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
 			return nil, err
 		}
 		before, err := s.file(ctx, tx, row)

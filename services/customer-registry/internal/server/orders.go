@@ -160,14 +160,12 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if err != nil {
 		return nil, err
 	}
-	if err := own(ctx, customerID); err != nil {
+	verdict, err := s.openByID(ctx, customerID)
+	if err != nil {
 		return nil, err
 	}
 	before, err := s.idCursor(ctx, req, req.GetPageToken(), newestID)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.exists(ctx, s.pool, customerID); err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
@@ -180,8 +178,10 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 		return nil, err
 	}
 	out := &customerv1.ListOrdersResponse{NextPageToken: next}
-	out.Orders, err = s.orders(ctx, rows)
-	return out, err
+	if out.Orders, err = s.orders(ctx, rows); err != nil {
+		return nil, err
+	}
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
 }
 
 // orders reads the lines of many rows at once.

@@ -107,14 +107,12 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	if err != nil {
 		return nil, err
 	}
-	if err := own(ctx, customerID); err != nil {
+	verdict, err := s.openByID(ctx, customerID)
+	if err != nil {
 		return nil, err
 	}
 	before, err := s.idCursor(ctx, req, req.GetPageToken(), newestID)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.exists(ctx, s.pool, customerID); err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
@@ -130,5 +128,5 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	for i := range rows {
 		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
 	}
-	return out, nil
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
 }

@@ -21,10 +21,11 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	if err != nil {
 		return nil, err
 	}
-	out := &customerv1.Profile{}
-	if out.Customer, err = s.readCustomer(ctx, id); err != nil {
+	customer, verdict, err := s.readCustomer(ctx, id)
+	if err != nil {
 		return nil, err
 	}
+	out := &customerv1.Profile{Customer: customer}
 	if err := s.addSummary(ctx, out, req); err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	for i := range rows {
 		out.Timeline = append(out.Timeline, entryProto(&rows[i]))
 	}
-	return out, s.auditRead(ctx, "customer", id)
+	return out, s.recordRead(ctx, verdict, "customer", id, id)
 }
 
 func (s *Server) addSummary(ctx context.Context, out *customerv1.Profile, req *customerv1.GetProfileRequest) error {

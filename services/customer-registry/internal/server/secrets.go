@@ -94,18 +94,12 @@ func openAddress(keys pii.Subjects, row uuid.UUID, sealed []byte) (*customerv1.A
 	return address, nil
 }
 
-// view hides of a file what the caller may not see: with a masked right the
-// contact data, from customers how the company judges them.
+// view hides from customers how the company judges them. What is hidden from staff stands
+// on the fields, and the walker of package authz hides it.
 func view(ctx context.Context, c *customerv1.Customer) *customerv1.Customer {
-	if masked(ctx) {
-		c.Phone, c.Email, c.Address = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail()), nil
-	}
 	if authn.FromContext(ctx).Kind == authn.Customer {
 		c.ClassificationCode, c.Tags, c.TierReason = "", nil, ""
+		hideRecorders(ctx, c.GetConsents())
 	}
 	return c
-}
-
-func maskContact(c *customerv1.Contact) {
-	c.Phone, c.Email = customer.MaskPhone(c.GetPhone()), customer.MaskEmail(c.GetEmail())
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -19,7 +18,6 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
-	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
@@ -29,7 +27,6 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
-	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
 // Name is the service's name in addresses, certificates and events.
@@ -46,7 +43,29 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	// Region is where a phone without country code is, e.g. "CN".
-	Region string
+	Region     string
+	Disclosure Disclosure
+}
+
+// Disclosure is how long and how much is disclosed.
+type Disclosure struct {
+	// GrantDays is for how many days an access request asks that says nothing.
+	GrantDays int32
+	// BreakGlass is how long an emergency opens a file.
+	BreakGlass time.Duration
+	// UnmaskBudget is how many values one person may unmask a day.
+	UnmaskBudget int32
+	// ContactBudget is the time in which one message of a kind is sent to a contact.
+	ContactBudget time.Duration
+	// Zone is that of the company's days and quarters.
+	Zone *time.Location
+}
+
+// DefaultDisclosure has the values of the business rules, in China's time zone.
+func DefaultDisclosure(zone *time.Location) Disclosure {
+	return Disclosure{
+		GrantDays: 7, BreakGlass: time.Hour, UnmaskBudget: 20, ContactBudget: 30 * 24 * time.Hour, Zone: zone,
+	}
 }
 
 // Server implements the registry's services.
@@ -54,6 +73,10 @@ type Server struct {
 	customerv1.UnimplementedCustomerServiceServer
 	customerv1.UnimplementedContactServiceServer
 	customerv1.UnimplementedOrderServiceServer
+	customerv1.UnimplementedConsentServiceServer
+	customerv1.UnimplementedAccessRequestServiceServer
+	customerv1.UnimplementedBreakGlassServiceServer
+	customerv1.UnimplementedAccessReviewServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -64,6 +87,8 @@ type Server struct {
 	clock     func() time.Time
 	region    string
 	q         *db.Queries
+
+	disclosure Disclosure
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -73,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	return &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
-		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(),
+		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
 	}, nil
 }
 
@@ -82,6 +107,10 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterCustomerServiceServer(on, s)
 	customerv1.RegisterContactServiceServer(on, s)
 	customerv1.RegisterOrderServiceServer(on, s)
+	customerv1.RegisterConsentServiceServer(on, s)
+	customerv1.RegisterAccessRequestServiceServer(on, s)
+	customerv1.RegisterBreakGlassServiceServer(on, s)
+	customerv1.RegisterAccessReviewServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.
@@ -96,22 +125,6 @@ func own(ctx context.Context, id uuid.UUID) error {
 		return notFound(id)
 	}
 	return nil
-}
-
-// masked tells whether the caller's right shows contact data masked only.
-func masked(ctx context.Context) bool {
-	return strings.HasSuffix(authz.FromContext(ctx).Permission, ".readmasked")
-}
-
-// callerStaff is the staff id of the caller, zero when the directory does not
-// know them.
-func (s *Server) callerStaff(ctx context.Context) (uuid.UUID, error) {
-	caller := authn.FromContext(ctx)
-	member, err := directory.StaffByIdentity(ctx, s.pool, caller.Issuer, caller.Subject)
-	if errors.Is(err, directory.ErrUnknown) {
-		return uuid.Nil, nil
-	}
-	return member.ID, err
 }
 
 func notFound(id uuid.UUID) *rpcerr.Error { return rpcerr.NotFound("customer", id.String()) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,13 +26,17 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
-// registry is the service under test with clients of its three services.
+// registry is the service under test with clients of its services.
 type registry struct {
 	*testkit.Service
 	*server.Server
 	customers customerv1.CustomerServiceClient
 	contacts  customerv1.ContactServiceClient
 	orders    customerv1.OrderServiceClient
+	consents  customerv1.ConsentServiceClient
+	requests  customerv1.AccessRequestServiceClient
+	glasses   customerv1.BreakGlassServiceClient
+	reviews   customerv1.AccessReviewServiceClient
 }
 
 func start(t *testing.T) *registry {
@@ -47,7 +52,7 @@ func start(t *testing.T) *registry {
 			var err error
 			r.Server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
-				Log: p.Log, Now: p.Now, Region: "CN",
+				Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)),
 			})
 			if err != nil {
 				return err
@@ -59,7 +64,20 @@ func start(t *testing.T) *registry {
 	r.customers = customerv1.NewCustomerServiceClient(r.Conn)
 	r.contacts = customerv1.NewContactServiceClient(r.Conn)
 	r.orders = customerv1.NewOrderServiceClient(r.Conn)
+	r.consents = customerv1.NewConsentServiceClient(r.Conn)
+	r.requests = customerv1.NewAccessRequestServiceClient(r.Conn)
+	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
+	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	return r
+}
+
+func shanghai(t *testing.T) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
 }
 
 func (r *registry) admin() context.Context { return r.As(access.InformationAdministrator) }

@@ -40,7 +40,9 @@ func (q *Queries) ListTickets(ctx context.Context, db DBTX, f TicketFilter) ([]T
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Ticket])
+	// By position, as sqlc reads: Ticket has the columns of the table in their order. By
+	// name would look every column of every row up anew.
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Ticket])
 }
 
 // binder gives the placeholder of a value.

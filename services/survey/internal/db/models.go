@@ -62,6 +62,20 @@ type CustomerRef struct {
 	Version               int64
 }
 
+type DueInvitation struct {
+	EventID              uuid.UUID
+	EventType            string
+	RequestID            string
+	QuestionnaireID      uuid.UUID
+	QuestionnaireVersion int32
+	CustomerID           uuid.UUID
+	TicketID             *uuid.UUID
+	ComplaintID          *uuid.UUID
+	Round                int32
+	Language             string
+	NextTime             time.Time
+}
+
 type Invitation struct {
 	ID                   uuid.UUID
 	QuestionnaireID      uuid.UUID
@@ -81,6 +95,7 @@ type Invitation struct {
 	EndReason            *string
 	AnswerID             *uuid.UUID
 	Version              int64
+	HeldBack             *int16
 }
 
 type Questionnaire struct {

@@ -38,6 +38,8 @@ func crowded(t *testing.T) *testkit.DB {
 		   lpad(to_hex(1 + n % 500), 32, '0')::uuid, 0, '', 1, false, now(), 's', n, now() FROM generate_series(1, 20000) n`,
 		`INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score)
 		 SELECT id, p, questionnaire_id, 1, 'q' || p, 1 FROM answers, generate_series(1, 3) p`,
+		`INSERT INTO due_invitations SELECT id, 'x', '', questionnaire_id, 1, customer_id, id, NULL, 1, 'en', now() - (row_number() OVER ()) * interval '1 min'
+		 FROM invitations`,
 		`INSERT INTO counts SELECT gen_random_uuid(), 1, 'q', '1', 1 FROM generate_series(1, 20000)`,
 		// The planner is to believe that much is uncounted, as after a large import.
 		`INSERT INTO uncounted SELECT id FROM answers`,
@@ -94,6 +96,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"responses", listResponses, []any{[]uuid.UUID{some, survey}}, []string{"answer_responses_pkey"}},
 		{"imported before", listImportedAnswers, []any{survey, "s", []string{"7", "8"}}, []string{"answers_source_external_id_key"}},
 		{"results", readCounts, []any{survey, int32(1), int32(3)}, []string{"counts_pkey", "answer_responses_pkey", "answers_pkey", "invitations_pkey"}},
+		{"asked before", wasAsked, []any{&some, int32(1), none}, []string{"invitations_ticket_id_round_key"}},
+		{"due", listDueInvitations, []any{now.Add(-time.Hour), int32(100)}, []string{"due_invitations_next_time_idx"}},
 		{"fold", foldCounts, []any{int32(2000)}, []string{"answer_responses_pkey", "answers_pkey", "invitations_pkey"}},
 	} {
 		plan := explain(t, base.Pool, c.sql, c.args...)

@@ -16,6 +16,8 @@ const (
 	Answered = surveyv1.InvitationState_INVITATION_STATE_ANSWERED
 	Expired  = surveyv1.InvitationState_INVITATION_STATE_EXPIRED
 	Revoked  = surveyv1.InvitationState_INVITATION_STATE_REVOKED
+	// HeldBack was never sent.
+	HeldBack = surveyv1.InvitationState_INVITATION_STATE_HELD_BACK
 )
 
 // Verb is what may be done to an invitation.

@@ -47,68 +47,70 @@ func (s *Server) OnComplaint(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD, payload.GetRound())
 }
 
-// ask makes the invitation that an event causes, without a link, or says in the log why not.
+// ask keeps that an event causes an invitation, or says in the log why not. It is made when
+// the registry has said that the customer may be written to.
 func (s *Server) ask(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) error {
-	row, customer, err := s.caused(ctx, tx, e, trigger, round)
+	row, err := s.caused(ctx, tx, e, trigger, round)
 	if err != nil || row == nil {
 		return err
 	}
-	return write.Effect(ctx, s.write, tx, e, func(ctx context.Context, tx *write.Tx) error {
-		consents, err := s.queries.LockConsent(ctx, tx, customer)
-		if err != nil {
-			return fmt.Errorf("read consent: %w", err)
+	asked, err := s.queries.WasAsked(ctx, tx, row.TicketID, round, row.ComplaintID)
+	if err != nil {
+		return fmt.Errorf("look for the round's invitation: %w", err)
+	}
+	made := int64(0)
+	if !asked {
+		if made, err = s.queries.InsertDueInvitation(ctx, tx, *row); err != nil {
+			return fmt.Errorf("insert due invitation: %w", err)
 		}
-		if !consents {
-			s.notAsked(ctx, e, "the customer withdrew consent")
-			tx.Unchanged()
-			return nil
-		}
-		made, err := s.insertInvitation(ctx, tx, row)
-		if err == nil && !made {
-			s.notAsked(ctx, e, "the customer was asked about this round already")
-			tx.Unchanged()
-		}
-		return err
-	})
+	}
+	if made == 0 {
+		s.notAsked(ctx, e, "the customer was asked about this round already")
+	}
+	return nil
 }
 
 // caused prepares the invitation of an event; nil when no questionnaire has the trigger.
-func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) (*db.Invitation, uuid.UUID, error) {
+func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) (*db.InsertDueInvitationParams, error) {
+	cause, err := uuid.Parse(e.GetId())
+	if err != nil {
+		return nil, fmt.Errorf("id of an event: %w", err)
+	}
 	subject, err := uuid.Parse(e.GetSubjectId())
 	if err != nil {
-		return nil, uuid.Nil, fmt.Errorf("subject of event %s: %w", e.GetId(), err)
+		return nil, fmt.Errorf("subject of event %s: %w", e.GetId(), err)
 	}
 	customerID, err := uuid.Parse(e.GetCustomerId())
 	if err != nil {
-		return nil, uuid.Nil, fmt.Errorf("customer of event %s: %w", e.GetId(), err)
+		return nil, fmt.Errorf("customer of event %s: %w", e.GetId(), err)
 	}
 	sent, err := s.queries.GetTriggeredQuestionnaire(ctx, tx, int16(trigger))
 	if errors.Is(err, pgx.ErrNoRows) {
 		s.notAsked(ctx, e, "no published questionnaire has this trigger")
-		return nil, uuid.Nil, nil
+		return nil, nil
 	}
 	if err != nil {
-		return nil, uuid.Nil, fmt.Errorf("read questionnaire: %w", err)
+		return nil, fmt.Errorf("read questionnaire: %w", err)
 	}
 	customer, err := customerref.Get(ctx, tx, customerID)
 	if errors.Is(err, customerref.ErrUnknown) {
 		s.missing.add(customerID)
-		return nil, uuid.Nil, fmt.Errorf("customer %s of event %s: %w", customerID, e.GetId(), err)
+		return nil, fmt.Errorf("customer %s of event %s: %w", customerID, e.GetId(), err)
 	}
 	if err != nil {
-		return nil, uuid.Nil, err
+		return nil, err
 	}
-	now := s.moment()
-	row := &db.Invitation{
+	row := &db.InsertDueInvitationParams{
+		EventID: cause, EventType: e.GetType(), RequestID: e.GetRequestId(),
 		QuestionnaireID: sent.ID, QuestionnaireVersion: sent.PublishedVersion, CustomerID: customer.ID, Round: round,
-		Language: languageOf(customer), ExpireTime: now.Add(invitation.Life), CreateTime: now,
+		Language: languageOf(customer), NextTime: s.moment(),
 	}
 	if trigger == surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD {
 		row.ComplaintID = &subject
 	} else {
 		row.TicketID = &subject
 	}
-	return row, customer.ID, nil
+	return row, nil
 }
 
 func (s *Server) notAsked(ctx context.Context, e *eventv1.Envelope, why string) {

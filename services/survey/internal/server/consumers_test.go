@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -102,10 +101,6 @@ func TestAToldComplaintAsksOnce(t *testing.T) {
 func TestWhoIsNotAsked(t *testing.T) {
 	k := newKit(t)
 	customer := k.customer()
-	withdrawn := uuid.NewString()
-	if _, err := customerref.Apply(t.Context(), k.Pool, ref(withdrawn, false, 1)); err != nil {
-		t.Fatal(err)
-	}
 	historic := resolved(t, uuid.NewString(), customer, 1)
 	historic.Historic = true
 	for name, c := range map[string]struct {
@@ -115,8 +110,6 @@ func TestWhoIsNotAsked(t *testing.T) {
 		"historic":            {k.server.OnTicket, historic},
 		"ticket of nobody":    {k.server.OnTicket, resolved(t, uuid.NewString(), "", 1)},
 		"complaint of nobody": {k.server.OnComplaint, told(t, uuid.NewString(), "", 1)},
-		"no consent":          {k.server.OnTicket, resolved(t, uuid.NewString(), withdrawn, 1)},
-		"no consent, told":    {k.server.OnComplaint, told(t, uuid.NewString(), withdrawn, 1)},
 		"reopened":            {k.server.OnTicket, envelope(t, "ticket.reopened.v1", uuid.NewString(), customer, &ticketv1.TicketChanged{Round: 2})},
 		"closed":              {k.server.OnComplaint, envelope(t, "complaint.closed.v1", uuid.NewString(), customer, &complaintv1.ComplaintChanged{Round: 1})},
 		"unknown type":        {k.server.OnTicket, envelope(t, "ticket.sung.v9", uuid.NewString(), customer, &ticketv1.TicketChanged{})},
@@ -127,9 +120,6 @@ func TestWhoIsNotAsked(t *testing.T) {
 		if n := len(k.all()); n != 0 {
 			t.Fatalf("%s: asked", name)
 		}
-	}
-	if log := k.log.String(); !strings.Contains(log, "the customer withdrew consent") {
-		t.Errorf("the log does not say why: %s", log)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/invitation"
@@ -65,6 +66,9 @@ func invitationOf(row db.Invitation, now time.Time) *surveyv1.Invitation {
 	}
 	if row.AnswerID != nil {
 		out.AnswerTime = instant(row.EndTime)
+	}
+	if row.HeldBack != nil {
+		out.HeldBack = customerv1.HeldBack(*row.HeldBack)
 	}
 	return out
 }

@@ -35,11 +35,18 @@ func (s *Server) CreateInvitation(ctx context.Context, req *surveyv1.CreateInvit
 	if err != nil {
 		return nil, err
 	}
+	// What refuses the call anyway must not use the customer's budget up.
+	version, err := s.lastVersion(ctx, s.pool, questionnaireID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := expiry(asked, s.moment()); err != nil {
+		return nil, err
+	}
+	if err := s.mayInvite(ctx, customer.ID, req.GetRequestId()); err != nil {
+		return nil, err
+	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*surveyv1.InvitationLink, error) {
-		version, err := s.lastVersion(ctx, tx, questionnaireID)
-		if err != nil {
-			return nil, err
-		}
 		now := s.moment()
 		expire, err := expiry(asked, now)
 		if err != nil {
@@ -156,6 +163,8 @@ func stateWord(state invitation.State) string {
 		return "expired"
 	case invitation.Revoked:
 		return "revoked"
+	case invitation.HeldBack:
+		return "held back"
 	}
 	return "pending"
 }
@@ -246,7 +255,7 @@ func (s *Server) listByState(ctx context.Context, state invitation.State, before
 		return s.queries.ListPendingInvitations(ctx, s.pool, now, before, size)
 	case invitation.Expired:
 		return s.queries.ListExpiredInvitations(ctx, s.pool, before, size, now)
-	case invitation.Answered, invitation.Revoked:
+	case invitation.Answered, invitation.Revoked, invitation.HeldBack:
 		return s.queries.ListEndedInvitations(ctx, s.pool, int16(state), before, size)
 	}
 	return s.queries.ListInvitations(ctx, s.pool, before, size)

@@ -51,6 +51,26 @@ type registry struct {
 	known map[string]*customerv1.CustomerRef
 	down  bool
 	asked int
+	// held are the customers that must not be written to; refused those it does not judge.
+	held     map[string]customerv1.HeldBack
+	refused  map[string]bool
+	reserved []*customerv1.ReserveContactRequest
+}
+
+func (r *registry) ReserveContact(_ context.Context, in *customerv1.ReserveContactRequest, _ ...grpc.CallOption) (*customerv1.ContactReservation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return nil, status.Error(codes.Unavailable, "down")
+	}
+	if r.refused[in.GetCustomerId()] {
+		return nil, status.Error(codes.NotFound, "unknown")
+	}
+	r.reserved = append(r.reserved, in)
+	if why := r.held[in.GetCustomerId()]; why != 0 {
+		return &customerv1.ContactReservation{HeldBack: why, BudgetTime: timestamppb.Now()}, nil
+	}
+	return &customerv1.ContactReservation{Id: uuid.NewString(), Granted: true}, nil
 }
 
 func (r *registry) ResolveCustomer(_ context.Context, in *customerv1.ResolveCustomerRequest, _ ...grpc.CallOption) (*customerv1.CustomerRef, error) {
@@ -104,14 +124,14 @@ func (b *safeBuffer) String() string {
 
 func newKit(t testing.TB) *kit {
 	t.Helper()
-	k := &kit{t: t, registry: &registry{known: map[string]*customerv1.CustomerRef{}}, log: new(safeBuffer)}
+	k := &kit{t: t, registry: &registry{known: map[string]*customerv1.CustomerRef{}, held: map[string]customerv1.HeldBack{}, refused: map[string]bool{}}, log: new(safeBuffer)}
 	k.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
 		Policy: access.Policy(), Log: k.log,
 		Register: func(p *app.Process) error {
 			s, err := server.New(server.Config{
 				Pool: p.Pool, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
-				LinkKey: p.Keyring.Derive(server.LinkKeyLabel), Registry: k.registry,
+				LinkKey: p.Keyring.Derive(server.LinkKeyLabel), Registry: k.registry, Contacts: k.registry,
 				Low: questionnaire.Thresholds{Rating: 2, NPS: 6}, Log: p.Log, Now: p.Now,
 			})
 			if err != nil {
@@ -254,10 +274,13 @@ func envelope(t testing.TB, kind, subject, customer string, payload proto.Messag
 	}
 }
 
-// feed gives an event to a consumer's handler as the consumer does.
+// feed gives an event to a consumer's handler as the consumer does, and makes what is due.
 func (k *kit) feed(handle func(context.Context, pgx.Tx, *eventv1.Envelope) error, e *eventv1.Envelope) error {
 	k.t.Helper()
-	return pg.InTx(k.t.Context(), k.Pool, func(tx pgx.Tx) error { return handle(k.t.Context(), tx, e) })
+	if err := pg.InTx(k.t.Context(), k.Pool, func(tx pgx.Tx) error { return handle(k.t.Context(), tx, e) }); err != nil {
+		return err
+	}
+	return k.server.MakeInvitations(k.t.Context())
 }
 
 // types are those of the events so far.

@@ -34,6 +34,8 @@ type Config struct {
 	LinkKey []byte
 	// Registry resolves customers not known here.
 	Registry customerref.Resolver
+	// Contacts says who may be written to.
+	Contacts ContactBudget
 	// Low says which scores are low.
 	Low questionnaire.Thresholds
 	Log *slog.Logger
@@ -52,6 +54,7 @@ type Server struct {
 	validator protovalidate.Validator
 	links     links
 	registry  customerref.Resolver
+	contacts  ContactBudget
 	low       questionnaire.Thresholds
 	log       *slog.Logger
 	now       func() time.Time
@@ -62,12 +65,12 @@ type Server struct {
 // New makes a Server. It fails when something is missing.
 func New(cfg Config) (*Server, error) {
 	if cfg.Pool == nil || cfg.Write == nil || cfg.Pages == nil || cfg.Validator == nil || len(cfg.LinkKey) == 0 ||
-		cfg.Registry == nil || cfg.Low == (questionnaire.Thresholds{}) || cfg.Log == nil || cfg.Now == nil {
+		cfg.Registry == nil || cfg.Contacts == nil || cfg.Low == (questionnaire.Thresholds{}) || cfg.Log == nil || cfg.Now == nil {
 		return nil, errors.New("survey server: a required part is missing")
 	}
 	return &Server{
 		pool: cfg.Pool, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
-		links: links{key: cfg.LinkKey}, registry: cfg.Registry, low: cfg.Low, log: cfg.Log, now: cfg.Now,
+		links: links{key: cfg.LinkKey}, registry: cfg.Registry, contacts: cfg.Contacts, low: cfg.Low, log: cfg.Log, now: cfg.Now,
 		queries: db.New(), missing: newMissing(),
 	}, nil
 }

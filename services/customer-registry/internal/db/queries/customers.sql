@@ -56,8 +56,8 @@ UPDATE customers SET service_quality_consent = @service_quality_consent, update_
 WHERE id = @id;
 
 -- name: InsertConsent :exec
-INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version)
-VALUES (@customer_id, @purpose, @granted, @decide_time, @channel, @wording_version, @version);
+INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version, recorder)
+VALUES (@customer_id, @purpose, @granted, @decide_time, @channel, @wording_version, @version, @recorder);
 
 -- name: ListConsents :many
 SELECT DISTINCT ON (purpose) * FROM consents WHERE customer_id = @customer_id ORDER BY purpose, version DESC;

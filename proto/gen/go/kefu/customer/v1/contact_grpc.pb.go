@@ -33,22 +33,26 @@ const (
 //
 // ContactService keeps the people behind a customer.
 type ContactServiceClient interface {
-	// Adds a person to a customer.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, REQUEST_ID_REUSED.
+	// Adds a person to a customer; a key customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, FILE_CLOSED, REQUEST_ID_REUSED.
 	CreateContact(ctx context.Context, in *CreateContactRequest, opts ...grpc.CallOption) (*Contact, error)
-	// Returns one contact. With `contacts.readmasked` alone the phone and e-mail are masked.
-	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND.
+	// Returns one contact. Open to whom GetCustomer opens the file, and masked as it masks.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_NOT_FOUND, GRANT_NEEDED,
+	// GRANT_EXPIRED.
 	GetContact(ctx context.Context, in *GetContactRequest, opts ...grpc.CallOption) (*Contact, error)
-	// Lists the contacts of a customer in the order they were added. With `contacts.readmasked`
-	// alone the phones and e-mails are masked.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the contacts of a customer in the order they were added. Open to whom GetCustomer
+	// opens the file, and masked as it masks.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names; a key customer's file is closed as to
+	// UpdateCustomer.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(ctx context.Context, in *UpdateContactRequest, opts ...grpc.CallOption) (*Contact, error)
-	// Removes a contact; its name is overwritten and its encryption key destroyed.
-	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
+	// customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, FILE_CLOSED, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
 	DeleteContact(ctx context.Context, in *DeleteContactRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
@@ -116,22 +120,26 @@ func (c *contactServiceClient) DeleteContact(ctx context.Context, in *DeleteCont
 //
 // ContactService keeps the people behind a customer.
 type ContactServiceServer interface {
-	// Adds a person to a customer.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, REQUEST_ID_REUSED.
+	// Adds a person to a customer; a key customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, FILE_CLOSED, REQUEST_ID_REUSED.
 	CreateContact(context.Context, *CreateContactRequest) (*Contact, error)
-	// Returns one contact. With `contacts.readmasked` alone the phone and e-mail are masked.
-	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND.
+	// Returns one contact. Open to whom GetCustomer opens the file, and masked as it masks.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_NOT_FOUND, GRANT_NEEDED,
+	// GRANT_EXPIRED.
 	GetContact(context.Context, *GetContactRequest) (*Contact, error)
-	// Lists the contacts of a customer in the order they were added. With `contacts.readmasked`
-	// alone the phones and e-mails are masked.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the contacts of a customer in the order they were added. Open to whom GetCustomer
+	// opens the file, and masked as it masks.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names; a key customer's file is closed as to
+	// UpdateCustomer.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(context.Context, *UpdateContactRequest) (*Contact, error)
-	// Removes a contact; its name is overwritten and its encryption key destroyed.
-	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
+	// customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, FILE_CLOSED, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
 	DeleteContact(context.Context, *DeleteContactRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedContactServiceServer()
 }

@@ -303,6 +303,59 @@ func (ConsentPurpose) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{4}
 }
 
+// UnmaskField names a value that is masked.
+type UnmaskField int32
+
+const (
+	UnmaskField_UNMASK_FIELD_UNSPECIFIED UnmaskField = 0
+	UnmaskField_UNMASK_FIELD_PHONE       UnmaskField = 1
+	UnmaskField_UNMASK_FIELD_EMAIL       UnmaskField = 2
+	UnmaskField_UNMASK_FIELD_ADDRESS     UnmaskField = 3
+)
+
+// Enum value maps for UnmaskField.
+var (
+	UnmaskField_name = map[int32]string{
+		0: "UNMASK_FIELD_UNSPECIFIED",
+		1: "UNMASK_FIELD_PHONE",
+		2: "UNMASK_FIELD_EMAIL",
+		3: "UNMASK_FIELD_ADDRESS",
+	}
+	UnmaskField_value = map[string]int32{
+		"UNMASK_FIELD_UNSPECIFIED": 0,
+		"UNMASK_FIELD_PHONE":       1,
+		"UNMASK_FIELD_EMAIL":       2,
+		"UNMASK_FIELD_ADDRESS":     3,
+	}
+)
+
+func (x UnmaskField) Enum() *UnmaskField {
+	p := new(UnmaskField)
+	*p = x
+	return p
+}
+
+func (x UnmaskField) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnmaskField) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_customer_v1_customer_proto_enumTypes[5].Descriptor()
+}
+
+func (UnmaskField) Type() protoreflect.EnumType {
+	return &file_kefu_customer_v1_customer_proto_enumTypes[5]
+}
+
+func (x UnmaskField) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnmaskField.Descriptor instead.
+func (UnmaskField) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{5}
+}
+
 // Customer is a customer file.
 type Customer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -716,8 +769,11 @@ type Consent struct {
 	Channel v1.Channel `protobuf:"varint,4,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
 	// Version of the wording the customer was shown.
 	WordingVersion string `protobuf:"bytes,5,opt,name=wording_version,json=wordingVersion,proto3" json:"wording_version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Who recorded it, as in the audit trail; the customer's own name there when they decided
+	// for themselves. Customers see it empty.
+	Recorder      string `protobuf:"bytes,6,opt,name=recorder,proto3" json:"recorder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent) Reset() {
@@ -781,6 +837,13 @@ func (x *Consent) GetChannel() v1.Channel {
 func (x *Consent) GetWordingVersion() string {
 	if x != nil {
 		return x.WordingVersion
+	}
+	return ""
+}
+
+func (x *Consent) GetRecorder() string {
+	if x != nil {
+		return x.Recorder
 	}
 	return ""
 }
@@ -1142,6 +1205,152 @@ func (x *SetConsentRequest) GetRequestId() string {
 	return ""
 }
 
+// UnmaskCustomerRequest asks for one value.
+type UnmaskCustomerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the customer.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// UUID of a contact of the customer; empty for the customer's own value.
+	ContactId string `protobuf:"bytes,2,opt,name=contact_id,json=contactId,proto3" json:"contact_id,omitempty"`
+	// Which value. Contacts have no address.
+	Field UnmaskField `protobuf:"varint,3,opt,name=field,proto3,enum=kefu.customer.v1.UnmaskField" json:"field,omitempty"`
+	// What it is needed for, 1 to 200 characters.
+	Purpose string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// See CreateCustomerRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmaskCustomerRequest) Reset() {
+	*x = UnmaskCustomerRequest{}
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmaskCustomerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmaskCustomerRequest) ProtoMessage() {}
+
+func (x *UnmaskCustomerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmaskCustomerRequest.ProtoReflect.Descriptor instead.
+func (*UnmaskCustomerRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UnmaskCustomerRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UnmaskCustomerRequest) GetContactId() string {
+	if x != nil {
+		return x.ContactId
+	}
+	return ""
+}
+
+func (x *UnmaskCustomerRequest) GetField() UnmaskField {
+	if x != nil {
+		return x.Field
+	}
+	return UnmaskField_UNMASK_FIELD_UNSPECIFIED
+}
+
+func (x *UnmaskCustomerRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *UnmaskCustomerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// UnmaskedValue is one value in plain.
+type UnmaskedValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phone or e-mail; empty when there is none.
+	Value string `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	// The address; absent when there is none or another value was asked for.
+	Address *Address `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// How many more the caller may unmask today.
+	Remaining     int32 `protobuf:"varint,3,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmaskedValue) Reset() {
+	*x = UnmaskedValue{}
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmaskedValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmaskedValue) ProtoMessage() {}
+
+func (x *UnmaskedValue) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmaskedValue.ProtoReflect.Descriptor instead.
+func (*UnmaskedValue) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UnmaskedValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *UnmaskedValue) GetAddress() *Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *UnmaskedValue) GetRemaining() int32 {
+	if x != nil {
+		return x.Remaining
+	}
+	return 0
+}
+
 // ImportCustomersRequest carries customers of one source.
 type ImportCustomersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1157,7 +1366,7 @@ type ImportCustomersRequest struct {
 
 func (x *ImportCustomersRequest) Reset() {
 	*x = ImportCustomersRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1378,7 @@ func (x *ImportCustomersRequest) String() string {
 func (*ImportCustomersRequest) ProtoMessage() {}
 
 func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1391,7 @@ func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersRequest.ProtoReflect.Descriptor instead.
 func (*ImportCustomersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{9}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ImportCustomersRequest) GetSource() string {
@@ -1221,7 +1430,7 @@ type CustomerRecord struct {
 
 func (x *CustomerRecord) Reset() {
 	*x = CustomerRecord{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1442,7 @@ func (x *CustomerRecord) String() string {
 func (*CustomerRecord) ProtoMessage() {}
 
 func (x *CustomerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1455,7 @@ func (x *CustomerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerRecord.ProtoReflect.Descriptor instead.
 func (*CustomerRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{10}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CustomerRecord) GetExternalId() string {
@@ -1281,7 +1490,7 @@ type ImportCustomersResponse struct {
 
 func (x *ImportCustomersResponse) Reset() {
 	*x = ImportCustomersResponse{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1502,7 @@ func (x *ImportCustomersResponse) String() string {
 func (*ImportCustomersResponse) ProtoMessage() {}
 
 func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1515,7 @@ func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersResponse.ProtoReflect.Descriptor instead.
 func (*ImportCustomersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{11}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
@@ -1320,8 +1529,8 @@ func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
 type ListCustomerSummariesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Part of a name in Chinese or Latin letters (one character or more), a customer number,
-	// or the phone, its last four digits or the e-mail of a customer or one of its contacts;
-	// at most 200 characters. Empty lists all.
+	// or the whole phone or e-mail of a customer or one of its contacts, or, for those who see
+	// phones in plain, the last four digits of one; at most 200 characters. Empty lists all.
 	Query  string         `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	Tier   v1.Tier        `protobuf:"varint,2,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
 	Status CustomerStatus `protobuf:"varint,3,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
@@ -1339,7 +1548,7 @@ type ListCustomerSummariesRequest struct {
 
 func (x *ListCustomerSummariesRequest) Reset() {
 	*x = ListCustomerSummariesRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1560,7 @@ func (x *ListCustomerSummariesRequest) String() string {
 func (*ListCustomerSummariesRequest) ProtoMessage() {}
 
 func (x *ListCustomerSummariesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1573,7 @@ func (x *ListCustomerSummariesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomerSummariesRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomerSummariesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{12}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListCustomerSummariesRequest) GetQuery() string {
@@ -1429,7 +1638,7 @@ type ListCustomerSummariesResponse struct {
 
 func (x *ListCustomerSummariesResponse) Reset() {
 	*x = ListCustomerSummariesResponse{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1650,7 @@ func (x *ListCustomerSummariesResponse) String() string {
 func (*ListCustomerSummariesResponse) ProtoMessage() {}
 
 func (x *ListCustomerSummariesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1663,7 @@ func (x *ListCustomerSummariesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomerSummariesResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomerSummariesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{13}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListCustomerSummariesResponse) GetCustomerSummaries() []*CustomerSummary {
@@ -1496,7 +1705,7 @@ type CustomerSummary struct {
 
 func (x *CustomerSummary) Reset() {
 	*x = CustomerSummary{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1717,7 @@ func (x *CustomerSummary) String() string {
 func (*CustomerSummary) ProtoMessage() {}
 
 func (x *CustomerSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1730,7 @@ func (x *CustomerSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerSummary.ProtoReflect.Descriptor instead.
 func (*CustomerSummary) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{14}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CustomerSummary) GetCustomerId() string {
@@ -1616,7 +1825,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1837,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1850,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{15}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetProfileRequest) GetCustomerId() string {
@@ -1686,7 +1895,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1907,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1920,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{16}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Profile) GetCustomer() *Customer {
@@ -1786,7 +1995,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +2007,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2020,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{17}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TimelineEntry) GetOccurTime() *timestamppb.Timestamp {
@@ -1874,7 +2083,7 @@ type ResolveCustomerRequest struct {
 
 func (x *ResolveCustomerRequest) Reset() {
 	*x = ResolveCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2095,7 @@ func (x *ResolveCustomerRequest) String() string {
 func (*ResolveCustomerRequest) ProtoMessage() {}
 
 func (x *ResolveCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2108,7 @@ func (x *ResolveCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveCustomerRequest.ProtoReflect.Descriptor instead.
 func (*ResolveCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{18}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResolveCustomerRequest) GetId() string {
@@ -1935,7 +2144,7 @@ type CustomerRef struct {
 
 func (x *CustomerRef) Reset() {
 	*x = CustomerRef{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2156,7 @@ func (x *CustomerRef) String() string {
 func (*CustomerRef) ProtoMessage() {}
 
 func (x *CustomerRef) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2169,7 @@ func (x *CustomerRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerRef.ProtoReflect.Descriptor instead.
 func (*CustomerRef) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{19}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CustomerRef) GetId() string {
@@ -2084,14 +2293,15 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\bposition\x18\x06 \x01(\v2\x1a.kefu.customer.v1.PositionR\bposition\"v\n" +
 	"\bPosition\x123\n" +
 	"\blatitude\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\blatitude\x125\n" +
-	"\tlongitude\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\tlongitude\"\xf6\x01\n" +
+	"\tlongitude\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\tlongitude\"\x92\x02\n" +
 	"\aConsent\x12:\n" +
 	"\apurpose\x18\x01 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12;\n" +
 	"\vdecide_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x12/\n" +
 	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12'\n" +
-	"\x0fwording_version\x18\x05 \x01(\tR\x0ewordingVersion\"\x82\x01\n" +
+	"\x0fwording_version\x18\x05 \x01(\tR\x0ewordingVersion\x12\x1a\n" +
+	"\brecorder\x18\x06 \x01(\tR\brecorder\"\x82\x01\n" +
 	"\x15CreateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
@@ -2120,7 +2330,19 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x0fwording_version\x18\x05 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18(R\x0ewordingVersion\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xcb\x01\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xf5\x01\n" +
+	"\x15UnmaskCustomerRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12*\n" +
+	"\n" +
+	"contact_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\tcontactId\x12B\n" +
+	"\x05field\x18\x03 \x01(\x0e2\x1d.kefu.customer.v1.UnmaskFieldB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05field\x12'\n" +
+	"\apurpose\x18\x04 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apurpose\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x9e\x01\n" +
+	"\rUnmaskedValue\x12'\n" +
+	"\x05value\x18\x01 \x01(\tB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x05value\x12F\n" +
+	"\aaddress\x18\x02 \x01(\v2\x19.kefu.customer.v1.AddressB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\aaddress\x12\x1c\n" +
+	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\xcb\x01\n" +
 	"\x16ImportCustomersRequest\x128\n" +
 	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12O\n" +
 	"\arecords\x18\x02 \x03(\v2 .kefu.customer.v1.CustomerRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
@@ -2228,18 +2450,26 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x1fCONSENT_PURPOSE_SERVICE_QUALITY\x10\x01\x12\x1b\n" +
 	"\x17CONSENT_PURPOSE_SURVEYS\x10\x02\x12\x1d\n" +
 	"\x19CONSENT_PURPOSE_MARKETING\x10\x03\x12\x18\n" +
-	"\x14CONSENT_PURPOSE_CARE\x10\x042\xa8\v\n" +
+	"\x14CONSENT_PURPOSE_CARE\x10\x04*u\n" +
+	"\vUnmaskField\x12\x1c\n" +
+	"\x18UNMASK_FIELD_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12UNMASK_FIELD_PHONE\x10\x01\x12\x16\n" +
+	"\x12UNMASK_FIELD_EMAIL\x10\x02\x12\x18\n" +
+	"\x14UNMASK_FIELD_ADDRESS\x10\x032\xe3\f\n" +
 	"\x0fCustomerService\x12\x8f\x01\n" +
-	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\x9d\x01\n" +
-	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"L\xaa\xbb\x18.\x12\x0ecustomers.read\x12\x14customers.readmasked\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
+	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\xa9\x01\n" +
+	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"X\xaa\xbb\x18:\x12\x0ecustomers.read\x12\x14customers.readmasked\x12\n" +
+	"grants.use\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
 	"\x0eUpdateCustomer\x12'.kefu.customer.v1.UpdateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"S\xaa\xbb\x18\"\x12\x0fcustomers.write\x18\x03\"\vcustomer.id@\x02\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x8a\x01\n" +
 	"\aSetTier\x12 .kefu.customer.v1.SetTierRequest\x1a\x1a.kefu.customer.v1.Customer\"A\xaa\xbb\x18\x18\x12\x0ecustomers.tier\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:setTier\x12\x93\x01\n" +
 	"\n" +
 	"SetConsent\x12#.kefu.customer.v1.SetConsentRequest\x1a\x1a.kefu.customer.v1.Customer\"D\xaa\xbb\x18\x18\x12\x0econsents.write\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:setConsent\x12\xa3\x01\n" +
 	"\x0fImportCustomers\x12(.kefu.customer.v1.ImportCustomersRequest\x1a).kefu.customer.v1.ImportCustomersResponse\";\xaa\xbb\x18\x18\x12\x10customers.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:import\x12\xaf\x01\n" +
-	"\x15ListCustomerSummaries\x12..kefu.customer.v1.ListCustomerSummariesRequest\x1a/.kefu.customer.v1.ListCustomerSummariesResponse\"5\xaa\xbb\x18\x14\x12\x0esummaries.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/customerSummaries\x12\xb2\x01\n" +
+	"\x15ListCustomerSummaries\x12..kefu.customer.v1.ListCustomerSummariesRequest\x1a/.kefu.customer.v1.ListCustomerSummariesResponse\"5\xaa\xbb\x18\x14\x12\x0esummaries.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/customerSummaries\x12\xbe\x01\n" +
 	"\n" +
-	"GetProfile\x12#.kefu.customer.v1.GetProfileRequest\x1a\x19.kefu.customer.v1.Profile\"d\xaa\xbb\x185\x12\rprofiles.read\x12\x13profiles.readmasked\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02%\x12#/v1/customers/{customer_id}/profile\x12\x85\x01\n" +
+	"GetProfile\x12#.kefu.customer.v1.GetProfileRequest\x1a\x19.kefu.customer.v1.Profile\"p\xaa\xbb\x18A\x12\rprofiles.read\x12\x13profiles.readmasked\x12\n" +
+	"grants.use\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02%\x12#/v1/customers/{customer_id}/profile\x12\xa0\x01\n" +
+	"\x0eUnmaskCustomer\x12'.kefu.customer.v1.UnmaskCustomerRequest\x1a\x1f.kefu.customer.v1.UnmaskedValue\"D\xaa\xbb\x18\x1c\x12\x10customers.unmask\x18\x03\"\x02id8\x01@\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/customers/{id}:unmask\x12\x85\x01\n" +
 	"\x0fResolveCustomer\x12(.kefu.customer.v1.ResolveCustomerRequest\x1a\x1d.kefu.customer.v1.CustomerRef\")\xaa\xbb\x18%*\x0eservice-ticket*\tcomplaint*\x06survey@\x01B\xcc\x01\n" +
 	"\x14com.kefu.customer.v1B\rCustomerProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
@@ -2255,103 +2485,110 @@ func file_kefu_customer_v1_customer_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_customer_proto_rawDescData
 }
 
-var file_kefu_customer_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_kefu_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_kefu_customer_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_kefu_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_kefu_customer_v1_customer_proto_goTypes = []any{
 	(CustomerKind)(0),                     // 0: kefu.customer.v1.CustomerKind
 	(Party)(0),                            // 1: kefu.customer.v1.Party
 	(Lifecycle)(0),                        // 2: kefu.customer.v1.Lifecycle
 	(CustomerStatus)(0),                   // 3: kefu.customer.v1.CustomerStatus
 	(ConsentPurpose)(0),                   // 4: kefu.customer.v1.ConsentPurpose
-	(*Customer)(nil),                      // 5: kefu.customer.v1.Customer
-	(*Address)(nil),                       // 6: kefu.customer.v1.Address
-	(*Position)(nil),                      // 7: kefu.customer.v1.Position
-	(*Consent)(nil),                       // 8: kefu.customer.v1.Consent
-	(*CreateCustomerRequest)(nil),         // 9: kefu.customer.v1.CreateCustomerRequest
-	(*GetCustomerRequest)(nil),            // 10: kefu.customer.v1.GetCustomerRequest
-	(*UpdateCustomerRequest)(nil),         // 11: kefu.customer.v1.UpdateCustomerRequest
-	(*SetTierRequest)(nil),                // 12: kefu.customer.v1.SetTierRequest
-	(*SetConsentRequest)(nil),             // 13: kefu.customer.v1.SetConsentRequest
-	(*ImportCustomersRequest)(nil),        // 14: kefu.customer.v1.ImportCustomersRequest
-	(*CustomerRecord)(nil),                // 15: kefu.customer.v1.CustomerRecord
-	(*ImportCustomersResponse)(nil),       // 16: kefu.customer.v1.ImportCustomersResponse
-	(*ListCustomerSummariesRequest)(nil),  // 17: kefu.customer.v1.ListCustomerSummariesRequest
-	(*ListCustomerSummariesResponse)(nil), // 18: kefu.customer.v1.ListCustomerSummariesResponse
-	(*CustomerSummary)(nil),               // 19: kefu.customer.v1.CustomerSummary
-	(*GetProfileRequest)(nil),             // 20: kefu.customer.v1.GetProfileRequest
-	(*Profile)(nil),                       // 21: kefu.customer.v1.Profile
-	(*TimelineEntry)(nil),                 // 22: kefu.customer.v1.TimelineEntry
-	(*ResolveCustomerRequest)(nil),        // 23: kefu.customer.v1.ResolveCustomerRequest
-	(*CustomerRef)(nil),                   // 24: kefu.customer.v1.CustomerRef
-	(v1.Tier)(0),                          // 25: kefu.type.v1.Tier
-	(*timestamppb.Timestamp)(nil),         // 26: google.protobuf.Timestamp
-	(v1.Channel)(0),                       // 27: kefu.type.v1.Channel
-	(*fieldmaskpb.FieldMask)(nil),         // 28: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),               // 29: kefu.type.v1.ImportResult
+	(UnmaskField)(0),                      // 5: kefu.customer.v1.UnmaskField
+	(*Customer)(nil),                      // 6: kefu.customer.v1.Customer
+	(*Address)(nil),                       // 7: kefu.customer.v1.Address
+	(*Position)(nil),                      // 8: kefu.customer.v1.Position
+	(*Consent)(nil),                       // 9: kefu.customer.v1.Consent
+	(*CreateCustomerRequest)(nil),         // 10: kefu.customer.v1.CreateCustomerRequest
+	(*GetCustomerRequest)(nil),            // 11: kefu.customer.v1.GetCustomerRequest
+	(*UpdateCustomerRequest)(nil),         // 12: kefu.customer.v1.UpdateCustomerRequest
+	(*SetTierRequest)(nil),                // 13: kefu.customer.v1.SetTierRequest
+	(*SetConsentRequest)(nil),             // 14: kefu.customer.v1.SetConsentRequest
+	(*UnmaskCustomerRequest)(nil),         // 15: kefu.customer.v1.UnmaskCustomerRequest
+	(*UnmaskedValue)(nil),                 // 16: kefu.customer.v1.UnmaskedValue
+	(*ImportCustomersRequest)(nil),        // 17: kefu.customer.v1.ImportCustomersRequest
+	(*CustomerRecord)(nil),                // 18: kefu.customer.v1.CustomerRecord
+	(*ImportCustomersResponse)(nil),       // 19: kefu.customer.v1.ImportCustomersResponse
+	(*ListCustomerSummariesRequest)(nil),  // 20: kefu.customer.v1.ListCustomerSummariesRequest
+	(*ListCustomerSummariesResponse)(nil), // 21: kefu.customer.v1.ListCustomerSummariesResponse
+	(*CustomerSummary)(nil),               // 22: kefu.customer.v1.CustomerSummary
+	(*GetProfileRequest)(nil),             // 23: kefu.customer.v1.GetProfileRequest
+	(*Profile)(nil),                       // 24: kefu.customer.v1.Profile
+	(*TimelineEntry)(nil),                 // 25: kefu.customer.v1.TimelineEntry
+	(*ResolveCustomerRequest)(nil),        // 26: kefu.customer.v1.ResolveCustomerRequest
+	(*CustomerRef)(nil),                   // 27: kefu.customer.v1.CustomerRef
+	(v1.Tier)(0),                          // 28: kefu.type.v1.Tier
+	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
+	(v1.Channel)(0),                       // 30: kefu.type.v1.Channel
+	(*fieldmaskpb.FieldMask)(nil),         // 31: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),               // 32: kefu.type.v1.ImportResult
 }
 var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Customer.kind:type_name -> kefu.customer.v1.CustomerKind
 	1,  // 1: kefu.customer.v1.Customer.party:type_name -> kefu.customer.v1.Party
-	6,  // 2: kefu.customer.v1.Customer.address:type_name -> kefu.customer.v1.Address
+	7,  // 2: kefu.customer.v1.Customer.address:type_name -> kefu.customer.v1.Address
 	2,  // 3: kefu.customer.v1.Customer.lifecycle:type_name -> kefu.customer.v1.Lifecycle
-	25, // 4: kefu.customer.v1.Customer.tier:type_name -> kefu.type.v1.Tier
-	26, // 5: kefu.customer.v1.Customer.tier_end_time:type_name -> google.protobuf.Timestamp
+	28, // 4: kefu.customer.v1.Customer.tier:type_name -> kefu.type.v1.Tier
+	29, // 5: kefu.customer.v1.Customer.tier_end_time:type_name -> google.protobuf.Timestamp
 	3,  // 6: kefu.customer.v1.Customer.status:type_name -> kefu.customer.v1.CustomerStatus
-	8,  // 7: kefu.customer.v1.Customer.consents:type_name -> kefu.customer.v1.Consent
-	26, // 8: kefu.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	26, // 9: kefu.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 10: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
+	9,  // 7: kefu.customer.v1.Customer.consents:type_name -> kefu.customer.v1.Consent
+	29, // 8: kefu.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
+	29, // 9: kefu.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 10: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
 	4,  // 11: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	26, // 12: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
-	27, // 13: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
-	5,  // 14: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	5,  // 15: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	28, // 16: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	25, // 17: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
-	26, // 18: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
+	29, // 12: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
+	30, // 13: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
+	6,  // 14: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	6,  // 15: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	31, // 16: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 17: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
+	29, // 18: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
 	4,  // 19: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	27, // 20: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
-	15, // 21: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
-	5,  // 22: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
-	26, // 23: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
-	29, // 24: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
-	25, // 25: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
-	3,  // 26: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
-	19, // 27: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
-	0,  // 28: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
-	25, // 29: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
-	3,  // 30: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
-	26, // 31: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
-	5,  // 32: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
-	19, // 33: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
-	22, // 34: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
-	26, // 35: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
-	0,  // 36: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
-	25, // 37: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
-	3,  // 38: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
-	9,  // 39: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
-	10, // 40: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
-	11, // 41: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
-	12, // 42: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
-	13, // 43: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
-	14, // 44: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
-	17, // 45: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
-	20, // 46: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
-	23, // 47: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
-	5,  // 48: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
-	5,  // 49: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
-	5,  // 50: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
-	5,  // 51: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
-	5,  // 52: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
-	16, // 53: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
-	18, // 54: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
-	21, // 55: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
-	24, // 56: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
-	48, // [48:57] is the sub-list for method output_type
-	39, // [39:48] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	30, // 20: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
+	5,  // 21: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
+	7,  // 22: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
+	18, // 23: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
+	6,  // 24: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
+	29, // 25: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
+	32, // 26: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
+	28, // 27: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
+	3,  // 28: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
+	22, // 29: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
+	0,  // 30: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 31: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
+	3,  // 32: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
+	29, // 33: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
+	6,  // 34: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
+	22, // 35: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
+	25, // 36: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
+	29, // 37: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
+	0,  // 38: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 39: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
+	3,  // 40: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
+	10, // 41: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
+	11, // 42: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
+	12, // 43: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
+	13, // 44: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
+	14, // 45: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
+	17, // 46: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
+	20, // 47: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
+	23, // 48: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
+	15, // 49: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
+	26, // 50: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
+	6,  // 51: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 52: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 53: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 54: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
+	6,  // 55: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
+	19, // 56: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
+	21, // 57: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
+	24, // 58: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
+	16, // 59: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
+	27, // 60: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
+	51, // [51:61] is the sub-list for method output_type
+	41, // [41:51] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_customer_proto_init() }
@@ -2364,8 +2601,8 @@ func file_kefu_customer_v1_customer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_customer_proto_rawDesc), len(file_kefu_customer_v1_customer_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   20,
+			NumEnums:      6,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	CustomerService_ImportCustomers_FullMethodName       = "/kefu.customer.v1.CustomerService/ImportCustomers"
 	CustomerService_ListCustomerSummaries_FullMethodName = "/kefu.customer.v1.CustomerService/ListCustomerSummaries"
 	CustomerService_GetProfile_FullMethodName            = "/kefu.customer.v1.CustomerService/GetProfile"
+	CustomerService_UnmaskCustomer_FullMethodName        = "/kefu.customer.v1.CustomerService/UnmaskCustomer"
 	CustomerService_ResolveCustomer_FullMethodName       = "/kefu.customer.v1.CustomerService/ResolveCustomer"
 )
 
@@ -43,20 +44,27 @@ type CustomerServiceClient interface {
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Returns a customer file. Customers see their own only, without classification code, tags
-	// and tier reason. With `customers.readmasked` alone
-	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// and tier reason. With `customers.readmasked` the phone and e-mail are masked
+	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
+	// open only to their account team (the owner and the owner's department), the information
+	// administrator and managers. Everybody else on the staff needs a grant: an approved access
+	// request, or broken glass, which opens the whole file. Who may not know of a customer
+	// hears that there is none. Each read leaves an audit record that names the right used:
+	// `role:…`, `team/role:…`, `grant:ID` or `break-glass:ID`.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Changes the fields that `update_mask` names. Refused when the file changed since the
-	// etag given was read.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// etag given was read, and for a key customer's file to whom GetCustomer does not open it
+	// without a grant: a grant is for reading.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(ctx context.Context, in *SetTierRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Records that a customer gave or withdrew consent for a purpose. Customers may do so
-	// for themselves.
+	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.
+	// Customers may do so for themselves. The answer shows of the file what GetCustomer shows
+	// the caller without a grant; of a file that is closed to them, no contact data.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetConsent(ctx context.Context, in *SetConsentRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Imports at most 500 customers of one source, each at most once by its external id, and
@@ -65,15 +73,23 @@ type CustomerServiceClient interface {
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	ImportCustomers(ctx context.Context, in *ImportCustomersRequest, opts ...grpc.CallOption) (*ImportCustomersResponse, error)
 	// Lists one line a customer, newest first. This is what business staff work from; it
-	// holds no contact data.
+	// holds no contact data. Salespeople see the lines of their own customers only. A whole
+	// phone or e-mail finds its customer for everybody, because whoever gives it knows it
+	// already; the last four digits only for those who see phones in plain.
 	// Errors: VALIDATION_FAILED.
 	ListCustomerSummaries(ctx context.Context, in *ListCustomerSummariesRequest, opts ...grpc.CallOption) (*ListCustomerSummariesResponse, error)
 	// Returns the whole customer in one call: the file, the summary, the counts and the
 	// timeline of tickets, complaints, surveys and orders, newest first. Kept up to date
-	// from events, usually within a second. With `profiles.readmasked` alone the file is masked
-	// as GetCustomer masks it.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// from events, usually within a second. Open to whom GetCustomer opens the file, and masked
+	// as it masks.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*Profile, error)
+	// Shows one masked value of a file in plain, for a purpose: e.g. the phone, to call it.
+	// Each counts against the caller's budget of the day (20 unless configured) and is
+	// audited; the same request id counts once.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, CONTACT_NOT_FOUND, GRANT_NEEDED,
+	// GRANT_EXPIRED, UNMASK_BUDGET_USED, PEOPLE_ONLY, REQUEST_ID_REUSED.
+	UnmaskCustomer(ctx context.Context, in *UnmaskCustomerRequest, opts ...grpc.CallOption) (*UnmaskedValue, error)
 	// Resolves a customer id for another service: what a case needs to know about its
 	// customer, without personal data. A merged customer resolves to its survivor.
 	// Internal. Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
@@ -168,6 +184,16 @@ func (c *customerServiceClient) GetProfile(ctx context.Context, in *GetProfileRe
 	return out, nil
 }
 
+func (c *customerServiceClient) UnmaskCustomer(ctx context.Context, in *UnmaskCustomerRequest, opts ...grpc.CallOption) (*UnmaskedValue, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnmaskedValue)
+	err := c.cc.Invoke(ctx, CustomerService_UnmaskCustomer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *customerServiceClient) ResolveCustomer(ctx context.Context, in *ResolveCustomerRequest, opts ...grpc.CallOption) (*CustomerRef, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CustomerRef)
@@ -189,20 +215,27 @@ type CustomerServiceServer interface {
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
 	// Returns a customer file. Customers see their own only, without classification code, tags
-	// and tier reason. With `customers.readmasked` alone
-	// the phone and e-mail are masked (138****5678, z***@example.com) and the address is absent.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// and tier reason. With `customers.readmasked` the phone and e-mail are masked
+	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
+	// open only to their account team (the owner and the owner's department), the information
+	// administrator and managers. Everybody else on the staff needs a grant: an approved access
+	// request, or broken glass, which opens the whole file. Who may not know of a customer
+	// hears that there is none. Each read leaves an audit record that names the right used:
+	// `role:…`, `team/role:…`, `grant:ID` or `break-glass:ID`.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
 	// Changes the fields that `update_mask` names. Refused when the file changed since the
-	// etag given was read.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// etag given was read, and for a key customer's file to whom GetCustomer does not open it
+	// without a grant: a grant is for reading.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
 	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(context.Context, *SetTierRequest) (*Customer, error)
-	// Records that a customer gave or withdrew consent for a purpose. Customers may do so
-	// for themselves.
+	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.
+	// Customers may do so for themselves. The answer shows of the file what GetCustomer shows
+	// the caller without a grant; of a file that is closed to them, no contact data.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetConsent(context.Context, *SetConsentRequest) (*Customer, error)
 	// Imports at most 500 customers of one source, each at most once by its external id, and
@@ -211,15 +244,23 @@ type CustomerServiceServer interface {
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	ImportCustomers(context.Context, *ImportCustomersRequest) (*ImportCustomersResponse, error)
 	// Lists one line a customer, newest first. This is what business staff work from; it
-	// holds no contact data.
+	// holds no contact data. Salespeople see the lines of their own customers only. A whole
+	// phone or e-mail finds its customer for everybody, because whoever gives it knows it
+	// already; the last four digits only for those who see phones in plain.
 	// Errors: VALIDATION_FAILED.
 	ListCustomerSummaries(context.Context, *ListCustomerSummariesRequest) (*ListCustomerSummariesResponse, error)
 	// Returns the whole customer in one call: the file, the summary, the counts and the
 	// timeline of tickets, complaints, surveys and orders, newest first. Kept up to date
-	// from events, usually within a second. With `profiles.readmasked` alone the file is masked
-	// as GetCustomer masks it.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// from events, usually within a second. Open to whom GetCustomer opens the file, and masked
+	// as it masks.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetProfile(context.Context, *GetProfileRequest) (*Profile, error)
+	// Shows one masked value of a file in plain, for a purpose: e.g. the phone, to call it.
+	// Each counts against the caller's budget of the day (20 unless configured) and is
+	// audited; the same request id counts once.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, CONTACT_NOT_FOUND, GRANT_NEEDED,
+	// GRANT_EXPIRED, UNMASK_BUDGET_USED, PEOPLE_ONLY, REQUEST_ID_REUSED.
+	UnmaskCustomer(context.Context, *UnmaskCustomerRequest) (*UnmaskedValue, error)
 	// Resolves a customer id for another service: what a case needs to know about its
 	// customer, without personal data. A merged customer resolves to its survivor.
 	// Internal. Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
@@ -257,6 +298,9 @@ func (UnimplementedCustomerServiceServer) ListCustomerSummaries(context.Context,
 }
 func (UnimplementedCustomerServiceServer) GetProfile(context.Context, *GetProfileRequest) (*Profile, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetProfile not implemented")
+}
+func (UnimplementedCustomerServiceServer) UnmaskCustomer(context.Context, *UnmaskCustomerRequest) (*UnmaskedValue, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnmaskCustomer not implemented")
 }
 func (UnimplementedCustomerServiceServer) ResolveCustomer(context.Context, *ResolveCustomerRequest) (*CustomerRef, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveCustomer not implemented")
@@ -426,6 +470,24 @@ func _CustomerService_GetProfile_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CustomerService_UnmaskCustomer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnmaskCustomerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CustomerServiceServer).UnmaskCustomer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CustomerService_UnmaskCustomer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CustomerServiceServer).UnmaskCustomer(ctx, req.(*UnmaskCustomerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CustomerService_ResolveCustomer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResolveCustomerRequest)
 	if err := dec(in); err != nil {
@@ -482,6 +544,10 @@ var CustomerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetProfile",
 			Handler:    _CustomerService_GetProfile_Handler,
+		},
+		{
+			MethodName: "UnmaskCustomer",
+			Handler:    _CustomerService_UnmaskCustomer_Handler,
 		},
 		{
 			MethodName: "ResolveCustomer",

@@ -185,6 +185,125 @@ func (x *ProductInstalled) GetProductModel() string {
 	return ""
 }
 
+// FileAccessChanged is the payload of `accessrequest.created.v1`, `.approved.v1`,
+// `.refused.v1` and `.revoked.v1`, of `accessextract.made.v1`, whose subject is the extract,
+// and of `breakglass.opened.v1` and `.reviewed.v1`: who may read which files until when, and never what stands in them.
+type FileAccessChanged struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	CustomerIds []string               `protobuf:"bytes,1,rep,name=customer_ids,json=customerIds,proto3" json:"customer_ids,omitempty"`
+	// State afterwards in lower case, e.g. `approved`.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// When the grant ends; absent without one.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileAccessChanged) Reset() {
+	*x = FileAccessChanged{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileAccessChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileAccessChanged) ProtoMessage() {}
+
+func (x *FileAccessChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileAccessChanged.ProtoReflect.Descriptor instead.
+func (*FileAccessChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FileAccessChanged) GetCustomerIds() []string {
+	if x != nil {
+		return x.CustomerIds
+	}
+	return nil
+}
+
+func (x *FileAccessChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *FileAccessChanged) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// ContactReserved is the payload of `contact.reserved.v1`, whose subject is the reservation.
+type ContactReserved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// e.g. `survey`.
+	Kind          string         `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Purpose       ConsentPurpose `protobuf:"varint,2,opt,name=purpose,proto3,enum=kefu.customer.v1.ConsentPurpose" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactReserved) Reset() {
+	*x = ContactReserved{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactReserved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactReserved) ProtoMessage() {}
+
+func (x *ContactReserved) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactReserved.ProtoReflect.Descriptor instead.
+func (*ContactReserved) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ContactReserved) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ContactReserved) GetPurpose() ConsentPurpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
+}
+
 var File_kefu_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_events_proto_rawDesc = "" +
@@ -199,7 +318,14 @@ const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\rdelivery_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fdeliveryTime\"\\\n" +
 	"\x10ProductInstalled\x12#\n" +
 	"\rserial_number\x18\x01 \x01(\tR\fserialNumber\x12#\n" +
-	"\rproduct_model\x18\x02 \x01(\tR\fproductModelB\xca\x01\n" +
+	"\rproduct_model\x18\x02 \x01(\tR\fproductModel\"\x83\x01\n" +
+	"\x11FileAccessChanged\x12!\n" +
+	"\fcustomer_ids\x18\x01 \x03(\tR\vcustomerIds\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"a\n" +
+	"\x0fContactReserved\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12:\n" +
+	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurposeB\xca\x01\n" +
 	"\x14com.kefu.customer.v1B\vEventsProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
 var (
@@ -214,23 +340,28 @@ func file_kefu_customer_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_events_proto_rawDescData
 }
 
-var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*CustomerChanged)(nil),       // 0: kefu.customer.v1.CustomerChanged
 	(*OrderRecorded)(nil),         // 1: kefu.customer.v1.OrderRecorded
 	(*ProductInstalled)(nil),      // 2: kefu.customer.v1.ProductInstalled
-	(*CustomerRef)(nil),           // 3: kefu.customer.v1.CustomerRef
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*FileAccessChanged)(nil),     // 3: kefu.customer.v1.FileAccessChanged
+	(*ContactReserved)(nil),       // 4: kefu.customer.v1.ContactReserved
+	(*CustomerRef)(nil),           // 5: kefu.customer.v1.CustomerRef
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(ConsentPurpose)(0),           // 7: kefu.customer.v1.ConsentPurpose
 }
 var file_kefu_customer_v1_events_proto_depIdxs = []int32{
-	3, // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
-	4, // 1: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
-	4, // 2: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
+	6, // 1: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
+	6, // 2: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
+	6, // 3: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
+	7, // 4: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_events_proto_init() }
@@ -245,7 +376,7 @@ func file_kefu_customer_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_events_proto_rawDesc), len(file_kefu_customer_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

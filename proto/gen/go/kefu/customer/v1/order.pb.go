@@ -858,13 +858,15 @@ const file_kefu_customer_v1_order_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x9a\x01\n" +
 	"\x1dListInstalledProductsResponse\x12Q\n" +
 	"\x12installed_products\x18\x01 \x03(\v2\".kefu.customer.v1.InstalledProductR\x11installedProducts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x8c\x06\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa4\x06\n" +
 	"\fOrderService\x12\xa2\x01\n" +
-	"\vUpsertOrder\x12$.kefu.customer.v1.UpsertOrderRequest\x1a\x17.kefu.customer.v1.Order\"T\xaa\xbb\x18\x1f\x12\forders.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02+:\x05order\"\"/v1/customers/{customer_id}/orders\x12\xa5\x01\n" +
+	"\vUpsertOrder\x12$.kefu.customer.v1.UpsertOrderRequest\x1a\x17.kefu.customer.v1.Order\"T\xaa\xbb\x18\x1f\x12\forders.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02+:\x05order\"\"/v1/customers/{customer_id}/orders\x12\xb1\x01\n" +
 	"\n" +
-	"ListOrders\x12#.kefu.customer.v1.ListOrdersRequest\x1a$.kefu.customer.v1.ListOrdersResponse\"L\xaa\xbb\x18\x1e\x12\vorders.read\x18\x01\"\vcustomer_id@\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/orders\x12\xda\x01\n" +
-	"\x16UpsertInstalledProduct\x12/.kefu.customer.v1.UpsertInstalledProductRequest\x1a\".kefu.customer.v1.InstalledProduct\"k\xaa\xbb\x18\x1f\x12\forders.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02B:\x11installed_product\"-/v1/customers/{customer_id}/installedProducts\x12\xd1\x01\n" +
-	"\x15ListInstalledProducts\x12..kefu.customer.v1.ListInstalledProductsRequest\x1a/.kefu.customer.v1.ListInstalledProductsResponse\"W\xaa\xbb\x18\x1e\x12\vorders.read\x18\x01\"\vcustomer_id@\x01\x82\xd3\xe4\x93\x02/\x12-/v1/customers/{customer_id}/installedProductsB\xc9\x01\n" +
+	"ListOrders\x12#.kefu.customer.v1.ListOrdersRequest\x1a$.kefu.customer.v1.ListOrdersResponse\"X\xaa\xbb\x18*\x12\vorders.read\x12\n" +
+	"grants.use\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/orders\x12\xda\x01\n" +
+	"\x16UpsertInstalledProduct\x12/.kefu.customer.v1.UpsertInstalledProductRequest\x1a\".kefu.customer.v1.InstalledProduct\"k\xaa\xbb\x18\x1f\x12\forders.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02B:\x11installed_product\"-/v1/customers/{customer_id}/installedProducts\x12\xdd\x01\n" +
+	"\x15ListInstalledProducts\x12..kefu.customer.v1.ListInstalledProductsRequest\x1a/.kefu.customer.v1.ListInstalledProductsResponse\"c\xaa\xbb\x18*\x12\vorders.read\x12\n" +
+	"grants.use\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02/\x12-/v1/customers/{customer_id}/installedProductsB\xc9\x01\n" +
 	"\x14com.kefu.customer.v1B\n" +
 	"OrderProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 

@@ -37,16 +37,18 @@ type OrderServiceClient interface {
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ORDER_OF_OTHER_CUSTOMER,
 	// REQUEST_ID_REUSED.
 	UpsertOrder(ctx context.Context, in *UpsertOrderRequest, opts ...grpc.CallOption) (*Order, error)
-	// Lists the orders of a customer, newest recorded first.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the orders of a customer, newest recorded first. They are a part of the file:
+	// open to whom GetCustomer opens it.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*ListOrdersResponse, error)
 	// Records an installed product, or replaces what was recorded under the same serial
 	// number. The same content again changes nothing.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, SERIAL_NUMBER_OF_OTHER_CUSTOMER,
 	// REQUEST_ID_REUSED.
 	UpsertInstalledProduct(ctx context.Context, in *UpsertInstalledProductRequest, opts ...grpc.CallOption) (*InstalledProduct, error)
-	// Lists the installed products of a customer, newest recorded first.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the installed products of a customer, newest recorded first. They are a part of the file:
+	// open to whom GetCustomer opens it.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListInstalledProducts(ctx context.Context, in *ListInstalledProductsRequest, opts ...grpc.CallOption) (*ListInstalledProductsResponse, error)
 }
 
@@ -110,16 +112,18 @@ type OrderServiceServer interface {
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ORDER_OF_OTHER_CUSTOMER,
 	// REQUEST_ID_REUSED.
 	UpsertOrder(context.Context, *UpsertOrderRequest) (*Order, error)
-	// Lists the orders of a customer, newest recorded first.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the orders of a customer, newest recorded first. They are a part of the file:
+	// open to whom GetCustomer opens it.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListOrders(context.Context, *ListOrdersRequest) (*ListOrdersResponse, error)
 	// Records an installed product, or replaces what was recorded under the same serial
 	// number. The same content again changes nothing.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, SERIAL_NUMBER_OF_OTHER_CUSTOMER,
 	// REQUEST_ID_REUSED.
 	UpsertInstalledProduct(context.Context, *UpsertInstalledProductRequest) (*InstalledProduct, error)
-	// Lists the installed products of a customer, newest recorded first.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
+	// Lists the installed products of a customer, newest recorded first. They are a part of the file:
+	// open to whom GetCustomer opens it.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListInstalledProducts(context.Context, *ListInstalledProductsRequest) (*ListInstalledProductsResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }

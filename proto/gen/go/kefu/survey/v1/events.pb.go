@@ -67,9 +67,9 @@ func (x *QuestionnairePublished) GetVersion() int32 {
 	return 0
 }
 
-// InvitationChanged is the payload of `invitation.created.v1`, `invitation.reissued.v1`
-// (another link), `invitation.answered.v1`, `invitation.expired.v1` and
-// `invitation.revoked.v1`.
+// InvitationChanged is the payload of `invitation.created.v1`, `invitation.heldback.v1` (it
+// was not sent), `invitation.reissued.v1` (another link), `invitation.answered.v1`,
+// `invitation.expired.v1` and `invitation.revoked.v1`.
 type InvitationChanged struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	QuestionnaireId string                 `protobuf:"bytes,1,opt,name=questionnaire_id,json=questionnaireId,proto3" json:"questionnaire_id,omitempty"`

@@ -9,6 +9,7 @@ package surveyv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -34,6 +35,8 @@ const (
 	InvitationState_INVITATION_STATE_ANSWERED    InvitationState = 2
 	InvitationState_INVITATION_STATE_EXPIRED     InvitationState = 3
 	InvitationState_INVITATION_STATE_REVOKED     InvitationState = 4
+	// Never sent: the customer must not be written to, see `held_back`.
+	InvitationState_INVITATION_STATE_HELD_BACK InvitationState = 5
 )
 
 // Enum value maps for InvitationState.
@@ -44,6 +47,7 @@ var (
 		2: "INVITATION_STATE_ANSWERED",
 		3: "INVITATION_STATE_EXPIRED",
 		4: "INVITATION_STATE_REVOKED",
+		5: "INVITATION_STATE_HELD_BACK",
 	}
 	InvitationState_value = map[string]int32{
 		"INVITATION_STATE_UNSPECIFIED": 0,
@@ -51,6 +55,7 @@ var (
 		"INVITATION_STATE_ANSWERED":    2,
 		"INVITATION_STATE_EXPIRED":     3,
 		"INVITATION_STATE_REVOKED":     4,
+		"INVITATION_STATE_HELD_BACK":   5,
 	}
 )
 
@@ -111,7 +116,9 @@ type Invitation struct {
 	// UUID of the answer. Output only.
 	AnswerId string `protobuf:"bytes,13,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	// Version, changed at each write. Output only.
-	Etag          string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why it is held back, in that state. Output only.
+	HeldBack      v1.HeldBack `protobuf:"varint,15,opt,name=held_back,json=heldBack,proto3,enum=kefu.customer.v1.HeldBack" json:"held_back,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +249,13 @@ func (x *Invitation) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Invitation) GetHeldBack() v1.HeldBack {
+	if x != nil {
+		return x.HeldBack
+	}
+	return v1.HeldBack(0)
 }
 
 // InvitationLink is an invitation with its link, shown once.
@@ -891,7 +905,7 @@ var File_kefu_survey_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\"kefu/survey/v1/questionnaire.proto\"\xf3\x04\n" +
+	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\"kefu/survey/v1/questionnaire.proto\"\xb1\x05\n" +
 	"\n" +
 	"Invitation\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x126\n" +
@@ -912,7 +926,8 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\vanswer_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"answerTime\x12 \n" +
 	"\tanswer_id\x18\r \x01(\tB\x03\xe0A\x03R\banswerId\x12\x17\n" +
-	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\"x\n" +
+	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\x12<\n" +
+	"\theld_back\x18\x0f \x01(\x0e2\x1a.kefu.customer.v1.HeldBackB\x03\xe0A\x03R\bheldBack\"x\n" +
 	"\x0eInvitationLink\x12:\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2\x1a.kefu.survey.v1.InvitationR\n" +
@@ -965,13 +980,14 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\rAnswerReceipt\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12;\n" +
 	"\vanswer_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime*\xac\x01\n" +
+	"answerTime*\xcc\x01\n" +
 	"\x0fInvitationState\x12 \n" +
 	"\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n" +
 	"\x19INVITATION_STATE_ANSWERED\x10\x02\x12\x1c\n" +
 	"\x18INVITATION_STATE_EXPIRED\x10\x03\x12\x1c\n" +
-	"\x18INVITATION_STATE_REVOKED\x10\x042\x88\x06\n" +
+	"\x18INVITATION_STATE_REVOKED\x10\x04\x12\x1e\n" +
+	"\x1aINVITATION_STATE_HELD_BACK\x10\x052\x88\x06\n" +
 	"\x11InvitationService\x12\x9b\x01\n" +
 	"\x10CreateInvitation\x12'.kefu.survey.v1.CreateInvitationRequest\x1a\x1e.kefu.survey.v1.InvitationLink\">\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1d:\n" +
 	"invitation\"\x0f/v1/invitations\x12\x89\x01\n" +
@@ -1013,41 +1029,43 @@ var file_kefu_survey_v1_invitation_proto_goTypes = []any{
 	(*SubmitAnswerRequest)(nil),     // 11: kefu.survey.v1.SubmitAnswerRequest
 	(*AnswerReceipt)(nil),           // 12: kefu.survey.v1.AnswerReceipt
 	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
-	(*Questionnaire)(nil),           // 14: kefu.survey.v1.Questionnaire
-	(*Response)(nil),                // 15: kefu.survey.v1.Response
+	(v1.HeldBack)(0),                // 14: kefu.customer.v1.HeldBack
+	(*Questionnaire)(nil),           // 15: kefu.survey.v1.Questionnaire
+	(*Response)(nil),                // 16: kefu.survey.v1.Response
 }
 var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	0,  // 0: kefu.survey.v1.Invitation.state:type_name -> kefu.survey.v1.InvitationState
 	13, // 1: kefu.survey.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	13, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
 	13, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
-	1,  // 5: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
-	0,  // 6: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
-	1,  // 7: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
-	14, // 8: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	13, // 9: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 10: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
-	13, // 11: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
-	4,  // 13: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
-	5,  // 14: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
-	7,  // 15: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
-	8,  // 16: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
-	9,  // 17: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
-	11, // 18: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
-	2,  // 19: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 20: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
-	6,  // 21: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
-	2,  // 22: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 23: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
-	10, // 24: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
-	12, // 25: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	14, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
+	1,  // 5: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
+	1,  // 6: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
+	0,  // 7: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
+	1,  // 8: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
+	15, // 9: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	13, // 10: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 11: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
+	13, // 12: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
+	4,  // 14: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
+	5,  // 15: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
+	7,  // 16: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
+	8,  // 17: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
+	9,  // 18: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
+	11, // 19: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	2,  // 20: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 21: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
+	6,  // 22: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
+	2,  // 23: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 24: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
+	10, // 25: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
+	12, // 26: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_invitation_proto_init() }

@@ -32,13 +32,16 @@ const (
 //
 // InvitationService asks customers. A ticket that is resolved and a complaint whose result
 // is told each make one invitation by themselves, where a questionnaire with that trigger
-// is published and the customer did not withdraw consent to questions on service quality.
+// is published. Before each the customer registry is asked whether the customer may be
+// written to: a triggered one rests on the service-quality purpose and goes out once for its
+// event; what must not be sent is kept as an invitation held back, with the reason.
 type InvitationServiceClient interface {
 	// Invites a customer by hand to the last published version and answers the link's token,
-	// once.
+	// once. No service caused it, so the customer must have agreed to surveys and not have
+	// been sent one within the contact budget's time (30 days unless configured).
 	// Errors: VALIDATION_FAILED (also for an unknown customer), QUESTIONNAIRE_NOT_FOUND,
-	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_WITHDRAWN, DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
+	// (with `until` in the metadata), DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*InvitationLink, error)
 	// Returns an invitation.
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND.
@@ -121,13 +124,16 @@ func (c *invitationServiceClient) RevokeInvitation(ctx context.Context, in *Revo
 //
 // InvitationService asks customers. A ticket that is resolved and a complaint whose result
 // is told each make one invitation by themselves, where a questionnaire with that trigger
-// is published and the customer did not withdraw consent to questions on service quality.
+// is published. Before each the customer registry is asked whether the customer may be
+// written to: a triggered one rests on the service-quality purpose and goes out once for its
+// event; what must not be sent is kept as an invitation held back, with the reason.
 type InvitationServiceServer interface {
 	// Invites a customer by hand to the last published version and answers the link's token,
-	// once.
+	// once. No service caused it, so the customer must have agreed to surveys and not have
+	// been sent one within the contact budget's time (30 days unless configured).
 	// Errors: VALIDATION_FAILED (also for an unknown customer), QUESTIONNAIRE_NOT_FOUND,
-	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_WITHDRAWN, DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
+	// (with `until` in the metadata), DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*InvitationLink, error)
 	// Returns an invitation.
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND.

@@ -1,0 +1,95 @@
+-- name: GetStanding :one
+-- What decides to whom a file is open.
+SELECT tier, owner_staff_id FROM customers WHERE id = @id;
+
+-- name: FindGrant :one
+-- The grant of a person for a file that ends last, over or not.
+SELECT g.id, g.break_glass, g.end_time::timestamptz AS end_time FROM (
+  (SELECT r.id, false AS break_glass, r.end_time FROM access_requests r
+   JOIN access_request_customers rc ON rc.request_id = r.id
+   WHERE rc.customer_id = @customer_id AND r.asker = @actor AND r.state = 2 AND r.outsider IS NULL
+   ORDER BY r.end_time DESC LIMIT 1)
+  UNION ALL
+  (SELECT b.id, true, b.end_time FROM break_glasses b
+   WHERE b.customer_id = @customer_id AND b.actor = @actor ORDER BY b.end_time DESC LIMIT 1)
+) g ORDER BY g.end_time DESC LIMIT 1;
+
+-- name: InsertFileRead :exec
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis) VALUES (@id, @read_time, @reader, @customer_id, @basis);
+
+-- name: InsertAccessRequest :exec
+INSERT INTO access_requests (id, asker, purpose, days, outsider, organisation, identity_check, state, note, create_time, version)
+VALUES (@id, @asker, @purpose, @days, @outsider, @organisation, @identity_check, 1, '', @create_time, 1);
+
+-- name: InsertAccessRequestCustomers :exec
+INSERT INTO access_request_customers (request_id, customer_id) SELECT @request_id, unnest(@customer_ids::uuid[]);
+
+-- name: FindCustomers :many
+-- Those of the customers that exist and, where an owner is given, are theirs.
+SELECT id FROM customers WHERE id = ANY(@ids::uuid[])
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid);
+
+-- name: GetAccessRequest :one
+SELECT * FROM access_requests WHERE id = @id;
+
+-- name: LockAccessRequest :one
+SELECT * FROM access_requests WHERE id = @id FOR UPDATE;
+
+-- name: ListAccessRequestCustomers :many
+SELECT * FROM access_request_customers WHERE request_id = ANY(@request_ids::uuid[]) ORDER BY request_id, customer_id;
+
+-- name: DecideAccessRequest :exec
+UPDATE access_requests SET state = @state, decider = @decider, decide_time = @decide_time, note = @note,
+  end_time = @end_time, version = version + 1
+WHERE id = @id;
+
+-- name: RevokeAccessRequest :exec
+UPDATE access_requests SET state = 4, note = @note, end_time = @revoke_time, revoke_time = @revoke_time, version = version + 1
+WHERE id = @id;
+
+-- name: ListAccessRequests :many
+SELECT * FROM access_requests
+WHERE id < @before
+  AND (sqlc.narg('asker')::text IS NULL OR asker = sqlc.narg('asker')::text)
+  AND (sqlc.narg('state')::smallint IS NULL OR state = sqlc.narg('state')::smallint)
+  AND (sqlc.narg('ended_by')::timestamptz IS NULL OR end_time <= sqlc.narg('ended_by')::timestamptz)
+  AND (sqlc.narg('lasts_at')::timestamptz IS NULL OR end_time > sqlc.narg('lasts_at')::timestamptz)
+ORDER BY id DESC LIMIT @count;
+
+-- name: InsertAccessExtract :exec
+INSERT INTO access_extracts (id, request_id, create_time) VALUES (@id, @request_id, @create_time);
+
+-- name: InsertBreakGlass :exec
+INSERT INTO break_glasses (id, actor, customer_id, reason, end_time, create_time, version)
+VALUES (@id, @actor, @customer_id, @reason, @end_time, @create_time, 1);
+
+-- name: GetBreakGlass :one
+SELECT * FROM break_glasses WHERE id = @id;
+
+-- name: LockBreakGlass :one
+SELECT * FROM break_glasses WHERE id = @id FOR UPDATE;
+
+-- name: ReviewBreakGlass :exec
+UPDATE break_glasses SET reviewer = @reviewer, review_time = @review_time, justified = @justified, note = @note,
+  version = version + 1
+WHERE id = @id;
+
+-- name: ListBreakGlasses :many
+SELECT * FROM break_glasses
+WHERE id < @before AND (sqlc.narg('actor')::text IS NULL OR actor = sqlc.narg('actor')::text)
+ORDER BY id DESC LIMIT @count;
+
+-- name: ListUnreviewedBreakGlasses :many
+SELECT * FROM break_glasses
+WHERE reviewer IS NULL AND id < @before AND (sqlc.narg('actor')::text IS NULL OR actor = sqlc.narg('actor')::text)
+ORDER BY id DESC LIMIT @count;
+
+-- name: UseUnmaskBudget :one
+-- The use after this one; no row when the budget is used up.
+INSERT INTO unmask_budgets (actor, day, used) SELECT @actor, @day, 1 WHERE @budget::int > 0
+ON CONFLICT (actor, day) DO UPDATE SET used = unmask_budgets.used + 1 WHERE unmask_budgets.used < @budget::int
+RETURNING used;
+
+-- name: InsertUnmask :exec
+INSERT INTO unmasks (id, actor, customer_id, contact_id, field, purpose, unmask_time)
+VALUES (@id, @actor, @customer_id, @contact_id, @field, @purpose, @unmask_time);

@@ -1,0 +1,27 @@
+package access
+
+import "github.com/kefu-suite/kefu/runtime/authz"
+
+// askers may ask for a file that is not open to them, and use the grant they get.
+func askers() []authz.Grant {
+	return at(own, "accessrequests.create", "accessrequests.read", "grants.use")
+}
+
+// breakers may also open a file in an emergency.
+func breakers() []authz.Grant {
+	return grants(askers(), at(own, "breakglass.use", "breakglass.read"))
+}
+
+// deciders decide on what others ask for and review what others opened. Their own requests
+// are decided by one another.
+func deciders() []authz.Grant {
+	return grants(
+		at(own, "accessrequests.create", "grants.use", "breakglass.use"),
+		at(company, "accessrequests.read", "accessrequests.decide", "breakglass.read", "breakglass.review", "accessreviews.read"),
+	)
+}
+
+// reviewer is the auditor, whose one write is the signature under the quarterly review.
+func reviewer() []authz.Grant {
+	return at(company, "accessrequests.read", "breakglass.read", "accessreviews.read", "accessreviews.sign")
+}
