@@ -16,7 +16,8 @@ import (
 )
 
 // audited checks in a service's database that each acknowledged write of the run has one
-// audit record, that all records are linked, and that the chain verifies.
+// audit record of each object that it changed, that all records are linked, and that the
+// chain verifies.
 func (c *check) audited(ctx context.Context, service string) error {
 	at, err := pgx.ParseConfig(c.g.admin)
 	if err != nil {
@@ -38,14 +39,14 @@ func (c *check) audited(ctx context.Context, service string) error {
 	}
 	rows, err := conn.Query(ctx, `
 SELECT key, count(r.id) FROM unnest($1::text[], $2::text[]) AS a (key, id) LEFT JOIN audit_records AS r ON r.request_id = a.id
-GROUP BY key HAVING count(r.id) <> 1`, keys, ids)
+GROUP BY key HAVING count(r.id) = 0 OR count(r.id) <> count(DISTINCT r.object_id)`, keys, ids)
 	if err != nil {
 		return err
 	}
 	var key string
 	var n int
 	_, err = pgx.ForEachRow(rows, []any{&key, &n}, func() error {
-		c.h.violated("the write %s to %s has %d audit records", key, service, n)
+		c.h.violated("the write %s to %s has %d audit records, expected one of each changed object", key, service, n)
 		return nil
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ type call struct {
 	body                any
 	attempts            []attempt
 	ids                 []string // of all requests for it, repetitions at the end among them
-	answer              object // the acknowledged one; nil while there is none
+	answer              object   // the acknowledged one; nil while there is none
 }
 
 func (c *call) String() string { return fmt.Sprintf("%s %s (%s)", c.verb, c.path, c.key) }
@@ -172,20 +172,29 @@ func (h *history) note(c *call, a attempt) {
 	}
 }
 
-// inTime checks that no attempt ended later than its deadline allows. What a bare commit
-// was late meanwhile is the machine's own: at a load of 20 on two cores the callers
-// themselves were seen to wake 0.7 s late.
-func (h *history) inTime(p *pulse) {
+// inTime checks that no attempt ended later than its deadline allows, unless others had
+// the machine: then it is the caller that is late to take its answer.
+func (h *history) inTime(t testing.TB, p *pulse) {
+	t.Helper()
 	h.mu.Lock()
 	calls := slices.Clone(h.calls)
 	h.mu.Unlock()
+	void, why := 0, ""
 	for _, c := range calls {
 		for _, a := range c.attempts {
 			took := a.end.Sub(a.start)
-			if took > callDeadline+callGrace && took > callDeadline+callGrace+p.worst(a.start, a.end) {
-				h.violated("%s: ended after %v with a deadline of %v: %s", c, took.Round(time.Millisecond), callDeadline, a)
+			if took <= callDeadline+callGrace {
+				continue
 			}
+			if busy := p.busy(a.start, a.end); busy != "" {
+				void, why = void+1, busy
+				continue
+			}
+			h.violated("%s: ended after %v with a deadline of %v: %s", c, took.Round(time.Millisecond), callDeadline, a)
 		}
+	}
+	if void > 0 {
+		t.Logf("%d calls outlasted their deadline by more than %v and prove nothing: %s", void, callGrace, why)
 	}
 }
 

@@ -94,6 +94,7 @@ type load struct {
 	h    *history
 	cast cast
 	stop atomic.Bool
+	over chan struct{} // closed with stop, so that nobody sleeps on
 	done sync.WaitGroup
 	// mean is the mean time between two calls of one writer; pause, in nanoseconds, is what
 	// it is now.
@@ -108,7 +109,7 @@ type load struct {
 
 // startLoad lets all writers begin. Those with the same seed make the same choices.
 func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
-	l := &load{h: h, cast: c, mean: pause}
+	l := &load{h: h, cast: c, mean: pause, over: make(chan struct{})}
 	l.pause.Store(int64(pause))
 	begin := make(chan struct{})
 	for n := range writers {
@@ -126,7 +127,9 @@ func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration
 
 // end lets every writer finish what it began.
 func (l *load) end() {
-	l.stop.Store(true)
+	if l.stop.CompareAndSwap(false, true) {
+		close(l.over)
+	}
 	l.done.Wait()
 }
 
@@ -162,11 +165,15 @@ func (w *writer) client() string {
 // rest is the writer's pause before a call, shorter when the load ends.
 func (w *writer) rest() {
 	p := w.load.pause.Load()
-	if w.load.stop.Load() {
-		p /= 2
+	if p > 0 && !w.load.stop.Load() {
+		select {
+		case <-time.After(time.Duration(w.rng.Int64N(2 * p))):
+		case <-w.load.over:
+		}
+		return
 	}
-	if p > 0 {
-		time.Sleep(time.Duration(w.rng.Int64N(2 * p)))
+	if p = min(p, int64(calm)); p > 0 {
+		time.Sleep(time.Duration(w.rng.Int64N(p)))
 	}
 }
 
@@ -386,7 +393,7 @@ func (l *load) flying(t testing.TB, s strike) {
 		least = manyWriters / 2
 	}
 	most := 0
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(flyWithin); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, n := l.h.count(s.victim); n >= leastInFlight && l.h.flying() >= least {
 			return
 		}

@@ -23,8 +23,9 @@ const (
 type pulse struct {
 	stop func()
 
-	mu    sync.Mutex
-	beats []beat
+	mu     sync.Mutex
+	beats  []beat
+	usages []usage
 }
 
 type beat struct {
@@ -36,6 +37,20 @@ func (g *ground) pulse(t testing.TB) *pulse {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pulse{stop: cancel}
+	go func() {
+		for tick := time.NewTicker(500 * time.Millisecond); ctx.Err() == nil; {
+			if u, ok := used(); ok {
+				p.mu.Lock()
+				p.usages = append(p.usages, u)
+				p.mu.Unlock()
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				tick.Stop()
+			}
+		}
+	}()
 	go func() {
 		var conn *pgx.Conn
 		for ctx.Err() == nil {
