@@ -94,7 +94,7 @@ func TestRefusedRetargetsOfComplaints(t *testing.T) {
 	w.refused("of none", call("manager", newID(t).String(), two, ""), codes.NotFound, "COMPLAINT_NOT_FOUND", "")
 	w.refused("of a closed one", call("manager", w.to(complaint.Closed).GetId(), two, ""), codes.FailedPrecondition, "COMPLAINT_WRONG_STATE", "")
 	about := w.create(func(c *complaintv1.Complaint) { c.AccusedStaffId = w.staff["manager"].String() })
-	w.refused("of one about the caller", call("manager", about.GetId(), two, ""), codes.PermissionDenied, "COMPLAINT_CONCERNS_CALLER", "")
+	w.refused("of one about the caller", call("manager", about.GetId(), two, ""), codes.PermissionDenied, "COMPLAINT_CONCERNS_CALLER", "complaint.impartiality/1")
 	w.refused("of an imported one", call("manager", w.history("1", complaint.Received, 0), two, ""), codes.FailedPrecondition, "COMPLAINT_WITHOUT_CLOCKS", "")
 }
 
@@ -107,7 +107,7 @@ func (w *world) history(external string, state complaint.State, days int) string
 		Complaint: &complaintv1.Complaint{Channel: typev1.Channel_CHANNEL_UNKNOWN, Title: "old", Category: complaintv1.Category_CATEGORY_OTHER},
 	}
 	if days > 0 {
-		record.CloseTime = timestamppb.New(received.AddDate(0, 0, days))
+		record.CloseTime, record.Told = timestamppb.New(received.AddDate(0, 0, days)), "repaired"
 	}
 	got, err := w.client.ImportComplaints(w.as("clerk"), &complaintv1.ImportComplaintsRequest{Source: "legacy", Records: []*complaintv1.ComplaintRecord{record}})
 	if err != nil || got.GetResults()[0].GetId() == "" {
