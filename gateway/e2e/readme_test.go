@@ -17,7 +17,7 @@ func TestREADMETour(t *testing.T) {
 		`"name":"上海晨光机械有限公司"`, "C-2", "TICKET_WRONG_STATE", "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_STATE_RESOLVED",
 		"first-response CLOCK_STATE_MET", "resolution CLOCK_STATE_MET", `"dueTime":`, "2026-02-24T09:50:00Z",
 		"documented service-agent CLOCK_STATE_RUNNING", "told handler CLOCK_STATE_PENDING", `"clauseId":"promise-general"`,
-		"resolution-c-p3 POLICY_CHANGE_KIND_CHANGED", "version 1, in effect",
+		"resolution-c-p3 POLICY_CHANGE_KIND_CHANGED", "version 1,in effect",
 		`"answerId":`, `"evidence":{`, "answer.received.v1", "ticket.created.v1", `"questionKey":"overall"`)
 }
 
