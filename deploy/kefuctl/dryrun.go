@@ -19,16 +19,21 @@ import (
 
 func dryRunCommand(dir *string) *cobra.Command {
 	var address, from, to, tier, origin string
+	var complaints bool
 	run := &clockv1.DryRunPolicyRequest{}
 	r := dryrun.Request{Run: run, Policies: "ticketPolicies"}
 	cmd := &cobra.Command{
 		Use: "dry-run", Short: "prints which past cases would have missed their deadlines under a policy", Args: cobra.NoArgs,
 		Example: `  kefuctl dry-run --policy 2
   kefuctl dry-run --policy 01936b8e-… --origin imported --changed
+  kefuctl dry-run --complaints --policy 2 --severity major
   kefuctl dry-run --policy 2 --from 2018-01-01 --to 2018-02-01 --priority p3`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := narrow(run, from, to, tier, origin); err != nil {
 				return err
+			}
+			if complaints {
+				r.Policies = "complaintPolicies"
 			}
 			issuer, err := stack.OpenIssuer(*dir)
 			if err != nil {
@@ -45,12 +50,14 @@ func dryRunCommand(dir *string) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&run.Id, "policy", "", "id or number of the version to try; required")
+	flags.BoolVar(&complaints, "complaints", false, "try a policy of complaints; of tickets without it")
 	flags.StringVar(&from, "from", "", "cases that began on this day (2026-11-02) or later")
 	flags.StringVar(&to, "to", "", "cases that began before this day")
 	flags.StringVar(&origin, "origin", "", "live or imported; both unless given")
 	flags.StringVar(&run.Source, "source", "", "cases imported from this source")
 	flags.StringVar(&tier, "tier", "", "key, a, b or c")
 	flags.StringVar(&run.Priority, "priority", "", "p1 to p4")
+	flags.StringVar(&run.Severity, "severity", "", "general or major")
 	flags.BoolVar(&run.ChangedOnly, "changed", false, "leave out cases that end alike under both versions")
 	flags.StringVar(&address, "url", "", "URL of the REST API (default: that of the running stack)")
 	_ = cmd.MarkFlagRequired("policy") // the flag is there

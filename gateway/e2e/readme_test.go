@@ -17,6 +17,7 @@ func TestREADMETour(t *testing.T) {
 		`"name":"上海晨光机械有限公司"`, "C-2", "TICKET_WRONG_STATE", "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_STATE_RESOLVED",
 		"first-response CLOCK_STATE_MET", "resolution CLOCK_STATE_MET", `"dueTime":`, "2026-02-24T09:50:00Z",
 		"documented service-agent CLOCK_STATE_RUNNING", "told handler CLOCK_STATE_PENDING", `"clauseId":"promise-general"`,
+		"resolution-c-p3 POLICY_CHANGE_KIND_CHANGED", "version 1,in effect",
 		`"answerId":`, `"evidence":{`, "answer.received.v1", "ticket.created.v1", `"questionKey":"overall"`)
 }
 
@@ -56,6 +57,7 @@ func tour(t *testing.T, path ...string) string {
 	written := strings.NewReplacer(
 		"http://127.0.0.1:8080", st.REST,
 		"bin/kefuctl token", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" token",
+		"bin/kefuctl dry-run", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" dry-run",
 	).Replace(script.String())
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -61,7 +62,7 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return s.SeedCalendars(ctx)
+			return errors.Join(s.SeedCalendars(ctx), s.SeedPolicies(ctx))
 		},
 	}))
 }

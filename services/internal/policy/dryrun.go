@@ -41,6 +41,10 @@ type Event struct {
 	// stopped, any other is given up.
 	Ends bool
 	For  []string
+	// Only names the stop event of the clocks that it starts; empty for all. One that happens
+	// Again starts none: it stops and extends.
+	Only  string
+	Again bool
 }
 
 // Hold is a time in which a case was held for a reason; To is zero if it still is.
@@ -135,10 +139,11 @@ func (r *DryRun) run(t *tally, c *Case, kind string) ([]*clockv1.DryRunOutcome, 
 	events := c.ordered()
 	var out []*clockv1.DryRunOutcome
 	for i, e := range events {
-		if e.Name != choice.Clause.GetStartEvent() {
+		if !e.starts(choice.Clause) {
 			continue
 		}
-		o, err := r.fold(t.policy, c, choice, e.At, end(events[i+1:], choice.Clause))
+		later := events[i+1:]
+		o, err := r.fold(t.policy, c, choice, e.At, later, end(later, choice.Clause))
 		if err != nil {
 			return nil, fmt.Errorf("case %s, %s: %w", c.Number, kind, err)
 		}
@@ -146,6 +151,11 @@ func (r *DryRun) run(t *tally, c *Case, kind string) ([]*clockv1.DryRunOutcome, 
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// starts tells whether the event starts a clause's clock.
+func (e *Event) starts(clause *clockv1.PolicyClause) bool {
+	return !e.Again && e.Name == clause.GetStartEvent() && (e.Only == "" || e.Only == clause.GetStopEvent())
 }
 
 // ordered gives the events by time, those of one instant as they came.
@@ -160,7 +170,7 @@ func end(later []Event, clause *clockv1.PolicyClause) *clock.Entry {
 		switch {
 		case e.Name == clause.GetStopEvent() || e.Ends && slices.Contains(e.For, clause.GetStopEvent()):
 			return &clock.Entry{Type: clock.EntryStopped, At: e.At}
-		case e.Ends || e.Name == clause.GetStartEvent():
+		case e.Ends || e.starts(clause):
 			return &clock.Entry{Type: clock.EntryCancelled, At: e.At}
 		}
 	}
@@ -168,8 +178,8 @@ func end(later []Event, clause *clockv1.PolicyClause) *clock.Entry {
 }
 
 // fold judges the log that one clock would have had.
-func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time, end *clock.Entry) (*clockv1.DryRunOutcome, error) {
-	terms, clause, err := choice.Terms(p, start, c.first(), r.calendars)
+func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time, later []Event, end *clock.Entry) (*clockv1.DryRunOutcome, error) {
+	terms, clause, err := choice.Terms(p, start, c.before(start), r.calendars)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +191,11 @@ func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time
 		return nil, err
 	}
 	log := append([]clock.Entry{{Type: clock.EntryStarted, At: start, Terms: &terms}}, c.holds(terms.PauseReasons)...)
+	more, err := extensions(cal, choice.Clause, later, end)
+	if err != nil {
+		return nil, err
+	}
+	log = append(log, more...)
 	if end != nil {
 		log = append(log, *end)
 	}
@@ -230,11 +245,37 @@ func (c *Case) holds(reasons []string) []clock.Entry {
 	return out
 }
 
-// first gives when each event happened first.
-func (c *Case) first() map[string]time.Time {
+// extensions gives the entries of the events that extend a clock before its end.
+func extensions(cal *worktime.Calendar, clause *clockv1.PolicyClause, later []Event, end *clock.Entry) ([]clock.Entry, error) {
+	if clause.GetExtension() == nil {
+		return nil, nil
+	}
+	target := clock.TargetOf(clause.GetExtension().GetTarget())
+	var out []clock.Entry
+	for _, e := range later {
+		if end != nil && e.At.After(end.At) {
+			break
+		}
+		if e.Name != clause.GetExtension().GetStartEvent() {
+			continue
+		}
+		amount := target.WorkingTime
+		if target.WorkingDays > 0 {
+			var err error
+			if amount, err = cal.WorkingTime(e.At, target.WorkingDays); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, clock.Entry{Type: clock.EntryExtended, At: e.At, Amount: amount})
+	}
+	return out, nil
+}
+
+// before gives when each event happened last by an instant: what floors count from.
+func (c *Case) before(at time.Time) map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, e := range c.Events {
-		if at, ok := out[e.Name]; !ok || e.At.Before(at) {
+		if !e.At.After(at) && e.At.After(out[e.Name]) {
 			out[e.Name] = e.At
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
-	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
@@ -41,7 +40,7 @@ type Filter struct {
 
 // Cases reads past cases that a filter lets through, at most size of them, in the order of
 // their ids from the one after an id on.
-type Cases func(ctx context.Context, db pg.DBTX, f Filter, after uuid.UUID, size int32) ([]Case, error)
+type Cases func(ctx context.Context, tx pgx.Tx, f Filter, after uuid.UUID, size int32) ([]Case, error)
 
 // Config is what a Service needs; everything is required.
 type Config struct {
@@ -60,6 +59,7 @@ type Config struct {
 // whichever of the two contracts is registered.
 type Service struct {
 	clockv1.UnsafeTicketPolicyServiceServer
+	clockv1.UnsafeComplaintPolicyServiceServer
 	Config
 }
 

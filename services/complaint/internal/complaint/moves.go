@@ -53,11 +53,13 @@ const (
 	// Reopen is the next round, Dispute the next round with a new review.
 	Reopen
 	Dispute
+	// Retarget is another version of the policy of the deadlines.
+	Retarget
 )
 
 // Verbs lists those that move a complaint that exists.
 func Verbs() []Verb {
-	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute}
+	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute, Retarget}
 }
 
 // Name is the verb of the API, which history keeps.
@@ -105,6 +107,11 @@ func describe(v Verb) verb {
 		return verb{name: "nextRound", event: "complaint.reopened.v1", from: []State{Told}, to: Reviewed, round: 1}
 	case Dispute:
 		return verb{name: "nextRound", event: "complaint.reopened.v1", from: []State{Told}, to: Submitted, round: 1}
+	case Retarget:
+		return verb{
+			name: "retarget", event: "complaint.retargeted.v1",
+			from: []State{Received, Submitted, Reviewed, Assigned, Contacted, Proposed, Approved, Told},
+		}
 	}
 	return verb{name: "unknown"}
 }

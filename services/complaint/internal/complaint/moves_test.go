@@ -32,6 +32,14 @@ told      answer        told
 told      close         closed
 told      reopen        reviewed +
 told      dispute       submitted +
+received  retarget      received
+submitted retarget      submitted
+reviewed  retarget      reviewed
+assigned  retarget      assigned
+contacted retarget      contacted
+proposed  retarget      proposed
+approved  retarget      approved
+told      retarget      told
 `
 
 var verbs = map[string]complaint.Verb{
@@ -39,7 +47,7 @@ var verbs = map[string]complaint.Verb{
 	"submit": complaint.Submit, "review": complaint.Review, "assign": complaint.Assign, "attempt": complaint.Attempt,
 	"contact": complaint.Contact, "propose": complaint.Propose, "approve": complaint.Approve, "return": complaint.Return,
 	"tell": complaint.Tell, "answer": complaint.Answer, "close": complaint.Close, "reopen": complaint.Reopen,
-	"dispute": complaint.Dispute,
+	"dispute": complaint.Dispute, "retarget": complaint.Retarget,
 }
 
 func states() []complaint.State {

@@ -66,6 +66,11 @@ func SeverityName(s complaintv1.Severity) string {
 	return strings.ToLower(strings.TrimPrefix(s.String(), "SEVERITY_"))
 }
 
+// SeverityOf reads a severity as policies write it; unspecified for none and what is none.
+func SeverityOf(name string) complaintv1.Severity {
+	return complaintv1.Severity(complaintv1.Severity_value["SEVERITY_"+strings.ToUpper(name)])
+}
+
 // Words are what a policy of complaints may speak of.
 func Words() policy.Vocabulary {
 	starts := []string{

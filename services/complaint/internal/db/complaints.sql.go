@@ -43,7 +43,7 @@ func (q *Queries) CountRepeats(ctx context.Context, db DBTX, arg CountRepeatsPar
 }
 
 const getComplaint = `-- name: GetComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time FROM complaints WHERE id = $1
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE id = $1
 `
 
 func (q *Queries) GetComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Complaint, error) {
@@ -83,6 +83,7 @@ func (q *Queries) GetComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Comp
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.CloseTime,
+		&i.PolicyVersion,
 	)
 	return i, err
 }
@@ -91,11 +92,11 @@ const insertComplaint = `-- name: InsertComplaint :exec
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time)
+  registered_in, version, create_time, update_time, close_time, policy_version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
   $10, $11, $12, $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
-  $28, $29, $30, $31, $32, $33)
+  $28, $29, $30, $31, $32, $33, $34)
 `
 
 type InsertComplaintParams struct {
@@ -132,6 +133,7 @@ type InsertComplaintParams struct {
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	CloseTime      *time.Time
+	PolicyVersion  int64
 }
 
 func (q *Queries) InsertComplaint(ctx context.Context, db DBTX, arg InsertComplaintParams) error {
@@ -169,6 +171,7 @@ func (q *Queries) InsertComplaint(ctx context.Context, db DBTX, arg InsertCompla
 		arg.CreateTime,
 		arg.UpdateTime,
 		arg.CloseTime,
+		arg.PolicyVersion,
 	)
 	return err
 }
@@ -179,8 +182,82 @@ type InsertReadersParams struct {
 	State       int16
 }
 
+const listPastComplaints = `-- name: ListPastComplaints :many
+SELECT c.id, c.number, c.create_time, c.close_time, c.channel, c.severity, c.source, r.tell_time AS first_tell_time
+FROM complaints c JOIN complaint_rounds r ON r.complaint_id = c.id AND r.number = 1
+WHERE c.id > $1
+  AND ($2::timestamptz IS NULL OR c.create_time >= $2)
+  AND ($3::timestamptz IS NULL OR c.create_time < $3)
+  AND ($4::smallint = 0 OR GREATEST(c.severity, 1::smallint) = $4)
+  AND ($5::text = '' OR c.source = $5)
+  AND ($6::boolean AND c.source IS NULL OR $7::boolean AND c.source IS NOT NULL)
+ORDER BY c.id LIMIT $8
+`
+
+type ListPastComplaintsParams struct {
+	After      uuid.UUID
+	CreateFrom *time.Time
+	CreateTo   *time.Time
+	Severity   int16
+	Source     string
+	Live       bool
+	Imported   bool
+	Size       int32
+}
+
+type ListPastComplaintsRow struct {
+	ID            uuid.UUID
+	Number        string
+	CreateTime    time.Time
+	CloseTime     *time.Time
+	Channel       int16
+	Severity      int16
+	Source        *string
+	FirstTellTime *time.Time
+}
+
+// A dry run reads all complaints once, so the filters need no index. A complaint is general
+// until a review says that it is major.
+func (q *Queries) ListPastComplaints(ctx context.Context, db DBTX, arg ListPastComplaintsParams) ([]ListPastComplaintsRow, error) {
+	rows, err := db.Query(ctx, listPastComplaints,
+		arg.After,
+		arg.CreateFrom,
+		arg.CreateTo,
+		arg.Severity,
+		arg.Source,
+		arg.Live,
+		arg.Imported,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListPastComplaintsRow
+	for rows.Next() {
+		var i ListPastComplaintsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.CreateTime,
+			&i.CloseTime,
+			&i.Channel,
+			&i.Severity,
+			&i.Source,
+			&i.FirstTellTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockComplaint = `-- name: LockComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time FROM complaints WHERE id = $1 FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Complaint, error) {
@@ -220,12 +297,13 @@ func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Com
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.CloseTime,
+		&i.PolicyVersion,
 	)
 	return i, err
 }
 
 const lockComplaintsOf = `-- name: LockComplaintsOf :many
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
 `
 
 // Those of a department in a state, in the order of their ids.
@@ -272,6 +350,7 @@ func (q *Queries) LockComplaintsOf(ctx context.Context, db DBTX, departmentID *u
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.CloseTime,
+			&i.PolicyVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -358,6 +437,15 @@ func (q *Queries) SelectImported(ctx context.Context, db DBTX, source string, ex
 		return nil, err
 	}
 	return items, nil
+}
+
+const setPolicyVersion = `-- name: SetPolicyVersion :exec
+UPDATE complaints SET policy_version = $1 WHERE id = $2
+`
+
+func (q *Queries) SetPolicyVersion(ctx context.Context, db DBTX, policyVersion int64, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, setPolicyVersion, policyVersion, iD)
+	return err
 }
 
 const setReaders = `-- name: SetReaders :exec

@@ -131,6 +131,45 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, complaintID uuid.UU
 	return items, nil
 }
 
+const listPastTransitions = `-- name: ListPastTransitions :many
+SELECT complaint_id, verb, from_state, to_state, occur_time FROM complaint_transitions
+WHERE complaint_id = ANY($1::uuid[]) ORDER BY complaint_id, version
+`
+
+type ListPastTransitionsRow struct {
+	ComplaintID uuid.UUID
+	Verb        string
+	FromState   int16
+	ToState     int16
+	OccurTime   time.Time
+}
+
+func (q *Queries) ListPastTransitions(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListPastTransitionsRow, error) {
+	rows, err := db.Query(ctx, listPastTransitions, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListPastTransitionsRow
+	for rows.Next() {
+		var i ListPastTransitionsRow
+		if err := rows.Scan(
+			&i.ComplaintID,
+			&i.Verb,
+			&i.FromState,
+			&i.ToState,
+			&i.OccurTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listTransitions = `-- name: ListTransitions :many
 SELECT complaint_id, version, verb, from_state, to_state, round, reason, actor, actor_staff_id, handler_staff_id, occur_time FROM complaint_transitions WHERE complaint_id = $1 AND version > $2
 ORDER BY version LIMIT $3

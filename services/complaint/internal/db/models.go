@@ -44,6 +44,7 @@ type Complaint struct {
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	CloseTime      *time.Time
+	PolicyVersion  int64
 }
 
 type ComplaintContact struct {

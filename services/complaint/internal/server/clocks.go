@@ -13,6 +13,7 @@ import (
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
@@ -30,6 +31,9 @@ const (
 	reasonProposed   = "proposed"
 	reasonAttempted  = "attempted"
 	reasonHead       = "head-changed"
+	reasonPolicy     = "policy-retargeted"
+	reasonNoTarget   = "no-deadline"
+	reasonRestarted  = "restarted"
 )
 
 // clocked tells whether a complaint has clocks: history that was imported has none.
@@ -48,14 +52,23 @@ type course struct {
 }
 
 // course reads what the clocks of a complaint go by. Here alone a complaint gets its policy.
-func (s *Server) course(on db.DBTX, c *db.Complaint, round *db.ComplaintRound) *course {
+func (s *Server) course(ctx context.Context, on db.DBTX, c *db.Complaint, round *db.ComplaintRound) (*course, error) {
+	p, err := s.book.Published(ctx, on, c.PolicyVersion)
+	var public *rpcerr.Error
+	if errors.As(err, &public) {
+		// A complaint names versions that are there, so this is no fault of the caller.
+		return nil, fmt.Errorf("policy of complaint %s: %s", c.ID, public.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
 	return &course{
-		Server: s, on: on, c: c, round: round, policy: s.standard,
+		Server: s, on: on, c: c, round: round, policy: p,
 		facts: policy.Facts{
 			Channel:  typev1.Channel(c.Channel),
 			Severity: complaint.SeverityName(complaintv1.Severity(c.Severity)),
 		},
-	}
+	}, nil
 }
 
 // clause is one that applies to a complaint, and the kind of clock it is about.
@@ -192,6 +205,11 @@ func (k *course) start(ctx context.Context, tx *write.Tx, at time.Time, want fun
 	if len(specs) == 0 {
 		return nil
 	}
+	// Policies are data: one may let the start of an open clock come again.
+	again := clock.Select{Subject: k.c.ID, Kinds: k.kinds(want)}
+	if _, err := k.clocks.Cancel(ctx, tx, again, clock.Act{At: at, Reason: reasonRestarted}); err != nil {
+		return err
+	}
 	_, err := k.clocks.Start(ctx, tx, specs...)
 	return err
 }
@@ -256,21 +274,27 @@ func (k *course) handOver(ctx context.Context, tx *write.Tx, act clock.Act, want
 
 // retarget gives the open clocks the targets that apply by now, from their original start.
 func (k *course) retarget(ctx context.Context, tx *write.Tx, act clock.Act) error {
+	var ended []string
 	_, err := k.clocks.Retarget(ctx, tx, clock.Select{Subject: k.c.ID}, act, func(c *clock.Clock) (clock.Terms, bool, error) {
 		choice, ok := policy.Pick(k.policy, c.Kind, k.facts)
 		if !ok {
+			ended = append(ended, c.Kind)
 			return clock.Terms{}, false, nil
 		}
 		terms, _, err := choice.Terms(k.policy, c.State.Start, k.events(), k.calendar(ctx))
 		return terms, err == nil, err
 	})
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	_, err = k.clocks.Cancel(ctx, tx, clock.Select{Subject: k.c.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget})
 	return err
 }
 
 // follow brings the clocks of a complaint in step with a move that was stored.
 func (s *Server) follow(ctx context.Context, a *action) error {
 	events := complaint.Happens(a.step.Verb)
-	if !clocked(&a.c) || events == nil && a.step.Verb != complaint.Return {
+	if !clocked(&a.c) || events == nil && a.step.Verb != complaint.Return && a.step.Verb != complaint.Retarget {
 		return nil
 	}
 	round := &a.round
@@ -279,7 +303,11 @@ func (s *Server) follow(ctx context.Context, a *action) error {
 			StartTime: a.opened.StartTime, SubmitTime: a.opened.SubmitTime, ReviewTime: a.opened.ReviewTime,
 		}
 	}
-	if err := s.course(a.tx, &a.c, round).follow(ctx, a, events); err != nil {
+	k, err := s.course(ctx, a.tx, &a.c, round)
+	if err == nil {
+		err = k.follow(ctx, a, events)
+	}
+	if err != nil {
 		return fmt.Errorf("clocks of the complaint: %w", err)
 	}
 	return nil
@@ -287,6 +315,9 @@ func (s *Server) follow(ctx context.Context, a *action) error {
 
 func (k *course) follow(ctx context.Context, a *action, events []string) error {
 	act := clock.Act{At: a.occur}
+	if a.step.Verb == complaint.Retarget {
+		return k.retarget(ctx, a.tx, clock.Act{At: a.occur, Reason: reasonPolicy})
+	}
 	if a.step.Verb == complaint.Contact {
 		act.At = *a.round.ContactTime
 		if !a.twoWay {

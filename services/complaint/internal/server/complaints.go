@@ -93,6 +93,11 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 	c.Number = fmt.Sprintf("%s%06d", numberPrefix(now), sequence)
 	c.CustomerID, c.RegisteredBy, c.RegisteredIn = &customer, who.Actor, pointer(who.viewer.Department)
 	c.State = int16(complaint.Received)
+	inEffect, err := s.book.InEffect(ctx, tx, now)
+	if err != nil {
+		return c, err
+	}
+	c.PolicyVersion = inEffect.GetVersion()
 	p := &pipeline{Tx: tx}
 	steps := []error{
 		s.q.InsertComplaint(ctx, p, db.InsertComplaintParams(c)),
@@ -110,7 +115,10 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 		Type: complaint.Create.Event(), SubjectID: c.ID, SubjectVersion: 1, CustomerID: customer,
 		OccurTime: now, Payload: changed(c, complaint.None, 0),
 	})
-	k := s.course(tx, &c, &db.ComplaintRound{StartTime: now})
+	k, err := s.course(ctx, tx, &c, &db.ComplaintRound{StartTime: now})
+	if err != nil {
+		return c, err
+	}
 	k.registrar = who.Staff
 	if err := k.start(ctx, tx, now, startsAt(complaint.Happens(complaint.Create)...)); err != nil {
 		return c, fmt.Errorf("clocks of the complaint: %w", err)

@@ -64,7 +64,7 @@ func complaintMessage(c db.Complaint, rounds []*complaintv1.Round) *complaintv1.
 		Severity: complaintv1.Severity(c.Severity), DepartmentId: text(c.DepartmentID),
 		HandlerStaffId: text(c.HandlerStaffID), Outcome: complaintv1.Outcome(c.Outcome), CloseReason: c.CloseReason,
 		Rounds: rounds, CreateTime: timestamppb.New(c.CreateTime), UpdateTime: timestamppb.New(c.UpdateTime),
-		CloseTime: stamp(c.CloseTime), Etag: etag(c.Version),
+		CloseTime: stamp(c.CloseTime), Etag: etag(c.Version), PolicyVersion: c.PolicyVersion,
 	}
 	if c.Source != nil {
 		out.Source, out.ExternalId = *c.Source, *c.ExternalID
@@ -170,6 +170,6 @@ func changed(c db.Complaint, before complaint.State, satisfaction int16) *compla
 		Category: complaintv1.Category(c.Category), Severity: complaintv1.Severity(c.Severity),
 		Channel: typev1.Channel(c.Channel), Round: c.Round, DepartmentId: text(c.DepartmentID),
 		HandlerStaffId: text(c.HandlerStaffID), Outcome: complaintv1.Outcome(c.Outcome),
-		Satisfaction: complaintv1.Satisfaction(satisfaction),
+		Satisfaction: complaintv1.Satisfaction(satisfaction), PolicyVersion: c.PolicyVersion,
 	}
 }

@@ -68,7 +68,10 @@ func (s *Server) pending(ctx context.Context, c *db.Complaint, clocks []clock.Cl
 	if err != nil {
 		return nil, fmt.Errorf("read round: %w", err)
 	}
-	k := s.course(s.pool, c, &round)
+	k, err := s.course(ctx, s.pool, c, &round)
+	if err != nil {
+		return nil, err
+	}
 	var out []*clockv1.Clock
 	for _, of := range k.chosen(func(clause *clockv1.PolicyClause) bool {
 		return complaint.ToCome(complaint.State(c.State), clause.GetStartEvent())

@@ -30,6 +30,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/policy"
 )
 
 // Name is the service's name in addresses, certificates and events.
@@ -44,7 +45,8 @@ const kind = "complaint"
 // Migrations are all tables that the service needs besides those of the runtime.
 func Migrations() []pg.MigrationSet {
 	return []pg.MigrationSet{
-		customerref.Migrations(), directory.Migrations(), calendar.Migrations(), clock.Migrations(), db.Migrations(),
+		customerref.Migrations(), directory.Migrations(), calendar.Migrations(), clock.Migrations(), policy.Migrations(),
+		db.Migrations(),
 	}
 }
 
@@ -64,9 +66,8 @@ type Server struct {
 	clock     func() time.Time
 	clocks    *clock.Store
 	calendars *calendar.Cache
-	// standard is the policy in code.
-	standard *clockv1.Policy
-	q        *db.Queries
+	book      *policy.Book
+	q         *db.Queries
 }
 
 // Register puts the service on a process: its calls, and the consumers of the events
@@ -84,8 +85,13 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
 		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
-		clocks: clocks, calendars: calendars, standard: complaint.Standard(), q: db.New(),
+		clocks: clocks, calendars: calendars, q: db.New(),
 	}
+	s.book = policy.NewBook(complaint.Words(), calendars, s.now)
+	clockv1.RegisterComplaintPolicyServiceServer(p.GRPC, policy.NewService(policy.Config{
+		Book: s.book, Pool: p.Pool, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Now: p.Now,
+		SubjectType: complaint.SubjectType, Cases: s.pastComplaints,
+	}))
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
 	return s, errors.Join(

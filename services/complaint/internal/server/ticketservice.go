@@ -48,7 +48,13 @@ func (s *Server) headed(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) err
 	return write.Effect(ctx, s.write, tx, e, func(ctx context.Context, tx *write.Tx) error {
 		changed := false
 		for i := range rows {
-			k := s.course(tx, &rows[i], &db.ComplaintRound{})
+			if !clocked(&rows[i]) {
+				continue
+			}
+			k, err := s.course(ctx, tx, &rows[i], &db.ComplaintRound{})
+			if err != nil {
+				return err
+			}
 			act := clock.Act{At: s.now(), Reason: reasonHead}
 			moved, err := k.handOver(ctx, tx, act, keptBy(complaint.RoleHead))
 			if err != nil {

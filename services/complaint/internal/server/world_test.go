@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
@@ -59,6 +61,7 @@ type world struct {
 	*testkit.Service
 	t        *testing.T
 	client   complaintv1.ComplaintServiceClient
+	policies clockv1.ComplaintPolicyServiceClient
 	server   *server.Server
 	registry *registry
 	clocks   *clock.Store
@@ -100,10 +103,11 @@ func newWorld(t *testing.T) *world {
 			}
 			w.clocks = clock.New(calendar.NewCache(), p.Now)
 			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
-			return w.server.SeedCalendars(t.Context())
+			return errors.Join(w.server.SeedCalendars(t.Context()), w.server.SeedPolicies(t.Context()))
 		},
 	})
 	w.client = complaintv1.NewComplaintServiceClient(w.Conn)
+	w.policies = clockv1.NewComplaintPolicyServiceClient(w.Conn)
 	w.populate()
 	return w
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
-	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/policy"
@@ -58,7 +58,7 @@ func (s *Server) RetargetTicket(ctx context.Context, req *ticketv1.RetargetTicke
 }
 
 // pastTickets reads tickets with what happened to them, for a dry run.
-func (s *Server) pastTickets(ctx context.Context, on pg.DBTX, f policy.Filter, after uuid.UUID, size int32) ([]policy.Case, error) {
+func (s *Server) pastTickets(ctx context.Context, on pgx.Tx, f policy.Filter, after uuid.UUID, size int32) ([]policy.Case, error) {
 	rows, err := s.q.ListPastTickets(ctx, on, db.ListPastTicketsParams{
 		After: after, CreateFrom: timePtr(f.From), CreateTo: timePtr(f.To), Tier: int16(f.Facts.Tier),
 		Priority: int16(ticket.PriorityOf(f.Facts.Priority)), Source: f.Source,
@@ -94,7 +94,7 @@ func (s *Server) pastTickets(ctx context.Context, on pg.DBTX, f policy.Filter, a
 }
 
 // histories reads the moves of tickets and when they were replied to and contacted.
-func (s *Server) histories(ctx context.Context, on pg.DBTX, ids []uuid.UUID, of func(id uuid.UUID) *ticket.History) error {
+func (s *Server) histories(ctx context.Context, on pgx.Tx, ids []uuid.UUID, of func(id uuid.UUID) *ticket.History) error {
 	moves, err := s.q.ListPastTransitions(ctx, on, ids)
 	if err != nil {
 		return fmt.Errorf("read moves of past tickets: %w", err)

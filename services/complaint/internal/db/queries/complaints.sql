@@ -5,11 +5,11 @@ SELECT nextval('complaint_numbers');
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time)
+  registered_in, version, create_time, update_time, close_time, policy_version)
 VALUES (@id, @number, @customer_id, @channel, @title, @description, @category, @severity_facts, @order_number,
   @product_model, @quantity, @currency, @amount_units, @amount_nanos, @demanded_remedy, @accused_staff_id, @ticket_id,
   @state, @round, @quality, @severity, @department_id, @handler_staff_id, @outcome, @close_reason, @source, @external_id,
-  @registered_by, @registered_in, @version, @create_time, @update_time, @close_time);
+  @registered_by, @registered_in, @version, @create_time, @update_time, @close_time, @policy_version);
 
 -- name: ImportComplaint :batchone
 -- Answers no row when the source's complaint is here already.
@@ -43,6 +43,22 @@ UPDATE complaints SET category = @category, state = @state, round = @round, qual
   department_id = @department_id, handler_staff_id = @handler_staff_id, outcome = @outcome, close_reason = @close_reason,
   version = @version, update_time = @update_time, close_time = @close_time
 WHERE id = @id;
+
+-- name: SetPolicyVersion :exec
+UPDATE complaints SET policy_version = @policy_version WHERE id = @id;
+
+-- name: ListPastComplaints :many
+-- A dry run reads all complaints once, so the filters need no index. A complaint is general
+-- until a review says that it is major.
+SELECT c.id, c.number, c.create_time, c.close_time, c.channel, c.severity, c.source, r.tell_time AS first_tell_time
+FROM complaints c JOIN complaint_rounds r ON r.complaint_id = c.id AND r.number = 1
+WHERE c.id > @after
+  AND (sqlc.narg('create_from')::timestamptz IS NULL OR c.create_time >= sqlc.narg('create_from'))
+  AND (sqlc.narg('create_to')::timestamptz IS NULL OR c.create_time < sqlc.narg('create_to'))
+  AND (@severity::smallint = 0 OR GREATEST(c.severity, 1::smallint) = @severity)
+  AND (@source::text = '' OR c.source = @source)
+  AND (@live::boolean AND c.source IS NULL OR @imported::boolean AND c.source IS NOT NULL)
+ORDER BY c.id LIMIT @size;
 
 -- name: CountRepeats :one
 -- The same customer's other complaints about the same product or category since then.

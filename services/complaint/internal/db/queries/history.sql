@@ -13,6 +13,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 SELECT * FROM complaint_transitions WHERE complaint_id = @complaint_id AND version > @after
 ORDER BY version LIMIT @size;
 
+-- name: ListPastTransitions :many
+SELECT complaint_id, verb, from_state, to_state, occur_time FROM complaint_transitions
+WHERE complaint_id = ANY(@ids::uuid[]) ORDER BY complaint_id, version;
+
 -- name: SelectHandlers :many
 -- Everyone who was given the complaint before this round.
 SELECT DISTINCT handler_staff_id::uuid AS staff_id FROM complaint_transitions

@@ -661,7 +661,10 @@ type Complaint struct {
 	// Output only.
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// Version of the complaint, changed at each write. Output only.
-	Etag          string `protobuf:"bytes,32,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,32,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Version of the policy that its deadlines go by: the one in effect when it was received,
+	// until it is retargeted; 0 for an imported complaint, which has none. Output only.
+	PolicyVersion int64 `protobuf:"varint,33,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -918,6 +921,13 @@ func (x *Complaint) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Complaint) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
 }
 
 // Proposal is what the handler found and proposes.
@@ -2142,6 +2152,88 @@ func (x *RecordContactRequest) GetRequestId() string {
 	return ""
 }
 
+// RetargetComplaintRequest says which version of the policy and why.
+type RetargetComplaintRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the complaint.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A published version that is in effect or was, other than the complaint's own.
+	PolicyVersion int64 `protobuf:"varint,2,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateComplaintRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetargetComplaintRequest) Reset() {
+	*x = RetargetComplaintRequest{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetargetComplaintRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetargetComplaintRequest) ProtoMessage() {}
+
+func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetargetComplaintRequest.ProtoReflect.Descriptor instead.
+func (*RetargetComplaintRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RetargetComplaintRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RetargetComplaintRequest) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
+}
+
+func (x *RetargetComplaintRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RetargetComplaintRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RetargetComplaintRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ProposeSolutionRequest proposes a solution.
 type ProposeSolutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2159,7 +2251,7 @@ type ProposeSolutionRequest struct {
 
 func (x *ProposeSolutionRequest) Reset() {
 	*x = ProposeSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2263,7 @@ func (x *ProposeSolutionRequest) String() string {
 func (*ProposeSolutionRequest) ProtoMessage() {}
 
 func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2276,7 @@ func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ProposeSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ProposeSolutionRequest) GetId() string {
@@ -2234,7 +2326,7 @@ type ApproveSolutionRequest struct {
 
 func (x *ApproveSolutionRequest) Reset() {
 	*x = ApproveSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2338,7 @@ func (x *ApproveSolutionRequest) String() string {
 func (*ApproveSolutionRequest) ProtoMessage() {}
 
 func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2351,7 @@ func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ApproveSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApproveSolutionRequest) GetId() string {
@@ -2316,7 +2408,7 @@ type TellResultRequest struct {
 
 func (x *TellResultRequest) Reset() {
 	*x = TellResultRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2420,7 @@ func (x *TellResultRequest) String() string {
 func (*TellResultRequest) ProtoMessage() {}
 
 func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2433,7 @@ func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TellResultRequest.ProtoReflect.Descriptor instead.
 func (*TellResultRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TellResultRequest) GetId() string {
@@ -2404,7 +2496,7 @@ type RecordAnswerRequest struct {
 
 func (x *RecordAnswerRequest) Reset() {
 	*x = RecordAnswerRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2508,7 @@ func (x *RecordAnswerRequest) String() string {
 func (*RecordAnswerRequest) ProtoMessage() {}
 
 func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2521,7 @@ func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAnswerRequest.ProtoReflect.Descriptor instead.
 func (*RecordAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RecordAnswerRequest) GetId() string {
@@ -2505,7 +2597,7 @@ type CloseComplaintRequest struct {
 
 func (x *CloseComplaintRequest) Reset() {
 	*x = CloseComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2609,7 @@ func (x *CloseComplaintRequest) String() string {
 func (*CloseComplaintRequest) ProtoMessage() {}
 
 func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2622,7 @@ func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CloseComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CloseComplaintRequest) GetId() string {
@@ -2580,7 +2672,7 @@ type NextRoundRequest struct {
 
 func (x *NextRoundRequest) Reset() {
 	*x = NextRoundRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +2684,7 @@ func (x *NextRoundRequest) String() string {
 func (*NextRoundRequest) ProtoMessage() {}
 
 func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +2697,7 @@ func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRoundRequest.ProtoReflect.Descriptor instead.
 func (*NextRoundRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NextRoundRequest) GetId() string {
@@ -2658,7 +2750,7 @@ type ImportComplaintsRequest struct {
 
 func (x *ImportComplaintsRequest) Reset() {
 	*x = ImportComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2762,7 @@ func (x *ImportComplaintsRequest) String() string {
 func (*ImportComplaintsRequest) ProtoMessage() {}
 
 func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2775,7 @@ func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ImportComplaintsRequest) GetSource() string {
@@ -2730,7 +2822,7 @@ type ComplaintRecord struct {
 
 func (x *ComplaintRecord) Reset() {
 	*x = ComplaintRecord{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +2834,7 @@ func (x *ComplaintRecord) String() string {
 func (*ComplaintRecord) ProtoMessage() {}
 
 func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +2847,7 @@ func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintRecord.ProtoReflect.Descriptor instead.
 func (*ComplaintRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ComplaintRecord) GetExternalId() string {
@@ -2818,7 +2910,7 @@ type ImportComplaintsResponse struct {
 
 func (x *ImportComplaintsResponse) Reset() {
 	*x = ImportComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2922,7 @@ func (x *ImportComplaintsResponse) String() string {
 func (*ImportComplaintsResponse) ProtoMessage() {}
 
 func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2935,7 @@ func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImportComplaintsResponse) GetResults() []*v1.ImportResult {
@@ -2868,7 +2960,7 @@ type ListComplaintContactsRequest struct {
 
 func (x *ListComplaintContactsRequest) Reset() {
 	*x = ListComplaintContactsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2880,7 +2972,7 @@ func (x *ListComplaintContactsRequest) String() string {
 func (*ListComplaintContactsRequest) ProtoMessage() {}
 
 func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2893,7 +2985,7 @@ func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListComplaintContactsRequest) GetComplaintId() string {
@@ -2929,7 +3021,7 @@ type ListComplaintContactsResponse struct {
 
 func (x *ListComplaintContactsResponse) Reset() {
 	*x = ListComplaintContactsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3033,7 @@ func (x *ListComplaintContactsResponse) String() string {
 func (*ListComplaintContactsResponse) ProtoMessage() {}
 
 func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3046,7 @@ func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListComplaintContactsResponse) GetContacts() []*ComplaintContact {
@@ -2986,7 +3078,7 @@ type ListComplaintTransitionsRequest struct {
 
 func (x *ListComplaintTransitionsRequest) Reset() {
 	*x = ListComplaintTransitionsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2998,7 +3090,7 @@ func (x *ListComplaintTransitionsRequest) String() string {
 func (*ListComplaintTransitionsRequest) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3011,7 +3103,7 @@ func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListComplaintTransitionsRequest) GetComplaintId() string {
@@ -3047,7 +3139,7 @@ type ListComplaintTransitionsResponse struct {
 
 func (x *ListComplaintTransitionsResponse) Reset() {
 	*x = ListComplaintTransitionsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3151,7 @@ func (x *ListComplaintTransitionsResponse) String() string {
 func (*ListComplaintTransitionsResponse) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3164,7 @@ func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListComplaintTransitionsResponse) GetTransitions() []*ComplaintTransition {
@@ -3106,7 +3198,7 @@ type ListComplaintClocksRequest struct {
 
 func (x *ListComplaintClocksRequest) Reset() {
 	*x = ListComplaintClocksRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3118,7 +3210,7 @@ func (x *ListComplaintClocksRequest) String() string {
 func (*ListComplaintClocksRequest) ProtoMessage() {}
 
 func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +3223,7 @@ func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListComplaintClocksRequest) GetComplaintId() string {
@@ -3183,7 +3275,7 @@ type ListComplaintClocksResponse struct {
 
 func (x *ListComplaintClocksResponse) Reset() {
 	*x = ListComplaintClocksResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3287,7 @@ func (x *ListComplaintClocksResponse) String() string {
 func (*ListComplaintClocksResponse) ProtoMessage() {}
 
 func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +3300,7 @@ func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
@@ -3248,7 +3340,7 @@ type ExplainComplaintClockRequest struct {
 
 func (x *ExplainComplaintClockRequest) Reset() {
 	*x = ExplainComplaintClockRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3260,7 +3352,7 @@ func (x *ExplainComplaintClockRequest) String() string {
 func (*ExplainComplaintClockRequest) ProtoMessage() {}
 
 func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3273,7 +3365,7 @@ func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExplainComplaintClockRequest) GetComplaintId() string {
@@ -3301,7 +3393,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xa2\r\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xda\r\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3345,7 +3437,8 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"updateTime\x12>\n" +
 	"\n" +
 	"close_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x17\n" +
-	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\"\xd1\x05\n" +
+	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\x126\n" +
+	"\x0epolicy_version\x18! \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\xd1\x05\n" +
 	"\bProposal\x127\n" +
 	"\bfindings\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
 	"\b\x02\"\x04work(\x02R\bfindings\x121\n" +
@@ -3470,7 +3563,15 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\fcontact_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vcontactTime\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xbe\x01\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd6\x01\n" +
+	"\x18RetargetComplaintRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
+	"\x0epolicy_version\x18\x02 \x01(\x03B\n" +
+	"\xe0A\x02\xbaH\x04\"\x02 \x00R\rpolicyVersion\x12%\n" +
+	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
+	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xbe\x01\n" +
 	"\x16ProposeSolutionRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12B\n" +
 	"\bproposal\x18\x02 \x01(\v2\x1b.kefu.complaint.v1.ProposalB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bproposal\x12\x1b\n" +
@@ -3626,7 +3727,7 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SATISFIED\x10\x01\x12\x1d\n" +
 	"\x19OUTCOME_ENDED_UNSATISFIED\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_NO_ANSWER\x10\x032\xbf\x18\n" +
+	"\x11OUTCOME_NO_ANSWER\x10\x032\xea\x19\n" +
 	"\x10ComplaintService\x12\xb1\x01\n" +
 	"\x0fCreateComplaint\x12).kefu.complaint.v1.CreateComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"U\xaa\xbb\x180\x12\x13complaints.register\x18\x01\"\x15complaint.customer_id@\x02\x82\xd3\xe4\x93\x02\x1b:\tcomplaint\"\x0e/v1/complaints\x12\x8e\x01\n" +
 	"\fGetComplaint\x12&.kefu.complaint.v1.GetComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"8\xaa\xbb\x18\x19\x12\x0fcomplaints.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaints/{id}\x12\x96\x01\n" +
@@ -3634,7 +3735,8 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x0fSubmitComplaint\x12).kefu.complaint.v1.SubmitComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"D\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/complaints/{id}:submit\x12\xa0\x01\n" +
 	"\x0fReviewComplaint\x12).kefu.complaint.v1.ReviewComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"D\xaa\xbb\x18\x1b\x12\x11complaints.review\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/complaints/{id}:review\x12\xa0\x01\n" +
 	"\x0fAssignComplaint\x12).kefu.complaint.v1.AssignComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"D\xaa\xbb\x18\x1b\x12\x11complaints.assign\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/complaints/{id}:assign\x12\xa1\x01\n" +
-	"\rRecordContact\x12'.kefu.complaint.v1.RecordContactRequest\x1a\x1c.kefu.complaint.v1.Complaint\"I\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/complaints/{id}:recordContact\x12\x9f\x01\n" +
+	"\rRecordContact\x12'.kefu.complaint.v1.RecordContactRequest\x1a\x1c.kefu.complaint.v1.Complaint\"I\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/complaints/{id}:recordContact\x12\xa8\x01\n" +
+	"\x11RetargetComplaint\x12+.kefu.complaint.v1.RetargetComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"H\xaa\xbb\x18\x1d\x12\x13complaints.retarget\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/complaints/{id}:retarget\x12\x9f\x01\n" +
 	"\x0fProposeSolution\x12).kefu.complaint.v1.ProposeSolutionRequest\x1a\x1c.kefu.complaint.v1.Complaint\"C\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/complaints/{id}:propose\x12\xa4\x01\n" +
 	"\x0fApproveSolution\x12).kefu.complaint.v1.ApproveSolutionRequest\x1a\x1c.kefu.complaint.v1.Complaint\"H\xaa\xbb\x18\x1e\x12\x12complaints.approve\x18\x01\"\x02id0\x01@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/complaints/{id}:approve\x12\x92\x01\n" +
 	"\n" +
@@ -3662,7 +3764,7 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(ComplaintState)(0),                      // 0: kefu.complaint.v1.ComplaintState
 	(Category)(0),                            // 1: kefu.complaint.v1.Category
@@ -3688,34 +3790,35 @@ var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(*ReviewComplaintRequest)(nil),           // 21: kefu.complaint.v1.ReviewComplaintRequest
 	(*AssignComplaintRequest)(nil),           // 22: kefu.complaint.v1.AssignComplaintRequest
 	(*RecordContactRequest)(nil),             // 23: kefu.complaint.v1.RecordContactRequest
-	(*ProposeSolutionRequest)(nil),           // 24: kefu.complaint.v1.ProposeSolutionRequest
-	(*ApproveSolutionRequest)(nil),           // 25: kefu.complaint.v1.ApproveSolutionRequest
-	(*TellResultRequest)(nil),                // 26: kefu.complaint.v1.TellResultRequest
-	(*RecordAnswerRequest)(nil),              // 27: kefu.complaint.v1.RecordAnswerRequest
-	(*CloseComplaintRequest)(nil),            // 28: kefu.complaint.v1.CloseComplaintRequest
-	(*NextRoundRequest)(nil),                 // 29: kefu.complaint.v1.NextRoundRequest
-	(*ImportComplaintsRequest)(nil),          // 30: kefu.complaint.v1.ImportComplaintsRequest
-	(*ComplaintRecord)(nil),                  // 31: kefu.complaint.v1.ComplaintRecord
-	(*ImportComplaintsResponse)(nil),         // 32: kefu.complaint.v1.ImportComplaintsResponse
-	(*ListComplaintContactsRequest)(nil),     // 33: kefu.complaint.v1.ListComplaintContactsRequest
-	(*ListComplaintContactsResponse)(nil),    // 34: kefu.complaint.v1.ListComplaintContactsResponse
-	(*ListComplaintTransitionsRequest)(nil),  // 35: kefu.complaint.v1.ListComplaintTransitionsRequest
-	(*ListComplaintTransitionsResponse)(nil), // 36: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(*ListComplaintClocksRequest)(nil),       // 37: kefu.complaint.v1.ListComplaintClocksRequest
-	(*ListComplaintClocksResponse)(nil),      // 38: kefu.complaint.v1.ListComplaintClocksResponse
-	(*ExplainComplaintClockRequest)(nil),     // 39: kefu.complaint.v1.ExplainComplaintClockRequest
-	(v1.Channel)(0),                          // 40: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 41: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 42: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 43: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                        // 44: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),             // 45: kefu.clock.v1.ClockExplanation
+	(*RetargetComplaintRequest)(nil),         // 24: kefu.complaint.v1.RetargetComplaintRequest
+	(*ProposeSolutionRequest)(nil),           // 25: kefu.complaint.v1.ProposeSolutionRequest
+	(*ApproveSolutionRequest)(nil),           // 26: kefu.complaint.v1.ApproveSolutionRequest
+	(*TellResultRequest)(nil),                // 27: kefu.complaint.v1.TellResultRequest
+	(*RecordAnswerRequest)(nil),              // 28: kefu.complaint.v1.RecordAnswerRequest
+	(*CloseComplaintRequest)(nil),            // 29: kefu.complaint.v1.CloseComplaintRequest
+	(*NextRoundRequest)(nil),                 // 30: kefu.complaint.v1.NextRoundRequest
+	(*ImportComplaintsRequest)(nil),          // 31: kefu.complaint.v1.ImportComplaintsRequest
+	(*ComplaintRecord)(nil),                  // 32: kefu.complaint.v1.ComplaintRecord
+	(*ImportComplaintsResponse)(nil),         // 33: kefu.complaint.v1.ImportComplaintsResponse
+	(*ListComplaintContactsRequest)(nil),     // 34: kefu.complaint.v1.ListComplaintContactsRequest
+	(*ListComplaintContactsResponse)(nil),    // 35: kefu.complaint.v1.ListComplaintContactsResponse
+	(*ListComplaintTransitionsRequest)(nil),  // 36: kefu.complaint.v1.ListComplaintTransitionsRequest
+	(*ListComplaintTransitionsResponse)(nil), // 37: kefu.complaint.v1.ListComplaintTransitionsResponse
+	(*ListComplaintClocksRequest)(nil),       // 38: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 39: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 40: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 41: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 42: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 43: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 44: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 45: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 46: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	40, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	41, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
 	1,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
 	4,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	41, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	42, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
 	0,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
 	2,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
 	3,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
@@ -3723,55 +3826,55 @@ var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
 	12, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
 	9,  // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
 	13, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	42, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	42, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	42, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	43, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	43, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	43, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
 	5,  // 14: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
 	6,  // 15: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	41, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	42, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	42, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	43, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
 	7,  // 18: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	42, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	43, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
 	8,  // 20: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	40, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	42, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	42, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	42, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	42, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	42, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	42, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	41, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	43, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	43, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	43, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	43, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	43, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	43, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
 	11, // 28: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	42, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	43, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
 	12, // 30: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	40, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	42, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	41, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	43, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
 	0,  // 33: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
 	0,  // 34: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	42, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	43, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
 	10, // 36: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
 	0,  // 37: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
 	10, // 38: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
 	1,  // 39: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
 	2,  // 40: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
 	3,  // 41: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	40, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	42, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	41, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	43, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
 	11, // 44: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
 	7,  // 45: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	40, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	41, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
 	8,  // 47: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	40, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	42, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
-	31, // 50: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
+	41, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	43, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	32, // 50: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
 	10, // 51: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
 	0,  // 52: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	42, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	42, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	43, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	43, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	43, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	44, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
 	14, // 56: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
 	15, // 57: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	44, // 58: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	44, // 59: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	45, // 58: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	45, // 59: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
 	16, // 60: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
 	17, // 61: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
 	18, // 62: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
@@ -3779,37 +3882,39 @@ var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
 	21, // 64: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
 	22, // 65: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
 	23, // 66: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	24, // 67: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	25, // 68: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	26, // 69: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	27, // 70: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	28, // 71: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	29, // 72: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	30, // 73: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	33, // 74: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	35, // 75: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	37, // 76: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
-	39, // 77: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
-	10, // 78: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 79: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	19, // 80: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	10, // 81: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 82: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 83: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 84: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	10, // 85: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 86: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 87: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	10, // 88: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	10, // 89: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 90: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	32, // 91: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	34, // 92: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	36, // 93: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	38, // 94: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
-	45, // 95: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
-	78, // [78:96] is the sub-list for method output_type
-	60, // [60:78] is the sub-list for method input_type
+	24, // 67: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
+	25, // 68: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	26, // 69: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	27, // 70: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	28, // 71: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	29, // 72: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	30, // 73: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	31, // 74: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	34, // 75: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	36, // 76: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	38, // 77: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	40, // 78: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	10, // 79: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 80: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	19, // 81: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	10, // 82: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 83: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 84: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 85: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	10, // 86: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 87: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 88: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 89: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	10, // 90: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	10, // 91: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 92: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	33, // 93: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	35, // 94: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	37, // 95: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	39, // 96: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	46, // 97: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	79, // [79:98] is the sub-list for method output_type
+	60, // [60:79] is the sub-list for method input_type
 	60, // [60:60] is the sub-list for extension type_name
 	60, // [60:60] is the sub-list for extension extendee
 	0,  // [0:60] is the sub-list for field type_name
@@ -3826,7 +3931,7 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	ComplaintService_ReviewComplaint_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ReviewComplaint"
 	ComplaintService_AssignComplaint_FullMethodName          = "/kefu.complaint.v1.ComplaintService/AssignComplaint"
 	ComplaintService_RecordContact_FullMethodName            = "/kefu.complaint.v1.ComplaintService/RecordContact"
+	ComplaintService_RetargetComplaint_FullMethodName        = "/kefu.complaint.v1.ComplaintService/RetargetComplaint"
 	ComplaintService_ProposeSolution_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ProposeSolution"
 	ComplaintService_ApproveSolution_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ApproveSolution"
 	ComplaintService_TellResult_FullMethodName               = "/kefu.complaint.v1.ComplaintService/TellResult"
@@ -60,6 +61,7 @@ const (
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
@@ -103,6 +105,14 @@ type ComplaintServiceClient interface {
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RecordContact(ctx context.Context, in *RecordContactRequest, opts ...grpc.CallOption) (*Complaint, error)
+	// Puts the complaint under another version of the policy of its deadlines, with a reason:
+	// one that is published and in effect, or was. The state stays; possible before closed. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), COMPLAINT_NOT_FOUND,
+	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetComplaint(ctx context.Context, in *RetargetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -244,6 +254,16 @@ func (c *complaintServiceClient) RecordContact(ctx context.Context, in *RecordCo
 	return out, nil
 }
 
+func (c *complaintServiceClient) RetargetComplaint(ctx context.Context, in *RetargetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Complaint)
+	err := c.cc.Invoke(ctx, ComplaintService_RetargetComplaint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *complaintServiceClient) ProposeSolution(ctx context.Context, in *ProposeSolutionRequest, opts ...grpc.CallOption) (*Complaint, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Complaint)
@@ -372,6 +392,7 @@ func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
@@ -415,6 +436,14 @@ type ComplaintServiceServer interface {
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RecordContact(context.Context, *RecordContactRequest) (*Complaint, error)
+	// Puts the complaint under another version of the policy of its deadlines, with a reason:
+	// one that is published and in effect, or was. The state stays; possible before closed. The
+	// running deadlines are computed anew from their start, which may take back a miss; one
+	// for which the version has no target is given up.
+	// Errors: VALIDATION_FAILED (also for a version that does not apply), COMPLAINT_NOT_FOUND,
+	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	RetargetComplaint(context.Context, *RetargetComplaintRequest) (*Complaint, error)
 	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
 	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -506,6 +535,9 @@ func (UnimplementedComplaintServiceServer) AssignComplaint(context.Context, *Ass
 }
 func (UnimplementedComplaintServiceServer) RecordContact(context.Context, *RecordContactRequest) (*Complaint, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordContact not implemented")
+}
+func (UnimplementedComplaintServiceServer) RetargetComplaint(context.Context, *RetargetComplaintRequest) (*Complaint, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetargetComplaint not implemented")
 }
 func (UnimplementedComplaintServiceServer) ProposeSolution(context.Context, *ProposeSolutionRequest) (*Complaint, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProposeSolution not implemented")
@@ -683,6 +715,24 @@ func _ComplaintService_RecordContact_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ComplaintServiceServer).RecordContact(ctx, req.(*RecordContactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComplaintService_RetargetComplaint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetargetComplaintRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).RetargetComplaint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_RetargetComplaint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).RetargetComplaint(ctx, req.(*RetargetComplaintRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -919,6 +969,10 @@ var ComplaintService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordContact",
 			Handler:    _ComplaintService_RecordContact_Handler,
+		},
+		{
+			MethodName: "RetargetComplaint",
+			Handler:    _ComplaintService_RetargetComplaint_Handler,
 		},
 		{
 			MethodName: "ProposeSolution",

@@ -27,7 +27,8 @@ const (
 // `complaint.contacted.v1`, `complaint.attempted.v1` (a contact logged without a move),
 // `complaint.proposed.v1`, `complaint.approved.v1`, `complaint.returned.v1`,
 // `complaint.told.v1`, `complaint.answered.v1`, `complaint.closed.v1`,
-// `complaint.reopened.v1` (the next round), and of `complaint.imported.v1`, which says where
+// `complaint.reopened.v1` (the next round), `complaint.retargeted.v1` (another version of the
+// policy of its deadlines), and of `complaint.imported.v1`, which says where
 // an imported complaint stands. `received` over any channel but internal, `contacted`,
 // `attempted` with `two_way`, `told` and `answered` are contacts with the customer.
 type ComplaintChanged struct {
@@ -50,7 +51,9 @@ type ComplaintChanged struct {
 	// The round's answer; unspecified before it.
 	Satisfaction Satisfaction `protobuf:"varint,11,opt,name=satisfaction,proto3,enum=kefu.complaint.v1.Satisfaction" json:"satisfaction,omitempty"`
 	// Of contact events: the customer spoke or wrote back.
-	TwoWay        bool `protobuf:"varint,12,opt,name=two_way,json=twoWay,proto3" json:"two_way,omitempty"`
+	TwoWay bool `protobuf:"varint,12,opt,name=two_way,json=twoWay,proto3" json:"two_way,omitempty"`
+	// Version of the policy that its deadlines go by; 0 for an imported complaint.
+	PolicyVersion int64 `protobuf:"varint,13,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,11 +172,18 @@ func (x *ComplaintChanged) GetTwoWay() bool {
 	return false
 }
 
+func (x *ComplaintChanged) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
+}
+
 var File_kefu_complaint_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a!kefu/complaint/v1/complaint.proto\x1a\x17kefu/type/v1/type.proto\"\xd0\x04\n" +
+	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a!kefu/complaint/v1/complaint.proto\x1a\x17kefu/type/v1/type.proto\"\xf7\x04\n" +
 	"\x10ComplaintChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12D\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateR\vstateBefore\x12B\n" +
@@ -188,7 +198,8 @@ const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	"\aoutcome\x18\n" +
 	" \x01(\x0e2\x1a.kefu.complaint.v1.OutcomeR\aoutcome\x12C\n" +
 	"\fsatisfaction\x18\v \x01(\x0e2\x1f.kefu.complaint.v1.SatisfactionR\fsatisfaction\x12\x17\n" +
-	"\atwo_way\x18\f \x01(\bR\x06twoWayB\xd1\x01\n" +
+	"\atwo_way\x18\f \x01(\bR\x06twoWay\x12%\n" +
+	"\x0epolicy_version\x18\r \x01(\x03R\rpolicyVersionB\xd1\x01\n" +
 	"\x15com.kefu.complaint.v1B\vEventsProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
 var (
