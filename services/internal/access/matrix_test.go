@@ -47,6 +47,14 @@ func (h *handler) handle(ctx context.Context, _ any) (any, error) {
 	return &emptypb.Empty{}, nil
 }
 
+func (h *handler) stream(_ any, ss grpc.ServerStream) error {
+	answer, err := h.handle(ss.Context(), nil)
+	if err != nil {
+		return err
+	}
+	return ss.SendMsg(answer)
+}
+
 // why is the request of every method: it tells a purpose, where a rule asks for one, and has
 // nothing that validation, which comes after authorisation, could refuse.
 func why(t *testing.T) proto.Message {
@@ -75,6 +83,12 @@ func (h *handler) everything(p *app.Process) error {
 			}
 			desc := grpc.ServiceDesc{ServiceName: string(s.FullName()), HandlerType: (*any)(nil)}
 			for j := range s.Methods().Len() {
+				if s.Methods().Get(j).IsStreamingServer() {
+					desc.Streams = append(desc.Streams, grpc.StreamDesc{
+						StreamName: string(s.Methods().Get(j).Name()), ServerStreams: true, Handler: h.stream,
+					})
+					continue
+				}
 				full := "/" + string(s.FullName()) + "/" + string(s.Methods().Get(j).Name())
 				desc.Methods = append(desc.Methods, grpc.MethodDesc{
 					MethodName: string(s.Methods().Get(j).Name()),

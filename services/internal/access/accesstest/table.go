@@ -88,6 +88,12 @@ complaint.v1.ComplaintService TellResult,RecordAnswer                    *tooooo
 complaint.v1.ComplaintService ApproveSolution                            *t........*.. complaints.approve
 complaint.v1.ComplaintService CloseComplaint                             *t........*.. complaints.close
 complaint.v1.ComplaintService ListComplaintContacts,ListComplaintTransitions *toooootot*.. complaints.history
+complaint.v1.ComplaintService ListComplaintClocks,ExplainComplaintClock  *toooootot*.. complaints.history
+complaint.v1.ComplaintService RetargetComplaint                          *............ complaints.retarget
+clock.v1.ComplaintPolicyService GetPolicy,ListPolicies,ValidatePolicy    **........... complaintpolicies.read
+clock.v1.ComplaintPolicyService DiffPolicies                             **........... complaintpolicies.read
+clock.v1.ComplaintPolicyService CreatePolicy,UpdatePolicy,PublishPolicy  *............ complaintpolicies.write
+clock.v1.ComplaintPolicyService DryRunPolicy                             *............ complaintpolicies.write
 complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
 survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
 survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write
