@@ -99,11 +99,23 @@ func (see Viewer) value(m protoreflect.Message, f field, v protoreflect.Value) (
 	}
 	switch {
 	case f.fd.IsList():
-		list := m.NewField(f.fd).List()
-		for i := range v.List().Len() {
-			list.Append(one(v.List().Get(i)))
+		given, list := v.List(), protoreflect.List(nil)
+		for i := range given.Len() {
+			seen := one(given.Get(i))
+			if changed && list == nil {
+				list = m.NewField(f.fd).List()
+				for j := range i {
+					list.Append(given.Get(j))
+				}
+			}
+			if changed {
+				list.Append(seen)
+			}
 		}
-		return protoreflect.ValueOfList(list), changed
+		if !changed {
+			return v, false
+		}
+		return protoreflect.ValueOfList(list), true
 	case f.fd.IsMap():
 		fresh := m.NewField(f.fd).Map()
 		v.Map().Range(func(k protoreflect.MapKey, in protoreflect.Value) bool {
