@@ -32,10 +32,16 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authn"
 )
 
-// served are the packages of contracts that each program serves beside the events.
+// served are the packages of contracts, or single services of one, that each program
+// serves beside the events.
 var served = map[string][]protoreflect.FullName{
-	"customer-registry": {"kefu.customer.v1"}, "service-ticket": {"kefu.ticket.v1", "kefu.calendar.v1"},
-	"complaint": {"kefu.complaint.v1"}, "survey": {"kefu.survey.v1"},
+	"customer-registry": {"kefu.customer.v1"}, "service-ticket": {"kefu.ticket.v1", "kefu.calendar.v1", "kefu.clock.v1.TicketPolicyService"},
+	"complaint": {"kefu.complaint.v1", "kefu.clock.v1.ComplaintPolicyService"}, "survey": {"kefu.survey.v1"},
+}
+
+func serves(program string, s protoreflect.ServiceDescriptor) bool {
+	pkg := s.ParentFile().Package()
+	return pkg == "kefu.event.v1" || slices.Contains(served[program], pkg) || slices.Contains(served[program], s.FullName())
 }
 
 func contractFiles(found func(protoreflect.ServiceDescriptor)) {
@@ -122,7 +128,7 @@ func TestReflectionListsEveryServiceInDevelopment(t *testing.T) {
 	for name, conn := range dialPrograms(t) {
 		want := []string{"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 		contractFiles(func(s protoreflect.ServiceDescriptor) {
-			if pkg := s.ParentFile().Package(); slices.Contains(served[name], pkg) || pkg == "kefu.event.v1" {
+			if serves(name, s) {
 				want = append(want, string(s.FullName()))
 			}
 		})
@@ -178,7 +184,7 @@ func TestEveryMethodOverGRPCWantsToKnowTheCaller(t *testing.T) {
 	calls := 0
 	for name, conn := range dialPrograms(t) {
 		contractFiles(func(s protoreflect.ServiceDescriptor) {
-			if pkg := s.ParentFile().Package(); !slices.Contains(served[name], pkg) && pkg != "kefu.event.v1" {
+			if !serves(name, s) {
 				return
 			}
 			for i := range s.Methods().Len() {

@@ -95,6 +95,10 @@ func faults() []fault {
 	always := func(operation) bool { return true }
 	known := func(o operation) bool { return !o.public }
 	takes := func(o operation) bool { return o.body }
+	// A draft of nothing is a copy of the policy in effect.
+	needs := func(o operation) bool {
+		return takes(o) && o.path != "/v1/ticketPolicies" && o.path != "/v1/complaintPolicies"
+	}
 	names := func(o operation) bool { return len(o.params) > 0 }
 	writes := func(o operation) bool {
 		// The signature under the quarterly review is the auditor's one write.
@@ -117,8 +121,8 @@ func faults() []fault {
 		{name: "garbage for an id", applies: names, caller: everything(), path: func(o operation) string { return o.at("No-id") }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
 		{name: "an id too long", applies: names, caller: everything(), path: func(o operation) string { return o.at(strings.Repeat("7", 500)) }, body: object{}, codes: []int{400}, reason: is("VALIDATION_FAILED")},
 		{name: "an id of nothing", applies: func(o operation) bool { return len(o.params) > 0 && !o.body }, caller: everything(), path: valid, codes: []int{404}, reason: is("[A-Z_]+_NOT_FOUND")},
-		{name: "no body", applies: takes, caller: everything(), path: valid, codes: []int{400, 403, 404}},
-		{name: "an empty object", applies: takes, caller: everything(), path: valid, body: object{}, codes: []int{400, 403, 404}},
+		{name: "no body", applies: needs, caller: everything(), path: valid, codes: []int{400, 403, 404}},
+		{name: "an empty object", applies: needs, caller: everything(), path: valid, body: object{}, codes: []int{400, 403, 404}},
 		{name: "a list for a body", applies: takes, caller: everything(), path: valid, body: []any{}, codes: []int{400}, reason: is("BODY_INVALID")},
 		{name: "an unknown field", applies: takes, caller: everything(), path: valid, body: object{"surprise": 1}, codes: []int{400}, reason: is("BODY_INVALID")},
 		{name: "an unknown parameter", applies: always, caller: everything(), path: func(o operation) string { return valid(o) + "?surprise=1" }, body: object{}, codes: []int{400}, reason: is("BODY_INVALID")},

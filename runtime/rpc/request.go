@@ -139,21 +139,37 @@ func unaryRequest(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next gr
 	return resp, err
 }
 
+// streamRequest does the same for a stream: its id goes ahead of the first message, and
+// behind the status of an error. A stream that is refused before it said anything so has
+// no header, by which a client tells a refusal from an answer that breaks off.
 func streamRequest(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	r, err := newRequest(ss.Context())
 	if err != nil {
 		return err
 	}
-	if err := ss.SetHeader(metadata.Pairs(RequestIDKey, r.id)); err != nil {
-		return fmt.Errorf("set the request id: %w", err)
+	err = next(srv, &stream{ServerStream: ss, ctx: context.WithValue(ss.Context(), requestKey{}, r), id: r.id})
+	if err != nil {
+		ss.SetTrailer(metadata.Pairs(RequestIDKey, r.id))
 	}
-	return next(srv, &stream{ServerStream: ss, ctx: context.WithValue(ss.Context(), requestKey{}, r)})
+	return err
 }
 
-// stream is a ServerStream with a context of ours.
+// stream is a ServerStream with a context of ours that tells the request id with its first
+// message.
 type stream struct {
 	grpc.ServerStream
 	ctx context.Context
+	id  string // empty once it was told
+}
+
+func (s *stream) SendMsg(m any) error {
+	if s.id != "" {
+		if err := s.SetHeader(metadata.Pairs(RequestIDKey, s.id)); err != nil {
+			return fmt.Errorf("set the request id: %w", err)
+		}
+		s.id = ""
+	}
+	return s.ServerStream.SendMsg(m)
 }
 
 func (s *stream) Context() context.Context { return s.ctx }

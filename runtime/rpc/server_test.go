@@ -303,6 +303,9 @@ func TestStopEndsEndlessStreamsAndNothingElse(t *testing.T) {
 		<-leave
 		return req, nil
 	}, func(ss grpc.ServerStream) error {
+		if err := ss.SendMsg(newNote("first")); err != nil {
+			return err
+		}
 		entered <- struct{}{}
 		<-ss.Context().Done()
 		return ss.Context().Err()
@@ -316,6 +319,10 @@ func TestStopEndsEndlessStreamsAndNothingElse(t *testing.T) {
 	go func() { _, err := call(t.Context(), conn, "Get", "x"); inFlight <- err }()
 	<-entered
 	<-entered
+	// What had no answer at all would be tried again elsewhere.
+	if err := stream.RecvMsg(newNote("")); err != nil {
+		t.Fatal(err)
+	}
 	close(s.stop)
 	stopped := make(chan struct{})
 	go func() { s.GracefulStop(); close(stopped) }()
@@ -327,6 +334,40 @@ func TestStopEndsEndlessStreamsAndNothingElse(t *testing.T) {
 		t.Errorf("the call in flight was lost: %v", err)
 	}
 	<-stopped
+}
+
+// TestARefusedStreamHasNoHeader: by that a client tells a refusal from an answer that
+// breaks off. The request id comes behind its status; an answer has it ahead.
+func TestARefusedStreamHasNoHeader(t *testing.T) {
+	refusing := true
+	s := serve(t, echo, func(ss grpc.ServerStream) error {
+		if refusing {
+			return rpcerr.NotFound("note", "x")
+		}
+		return ss.SendMsg(newNote("x"))
+	})
+	conn := dial(t, s.addr, rpc.ClientConfig{})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "call-11")
+	open := func() (header, trailer metadata.MD, err error) {
+		stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/"+sampleService+"/StreamAll")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		err = stream.RecvMsg(newNote(""))
+		header, _ = stream.Header() // the stream's error is RecvMsg's too
+		return header, stream.Trailer(), err
+	}
+	header, trailer, err := open()
+	if status.Code(err) != codes.NotFound || header != nil || strings.Join(trailer.Get("x-request-id"), ",") != "call-11" {
+		t.Errorf("refused: %v with %v and %v", err, header, trailer)
+	}
+	refusing = false
+	if header, _, err = open(); err != nil || strings.Join(header.Get("x-request-id"), ",") != "call-11" {
+		t.Errorf("answered: %v with %v", err, header)
+	}
 }
 
 func TestHealthNeedsNoCaller(t *testing.T) {
