@@ -8,6 +8,7 @@ export interface Desk {
   department: string;
   agent: string;
   engineer: string;
+  supervisor: string;
 }
 
 type Post = Schemas["kefu.ticket.v1.Post"];
@@ -24,6 +25,7 @@ export async function openDesk(sessions: Sessions): Promise<Desk> {
     (await good(admin.POST("/v1/staff", { body: { name, departmentId: department.id, posts: [post] } }))).id;
   const agent = await hire("李雷", "POST_SERVICE_AGENT");
   const engineer = await hire("Han Mei", "POST_SUPPORT_ENGINEER");
+  const supervisor = await hire("赵敏", "POST_SERVICE_SUPERVISOR");
   // One field of a department, though a new one needs more.
   const headed = await good(
     admin.PATCH("/v1/departments/{id}", {
@@ -34,7 +36,7 @@ export async function openDesk(sessions: Sessions): Promise<Desk> {
   expect(headed.headStaffId === agent && headed.code === department.code, "a head and nothing else changed");
   const staff = await good(admin.GET("/v1/staff/{id}", { params: { path: { id: agent } } }));
   expect(staff.posts.includes("POST_SERVICE_AGENT"), "the post that was given");
-  return { department: department.id, agent, engineer };
+  return { department: department.id, agent, engineer, supervisor };
 }
 
 /** Registers a customer with a contact and an order. */
@@ -59,7 +61,7 @@ export async function register(sessions: Sessions): Promise<Schemas["kefu.custom
 
 /** Takes a ticket from new to resolved. */
 export async function resolveTicket(sessions: Sessions, desk: Desk, customer: string): Promise<Schemas["kefu.ticket.v1.Ticket"]> {
-  const supervisor = await sessions.as("service-supervisor");
+  const supervisor = await sessions.as("service-supervisor", desk.supervisor);
   const agent = await sessions.as("service-agent", desk.agent);
   const ticket = await good(agent.POST("/v1/tickets", { body: { customerId: customer, channel: "CHANNEL_PHONE", title: "机器不启动" } }));
   const params = { path: { id: ticket.id } };
