@@ -226,7 +226,7 @@ func (s *timed) lateAssignment(t *testing.T, d desk, customer string) {
 		"customerId": customer, "channel": "CHANNEL_PHONE", "title": "维修三次仍有故障", "category": "CATEGORY_AFTER_SALES_SERVICE"}).text("id")
 	agent.post(at+":submit", object{})
 	agent.post(at+":review", object{
-		"category": "CATEGORY_AFTER_SALES_SERVICE", "quality": "QUALITY_NON_QUALITY", "severity": "SEVERITY_GENERAL",
+		"category": "CATEGORY_AFTER_SALES_SERVICE", "quality": "QUALITY_NON_QUALITY", "severity": "SEVERITY_MAJOR",
 		"validAtFirstSight": true, "departmentId": d.department})
 	due(t, receipt(t, manager, at+"/clocks/assigned"), "2026-02-25 12:00")
 
@@ -238,8 +238,9 @@ func (s *timed) lateAssignment(t *testing.T, d desk, customer string) {
 		return manager.try("POST", at+":assign", object{"handlerStaffId": d.engineer}).code == http.StatusOK
 	})
 	due(t, receipt(t, manager, at+"/clocks/contacted"), "2026-02-26 15:00")
-	due(t, receipt(t, manager, at+"/clocks/proposed"), "2026-02-27 15:00")
-	due(t, receipt(t, manager, at+"/clocks/told"), "2026-02-28 15:00")
+	due(t, receipt(t, manager, at+"/clocks/proposed"), "2026-03-02 15:00")
+	// Five days from the receipt end later than three from the assignment.
+	due(t, receipt(t, manager, at+"/clocks/told"), "2026-03-03 10:00")
 	handler.post(at+":recordContact", object{"channel": "CHANNEL_PHONE", "twoWay": true, "note": "heard her out"})
 	handler.post(at+":propose", object{"proposal": object{
 		"findings": "fuse undersized", "cause": "wrong part", "validity": "VALIDITY_ESTABLISHED", "remedy": "REMEDY_REPLACEMENT",
