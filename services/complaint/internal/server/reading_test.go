@@ -70,9 +70,8 @@ func TestListsAreWhatGetAllows(t *testing.T) {
 		"head":       {"reviewed", "proposed", "handled", "closed", "accused"},
 		"tech":       {"proposed", "handled", "closed"},
 		"tech2":      {"accused"},
-		"tech3":      nil,
 		"inspector":  {"quality"},
-		"clerk":      nil,
+		"tech3":      nil, "clerk": nil,
 	} {
 		listed := ids(w.list(w.as(name), &complaintv1.ListComplaintsRequest{}))
 		if !slices.IsSortedFunc(listed, func(a, b string) int { return -cmpString(a, b) }) || len(slices.Compact(slices.Clone(listed))) != len(listed) {
