@@ -175,7 +175,7 @@ SELECT 'ticket ' || (to_jsonb(t) - '{id,number,customer_id,reporter_subject_id,c
 UNION ALL SELECT 'transition ' || (to_jsonb(r) - '{ticket_id,occur_time}'::text[])::text FROM ticket_transitions r WHERE ticket_id = $1
 UNION ALL SELECT 'clock ' || (to_jsonb(c) - '{id,subject_id}'::text[])::text FROM clocks c WHERE subject_id = $1
 UNION ALL SELECT 'clock log ' || (to_jsonb(l) - '{clock_id}'::text[])::text FROM clock_log l JOIN clocks c ON c.id = l.clock_id WHERE c.subject_id = $1
-UNION ALL SELECT 'event ' || (to_jsonb(e) - '{event_id,type,subject_id,customer_id,occur_time,record_time,request_id,position}'::text[])::text
+UNION ALL SELECT 'event ' || (to_jsonb(e) - '{id,event_id,type,subject_id,customer_id,occur_time,record_time,request_id,position}'::text[])::text
   FROM event_outbox e WHERE subject_id = $1 OR subject_id IN (SELECT id FROM clocks WHERE clocks.subject_id = $1)
 UNION ALL SELECT 'audit ' || (to_jsonb(a) - '{id,time,object_id,request_id,mac,changes_hash}'::text[])::text
   FROM audit_records a WHERE object_id = $1 OR object_id IN (SELECT id FROM clocks WHERE subject_id = $1)
@@ -189,7 +189,7 @@ UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_ti
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier,
   policy_version, version)
-VALUES ($1, $2, live_customer($3), 1, 1, 3, 1, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
+VALUES ($1, $2, live_customer($3), 1, 1, 3, 9, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
   NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
   actor_staff_id, assignee_staff_id, occur_time, wait_for)

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
@@ -31,7 +33,7 @@ import (
 
 const (
 	// pairs is how often each way has its turn, slice how long one lasts.
-	pairs = 7
+	pairs = 5
 	slice = 600 * time.Millisecond
 	// unbound is a rate that does not bind.
 	unbound = 1e9
@@ -106,6 +108,7 @@ func (b *Bench) serve(ca *authn.CA, who, may rpc.Interceptors, register func(grp
 		b.t.Fatal(err)
 	}
 	register(server)
+	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.t.Fatal(err)

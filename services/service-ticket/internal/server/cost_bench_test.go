@@ -5,6 +5,7 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/uuid"
@@ -27,11 +28,14 @@ func TestBench(t *testing.T) {
 	postgres := t.TempDir()
 	t.Setenv("KEFU_DATABASE_URL", testkit.Durable(t, postgres))
 	w := bareWorld(t, true).settled(t)
-	customer := w.customer(typev1.Tier_TIER_C)
+	customers := make([]string, 200) // callers that take the same one hold each other up
+	for i := range customers {
+		customers[i] = w.customer(typev1.Tier_TIER_C)
+	}
 	agent := w.AsStaff(access.ServiceAgent, "agent-1")
 	fresh := func() *ticketv1.CreateTicketRequest {
 		return &ticketv1.CreateTicketRequest{RequestId: uuid.NewString(), Ticket: &ticketv1.Ticket{
-			CustomerId: customer, Channel: typev1.Channel_CHANNEL_PHONE,
+			CustomerId: customers[rand.IntN(len(customers))], Channel: typev1.Channel_CHANNEL_PHONE,
 			Title: "机器不启动", Description: "客户报修：开机后无反应，指示灯不亮。",
 		}}
 	}
