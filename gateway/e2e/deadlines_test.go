@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,7 +213,41 @@ func TestDeadlines(t *testing.T) {
 	if got := kinds(receipt(t, supervisor, forgotten+"/clocks/resolution")); !slices.Contains(got, "CLOCK_SEGMENT_KIND_HOLIDAY") {
 		t.Errorf("the receipt over the Spring Festival is made of %v", got)
 	}
+	s.lateAssignment(t, d, customer)
 	s.outage(t, held)
+}
+
+// lateAssignment takes a complaint through its first round with everybody prompt but the
+// head of department: the miss is theirs alone.
+func (s *timed) lateAssignment(t *testing.T, d desk, customer string) {
+	agent, handler := as(t, s.stack, staff("service-agent", d.agent)...), as(t, s.stack, staff("support-engineer", d.engineer)...)
+	manager := as(t, s.stack, role("service-manager")...)
+	at := "/v1/complaints/" + agent.post("/v1/complaints", object{
+		"customerId": customer, "channel": "CHANNEL_PHONE", "title": "维修三次仍有故障", "category": "CATEGORY_AFTER_SALES_SERVICE"}).text("id")
+	agent.post(at+":submit", object{})
+	agent.post(at+":review", object{
+		"category": "CATEGORY_AFTER_SALES_SERVICE", "quality": "QUALITY_NON_QUALITY", "severity": "SEVERITY_MAJOR",
+		"validAtFirstSight": true, "departmentId": d.department})
+	due(t, receipt(t, manager, at+"/clocks/assigned"), "2026-02-25 12:00")
+
+	s.move(t, "2026-02-25 15:00")
+	if late := lateFound(t, manager, at+"/clocks/assigned"); span(t, late) != 3*time.Hour {
+		t.Errorf("due at 12:00 and found at 15:00, the log says %s late", late)
+	}
+	eventually(t, "the directory's copy at the complaint desk", func() bool {
+		return manager.try("POST", at+":assign", object{"handlerStaffId": d.engineer}).code == http.StatusOK
+	})
+	due(t, receipt(t, manager, at+"/clocks/contacted"), "2026-02-26 15:00")
+	due(t, receipt(t, manager, at+"/clocks/proposed"), "2026-03-02 15:00")
+	// Five days from the receipt end later than three from the assignment.
+	due(t, receipt(t, manager, at+"/clocks/told"), "2026-03-03 10:00")
+	handler.post(at+":recordContact", object{"channel": "CHANNEL_PHONE", "twoWay": true, "note": "heard her out"})
+	handler.post(at+":propose", object{"proposal": object{
+		"findings": "fuse undersized", "cause": "wrong part", "validity": "VALIDITY_ESTABLISHED", "remedy": "REMEDY_REPLACEMENT",
+		"solution": "new machine within two days", "amount": object{"currencyCode": "CNY", "units": "400"}}})
+	manager.post(at+":approve", object{"decision": "DECISION_APPROVED"})
+	handler.post(at+":tell", object{"channel": "CHANNEL_PHONE", "told": "explained and apologised"})
+	clocks(t, manager, at, 1, "documented MET", "reviewed MET", "assigned MISSED", "contacted MET", "proposed MET", "told MET", "approved MET")
 }
 
 // outage kills the whole stack before a due time and starts it after: the miss is found on

@@ -103,7 +103,11 @@ func TestRolesAreThoseOfTheServices(t *testing.T) {
 				}
 			}
 		case *ast.CompositeLit:
-			if sel, ok := n.Type.(*ast.SelectorExpr); ok && sel.Sel.Name == "Policy" {
+			table, ok := n.Type.(*ast.MapType)
+			if !ok {
+				return true
+			}
+			if sel, ok := table.Value.(*ast.SelectorExpr); ok && sel.Sel.Name == "Role" {
 				for _, e := range n.Elts {
 					keys = append(keys, e.(*ast.KeyValueExpr).Key.(*ast.Ident).Name)
 				}
