@@ -5,14 +5,11 @@ package bench
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
-)
 
-// tick is the unit of times in /proc; it is the same on all Linux of today.
-const tick = 10 * time.Millisecond
+	"github.com/kefu-suite/kefu/runtime/testkit/measure"
+)
 
 // spent is processor time by part of the suite: a program's name, "postgres <database>"
 // for the sessions of a database, "postgres" for the rest of the server.
@@ -22,29 +19,17 @@ type spent map[string]time.Duration
 func (s *stack) usage() (spent, error) {
 	out := spent{}
 	for name, p := range s.programs {
-		_, used, err := procStat(p.PID)
+		_, used, err := measure.Process(p.PID)
 		if err != nil {
 			return nil, err
 		}
 		out[name] += used
 	}
-	server, err := s.postmaster()
+	sessions, err := measure.Postgres(s.postgres)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(filepath.Base(entry))
-		if err != nil {
-			continue
-		}
-		parent, used, err := procStat(pid)
-		if err != nil || (parent != server && pid != server) {
-			continue // gone meanwhile, or another's
-		}
+	for pid, used := range sessions {
 		out[session(pid)] += used
 	}
 	return out, nil
@@ -68,27 +53,6 @@ func session(pid int) string {
 		}
 	}
 	return "postgres"
-}
-
-// procStat gives a process's parent and the time it has used.
-func procStat(pid int) (parent int, used time.Duration, err error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	// The name stands in parentheses and may hold anything.
-	text := string(raw)
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 13 {
-		return 0, 0, fmt.Errorf("process %d: a short stat", pid)
-	}
-	numbers := make([]int64, 3)
-	for i, at := range []int{1, 11, 12} {
-		if numbers[i], err = strconv.ParseInt(fields[at], 10, 64); err != nil {
-			return 0, 0, fmt.Errorf("process %d: %w", pid, err)
-		}
-	}
-	return int(numbers[0]), time.Duration(numbers[1]+numbers[2]) * tick, nil
 }
 
 func (s spent) minus(before spent) spent {

@@ -4,14 +4,13 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/kefu-suite/kefu/runtime/testkit/measure"
 )
 
 // The three ways of doing a thing.
@@ -57,7 +56,7 @@ func (b *bench) run(t *testing.T, o operation, callers int) *result {
 	ways, done := b.ways(t, o, callers)
 	defer done()
 	for w := range ways { // fills caches and connections
-		if _, _, err := drive(t.Context(), ways[w], b.slice/2); err != nil {
+		if _, _, err := measure.Drive(t.Context(), ways[w], b.slice/2); err != nil {
 			t.Fatalf("%s by %s: %v", o.name, wayNames()[w], err)
 		}
 	}
@@ -81,7 +80,7 @@ func (b *bench) once(t *testing.T, r *result, w int, calls []func(context.Contex
 	if err != nil {
 		t.Fatal(err)
 	}
-	times, elapsed, err := drive(t.Context(), calls, b.slice)
+	times, elapsed, err := measure.Drive(t.Context(), calls, b.slice)
 	if err != nil {
 		t.Fatalf("%s by %s: %v", r.operation.name, wayNames()[w], err)
 	}
@@ -124,27 +123,6 @@ func (b *bench) ways(t *testing.T, o operation, callers int) (ways [wayCount][]f
 		}
 		pool.Close()
 	}
-}
-
-// drive lets every caller call again and again for a while.
-func drive(ctx context.Context, calls []func(context.Context) error, slice time.Duration) ([]time.Duration, time.Duration, error) {
-	times, failed := make([][]time.Duration, len(calls)), make([]error, len(calls))
-	var group sync.WaitGroup
-	began := time.Now()
-	for n, call := range calls {
-		group.Go(func() {
-			for from := began; from.Sub(began) < slice; {
-				if failed[n] = call(ctx); failed[n] != nil {
-					return
-				}
-				now := time.Now()
-				times[n] = append(times[n], now.Sub(from))
-				from = now
-			}
-		})
-	}
-	group.Wait()
-	return slices.Concat(times...), time.Since(began), errors.Join(failed...)
 }
 
 // settle waits until nothing goes on behind the answers: every event has its position and

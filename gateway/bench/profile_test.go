@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kefu-suite/kefu/runtime/testkit/measure"
 )
 
 // profileTime is less than the ops server gives an answer.
@@ -31,7 +33,7 @@ func (b *bench) profile(t *testing.T, o operation, calls []func(context.Context)
 			}
 		})
 	}
-	if _, _, err := drive(t.Context(), calls, profileTime+time.Second); err != nil {
+	if _, _, err := measure.Drive(t.Context(), calls, profileTime+time.Second); err != nil {
 		t.Error(err)
 	}
 	group.Wait()

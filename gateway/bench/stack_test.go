@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,13 +143,4 @@ func (s *stack) dial(t *testing.T, service string) *grpc.ClientConn {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
-}
-
-// postmaster is the process of the server.
-func (s *stack) postmaster() (pid int, err error) {
-	raw, err := os.ReadFile(filepath.Join(s.postgres, "data", "postmaster.pid"))
-	if err == nil {
-		_, err = fmt.Sscan(string(raw), &pid)
-	}
-	return pid, err
 }

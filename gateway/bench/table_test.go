@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kefu-suite/kefu/runtime/testkit/measure"
 )
 
 // The targets.
@@ -18,12 +20,7 @@ const (
 	mostGrowth = 1.5 // of the processor time of the short list
 )
 
-func median(of []float64) float64 {
-	sorted := slices.Sorted(slices.Values(of))
-	return sorted[len(sorted)/2]
-}
-
-func (r *result) rate(way int) float64 { return median(r.rates[way]) }
+func (r *result) rate(way int) float64 { return measure.Quantile(r.rates[way], .5) }
 
 // ratio is the median of the rounds' own ratios: both sides of each met the same machine.
 func (r *result) ratio(way, to int) float64 {
@@ -31,12 +28,11 @@ func (r *result) ratio(way, to int) float64 {
 	for i := range each {
 		each[i] = r.rates[way][i] / r.rates[to][i]
 	}
-	return median(each)
+	return measure.Quantile(each, .5)
 }
 
 func (r *result) quantile(way int, q float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(r.times[way]))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	return measure.Quantile(r.times[way], q)
 }
 
 // perCall is the processor time of a call in the parts that match.
@@ -54,24 +50,8 @@ func (r *result) total(way int) time.Duration {
 	return r.perCall(way, func(string) bool { return true })
 }
 
-// table writes rows as docs/performance.md has them: names to the left, numbers to the right.
-func table(head string, fill func(row func(cells ...any))) string {
-	var out strings.Builder
-	columns := strings.Split(head, "|")
-	fmt.Fprintf(&out, "\n| %s |\n| --- |%s\n", strings.Join(columns, " | "), strings.Repeat(" --: |", len(columns)-1))
-	fill(func(cells ...any) {
-		for _, c := range cells {
-			fmt.Fprintf(&out, "| %v ", c)
-		}
-		out.WriteString("|\n")
-	})
-	return out.String()
-}
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000) }
-
 func rateTable(results []*result) string {
-	return table("calls a second|callers|floor|gRPC|REST|gRPC/floor|REST/gRPC", func(row func(...any)) {
+	return measure.Table("calls a second|callers|floor|gRPC|REST|gRPC/floor|REST/gRPC", func(row func(...any)) {
 		for _, r := range results {
 			row(r.operation.name, r.callers, int(r.rate(byFloor)), int(r.rate(byGRPC)), int(r.rate(byREST)),
 				fmt.Sprintf("%.2f", r.ratio(byGRPC, byFloor)), fmt.Sprintf("%.2f", r.ratio(byREST, byGRPC)))
@@ -80,11 +60,11 @@ func rateTable(results []*result) string {
 }
 
 func latencyTable(results []*result) string {
-	return table("ms a call|callers|floor p50|p99|gRPC p50|p99|REST p50|p99", func(row func(...any)) {
+	return measure.Table("ms a call|callers|floor p50|p99|gRPC p50|p99|REST p50|p99", func(row func(...any)) {
 		for _, r := range results {
 			cells := []any{r.operation.name, r.callers}
 			for way := range wayCount {
-				cells = append(cells, ms(r.quantile(way, .5)), ms(r.quantile(way, .99)))
+				cells = append(cells, measure.Ms(r.quantile(way, .5)), measure.Ms(r.quantile(way, .99)))
 			}
 			row(cells...)
 		}
@@ -93,15 +73,15 @@ func latencyTable(results []*result) string {
 
 // cpuTable splits a REST call's processor time by who used it.
 func cpuTable(results []*result) string {
-	return table("CPU ms a call|callers|floor|gRPC|REST|REST: gateway|service|its database|others", func(row func(...any)) {
+	return measure.Table("CPU ms a call|callers|floor|gRPC|REST|REST: gateway|service|its database|others", func(row func(...any)) {
 		for _, r := range results {
 			is := func(parts ...string) func(string) bool {
 				return func(part string) bool { return slices.Contains(parts, part) }
 			}
 			own := []string{"gateway", r.operation.service, "postgres " + r.operation.database}
-			row(r.operation.name, r.callers, ms(r.total(byFloor)), ms(r.total(byGRPC)), ms(r.total(byREST)),
-				ms(r.perCall(byREST, is(own[0]))), ms(r.perCall(byREST, is(own[1]))), ms(r.perCall(byREST, is(own[2]))),
-				ms(r.perCall(byREST, func(part string) bool { return !slices.Contains(own, part) })))
+			row(r.operation.name, r.callers, measure.Ms(r.total(byFloor)), measure.Ms(r.total(byGRPC)), measure.Ms(r.total(byREST)),
+				measure.Ms(r.perCall(byREST, is(own[0]))), measure.Ms(r.perCall(byREST, is(own[1]))), measure.Ms(r.perCall(byREST, is(own[2]))),
+				measure.Ms(r.perCall(byREST, func(part string) bool { return !slices.Contains(own, part) })))
 		}
 	})
 }
@@ -114,10 +94,10 @@ func partTable(results []*result) string {
 		if !r.operation.writes || r.callers != profiledCallers {
 			continue
 		}
-		out.WriteString(table("CPU ms a call of "+r.operation.name+" by part|floor|gRPC|REST", func(row func(...any)) {
+		out.WriteString(measure.Table("CPU ms a call of "+r.operation.name+" by part|floor|gRPC|REST", func(row func(...any)) {
 			for _, part := range slices.Sorted(maps.Keys(r.cpu[byREST])) {
 				is := func(p string) bool { return p == part }
-				row(part, ms(r.perCall(byFloor, is)), ms(r.perCall(byGRPC, is)), ms(r.perCall(byREST, is)))
+				row(part, measure.Ms(r.perCall(byFloor, is)), measure.Ms(r.perCall(byGRPC, is)), measure.Ms(r.perCall(byREST, is)))
 			}
 		}))
 	}
@@ -126,7 +106,7 @@ func partTable(results []*result) string {
 
 // verdicts holds what was measured against the targets.
 func verdicts(results []*result, short *result) string {
-	return table("target|callers|wanted|measured|", func(row func(...any)) {
+	return measure.Table("target|callers|wanted|measured|", func(row func(...any)) {
 		say := func(name string, callers int, wanted, measured string, met bool) {
 			row(name, callers, wanted, measured, map[bool]string{true: "met", false: "MISSED"}[met])
 		}
@@ -135,7 +115,7 @@ func verdicts(results []*result, short *result) string {
 			say(r.operation.name+" gRPC/floor", r.callers, fmt.Sprint("≥ ", leastGRPC), fmt.Sprintf("%.2f", g), g >= leastGRPC)
 			say(r.operation.name+" REST/gRPC", r.callers, fmt.Sprint("≥ ", leastREST), fmt.Sprintf("%.2f", e), e >= leastREST)
 			if r.operation.writes {
-				say(r.operation.name+" REST CPU", r.callers, "≤ "+ms(mostCreate)+" ms", ms(r.total(byREST))+" ms", r.total(byREST) <= mostCreate)
+				say(r.operation.name+" REST CPU", r.callers, "≤ "+measure.Ms(mostCreate)+" ms", measure.Ms(r.total(byREST))+" ms", r.total(byREST) <= mostCreate)
 			}
 			if short != nil && r.operation.name == short.operation.name && r.callers == short.callers {
 				growth := float64(r.total(byREST)) / float64(short.total(byREST))
@@ -147,7 +127,7 @@ func verdicts(results []*result, short *result) string {
 
 // memoryTable tells what programs hold before and after the work, in MiB.
 func memoryTable(idle, after map[string]int) string {
-	return table("memory, MiB|idle|after the bench", func(row func(...any)) {
+	return measure.Table("memory, MiB|idle|after the bench", func(row func(...any)) {
 		for _, name := range slices.Sorted(maps.Keys(idle)) {
 			row(name, idle[name], after[name])
 		}

@@ -13,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,6 +50,7 @@ type world struct {
 	phoneIndex        func(string) []byte
 	payload           []byte  // of the event of a created ticket
 	clocks, entries   [][]any // its clocks and their logs, without the ids that differ
+	policyVersion     int64   // by which these run
 	actor, accessWay  string
 	outcome, bodyHash []byte
 	drawn             atomic.Int64
@@ -81,9 +84,10 @@ func (w *world) sample(t *testing.T, pool *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash
-FROM event_outbox e, audit_records a, idempotency_outcomes i
-WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1`, made.GetId()).Scan(&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash)
+	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash, t.policy_version
+FROM event_outbox e, audit_records a, idempotency_outcomes i, tickets t
+WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1 AND t.id = $1`, made.GetId()).Scan(
+		&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash, &w.policyVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +106,38 @@ WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1`, made.GetId
 	if len(w.clocks) == 0 || len(w.clocks) != len(w.entries) {
 		t.Fatalf("a new ticket has %d clocks and %d entries in their logs", len(w.clocks), len(w.entries))
 	}
+	w.checkFloor(t, pool, made.GetId())
+}
+
+// checkFloor makes sure that the floor leaves what the service leaves: as many rows, and in
+// them the same but for what names and dates them. The service does not come to write more
+// than the floor unnoticed.
+func (w *world) checkFloor(t *testing.T, pool *pgxpool.Pool, made string) {
+	t.Helper()
+	floor, err := w.insertTicket(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := func(id string) []string {
+		found, err := pool.Query(t.Context(), leftRows, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts, err := pgx.CollectRows(found, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return texts
+	}
+	if want, got := rows(made), rows(floor.String()); !slices.Equal(want, got) {
+		t.Fatalf("a CreateTicket leaves\n%s\nand the floor\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
+	}
 }
 
 func (w *world) create() operation {
 	return operation{
 		name: "create-ticket", service: "service-ticket", database: "service_ticket", writes: true,
-		floor: w.insertTicket,
+		floor: w.floorTicket,
 		grpc: func(ctx context.Context) error {
 			_, err := w.tickets.CreateTicket(bearer(ctx, w.manager), &ticketv1.CreateTicketRequest{Ticket: newTicket(), RequestId: uuid.NewString()})
 			return err
@@ -138,18 +168,32 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 	insertEntry = `INSERT INTO clock_log (clock_id, position, type, occur_time, record_time, actor, actor_kind, reason, terms, owner, step,
   role, scheduled_time, amount)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	// leftRows are those of a new ticket in all tables, without ids and times and what of
+	// other rows is their own.
+	leftRows = `SELECT row FROM (
+SELECT 'ticket ' || (to_jsonb(t) - '{id,number,customer_id,reporter_subject_id,create_time,update_time}'::text[])::text FROM tickets t WHERE id = $1
+UNION ALL SELECT 'transition ' || (to_jsonb(r) - '{ticket_id,occur_time}'::text[])::text FROM ticket_transitions r WHERE ticket_id = $1
+UNION ALL SELECT 'clock ' || (to_jsonb(c) - '{id,subject_id}'::text[])::text FROM clocks c WHERE subject_id = $1
+UNION ALL SELECT 'clock log ' || (to_jsonb(l) - '{clock_id}'::text[])::text FROM clock_log l JOIN clocks c ON c.id = l.clock_id WHERE c.subject_id = $1
+UNION ALL SELECT 'event ' || (to_jsonb(e) - '{id,event_id,type,subject_id,customer_id,occur_time,record_time,request_id,position}'::text[])::text
+  FROM event_outbox e WHERE subject_id = $1 OR subject_id IN (SELECT id FROM clocks WHERE clocks.subject_id = $1)
+UNION ALL SELECT 'audit ' || (to_jsonb(a) - '{id,time,object_id,request_id,mac,changes_hash}'::text[])::text
+  FROM audit_records a WHERE object_id = $1 OR object_id IN (SELECT id FROM clocks WHERE subject_id = $1)
+UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_time}'::text[])::text FROM idempotency_outcomes o WHERE resource_id = $1
+) AS rows (row) ORDER BY row`
 	requireTier  = `SELECT require_service_tier($1, 1::smallint)`
-	drawNumber   = `SELECT nextval('ticket_numbers') FROM generate_series(1, 1)`
+	drawTicket   = `SELECT nextval('ticket_numbers')::bigint, GREATEST(customer_tier($1), 1::smallint)::smallint, policy_in_effect($2)::bigint`
 	insertTicket = `INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priority, title, description,
   product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
-  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier, version)
-VALUES ($1, $2, live_customer($3), 1, 1, 3, 1, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
-  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, 1)`
+  origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier,
+  policy_version, version)
+VALUES ($1, $2, live_customer($3), 1, 1, 3, 9, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
+  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
-  actor_staff_id, assignee_staff_id, occur_time)
-VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $2), NULL, $4)`
+  actor_staff_id, assignee_staff_id, occur_time, wait_for)
+VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $4), NULL, $5, 0)`
 	insertEvent = `INSERT INTO event_outbox (event_id, type, subject_id, subject_version, customer_id, occur_time, record_time,
   actor_kind, actor_id, request_id, historic, payload)
 VALUES ($1, 'bench.created.v1', $2, 1, $3, $4, $4, 1, $5, $6, false, $7)`
@@ -161,27 +205,33 @@ INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 VALUES ($1, '/kefu.ticket.v1.TicketService/CreateTicket', $2, $3, $4, 1, $5, $6)`
 )
 
+func (w *world) floorTicket(ctx context.Context, on *pgxpool.Pool) error {
+	_, err := w.insertTicket(ctx, on)
+	return err
+}
+
 // insertTicket sends what a CreateTicket sends, in one batch. Nobody follows events of its
 // type, so that what comes behind an answer is not counted against the floor.
-func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) error {
+func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) (uuid.UUID, error) {
 	ids := make([]uuid.UUID, 3)
 	for i := range ids {
 		var err error
 		if ids[i], err = uuid.NewV7(); err != nil {
-			return err
+			return uuid.Nil, err
 		}
 	}
 	id, event, audit := ids[0], ids[1], ids[2]
 	t, now, request := newTicket(), time.Now(), uuid.NewString()
 	b := new(pgx.Batch)
-	b.Queue(drawNumber)
-	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now)
-	b.Queue(insertTransition, id, w.actor, "", now)
+	issuer, subject, _ := strings.Cut(w.actor, "|")
+	b.Queue(drawTicket, t.GetCustomerId(), now)
+	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now, w.policyVersion)
+	b.Queue(insertTransition, id, w.actor, issuer, subject, now)
 	b.Queue(requireTier, t.GetCustomerId())
 	for i := range w.clocks {
 		clock, err := uuid.NewV7()
 		if err != nil {
-			return err
+			return uuid.Nil, err
 		}
 		b.Queue(insertClock, append([]any{clock, id}, w.clocks[i]...)...)
 		b.Queue(insertEntry, append([]any{clock}, w.entries[i]...)...)
@@ -189,7 +239,7 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) error {
 	b.Queue(insertEvent, event, id, t.GetCustomerId(), now, w.actor, request, w.payload)
 	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request)
 	b.Queue(insertOutcome, w.actor, request, w.bodyHash, id, w.outcome, now)
-	return on.SendBatch(ctx, b).Close()
+	return id, on.SendBatch(ctx, b).Close()
 }
 
 // readAll takes every value of every row, as whoever uses them must.

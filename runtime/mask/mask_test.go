@@ -3,6 +3,7 @@ package mask
 import (
 	"testing"
 
+	"github.com/nyaruka/phonenumbers"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
@@ -177,6 +178,33 @@ func TestAnUnknownTypeInABoxIsAbsent(t *testing.T) {
 	got := Message(box, upTo(restricted, restricted)).(*anypb.Any)
 	if got.GetTypeUrl() != "" || got.GetValue() != nil {
 		t.Errorf("passed on: %v", got)
+	}
+}
+
+// TestNationalIsTheLibrarys holds the digits after the country's code against the library
+// for numbers of every country and kind.
+func TestNationalIsTheLibrarys(t *testing.T) {
+	held := 0
+	for region := range phonenumbers.GetSupportedRegions() {
+		for kind := phonenumbers.FIXED_LINE; kind <= phonenumbers.VOICEMAIL; kind++ {
+			number := phonenumbers.GetExampleNumberForType(region, kind)
+			if number == nil {
+				continue
+			}
+			held++
+			want := phonenumbers.GetNationalSignificantNumber(number)
+			if got := national(phonenumbers.Format(number, phonenumbers.E164)); got != want {
+				t.Errorf("%s: %q, want %q", region, got, want)
+			}
+		}
+	}
+	if held < 1000 {
+		t.Errorf("only %d numbers", held)
+	}
+	for plain, want := range map[string]string{"+86 138 0013 8000": "13800138000", "+999123": "+999123", "+": "+", "x": "x"} {
+		if got := national(plain); got != want {
+			t.Errorf("%q: %q, want %q", plain, got, want)
+		}
 	}
 }
 

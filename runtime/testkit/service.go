@@ -62,8 +62,10 @@ type Service struct {
 	Conn    grpc.ClientConnInterface
 	Process *app.Process
 	Issuer  *devissuer.Issuer
-	DB      *DB
-	Pool    *pgxpool.Pool
+	// Authn verifies the tokens, for a bench that makes the server anew.
+	Authn *authn.Authenticator
+	DB    *DB
+	Pool  *pgxpool.Pool
 	// Clock is the process's clock. Tokens are checked by the real time.
 	Clock *Clock
 
@@ -118,9 +120,10 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 	if err != nil {
 		t.Fatalf("verifier: %v", err)
 	}
+	s.Authn = authn.New(bearer, nil, log)
 	s.Process, err = app.New(app.Parts{
 		Name: cfg.Name, Log: log, Pool: s.Pool, Keyring: keyring(t), Policy: cfg.Policy,
-		Authn: authn.New(bearer, nil, log), TLS: secure, Limits: limits,
+		Authn: s.Authn, TLS: secure, Limits: limits,
 		Metrics: prometheus.NewRegistry(), Now: s.Clock.Now, Forwarder: "gateway",
 		Dial: func(service, _ string) (*grpc.ClientConn, error) {
 			if conn, ok := cfg.Peers[service]; ok {

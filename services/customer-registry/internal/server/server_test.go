@@ -41,9 +41,16 @@ type registry struct {
 
 func start(t *testing.T) *registry {
 	t.Helper()
+	return startWith(t, false)
+}
+
+// startWith starts the service with or without what goes on beside calls.
+func startWith(t *testing.T, background bool) *registry {
+	t.Helper()
 	r := &registry{}
 	limits := rpc.DefaultLimits()
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
+		Background: background,
 		Name:       server.Name,
 		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),

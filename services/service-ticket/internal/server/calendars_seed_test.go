@@ -32,7 +32,7 @@ func TestChinaIsThereFromTheStart(t *testing.T) {
 }
 
 func TestReplicasThatStartTogetherSeedOnce(t *testing.T) {
-	w := bareWorld(t)
+	w := bareWorld(t, false)
 	if won, lost := wins(5, func(int) error { return w.server.SeedCalendars(t.Context()) }); won != 5 {
 		t.Fatalf("seeding at once: %v", lost)
 	}

@@ -51,7 +51,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := bareWorld(t)
+	return bareWorld(t, false).settled(t)
+}
+
+// settled is a world as a service has it that runs, with a desk and somebody there.
+func (w *world) settled(t *testing.T) *world {
+	t.Helper()
 	if err := w.server.SeedCalendars(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +68,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// bareWorld is one as a service finds it that never ran.
-func bareWorld(t *testing.T) *world {
+// bareWorld is one as a service finds it that never ran, with or without what goes on beside
+// calls.
+func bareWorld(t *testing.T, background bool) *world {
 	t.Helper()
 	w := &world{t: t, registry: &registry{refs: map[string]*customerv1.CustomerRef{}}}
 	w.Service = testkit.NewService(t, testkit.ServiceConfig{
+		Background: background,
 		Name:       server.Name,
 		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
