@@ -2,16 +2,21 @@ package server_test
 
 import (
 	"context"
+	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
+	"github.com/kefu-suite/kefu/services/complaint/internal/db"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/access/accesstest"
 )
@@ -243,4 +248,52 @@ func TestSupervisorsSeeWhatWaitsForThem(t *testing.T) {
 	sees("is nobody's and answered", id, true)
 	do(w.client.CloseComplaint(ctx, &complaintv1.CloseComplaintRequest{Id: id}))
 	sees("is closed", id, false)
+}
+
+// The migration that narrowed supervisors gives complaints that were there the keys they
+// would have got by their last move.
+func TestComplaintsThatWereThereGotTheSameKeys(t *testing.T) {
+	w := newWorld(t)
+	do := must[*complaintv1.Complaint](w)
+	for _, state := range []complaint.State{complaint.Received, complaint.Submitted, complaint.Reviewed, complaint.Proposed, complaint.Told, complaint.Closed} {
+		w.to(state)
+		in := w.sample()
+		c := do(w.client.CreateComplaint(w.AsCustomer(in.GetCustomerId()), &complaintv1.CreateComplaintRequest{Complaint: in}))
+		do(w.client.SubmitComplaint(w.as("supervisor"), &complaintv1.SubmitComplaintRequest{Id: c.GetId()}))
+		if state > complaint.Submitted {
+			w.on(c, state, "tech")
+		}
+	}
+	for _, units := range []int64{500, 501} {
+		do(w.client.ProposeSolution(w.as("tech"), proposal(w.to(complaint.Contacted).GetId(), units)))
+	}
+	keys := func() (all []string) {
+		rows, err := w.Pool.Query(t.Context(), "SELECT complaint_id || ' ' || reader || ' ' || state FROM complaint_readers ORDER BY 1")
+		if err == nil {
+			all, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	run := func(sql string) {
+		if _, err := w.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := fs.ReadFile(db.Migrations().FS, "migrations/0003_narrow_supervisors.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, down, _ := strings.Cut(string(raw), "-- +goose Down")
+	want := keys()
+	run(down)
+	if got := keys(); len(got) == len(want) {
+		t.Fatal("the way back took nothing away")
+	}
+	run(up)
+	if diff := cmp.Diff(want, keys()); diff != "" {
+		t.Error(diff)
+	}
 }
