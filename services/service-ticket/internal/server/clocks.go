@@ -356,11 +356,15 @@ func (s *Server) retarget(ctx context.Context, tx *write.Tx, row *db.Ticket, act
 		terms, err := s.terms(ctx, tx, p, choice, c.State.Start)
 		return terms, err == nil, err
 	})
-	if err != nil || len(ended) == 0 {
+	if err != nil {
 		return err
 	}
-	_, err = s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget})
-	return err
+	if len(ended) > 0 {
+		if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget}); err != nil {
+			return err
+		}
+	}
+	return s.startMissing(ctx, tx, p, row)
 }
 
 // HandleCustomer takes over what the registry tells of a customer and gives the clocks of

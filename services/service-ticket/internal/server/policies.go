@@ -94,7 +94,7 @@ func (s *Server) pastTickets(ctx context.Context, on pgx.Tx, f policy.Filter, af
 }
 
 // histories reads the moves of tickets and when they were replied to and contacted.
-func (s *Server) histories(ctx context.Context, on pgx.Tx, ids []uuid.UUID, of func(id uuid.UUID) *ticket.History) error {
+func (s *Server) histories(ctx context.Context, on db.DBTX, ids []uuid.UUID, of func(id uuid.UUID) *ticket.History) error {
 	moves, err := s.q.ListPastTransitions(ctx, on, ids)
 	if err != nil {
 		return fmt.Errorf("read moves of past tickets: %w", err)
