@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/minutewalk"
 	"github.com/kefu-suite/kefu/services/internal/worktime"
 )
@@ -135,6 +136,10 @@ func laws(t *rapid.T) {
 	a := begin.Add(time.Duration(rapid.Int64Range(0, int64(400*24*time.Hour)).Draw(t, "a")))
 	n := time.Duration(rapid.Int64Range(0, int64(2000*time.Hour)).Draw(t, "n"))
 	more := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "more"))
+	// The rarest weeks do not hold that much before the last year that calendars know.
+	if _, err := c.Add(a.Add(more), n+more); rpcerr.Reason(err) == worktime.ReasonNeverReached {
+		t.Skip("never reached")
+	}
 	due := mustAdd(t, c, a, n)
 	if got := c.Between(a, due); got != n {
 		t.Fatalf("Between(%v, Add(%v)) = %v", a, n, got)

@@ -192,6 +192,15 @@ func Approval(c Caller, f ApprovalFacts, l Limits) error {
 		f.Amount, limit, l.ManagerAmount)).with("limit", limit.String())
 }
 
+// SupervisorDecides tells whether a service supervisor may approve a proposal that is not
+// their own.
+func SupervisorDecides(function ticketv1.DepartmentFunction, amount Amount, l Limits) bool {
+	supervisor := Caller{Actor: "a supervisor", ServiceSupervisor: true}
+	return Approval(supervisor, ApprovalFacts{
+		Function: function, Amount: amount, Decision: complaintv1.Decision_DECISION_APPROVED,
+	}, l) == nil
+}
+
 // Answered refuses a second answer in a round.
 func Answered(present complaintv1.Satisfaction) error {
 	if present == complaintv1.Satisfaction_SATISFACTION_UNSPECIFIED {

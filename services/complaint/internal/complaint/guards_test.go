@@ -375,7 +375,9 @@ func TestWhoReads(t *testing.T) {
 		{"colleague with team scope", complaint.Viewer{Actor: "i|c", Staff: ann, Department: qc, Scope: team}, false, true},
 		{"registrar's team", complaint.Viewer{Actor: "i|c", Staff: ann, Department: it, Scope: team}, false, true},
 		{"agent", complaint.Viewer{Actor: "i|a", Agent: true, Scope: own}, true, false},
-		{"supervisor", complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: team}, true, true},
+		{"supervisor of another team", complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: team}, true, false},
+		{"supervisor of the registrar's team", complaint.Viewer{Actor: "i|s", Staff: ann, Department: it, Supervisor: true, Scope: team}, true, true},
+		{"supervisor of the department", complaint.Viewer{Actor: "i|s", Staff: ann, Department: qc, Supervisor: true, Scope: team}, true, true},
 		{"manager", complaint.Viewer{Actor: "i|m", Scope: accessv1.Scope_SCOPE_COMPANY}, true, true},
 		{"quality control", complaint.Viewer{Actor: "i|q", Inspector: true, Scope: team}, false, true},
 		{"stranger", complaint.Viewer{Actor: "i|x", Staff: ann, Scope: team}, false, false},
@@ -385,6 +387,30 @@ func TestWhoReads(t *testing.T) {
 		}
 		if got := test.v.Everything() || meet(complaint.Readers(worked), test.v.Keys()); got != test.worked {
 			t.Errorf("%s reads a worked one: %v", test.name, got)
+		}
+	}
+}
+
+// What waits for a supervisor is what the rules let a supervisor do.
+func TestSupervisorsReadWhatTheyMayApprove(t *testing.T) {
+	v := complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: accessv1.Scope_SCOPE_TEAM}
+	supervisor := complaint.Caller{Actor: "i|s", Staff: ann, ServiceSupervisor: true}
+	for _, function := range []ticketv1.DepartmentFunction{
+		ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED, ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
+		ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+	} {
+		for _, amount := range []complaint.Amount{{}, {Units: 500}, {Units: 500, Nanos: 1}, {Units: 6000}} {
+			may := complaint.Approval(supervisor, complaint.ApprovalFacts{
+				ProposerActor: "i|bob", Proposer: bob, Function: function, Amount: amount,
+				Decision: complaintv1.Decision_DECISION_APPROVED,
+			}, limits()) == nil
+			reads := meet(complaint.Readers(complaint.Openness{
+				State: complaint.Proposed, RegisteredBy: "i|bob", RegisteredIn: it, Department: qc, Handlers: []uuid.UUID{bob},
+				SupervisorDecides: complaint.SupervisorDecides(function, amount, limits()),
+			}), v.Keys())
+			if reads != may {
+				t.Errorf("%s of %v: reads %v, may approve %v", amount, function, reads, may)
+			}
 		}
 	}
 }

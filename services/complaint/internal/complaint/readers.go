@@ -20,6 +20,12 @@ const (
 	queueKey = "queue"
 	// qualityKey is on complaints about the quality of a product.
 	qualityKey = "quality"
+	// reviewKey is on complaints before the review, which any service supervisor makes.
+	reviewKey = "review"
+	// approvalKey is on complaints whose proposal a service supervisor may approve.
+	approvalKey = "approval"
+	// closureKey is on complaints that were told and are no team's to close or take on.
+	closureKey = "closure"
 )
 
 func actorKey(actor string) string      { return "actor:" + actor }
@@ -38,15 +44,26 @@ type Openness struct {
 	Department   uuid.UUID
 	// Handlers of every round.
 	Handlers []uuid.UUID
+	// SupervisorDecides tells that a proposal waits which a service supervisor may approve.
+	SupervisorDecides bool
 }
 
 // Readers gives the keys of a complaint, sorted.
 func Readers(o Openness) []string {
 	keys := []string{actorKey(o.RegisteredBy)}
+	intake := o.State == Received || o.State == Submitted
 	if o.RegisteredIn != uuid.Nil {
 		keys = append(keys, registrarsKey(o.RegisteredIn))
-	} else if o.State == Received || o.State == Submitted {
+	} else if intake {
 		keys = append(keys, queueKey)
+	} else if o.State == Told {
+		keys = append(keys, closureKey)
+	}
+	if intake {
+		keys = append(keys, reviewKey)
+	}
+	if o.SupervisorDecides {
+		keys = append(keys, approvalKey)
 	}
 	if o.Department != uuid.Nil {
 		keys = append(keys, departmentKey(o.Department))
@@ -73,10 +90,8 @@ type Viewer struct {
 	Agent, Supervisor, Inspector bool
 }
 
-// Everything tells whether the viewer may read every complaint. Service supervisors may:
-// whoever registered a complaint and whichever department answers for it, they review it
-// and decide on it.
-func (v Viewer) Everything() bool { return v.Scope == accessv1.Scope_SCOPE_COMPANY || v.Supervisor }
+// Everything tells whether the viewer may read every complaint.
+func (v Viewer) Everything() bool { return v.Scope == accessv1.Scope_SCOPE_COMPANY }
 
 // Keys gives the keys of a viewer who may not read everything.
 func (v Viewer) Keys() []string {
@@ -96,6 +111,10 @@ func (v Viewer) Keys() []string {
 		}
 		if v.Inspector {
 			keys = append(keys, qualityKey)
+		}
+		if v.Supervisor {
+			// Beyond their team's they see what waits for a step of theirs, while it waits.
+			keys = append(keys, reviewKey, approvalKey, closureKey)
 		}
 	}
 	slices.Sort(keys)

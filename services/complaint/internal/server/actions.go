@@ -216,6 +216,7 @@ func (s *Server) ProposeSolution(ctx context.Context, req *complaintv1.ProposeSo
 			ProposerActor: a.who.Actor, ProposerStaffID: pointer(a.who.Staff), ProposeTime: a.now,
 		}
 		p.Currency, p.AmountUnits, p.AmountNanos = sum(in.GetAmount())
+		a.proposed = &complaint.Amount{Units: p.AmountUnits, Nanos: p.AmountNanos}
 		a.also = append(a.also, func(ctx context.Context, tx *pipeline) error { return s.q.InsertProposal(ctx, tx, p) })
 		return nil
 	})

@@ -147,7 +147,7 @@ func (k *course) keeper(ctx context.Context, c *clockv1.PolicyClause) (clock.Own
 	case complaint.RoleHandler:
 		owner.StaffID, owner.DepartmentID = value(k.c.HandlerStaffID), value(k.c.DepartmentID)
 	case complaint.RoleHead:
-		unit, err := k.department(ctx)
+		unit, err := k.responsible(ctx, k.on, k.c)
 		owner.StaffID, owner.DepartmentID = unit.HeadStaffID, value(k.c.DepartmentID)
 		return owner, err
 	case access.ServiceAgent:
@@ -166,12 +166,12 @@ func (k *course) keeper(ctx context.Context, c *clockv1.PolicyClause) (clock.Own
 	return owner, nil
 }
 
-// department is the one that answers for the complaint; the zero Unit before the review.
-func (k *course) department(ctx context.Context) (directory.Unit, error) {
-	if k.c.DepartmentID == nil {
+// responsible is the department that answers for the complaint; the zero Unit before the review.
+func (s *Server) responsible(ctx context.Context, on db.DBTX, c *db.Complaint) (directory.Unit, error) {
+	if c.DepartmentID == nil {
 		return directory.Unit{}, nil
 	}
-	unit, err := directory.Department(ctx, k.on, *k.c.DepartmentID)
+	unit, err := directory.Department(ctx, on, *c.DepartmentID)
 	if errors.Is(err, directory.ErrUnknown) {
 		return directory.Unit{}, nil
 	}
@@ -180,7 +180,7 @@ func (k *course) department(ctx context.Context) (directory.Unit, error) {
 
 // decider is the role that decides on the round's proposal.
 func (k *course) decider(ctx context.Context) (string, error) {
-	unit, err := k.department(ctx)
+	unit, err := k.responsible(ctx, k.on, k.c)
 	if err != nil {
 		return "", err
 	}

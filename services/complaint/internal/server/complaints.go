@@ -102,7 +102,7 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 	steps := []error{
 		s.q.InsertComplaint(ctx, p, db.InsertComplaintParams(c)),
 		s.q.InsertRound(ctx, p, db.InsertRoundParams{ComplaintID: c.ID, Number: 1, StartTime: now}),
-		s.q.SetReaders(ctx, p, c.ID, readers(c, nil), c.State),
+		s.q.SetReaders(ctx, p, c.ID, complaint.Readers(openness(c, nil)), c.State),
 		s.q.InsertTransition(ctx, p, db.InsertTransitionParams{
 			ComplaintID: c.ID, Version: 1, Verb: complaint.Create.Name(), ToState: c.State, Round: 1,
 			Actor: who.Actor, ActorStaffID: pointer(who.Staff), OccurTime: now,
@@ -153,13 +153,14 @@ func sum(m *money.Money) (currency string, units int64, nanos int32) {
 	return m.GetCurrencyCode(), m.GetUnits(), m.GetNanos()
 }
 
-// readers are the keys of a complaint with these handlers.
-func readers(c db.Complaint, handlers []uuid.UUID) []string {
-	return complaint.Readers(complaint.Openness{
+// openness says of a complaint with these handlers, and no proposal that waits, what
+// decides who may read it.
+func openness(c db.Complaint, handlers []uuid.UUID) complaint.Openness {
+	return complaint.Openness{
 		State: complaint.State(c.State), Category: complaintv1.Category(c.Category),
 		Quality: complaintv1.Quality(c.Quality), RegisteredBy: c.RegisteredBy, RegisteredIn: value(c.RegisteredIn),
 		Department: value(c.DepartmentID), Handlers: handlers,
-	})
+	}
 }
 
 // GetComplaint returns a complaint, or of it what the caller may see.

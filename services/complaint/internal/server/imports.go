@@ -329,7 +329,7 @@ func (im *importing) accompany(ctx context.Context, stored []*record) error {
 	for _, r := range stored {
 		c := r.row
 		rounds = append(rounds, db.InsertRoundsParams{ComplaintID: c.ID, Number: 1, StartTime: c.CreateTime, Told: r.in.GetTold()})
-		for _, key := range readers(c, nil) {
+		for _, key := range complaint.Readers(openness(c, nil)) {
 			keys = append(keys, db.InsertReadersParams{ComplaintID: c.ID, Reader: key, State: c.State})
 		}
 		transitions = append(transitions, db.InsertTransitionsParams{

@@ -33,6 +33,8 @@ type action struct {
 	occur   time.Time
 	channel typev1.Channel // of a contact with the customer
 	twoWay  bool
+	// proposed is what the remedy costs that the move proposes.
+	proposed *complaint.Amount
 	// also are statements of the move besides those of every move.
 	also []func(ctx context.Context, p *pipeline) error
 }
@@ -114,14 +116,11 @@ func (s *Server) finish(ctx context.Context, a *action) (*complaintv1.Complaint,
 	a.c.State, a.c.Round = int16(a.step.To), a.step.Round
 	a.c.Version++
 	a.c.UpdateTime = a.now
-	handlers, err := s.q.SelectHandlers(ctx, a.tx, a.c.ID, a.c.Round+1)
+	readers, err := s.readers(ctx, a)
 	if err != nil {
-		return nil, fmt.Errorf("read handlers: %w", err)
+		return nil, err
 	}
-	if a.c.HandlerStaffID != nil {
-		handlers = append(handlers, *a.c.HandlerStaffID)
-	}
-	if err := s.store(ctx, a, handlers); err != nil {
+	if err := s.store(ctx, a, readers); err != nil {
 		return nil, err
 	}
 	satisfaction := a.round.Satisfaction
@@ -148,7 +147,35 @@ func (s *Server) finish(ctx context.Context, a *action) (*complaintv1.Complaint,
 	return out[0], nil
 }
 
-func (s *Server) store(ctx context.Context, a *action, handlers []uuid.UUID) error {
+// readers are the keys of the complaint after the move.
+func (s *Server) readers(ctx context.Context, a *action) ([]string, error) {
+	handlers, err := s.q.SelectHandlers(ctx, a.tx, a.c.ID, a.c.Round+1)
+	if err != nil {
+		return nil, fmt.Errorf("read handlers: %w", err)
+	}
+	if a.c.HandlerStaffID != nil {
+		handlers = append(handlers, *a.c.HandlerStaffID)
+	}
+	open := openness(a.c, handlers)
+	if a.step.To != complaint.Proposed {
+		return complaint.Readers(open), nil
+	}
+	if a.proposed == nil {
+		waiting, err := s.q.GetProposal(ctx, a.tx, a.c.ID, a.c.Round)
+		if err != nil {
+			return nil, fmt.Errorf("read the proposal: %w", err)
+		}
+		a.proposed = &complaint.Amount{Units: waiting.AmountUnits, Nanos: waiting.AmountNanos}
+	}
+	unit, err := s.responsible(ctx, a.tx, &a.c)
+	if err != nil {
+		return nil, err
+	}
+	open.SupervisorDecides = complaint.SupervisorDecides(unit.Function, *a.proposed, s.limits)
+	return complaint.Readers(open), nil
+}
+
+func (s *Server) store(ctx context.Context, a *action, readers []string) error {
 	p := &pipeline{Tx: a.tx}
 	steps := []error{
 		s.q.UpdateComplaint(ctx, p, db.UpdateComplaintParams{
@@ -166,7 +193,7 @@ func (s *Server) store(ctx context.Context, a *action, handlers []uuid.UUID) err
 		steps = append(steps, also(ctx, p))
 	}
 	steps = append(steps,
-		s.q.SetReaders(ctx, p, a.c.ID, readers(a.c, handlers), a.c.State),
+		s.q.SetReaders(ctx, p, a.c.ID, readers, a.c.State),
 		s.q.InsertTransition(ctx, p, db.InsertTransitionParams{
 			ComplaintID: a.c.ID, Version: a.c.Version, Verb: a.step.Verb.Name(), FromState: int16(a.step.From),
 			ToState: a.c.State, Round: a.c.Round, Reason: a.reason, Actor: a.who.Actor,

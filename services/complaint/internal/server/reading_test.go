@@ -51,6 +51,7 @@ func TestListsAreWhatGetAllows(t *testing.T) {
 		"fresh":    w.create(nil).GetId(),
 		"quality":  w.create(quality).GetId(),
 		"reviewed": w.to(complaint.Reviewed).GetId(),
+		"proposed": w.to(complaint.Proposed).GetId(),
 		"handled":  w.to(complaint.Told).GetId(),
 		"closed":   w.to(complaint.Closed).GetId(),
 		"accused":  w.on(w.create(accused), complaint.Contacted, "tech2").GetId(),
@@ -60,17 +61,17 @@ func TestListsAreWhatGetAllows(t *testing.T) {
 	made["self"] = must[*complaintv1.Complaint](w)(w.client.CreateComplaint(w.AsCustomer(w.customer),
 		&complaintv1.CreateComplaintRequest{Complaint: in})).GetId()
 	for name, want := range map[string][]string{
-		"agent":      {"fresh", "quality", "reviewed", "handled", "closed", "accused", "self"},
+		"agent":      {"fresh", "quality", "reviewed", "proposed", "handled", "closed", "accused", "self"},
 		"agent2":     {"self"},
-		"supervisor": {"fresh", "quality", "reviewed", "handled", "closed", "accused", "self"},
-		"manager":    {"fresh", "quality", "reviewed", "handled", "closed", "accused", "self"},
-		"boss":       {"fresh", "quality", "reviewed", "handled", "closed", "accused", "self"},
-		"head":       {"reviewed", "handled", "closed", "accused"},
-		"tech":       {"handled", "closed"},
+		"supervisor": {"fresh", "quality", "reviewed", "proposed", "handled", "closed", "accused", "self"},
+		"lead":       {"fresh", "quality", "proposed", "self"},
+		"manager":    {"fresh", "quality", "reviewed", "proposed", "handled", "closed", "accused", "self"},
+		"boss":       {"fresh", "quality", "reviewed", "proposed", "handled", "closed", "accused", "self"},
+		"head":       {"reviewed", "proposed", "handled", "closed", "accused"},
+		"tech":       {"proposed", "handled", "closed"},
 		"tech2":      {"accused"},
-		"tech3":      nil,
 		"inspector":  {"quality"},
-		"clerk":      nil,
+		"tech3":      nil, "clerk": nil,
 	} {
 		listed := ids(w.list(w.as(name), &complaintv1.ListComplaintsRequest{}))
 		if !slices.IsSortedFunc(listed, func(a, b string) int { return -cmpString(a, b) }) || len(slices.Compact(slices.Clone(listed))) != len(listed) {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/access/accesstest"
 )
@@ -31,101 +33,214 @@ func (w *world) held(handler, department uuid.UUID) string {
 	return id
 }
 
-// attempts calls the methods about one complaint so that whoever is let through changes
-// nothing: with an etag that is not the complaint's.
-func (w *world) attempts() map[string]func(ctx context.Context, id string) error {
+// attempts calls every method so that whoever is let through changes nothing of the
+// complaint: with an etag that is not the complaint's.
+func (w *world) attempts() map[string]accesstest.Attempt {
 	const stale = "999"
 	c := w.client
-	return map[string]func(ctx context.Context, id string) error{
+	out := w.readings()
+	out["CreateComplaint"] = w.registers
+	out["ImportComplaints"] = func(ctx context.Context, _ string) error {
+		return failed(c.ImportComplaints(ctx, &complaintv1.ImportComplaintsRequest{
+			Source: "nyc311", Records: []*complaintv1.ComplaintRecord{w.record("1", nil)}}))
+	}
+	out["SubmitComplaint"] = func(ctx context.Context, id string) error {
+		return failed(c.SubmitComplaint(ctx, &complaintv1.SubmitComplaintRequest{Id: id, Etag: stale}))
+	}
+	out["ReviewComplaint"] = func(ctx context.Context, id string) error {
+		req := w.review(id)
+		req.Etag = stale
+		return failed(c.ReviewComplaint(ctx, req))
+	}
+	out["AssignComplaint"] = func(ctx context.Context, id string) error {
+		return failed(c.AssignComplaint(ctx, &complaintv1.AssignComplaintRequest{Id: id, HandlerStaffId: w.staff["tech"].String(), Etag: stale}))
+	}
+	out["RecordContact"] = func(ctx context.Context, id string) error {
+		req := contact(id)
+		req.Etag = stale
+		return failed(c.RecordContact(ctx, req))
+	}
+	out["ProposeSolution"] = func(ctx context.Context, id string) error {
+		req := proposal(id, 1)
+		req.Etag = stale
+		return failed(c.ProposeSolution(ctx, req))
+	}
+	out["ApproveSolution"] = func(ctx context.Context, id string) error {
+		req := approval(id)
+		req.Etag = stale
+		return failed(c.ApproveSolution(ctx, req))
+	}
+	out["TellResult"] = func(ctx context.Context, id string) error {
+		req := told(id)
+		req.Etag = stale
+		return failed(c.TellResult(ctx, req))
+	}
+	out["RecordAnswer"] = func(ctx context.Context, id string) error {
+		req := answer(id, satisfied)
+		req.Etag = stale
+		return failed(c.RecordAnswer(ctx, req))
+	}
+	out["NextRound"] = func(ctx context.Context, id string) error {
+		return failed(c.NextRound(ctx, &complaintv1.NextRoundRequest{Id: id, Etag: stale}))
+	}
+	out["CloseComplaint"] = func(ctx context.Context, id string) error {
+		return failed(c.CloseComplaint(ctx, &complaintv1.CloseComplaintRequest{Id: id, Etag: stale}))
+	}
+	out["RetargetComplaint"] = func(ctx context.Context, id string) error {
+		return failed(c.RetargetComplaint(ctx, &complaintv1.RetargetComplaintRequest{Id: id, PolicyVersion: 1, Reason: "x", Etag: stale}))
+	}
+	return out
+}
+
+// readings are the attempts that only read.
+func (w *world) readings() map[string]accesstest.Attempt {
+	c := w.client
+	return map[string]accesstest.Attempt{
 		"GetComplaint": func(ctx context.Context, id string) error {
-			_, err := c.GetComplaint(ctx, &complaintv1.GetComplaintRequest{Id: id})
-			return err
+			return failed(c.GetComplaint(ctx, &complaintv1.GetComplaintRequest{Id: id}))
 		},
+		"ListComplaints": w.lists,
 		"ListComplaintContacts": func(ctx context.Context, id string) error {
-			_, err := c.ListComplaintContacts(ctx, &complaintv1.ListComplaintContactsRequest{ComplaintId: id})
-			return err
+			return failed(c.ListComplaintContacts(ctx, &complaintv1.ListComplaintContactsRequest{ComplaintId: id}))
 		},
-		"SubmitComplaint": func(ctx context.Context, id string) error {
-			_, err := c.SubmitComplaint(ctx, &complaintv1.SubmitComplaintRequest{Id: id, Etag: stale})
-			return err
+		"ListComplaintTransitions": func(ctx context.Context, id string) error {
+			return failed(c.ListComplaintTransitions(ctx, &complaintv1.ListComplaintTransitionsRequest{ComplaintId: id}))
 		},
-		"ReviewComplaint": func(ctx context.Context, id string) error {
-			req := w.review(id)
-			req.Etag = stale
-			_, err := c.ReviewComplaint(ctx, req)
-			return err
+		"ListComplaintClocks": func(ctx context.Context, id string) error {
+			return failed(c.ListComplaintClocks(ctx, &complaintv1.ListComplaintClocksRequest{ComplaintId: id}))
 		},
-		"AssignComplaint": func(ctx context.Context, id string) error {
-			_, err := c.AssignComplaint(ctx, &complaintv1.AssignComplaintRequest{Id: id, HandlerStaffId: w.staff["tech"].String(), Etag: stale})
-			return err
-		},
-		"RecordContact": func(ctx context.Context, id string) error {
-			req := contact(id)
-			req.Etag = stale
-			_, err := c.RecordContact(ctx, req)
-			return err
-		},
-		"ProposeSolution": func(ctx context.Context, id string) error {
-			req := proposal(id, 1)
-			req.Etag = stale
-			_, err := c.ProposeSolution(ctx, req)
-			return err
-		},
-		"ApproveSolution": func(ctx context.Context, id string) error {
-			req := approval(id)
-			req.Etag = stale
-			_, err := c.ApproveSolution(ctx, req)
-			return err
-		},
-		"TellResult": func(ctx context.Context, id string) error {
-			req := told(id)
-			req.Etag = stale
-			_, err := c.TellResult(ctx, req)
-			return err
-		},
-		"CloseComplaint": func(ctx context.Context, id string) error {
-			_, err := c.CloseComplaint(ctx, &complaintv1.CloseComplaintRequest{Id: id, Etag: stale})
-			return err
+		"ExplainComplaintClock": func(ctx context.Context, id string) error {
+			return failed(c.ExplainComplaintClock(ctx, &complaintv1.ExplainComplaintClockRequest{ComplaintId: id, Clock: complaint.ClockPromise}))
 		},
 	}
 }
 
-// TestMatrixOnRows asserts the methods about a complaint × every role × a complaint of their
-// own, of their team and of others. Service supervisors review and decide on all complaints,
-// whoever registered them, so their team is everyone.
+func failed[T any](_ T, err error) error { return err }
+
+// lists looks for a complaint by its number. What a list leaves out is not found.
+func (w *world) lists(ctx context.Context, id string) error {
+	page, err := w.client.ListComplaints(ctx, &complaintv1.ListComplaintsRequest{Number: w.get("boss", id).GetNumber()})
+	if err == nil && len(page.GetComplaints()) == 0 {
+		err = status.Error(codes.NotFound, "not listed")
+	}
+	return err
+}
+
+// registers registers a complaint of the same customer. Customers who name another are told
+// that there is no such customer: a refusal as well.
+func (w *world) registers(ctx context.Context, id string) error {
+	in := w.sample()
+	in.CustomerId = w.get("boss", id).GetCustomerId()
+	_, err := w.client.CreateComplaint(ctx, &complaintv1.CreateComplaintRequest{Complaint: in})
+	if status.Code(err) == codes.InvalidArgument {
+		return status.Error(codes.PermissionDenied, err.Error())
+	}
+	return err
+}
+
+// member adds somebody of a role to a department.
+func (w *world) member(role string, department uuid.UUID) (uuid.UUID, context.Context) {
+	w.t.Helper()
+	id := newID(w.t)
+	w.apply("staff.changed.v1", id, &ticketv1.StaffChanged{Staff: &ticketv1.Staff{
+		Id: id.String(), Name: role, DepartmentId: department.String(), Issuer: w.Issuer.URL(), Subject: "m-" + id.String(),
+	}})
+	return id, w.AsPerson("m-"+id.String(), role)
+}
+
+// TestMatrixOnRows asserts every method × every caller × a complaint of their own, of their
+// team and of others, and one about themselves, of which they see the allegation alone.
 func TestMatrixOnRows(t *testing.T) {
 	w := newWorld(t)
-	table := accesstest.Table(t)
 	far := w.department(ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY, "")
 	other := w.held(w.staff["tech2"], far)
-	cells, wrong := 0, 0
+	m := accesstest.NewMatrix(t, &complaintv1.ComplaintService_ServiceDesc, w.attempts())
+	m.Rowless = []string{"CreateComplaint", "ImportComplaints"}
 	for _, role := range accesstest.Roles() {
 		if role == access.Customer {
-			continue // reading_test tells what customers see
+			mine := w.held(w.staff["tech2"], far)
+			m.Role(role, w.AsCustomer(w.get("boss", mine).GetCustomerId()), map[accesstest.Reach]string{
+				accesstest.Own: mine, accesstest.Company: other,
+			})
+			continue
 		}
-		member := newID(t)
-		w.apply("staff.changed.v1", member, &ticketv1.StaffChanged{Staff: &ticketv1.Staff{
-			Id: member.String(), Name: role, DepartmentId: w.quality.String(), Issuer: w.Issuer.URL(), Subject: "m-" + role,
-		}})
-		rows := map[accesstest.Reach]string{
-			accesstest.Own: w.held(member, far), accesstest.Team: w.held(w.staff["tech3"], w.quality), accesstest.Company: other,
+		me, ctx := w.member(role, w.quality)
+		m.Role(role, ctx, map[accesstest.Reach]string{
+			accesstest.Own: w.held(me, far), accesstest.Team: w.held(w.staff["tech3"], w.quality), accesstest.Company: other,
+		})
+		accused := w.held(w.staff["tech3"], w.quality)
+		if _, err := w.Pool.Exec(t.Context(), "UPDATE complaints SET accused_staff_id = $2 WHERE id = $1", accused, me); err != nil {
+			t.Fatal(err)
 		}
-		for method, attempt := range w.attempts() {
-			reach := table["/kefu.complaint.v1.ComplaintService/"+method].Role(role)
-			if role == access.ServiceSupervisor && reach != accesstest.None {
-				reach = accesstest.Company
+		m.Check(role+", who is accused,", ctx, func(l accesstest.Line) accesstest.Reach {
+			if l.Name() == "GetComplaint" || slices.Contains(m.Rowless, l.Name()) {
+				return l.Role(role)
 			}
-			for row, id := range rows {
-				cells++
-				err := attempt(w.AsPerson("m-"+role, role), id)
-				code := status.Code(err)
-				allowed := code != codes.NotFound && code != codes.PermissionDenied && code != codes.Unauthenticated
-				if allowed != reach.Covers(row) {
-					wrong++
-					t.Errorf("%s by %s on row %d: %v, want allowed %v", method, role, row, err, reach.Covers(row))
-				}
+			return accesstest.None
+		}, map[accesstest.Reach]string{accesstest.Own: accused})
+	}
+	m.Others(w.Service, other)
+	t.Logf("complaints: %d cells, %d wrong", m.Cells, m.Wrong)
+}
+
+// Service supervisors see, beyond what their team registered or answers for, what waits for
+// a step of theirs, while it waits: the review, the approval of what they may approve, and
+// the end of what came from customers themselves and so is no team's.
+func TestSupervisorsSeeWhatWaitsForThem(t *testing.T) {
+	w := newWorld(t)
+	_, ctx := w.member(access.ServiceSupervisor, w.quality)
+	do := must[*complaintv1.Complaint](w)
+	sees := func(what, id string, want bool) {
+		t.Helper()
+		for method, attempt := range w.readings() {
+			if err := attempt(ctx, id); accesstest.Refused(err) == want {
+				t.Errorf("%s of one that %s: %v, want allowed %v", method, what, err, want)
 			}
 		}
 	}
-	t.Logf("complaints: %d cells, %d wrong", cells, wrong)
+	id := w.create(nil).GetId()
+	sees("is received", id, true)
+	do(w.client.SubmitComplaint(ctx, &complaintv1.SubmitComplaintRequest{Id: id}))
+	sees("is submitted", id, true)
+	do(w.client.ReviewComplaint(ctx, w.review(id)))
+	sees("is reviewed", id, false)
+	w.on(w.get("boss", id), complaint.Contacted, "tech")
+	sees("is in work", id, false)
+	do(w.client.ProposeSolution(w.as("tech"), proposal(id, 501)))
+	sees("waits for the approval of 501.00", id, false)
+	_, err := w.client.ApproveSolution(ctx, approval(id))
+	w.refused("501.00", err, codes.NotFound, "COMPLAINT_NOT_FOUND", "")
+	do(w.client.ApproveSolution(w.as("manager"), &complaintv1.ApproveSolutionRequest{
+		Id: id, Decision: complaintv1.Decision_DECISION_RETURNED, Reason: "less will do"}))
+	do(w.client.ProposeSolution(w.as("tech"), proposal(id, 500)))
+	sees("waits for the approval of 500.00", id, true)
+	do(w.client.RecordContact(w.as("tech"), contact(id)))
+	sees("still waits for it", id, true)
+	do(w.client.ApproveSolution(ctx, approval(id)))
+	sees("is approved", id, false)
+	w.on(w.get("boss", id), complaint.Told, "tech")
+	do(w.client.RecordAnswer(w.as("tech"), answer(id, unsatisfied)))
+	sees("is answered", id, false)
+	do(w.client.NextRound(w.as("supervisor"), &complaintv1.NextRoundRequest{Id: id, CategoryDisputed: true}))
+	sees("waits for another review", id, true)
+	req := w.review(id)
+	req.DepartmentId = w.service.String()
+	do(w.client.ReviewComplaint(ctx, req))
+	do(w.client.AssignComplaint(w.as("manager"), &complaintv1.AssignComplaintRequest{Id: id, HandlerStaffId: w.staff["agent2"].String()}))
+	do(w.client.RecordContact(w.as("agent2"), contact(id)))
+	do(w.client.ProposeSolution(w.as("agent2"), proposal(id, 1)))
+	sees("the company manager decides on", id, false)
+
+	in := w.sample()
+	in.CustomerId = w.customer
+	id = do(w.client.CreateComplaint(w.AsCustomer(w.customer), &complaintv1.CreateComplaintRequest{Complaint: in})).GetId()
+	sees("a customer registered", id, true)
+	do(w.client.SubmitComplaint(ctx, &complaintv1.SubmitComplaintRequest{Id: id}))
+	w.on(w.get("boss", id), complaint.Approved, "tech")
+	sees("is nobody's and approved", id, false)
+	w.on(w.get("boss", id), complaint.Told, "tech")
+	do(w.client.RecordAnswer(w.as("tech"), answer(id, satisfied)))
+	sees("is nobody's and answered", id, true)
+	do(w.client.CloseComplaint(ctx, &complaintv1.CloseComplaintRequest{Id: id}))
+	sees("is closed", id, false)
 }

@@ -55,8 +55,8 @@ func (r *registry) ResolveCustomer(_ context.Context, req *customerv1.ResolveCus
 }
 
 // world is the service with a small company: customer service (agent, supervisor,
-// manager), after-sales (head, tech, tech2, tech3), quality control (inspector) and the
-// company manager (boss).
+// manager), after-sales (head, tech, tech2, tech3), quality control (inspector), and with the
+// company manager (boss) a clerk and the supervisor of another team (lead).
 type world struct {
 	*testkit.Service
 	t        *testing.T
@@ -145,7 +145,7 @@ func (w *world) populate() {
 		{"head", access.AfterSalesSpecialist, w.afterSales}, {"tech", access.AfterSalesSpecialist, w.afterSales},
 		{"tech2", access.AfterSalesSpecialist, w.afterSales}, {"tech3", access.AfterSalesSpecialist, w.afterSales},
 		{"inspector", access.QCInspector, w.quality}, {"boss", access.CompanyManager, w.company},
-		{"clerk", access.InformationAdministrator, w.company},
+		{"clerk", access.InformationAdministrator, w.company}, {"lead", access.ServiceSupervisor, w.company},
 	} {
 		member := newID(w.t)
 		if s.name == "head" {
@@ -295,7 +295,7 @@ func (w *world) on(c *complaintv1.Complaint, state complaint.State, handler stri
 			c = do(w.client.TellResult(w.as(handler), told(id)))
 		case complaint.Told:
 			do(w.client.RecordAnswer(w.as(handler), answer(id, satisfied)))
-			c = do(w.client.CloseComplaint(w.as("supervisor"), &complaintv1.CloseComplaintRequest{Id: id}))
+			c = do(w.client.CloseComplaint(w.as("manager"), &complaintv1.CloseComplaintRequest{Id: id}))
 		}
 	}
 	return c
