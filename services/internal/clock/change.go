@@ -132,6 +132,29 @@ func (s *Store) Extend(ctx context.Context, tx *write.Tx, sel Select, act Act, a
 	})
 }
 
+// Recall enters pauses, resumptions and extensions gone by into the selected clocks, in the
+// order given.
+func (s *Store) Recall(ctx context.Context, tx *write.Tx, sel Select, gone []Entry) error {
+	for _, e := range gone {
+		act := Act{At: e.At, Reason: e.Reason}
+		var err error
+		switch e.Type {
+		case EntryPaused:
+			_, err = s.Pause(ctx, tx, sel, act)
+		case EntryResumed:
+			_, err = s.Resume(ctx, tx, sel, act)
+		case EntryExtended:
+			_, err = s.Extend(ctx, tx, sel, act, e.Amount)
+		default:
+			err = fmt.Errorf("recall %v", e.Type)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Store) acted(ctx context.Context, t Type, act Act) Entry {
 	e := s.entry(ctx, t, act.At)
 	e.Reason = act.Reason

@@ -177,18 +177,6 @@ func end(later []Event, clause *clockv1.PolicyClause) *clock.Entry {
 	return nil
 }
 
-// Running gives when the clock of a clause started that goes on by all that happened to the
-// case; false where its start has not come, or its end has.
-func (c *Case) Running(clause *clockv1.PolicyClause) (start time.Time, ok bool) {
-	events := c.ordered()
-	for i, e := range slices.Backward(events) {
-		if e.starts(clause) {
-			return e.At, end(events[i+1:], clause) == nil
-		}
-	}
-	return time.Time{}, false
-}
-
 // fold judges the log that one clock would have had.
 func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time, later []Event, end *clock.Entry) (*clockv1.DryRunOutcome, error) {
 	terms, clause, err := choice.Terms(p, start, c.before(start), r.calendars)
@@ -202,7 +190,7 @@ func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time
 	if terms, err = terms.Resolve(cal, "", start); err != nil {
 		return nil, err
 	}
-	log := append([]clock.Entry{{Type: clock.EntryStarted, At: start, Terms: &terms}}, c.Paused(terms.PauseReasons)...)
+	log := append([]clock.Entry{{Type: clock.EntryStarted, At: start, Terms: &terms}}, c.holds(terms.PauseReasons)...)
 	more, err := extensions(cal, choice.Clause, later, end)
 	if err != nil {
 		return nil, err
@@ -229,9 +217,9 @@ func (r *DryRun) fold(p *clockv1.Policy, c *Case, choice Choice, start time.Time
 	return out, nil
 }
 
-// Paused gives the entries of the holds for these reasons. Holds for one reason that overlap
+// holds gives the entries of the holds for these reasons. Holds for one reason that overlap
 // are one to the log.
-func (c *Case) Paused(reasons []string) []clock.Entry {
+func (c *Case) holds(reasons []string) []clock.Entry {
 	var out []clock.Entry
 	sorted := slices.SortedStableFunc(slices.Values(c.Holds), func(a, b Hold) int { return a.From.Compare(b.From) })
 	for _, reason := range reasons {

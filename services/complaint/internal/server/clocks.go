@@ -32,7 +32,6 @@ const (
 	reasonAttempted  = "attempted"
 	reasonHead       = "head-changed"
 	reasonPolicy     = "policy-retargeted"
-	reasonNoTarget   = "no-deadline"
 	reasonRestarted  = "restarted"
 )
 
@@ -287,7 +286,7 @@ func (k *course) retarget(ctx context.Context, tx *write.Tx, act clock.Act) erro
 	if err != nil || len(ended) == 0 {
 		return err
 	}
-	_, err = k.clocks.Cancel(ctx, tx, clock.Select{Subject: k.c.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget})
+	_, err = k.clocks.Cancel(ctx, tx, clock.Select{Subject: k.c.ID, Kinds: ended}, clock.Act{At: act.At, Reason: policy.ReasonNoDeadline})
 	return err
 }
 
@@ -316,7 +315,10 @@ func (s *Server) follow(ctx context.Context, a *action) error {
 func (k *course) follow(ctx context.Context, a *action, events []string) error {
 	act := clock.Act{At: a.occur}
 	if a.step.Verb == complaint.Retarget {
-		return k.retarget(ctx, a.tx, clock.Act{At: a.occur, Reason: reasonPolicy})
+		if err := k.retarget(ctx, a.tx, clock.Act{At: a.occur, Reason: reasonPolicy}); err != nil {
+			return err
+		}
+		return k.startMissing(ctx, a.tx)
 	}
 	if a.step.Verb == complaint.Contact {
 		act.At = *a.round.ContactTime
@@ -344,7 +346,10 @@ func (k *course) follow(ctx context.Context, a *action, events []string) error {
 	if a.step.Verb == complaint.Propose {
 		return k.proposed(ctx, a, events)
 	}
-	return k.start(ctx, a.tx, act.At, startsAt(events...))
+	if err := k.start(ctx, a.tx, act.At, startsAt(events...)); err != nil || a.step.Verb != complaint.Review {
+		return err
+	}
+	return k.startMissing(ctx, a.tx)
 }
 
 // turn passes the time from the handler to whoever decides, and back.

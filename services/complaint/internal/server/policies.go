@@ -85,20 +85,28 @@ func (s *Server) pastComplaints(ctx context.Context, on pgx.Tx, f policy.Filter,
 		out[i].Source, out[i].Untold = *row.Source, complaint.UntoldByImports()
 		pasts[i].Told, pasts[i].Close = timeOf(row.FirstTellTime), timeOf(row.CloseTime)
 	}
-	moves, err := s.q.ListPastTransitions(ctx, on, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read moves of past complaints: %w", err)
-	}
-	for _, m := range moves {
-		of := &pasts[at[m.ComplaintID]]
-		of.Moves = append(of.Moves, complaint.Moved{
-			Verb: m.Verb, From: complaint.State(m.FromState), To: complaint.State(m.ToState), At: m.OccurTime.UTC(),
-		})
+	if err := s.histories(ctx, on, ids, func(id uuid.UUID) *complaint.Past { return &pasts[at[id]] }); err != nil {
+		return nil, err
 	}
 	for i := range out {
 		out[i].Events, out[i].Holds = pasts[i].Events(), pasts[i].Holds()
 	}
 	return out, nil
+}
+
+// histories reads the moves of complaints.
+func (s *Server) histories(ctx context.Context, on db.DBTX, ids []uuid.UUID, of func(id uuid.UUID) *complaint.Past) error {
+	moves, err := s.q.ListPastTransitions(ctx, on, ids)
+	if err != nil {
+		return fmt.Errorf("read moves of past complaints: %w", err)
+	}
+	for _, m := range moves {
+		past := of(m.ComplaintID)
+		past.Moves = append(past.Moves, complaint.Moved{
+			Verb: m.Verb, From: complaint.State(m.FromState), To: complaint.State(m.ToState), At: m.OccurTime.UTC(),
+		})
+	}
+	return nil
 }
 
 // orNull is the time, nil for none.

@@ -74,7 +74,45 @@ func TestAComplaintKeepsItsVersionUnlessRetargeted(t *testing.T) {
 	if got := w.latestClock(c.GetId(), "proposed"); got.GetState() != clock.Cancelled || got.GetStopReason() != "no-deadline" {
 		t.Errorf("without a deadline: %v", got)
 	}
+	// A deadline that comes back counts from where it started.
+	must[*complaintv1.Complaint](w)(w.client.RetargetComplaint(w.as("manager"), retarget(1)))
+	if got := w.latestClock(c.GetId(), "proposed"); got.GetState() != clock.Running || !got.GetStartTime().AsTime().Equal(before.GetStartTime().AsTime()) {
+		t.Errorf("with a deadline again: %v", got)
+	}
+	must[*complaintv1.Complaint](w)(w.client.RetargetComplaint(w.as("manager"), retarget(three)))
 	w.on(c, complaint.Closed, "tech") // what has no clock stops nothing
+}
+
+// A deadline that comes late has the pauses and extensions since its start, as if it had
+// been there all along.
+func TestADeadlineThatComesLateHasWhatHappenedSince(t *testing.T) {
+	w := newWorld(t)
+	two := w.published(w.stricter("told-general", 0))
+	c := w.to(complaint.Contacted)
+	if c.GetPolicyVersion() != two {
+		t.Fatalf("goes by %d", c.GetPolicyVersion())
+	}
+	w.Clock.Advance(time.Hour)
+	w.on(c, complaint.Proposed, "tech")
+	w.Clock.Advance(26 * time.Hour)
+	w.on(c, complaint.Approved, "tech")
+	must[*complaintv1.Complaint](w)(w.client.RetargetComplaint(w.as("manager"),
+		&complaintv1.RetargetComplaintRequest{Id: c.GetId(), PolicyVersion: 1, Reason: "contract"}))
+	late := w.latestClock(c.GetId(), "told")
+
+	w.Clock.Advance(-27 * time.Hour)
+	twin := w.to(complaint.Contacted)
+	must[*complaintv1.Complaint](w)(w.client.RetargetComplaint(w.as("manager"),
+		&complaintv1.RetargetComplaintRequest{Id: twin.GetId(), PolicyVersion: 1, Reason: "contract"}))
+	w.Clock.Advance(time.Hour)
+	w.on(twin, complaint.Proposed, "tech")
+	w.Clock.Advance(26 * time.Hour)
+	w.on(twin, complaint.Approved, "tech")
+	want := w.latestClock(twin.GetId(), "told")
+	if late.GetState() != clock.Running || !late.GetDueTime().AsTime().Equal(want.GetDueTime().AsTime()) ||
+		!late.GetStartTime().AsTime().Equal(want.GetStartTime().AsTime()) || late.GetWorkingTime().AsDuration() != want.GetWorkingTime().AsDuration() {
+		t.Errorf("%v\nwant %v", late, want)
+	}
 }
 
 func TestRefusedRetargetsOfComplaints(t *testing.T) {

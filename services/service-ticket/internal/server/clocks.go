@@ -35,7 +35,6 @@ const (
 	reasonResolved  = "resolved"
 	reasonCancelled = "ticket-cancelled"
 	reasonMerged    = "ticket-merged"
-	reasonNoTarget  = "no-deadline"
 	reasonPolicy    = "policy-retargeted"
 	reasonHandedOn  = "handed-on"
 	reasonRestarted = "restarted"
@@ -360,7 +359,7 @@ func (s *Server) retarget(ctx context.Context, tx *write.Tx, row *db.Ticket, act
 		return err
 	}
 	if len(ended) > 0 {
-		if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: reasonNoTarget}); err != nil {
+		if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: policy.ReasonNoDeadline}); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/policy"
+	"github.com/kefu-suite/kefu/services/internal/worktime"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
@@ -18,62 +17,34 @@ import (
 // startMissing starts the clocks of kinds that had no deadline before and have one by the
 // policy now: from when they would have started, with the holds since.
 func (s *Server) startMissing(ctx context.Context, tx *write.Tx, p *clockv1.Policy, row *db.Ticket) error {
-	there, err := s.clocks.List(ctx, tx, row.ID)
-	if err != nil {
+	has, err := s.clocks.List(ctx, tx, row.ID)
+	if err != nil || !policy.Lacking(p, facts(row), has) {
 		return err
-	}
-	kinds, choices := chosen(p, row, func(c *clockv1.PolicyClause) bool {
-		return !slices.ContainsFunc(there, func(k clock.Clock) bool { return k.Kind == c.GetKind() && k.State.Stop.IsZero() })
-	})
-	if len(kinds) == 0 {
-		return nil
 	}
 	history := ticket.History{Create: row.CreateTime, Resolve: timeValue(row.ResolveTime)}
 	if err := s.histories(ctx, tx, []uuid.UUID{row.ID}, func(uuid.UUID) *ticket.History { return &history }); err != nil {
 		return err
 	}
-	past := policy.Case{ID: row.ID, Number: row.Number, Create: row.CreateTime, Events: history.Events(), Holds: history.Holds()}
-	for i, choice := range choices {
-		start, ok := past.Running(choice.Clause)
-		if !ok || judged(there, kinds[i], start) {
-			continue
-		}
-		if err := s.startPast(ctx, tx, p, row, &past, kinds[i], choice, start); err != nil {
+	past := policy.Case{Facts: facts(row), Events: history.Events(), Holds: history.Holds()}
+	for _, m := range past.Missing(p, has) {
+		terms, err := s.terms(ctx, tx, p, m.Choice, m.Start)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// judged tells whether a clock of the kind that started then ended other than for want of a
-// deadline.
-func judged(there []clock.Clock, kind string, start time.Time) bool {
-	return slices.ContainsFunc(there, func(k clock.Clock) bool {
-		return k.Kind == kind && k.State.Start.Equal(start) && k.State.StopReason != reasonNoTarget
-	})
-}
-
-// startPast starts a clock at an instant gone by and tells it of the holds since.
-func (s *Server) startPast(ctx context.Context, tx *write.Tx, p *clockv1.Policy, row *db.Ticket, past *policy.Case, kind string, choice policy.Choice, start time.Time) error {
-	terms, err := s.terms(ctx, tx, p, choice, start)
-	if err != nil {
-		return err
-	}
-	if _, err := s.clocks.Start(ctx, tx, clock.Spec{
-		Subject: clock.Subject{Type: ticket.SubjectType, ID: row.ID}, Kind: kind, Round: row.Round, At: start,
-		Owner: keeper(choice.Clause, row), Terms: terms,
-	}); err != nil {
-		return err
-	}
-	of := clock.Select{Subject: row.ID, Kinds: []string{kind}}
-	for _, e := range past.Paused(terms.PauseReasons) {
-		act := clock.Act{At: e.At, Reason: e.Reason}
-		if e.Type == clock.EntryPaused {
-			_, err = s.clocks.Pause(ctx, tx, of, act)
-		} else {
-			_, err = s.clocks.Resume(ctx, tx, of, act)
-		}
+		since, err := m.Since(terms, func(id string) (*worktime.Calendar, error) {
+			cal, _, err := s.calendars.Load(ctx, tx, id)
+			return cal, err
+		})
 		if err != nil {
+			return err
+		}
+		if _, err := s.clocks.Start(ctx, tx, clock.Spec{
+			Subject: clock.Subject{Type: ticket.SubjectType, ID: row.ID}, Kind: m.Kind, Round: row.Round, At: m.Start,
+			Owner: keeper(m.Choice.Clause, row), Terms: terms,
+		}); err != nil {
+			return err
+		}
+		if err := s.clocks.Recall(ctx, tx, clock.Select{Subject: row.ID, Kinds: []string{m.Kind}}, since); err != nil {
 			return err
 		}
 	}
