@@ -116,7 +116,10 @@ func (u *up) prepareDatabases(ctx context.Context) error {
 			return u.migrate(ctx, s.name, access.OwnerDSN)
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return u.writeTrails()
 }
 
 // migrate calls the service's own subcommand as the owner of its database.
@@ -161,9 +164,7 @@ func (u *up) certificates() (map[string]authn.TLSConfig, error) {
 // serviceEnviron is what a service reads at its start.
 func (u *up) serviceEnviron(p *program) []string {
 	at := p.running()
-	words := u.secrets.passwords[p.name]
-	role := strings.ReplaceAll(p.name, "-", "_")
-	url, err := pg.Login(u.adminURL(), role, words.Run, role)
+	url, err := u.runURL(p.name)
 	if err != nil {
 		u.say("%s: %v", p.label(), err)
 	}
@@ -177,7 +178,14 @@ func (u *up) serviceEnviron(p *program) []string {
 		"KEFU_DATABASE_MAX_CONNS": strconv.Itoa(max(2, min(poolMax, connections/(len(services())*u.opts.Replicas)))),
 		"KEFU_MASTER_KEY_FILE":    u.dir.masterKey(p.name),
 		"KEFU_GATEWAY_KEYS_FILE":  u.dir.gatewayKeys(),
+		"KEFU_AUDIT_ANCHORS":      u.dir.anchors(),
 	})
+}
+
+// runURL is the database of a service, as its run role.
+func (u *up) runURL(name string) (string, error) {
+	role := strings.ReplaceAll(name, "-", "_")
+	return pg.Login(u.adminURL(), role, u.secrets.passwords[name].Run, role)
 }
 
 // gatewayEnviron is what the gateway reads at its start.
