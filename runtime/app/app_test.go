@@ -289,3 +289,37 @@ func served(p *program) int {
 	}
 	return n
 }
+
+func TestKeys(t *testing.T) {
+	s := newStack(t)
+	call := func(verb string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", verb)
+		cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, out)
+		}
+		return string(out)
+	}
+	p := s.start(t, "serve").up() // works meanwhile
+	expect(t, call("status"), "root", "secret", "wraps")
+	expect(t, call("rotate"), "the master key is now", "wraps", "retired")
+	if out := call("status"); strings.Contains(out, "to be replaced") {
+		t.Errorf("after the rotation:\n%s", out)
+	}
+	if _, err := s.db.Owner(t).Exec(t.Context(), `UPDATE service_keys SET retire_time = retire_time - interval '1 hour' WHERE retire_time IS NOT NULL`); err != nil {
+		t.Fatal(err)
+	}
+	call("rotate")
+	call("retire")
+	p.signal()
+	if code := p.end(20 * time.Second); code != 0 {
+		t.Errorf("the service beside it: exit code %d", code)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", "lose")
+	cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "keys rotate") {
+		t.Errorf("an unknown verb: %v\n%s", err, out)
+	}
+}

@@ -45,8 +45,7 @@ type Config struct {
 	TLSKey    string `env:"KEFU_TLS_KEY_FILE"`
 	Plaintext bool   `env:"KEFU_PLAINTEXT"`
 
-	// MasterKey is the file of the key that all others are derived from or wrapped by.
-	MasterKey string `env:"KEFU_MASTER_KEY_FILE,required,notEmpty"`
+	Keys Keys
 
 	Tokens Tokens
 	// GatewayKeys is the file of the gateway's public keys; without it no gateway
@@ -95,7 +94,7 @@ func (c *Config) Check() []error {
 	}
 	for name, file := range map[string]string{
 		"KEFU_TLS_CA_FILE": c.TLSCA, "KEFU_TLS_CERT_FILE": c.TLSCert, "KEFU_TLS_KEY_FILE": c.TLSKey,
-		"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
+		"KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
 	} {
 		if err := readable(file); err != nil {
 			add("%s: %w", name, err)
@@ -109,6 +108,7 @@ func (c *Config) Check() []error {
 	if c.AuditAnchorEvery <= 0 {
 		add("KEFU_AUDIT_ANCHOR_EVERY is %s; it must be positive, as 60s", c.AuditAnchorEvery)
 	}
+	problems = append(problems, c.Keys.check()...)
 	if c.TestClock != "" {
 		if _, err := NewTestClock(c.TestClock); err != nil {
 			add("KEFU_TEST_CLOCK_FILE: %w", err)

@@ -136,6 +136,7 @@ func (p *Process) addEvents() error {
 		p.Name, p.Pool, p.Keyring.Derive(audit.KeyLabel), p.Pages, sequencer.Wake, p.Now))
 	p.Go("sequencer", sequencer.Run)
 	p.Go("idempotency purge", p.purge)
+	p.Go("master key", p.followMaster)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (c *Config) unsafe() []error {
 	problems := Exposure{
 		LogLevel: c.LogLevel, ListenName: "KEFU_LISTEN", Listen: c.Listen, MetricsListen: c.MetricsListen,
 		Tokens: c.Tokens, TraceEndpoint: c.TraceEndpoint,
-		Secrets: map[string]string{"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_TLS_KEY_FILE": c.TLSKey},
+		Secrets: map[string]string{"KEFU_TLS_KEY_FILE": c.TLSKey},
 	}.Unsafe()
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if c.Plaintext {
@@ -94,7 +95,7 @@ func (c *Config) unsafe() []error {
 			add("%s is %d; production allows at most %d", name, n, mostMessage)
 		}
 	}
-	return append(problems, unsafeDatabase(c.Database.URL)...)
+	return slices.Concat(problems, c.Keys.unsafe(), unsafeDatabase(c.Database.URL))
 }
 
 // unsafeDatabase wants TLS to a database elsewhere, and the role that cannot change the

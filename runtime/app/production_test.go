@@ -9,6 +9,7 @@ import (
 
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/config"
+	"github.com/kefu-suite/kefu/runtime/pii"
 )
 
 // productive is an environment that production takes.
@@ -22,9 +23,13 @@ func productive(t *testing.T) map[string]string {
 		}
 		return path
 	}
+	master := filepath.Join(dir, "master.key")
+	if err := pii.NewKeyFile(master); err != nil {
+		t.Fatal(err)
+	}
 	return map[string]string{
 		"KEFU_ENV": "production", "KEFU_DATABASE_URL": "postgres://complaint:p@db.example/complaint?sslmode=verify-full",
-		"KEFU_MASTER_KEY_FILE": file("master.key"), "KEFU_GATEWAY_KEYS_FILE": file("gateway.pem"),
+		"KEFU_MASTER_KEY_FILE": master, "KEFU_GATEWAY_KEYS_FILE": file("gateway.pem"),
 		"KEFU_TLS_CA_FILE": file("ca.pem"), "KEFU_TLS_CERT_FILE": file("cert.pem"), "KEFU_TLS_KEY_FILE": file("key.pem"),
 		"KEFU_ISSUERS": "https://login.example.com", "KEFU_AUDIT_ANCHORS": dir,
 		"KEFU_LISTEN": "10.0.0.1:9003", "KEFU_METRICS_LISTEN": "10.0.0.1:9103",
@@ -63,6 +68,10 @@ func TestProductionRefusesEachUnsafeSettingAndNamesAllAtOnce(t *testing.T) {
 		{"KEFU_METRICS_LISTEN", "never stand on the public port", set("KEFU_METRICS_LISTEN", "10.0.0.1:9003")},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "in the clear", set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://traces.example:4317")},
 		{"KEFU_MASTER_KEY_FILE", "read by everyone", func(e map[string]string) { open(t, e, "KEFU_MASTER_KEY_FILE") }},
+		{"KEFU_KMS_TOKEN_FILE", "read by everyone", func(e map[string]string) {
+			e["KEFU_KMS_TOKEN_FILE"] = e["KEFU_TLS_CA_FILE"]
+			open(t, e, "KEFU_KMS_TOKEN_FILE")
+		}},
 		{"KEFU_TLS_KEY_FILE", "read by everyone", func(e map[string]string) { open(t, e, "KEFU_TLS_KEY_FILE") }},
 		{"KEFU_DATABASE_URL", "may go without TLS", set("KEFU_DATABASE_URL", "postgres://complaint:p@db.example/complaint?sslmode=prefer")},
 		{"KEFU_DATABASE_URL", "can alter the audit trail", set("KEFU_DATABASE_URL", "postgres://complaint_owner:p@127.0.0.1/complaint?sslmode=disable")},

@@ -26,14 +26,14 @@ func (d Dir) stateFile() string     { return d.in("stack.json") }
 func (d Dir) passwordFile() string  { return d.in("keys", "passwords.json") }
 func (d Dir) issuerKey() string     { return d.in("keys", "issuer.pem") }
 func (d Dir) issuerAddress() string { return d.in("issuer-address") }
-func (d Dir) databaseFile() string  { return d.in("keys", "databases.json") }
 func (d Dir) anchors() string       { return d.in("anchors") }
 func (d Dir) gatewayKey() string    { return d.in("keys", "gateway.pem") }
 func (d Dir) gatewayKeys() string   { return d.in("keys", "gateway-public.pem") }
 func (d Dir) masterKey(service string) string {
 	return d.in("keys", "master-"+service+".key")
 }
-func (d Dir) logFile(program string) string { return d.in("logs", program+".log") }
+func (d Dir) environFile(service string) string { return d.in("keys", service+".env") }
+func (d Dir) logFile(program string) string     { return d.in("logs", program+".log") }
 
 // openDir makes the folder and its parts, readable by nobody else.
 func openDir(path string) (Dir, error) {

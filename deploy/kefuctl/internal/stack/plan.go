@@ -116,10 +116,7 @@ func (u *up) prepareDatabases(ctx context.Context) error {
 			return u.migrate(ctx, s.name, access.OwnerDSN)
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return u.writeTrails()
+	return group.Wait()
 }
 
 // migrate calls the service's own subcommand as the owner of its database.
