@@ -138,6 +138,7 @@ customer.v1.TierService  ListTierRuns,ListTierMoves,GetStanding          *....**
 customer.v1.TierService  CreateTierModel,CreateTierRun                   .....*...*... tiers.prepare
 customer.v1.TierService  PublishTierModel,ApplyTierRun                   .........**.. tiers.decide
 customer.v1.TierService  MarkCustomer                                    .........**.. tiers.mark
+audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 
