@@ -83,6 +83,8 @@ type Server struct {
 	customerv1.UnimplementedPurchaseServiceServer
 	customerv1.UnimplementedWarrantyServiceServer
 	customerv1.UnimplementedTierServiceServer
+	customerv1.UnimplementedCustomerImportServiceServer
+	customerv1.UnimplementedCustomerExportServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -97,6 +99,7 @@ type Server struct {
 	disclosure Disclosure
 	schedule   tier.Schedule
 	tiers      worker
+	sheets     worker
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -107,7 +110,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
-		schedule: cfg.Schedule, tiers: newWorker(),
+		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 	}, nil
 }
 
@@ -123,6 +126,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterPurchaseServiceServer(on, s)
 	customerv1.RegisterWarrantyServiceServer(on, s)
 	customerv1.RegisterTierServiceServer(on, s)
+	customerv1.RegisterCustomerImportServiceServer(on, s)
+	customerv1.RegisterCustomerExportServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.
