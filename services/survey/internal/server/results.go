@@ -11,6 +11,7 @@ import (
 	"github.com/kefu-suite/kefu/services/survey/internal/analysis"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
+	"github.com/kefu-suite/kefu/services/survey/internal/report"
 )
 
 // GetResults computes the figures of all versions, or one.
@@ -180,15 +181,12 @@ func (a *asked) scores(out *surveyv1.QuestionResult, scale analysis.Scale) error
 	out.Mean, faults[0] = present(analysis.Mean(counts))
 	out.StandardDeviation, faults[1] = present(analysis.Deviation(counts))
 	if a.kind == surveyv1.QuestionType_QUESTION_TYPE_RATING {
-		out.Csat, faults[2] = estimated(analysis.CSAT(counts, confidence))
+		out.Csat, faults[2] = estimated(analysis.CSAT(counts, report.Level))
 	} else {
-		out.Nps, faults[2] = estimated(analysis.NPS(counts, confidence))
+		out.Nps, faults[2] = estimated(analysis.NPS(counts, report.Level))
 	}
 	return errors.Join(faults[:]...)
 }
-
-// confidence is the level of every interval.
-const confidence = 0.95
 
 // present is a figure, nil where the answers are not enough for it.
 func present(figure float64, err error) (*float64, error) {
