@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/authn"
-	"github.com/kefu-suite/kefu/runtime/config"
 	"github.com/kefu-suite/kefu/runtime/discovery"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/testkit"
@@ -121,29 +119,6 @@ func TestEveryProblemOfTheEnvironmentIsToldAtOnce(t *testing.T) {
 	}
 	expect(t, p.log(), "KEFU_DATABASE_URL", "KEFU_MASTER_KEY_FILE", "KEFU_ISSUERS", "KEFU_TLS_CA_FILE", "KEFU_TLS_CERT_FILE",
 		"KEFU_TLS_KEY_FILE", `KEFU_ENV is "staging"`, "KEFU_STOP_GRACE", "KEFU_GATEWAY_KEYS_FILE")
-}
-
-func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
-	key := filepath.Join(t.TempDir(), "master.key")
-	if err := os.WriteFile(key, []byte("x"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(key, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	environ := map[string]string{
-		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true",
-		"KEFU_ISSUERS": "http://127.0.0.1:9,https://login.example.com",
-	}
-	if err := config.LoadFrom(new(app.Config), environ); err != nil {
-		t.Fatalf("development: %v", err)
-	}
-	environ["KEFU_ENV"] = "production"
-	err := config.LoadFrom(new(app.Config), environ)
-	expect(t, fmt.Sprint(err), "KEFU_PLAINTEXT", "KEFU_GATEWAY_KEYS_FILE", `"http://127.0.0.1:9" is not https`, "may be read by everyone")
-	if strings.Contains(fmt.Sprint(err), "login.example.com") {
-		t.Errorf("a good issuer was refused: %v", err)
-	}
 }
 
 func TestMigrate(t *testing.T) {
@@ -313,4 +288,38 @@ func served(p *program) int {
 		}
 	}
 	return n
+}
+
+func TestKeys(t *testing.T) {
+	s := newStack(t)
+	call := func(verb string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", verb)
+		cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, out)
+		}
+		return string(out)
+	}
+	p := s.start(t, "serve").up() // works meanwhile
+	expect(t, call("status"), "root", "secret", "wraps")
+	expect(t, call("rotate"), "the master key is now", "wraps", "retired")
+	if out := call("status"); strings.Contains(out, "to be replaced") {
+		t.Errorf("after the rotation:\n%s", out)
+	}
+	if _, err := s.db.Owner(t).Exec(t.Context(), `UPDATE service_keys SET retire_time = retire_time - interval '1 hour' WHERE retire_time IS NOT NULL`); err != nil {
+		t.Fatal(err)
+	}
+	call("rotate")
+	call("retire")
+	p.signal()
+	if code := p.end(20 * time.Second); code != 0 {
+		t.Errorf("the service beside it: exit code %d", code)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", "lose")
+	cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "keys rotate") {
+		t.Errorf("an unknown verb: %v\n%s", err, out)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -46,13 +45,17 @@ type Config struct {
 	TLSKey    string `env:"KEFU_TLS_KEY_FILE"`
 	Plaintext bool   `env:"KEFU_PLAINTEXT"`
 
-	// MasterKey is the file of the key that all others are derived from or wrapped by.
-	MasterKey string `env:"KEFU_MASTER_KEY_FILE,required,notEmpty"`
+	Keys Keys
 
 	Tokens Tokens
 	// GatewayKeys is the file of the gateway's public keys; without it no gateway
 	// token is accepted.
 	GatewayKeys string `env:"KEFU_GATEWAY_KEYS_FILE"`
+
+	// AuditAnchors is the directory where heads of the audit chain are kept outside of the
+	// database; empty means that none are, in development only. AuditAnchorEvery is how often.
+	AuditAnchors     string        `env:"KEFU_AUDIT_ANCHORS"`
+	AuditAnchorEvery time.Duration `env:"KEFU_AUDIT_ANCHOR_EVERY" envDefault:"60s"`
 
 	// TraceEndpoint gets traces by OTLP over gRPC; empty means that none are made.
 	TraceEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
@@ -91,12 +94,21 @@ func (c *Config) Check() []error {
 	}
 	for name, file := range map[string]string{
 		"KEFU_TLS_CA_FILE": c.TLSCA, "KEFU_TLS_CERT_FILE": c.TLSCert, "KEFU_TLS_KEY_FILE": c.TLSKey,
-		"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
+		"KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
 	} {
 		if err := readable(file); err != nil {
 			add("%s: %w", name, err)
 		}
 	}
+	if c.AuditAnchors != "" {
+		if info, err := os.Stat(c.AuditAnchors); err != nil || !info.IsDir() {
+			add("KEFU_AUDIT_ANCHORS: %s is no directory that is there", c.AuditAnchors)
+		}
+	}
+	if c.AuditAnchorEvery <= 0 {
+		add("KEFU_AUDIT_ANCHOR_EVERY is %s; it must be positive, as 60s", c.AuditAnchorEvery)
+	}
+	problems = append(problems, c.Keys.check()...)
 	if c.TestClock != "" {
 		if _, err := NewTestClock(c.TestClock); err != nil {
 			add("KEFU_TEST_CLOCK_FILE: %w", err)
@@ -104,32 +116,6 @@ func (c *Config) Check() []error {
 	}
 	if c.Env == Production {
 		problems = append(problems, c.unsafe()...)
-	}
-	return problems
-}
-
-// unsafe is what production refuses.
-func (c *Config) unsafe() []error {
-	var problems []error
-	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if c.Plaintext {
-		add("KEFU_PLAINTEXT: production does not run without TLS")
-	}
-	if c.TestClock != "" {
-		add("KEFU_TEST_CLOCK_FILE: production goes by the machine's clock")
-	}
-	if c.GatewayKeys == "" {
-		add("KEFU_GATEWAY_KEYS_FILE is not set; without it nobody gets through the gateway")
-	}
-	for _, issuer := range c.Tokens.Issuers {
-		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" {
-			add("KEFU_ISSUERS: %q is not https; a development issuer has no place in production", issuer)
-		}
-	}
-	for name, file := range map[string]string{"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_TLS_KEY_FILE": c.TLSKey} {
-		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			add("%s: %s may be read by everyone; take those rights away", name, file)
-		}
 	}
 	return problems
 }

@@ -17,6 +17,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/discovery"
@@ -68,7 +69,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
 		return err
 	}
-	keyring, err := pii.OpenKeyring(l.cfg.MasterKey)
+	master, err := l.cfg.Keys.master()
 	if err != nil {
 		return err
 	}
@@ -97,6 +98,10 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if err := l.openPool(ctx); err != nil {
 		return err
 	}
+	keyring, err := pii.Open(ctx, l.pool, master, time.Now)
+	if err != nil {
+		return err
+	}
 	p, err := New(Parts{
 		Name: l.name, Log: l.log, Pool: l.pool, Keyring: keyring, Policy: policy, Authn: identity,
 		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: authn.GatewayService,
@@ -107,6 +112,13 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	}
 	probe := &databaseProbe{config: l.pool.Config().ConnConfig}
 	p.Ready("database", probe.check)
+	if l.cfg.AuditAnchors != "" {
+		a, err := newAnchoring(l.log, l.metrics, l.pool, audit.AnchorFile(l.cfg.AuditAnchors, l.name), l.cfg.AuditAnchorEvery)
+		if err != nil {
+			return err
+		}
+		p.Go("audit anchors", a.run)
+	}
 	p.Go("readiness", func(ctx context.Context) error {
 		defer probe.close()
 		return p.ready.run(ctx)
