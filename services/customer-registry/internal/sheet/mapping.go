@@ -9,6 +9,7 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/internal/cell"
 )
 
 // maxValue bounds how much of a cell an error repeats.
@@ -93,7 +94,7 @@ func Map(heading []string, given []*customerv1.ImportColumn, zone *time.Location
 	mapped := map[string]bool{}
 	heads := make([]string, len(heading))
 	for i, h := range heading {
-		heads[i] = strings.TrimSpace(Bare(h))
+		heads[i] = strings.TrimSpace(cell.Bare(h))
 	}
 	for _, c := range given {
 		f := find(c.GetField())
@@ -151,7 +152,7 @@ func (m *Mapping) Record(cells []string) (*customerv1.CustomerRecord, []string, 
 		if c.at >= len(cells) {
 			break
 		}
-		text := strings.TrimSpace(Bare(cells[c.at]))
+		text := strings.TrimSpace(cell.Bare(cells[c.at]))
 		if text == "" {
 			continue
 		}
@@ -201,7 +202,7 @@ func Cells(c *customerv1.Customer, zone *time.Location) []string {
 	out := []string{c.GetId(), c.GetNumber()}
 	for _, f := range fields() {
 		if f.get != nil {
-			out = append(out, Guard(f.get(c, zone)))
+			out = append(out, cell.Guard(f.get(c, zone)))
 		}
 	}
 	return append(out, short(c.GetTier().String()), short(c.GetStatus().String()))

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
-	"pgregory.net/rapid"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 )
@@ -176,31 +175,6 @@ func TestReadTime(t *testing.T) {
 			t.Errorf("%s is %v", text, at)
 		}
 	}
-}
-
-// No cell that leaves is a formula, and each comes back as it was.
-func TestGuard(t *testing.T) {
-	for cell, want := range map[string]string{
-		"=1+1": "'=1+1", "+8613812345678": "'+8613812345678", "-x": "'-x", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx",
-		"plain": "plain", "": "", "'x": "'x", "'=x": "''=x", "a=b": "a=b",
-	} {
-		if got := Guard(cell); got != want {
-			t.Errorf("%q is written %q, want %q", cell, got, want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		cell := rapid.StringMatching(`['=+@\t\r-]{0,4}[a-z=']{0,3}`).Draw(t, "cell")
-		got := Guard(cell)
-		if got != "" && strings.ContainsRune("=+-@\t\r", rune(got[0])) {
-			t.Fatalf("%q leaves as %q", cell, got)
-		}
-		if strings.HasPrefix(cell, "''") {
-			return // two apostrophes before a formula are nobody's data
-		}
-		if Bare(got) != cell {
-			t.Fatalf("%q leaves as %q and comes back as %q", cell, got, Bare(got))
-		}
-	})
 }
 
 // What an export writes an import reads as it was.
