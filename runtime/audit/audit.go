@@ -81,18 +81,8 @@ INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 // queues it for its link. It fails when the changes cannot be encoded or the database
 // refuses; then the change must not commit.
 func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error {
-	id, err := uuid.NewV7()
+	r, err := newRecord(key, e, o)
 	if err != nil {
-		return fmt.Errorf("audit id: %w", err)
-	}
-	r := record{
-		id: id, time: o.Time.UTC().Truncate(time.Microsecond), actor: o.Actor, actorKind: int16(o.ActorKind),
-		action: e.Action, objectType: e.ObjectType, objectID: e.ObjectID, right: e.Right, requestID: o.RequestID,
-	}
-	if o.CauseEventID != uuid.Nil {
-		r.cause = &o.CauseEventID
-	}
-	if r.changes, err = HashChanges(key, e.Changes); err != nil {
 		return err
 	}
 	_, err = db.Exec(ctx, insertRecord, r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
@@ -101,6 +91,22 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 		return fmt.Errorf("insert audit record: %w", err)
 	}
 	return nil
+}
+
+func newRecord(key []byte, e Entry, o Origin) (record, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return record{}, fmt.Errorf("audit id: %w", err)
+	}
+	r := record{
+		id: id, time: o.Time.UTC().Truncate(time.Microsecond), actor: o.Actor, actorKind: int16(o.ActorKind),
+		action: e.Action, objectType: e.ObjectType, objectID: e.ObjectID, right: e.Right, requestID: o.RequestID,
+	}
+	if o.CauseEventID != uuid.Nil {
+		r.cause = &o.CauseEventID
+	}
+	r.changes, err = HashChanges(key, e.Changes)
+	return r, err
 }
 
 // HashChanges is the keyed hash that a record of these changes holds; nil changes hash
