@@ -33,7 +33,7 @@ func (s *Server) SetTier(ctx context.Context, req *customerv1.SetTierRequest) (*
 		if err := s.storeTier(ctx, tx, row); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		return s.changed(ctx, tx, row, nil)
 	})
 }
 
@@ -112,6 +112,6 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		return s.changed(ctx, tx, row, &customerv1.ConsentDecision{Purpose: req.GetPurpose(), Granted: req.GetGranted()})
 	})
 }

@@ -82,7 +82,7 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if own(ctx, customerID) != nil {
 		return nil, contactNotFound(id)
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, waysThere)
 	if err != nil {
 		return nil, withoutCustomer(err, id)
 	}
@@ -94,7 +94,7 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if err != nil {
 		return nil, err
 	}
-	return found[0], s.recordRead(ctx, verdict, "contact", id, customerID)
+	return contactsForVisit(verdict, found)[0], s.recordRead(ctx, verdict, "contact", id, customerID)
 }
 
 // ListContacts lists the contacts of a customer in the order they were added.
@@ -103,7 +103,7 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, waysThere)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +124,7 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	if out.Contacts, err = s.contacts(ctx, s.pool, rows); err != nil {
 		return nil, err
 	}
+	out.Contacts = contactsForVisit(verdict, out.GetContacts())
 	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
 }
 

@@ -46,7 +46,7 @@ func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCusto
 		if err != nil {
 			return nil, err
 		}
-		emitCustomer(&tx.Record, customerref.TypeCreated, row, event.Event{})
+		emitCustomer(&tx.Record, customerref.TypeCreated, row, nil, event.Event{})
 		out, err := customerProto(row, nil, keys)
 		if err != nil {
 			return nil, err
@@ -87,9 +87,9 @@ func (s *Server) insertCustomer(ctx context.Context, p pg.DBTX, row *db.Customer
 
 // emitCustomer tells the others what they keep of the customer. Time and history
 // are taken from like.
-func emitCustomer(to *write.Record, kind string, row *db.Customer, like event.Event) {
+func emitCustomer(to *write.Record, kind string, row *db.Customer, decision *customerv1.ConsentDecision, like event.Event) {
 	like.Type, like.SubjectID, like.SubjectVersion, like.CustomerID = kind, row.ID, row.Version, row.ID
-	like.Payload = &customerv1.CustomerChanged{Customer: customerRef(row)}
+	like.Payload = &customerv1.CustomerChanged{Customer: customerRef(row), Decision: decision}
 	to.Emit(like)
 }
 
@@ -99,7 +99,7 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 	if err != nil {
 		return nil, err
 	}
-	out, verdict, err := s.readCustomer(ctx, id)
+	out, verdict, err := s.readCustomer(ctx, id, waysThere)
 	if err != nil {
 		return nil, err
 	}
@@ -107,23 +107,16 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 }
 
 // readCustomer returns a file as the caller may see it, and what the read rests on.
-func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Customer, disclosure.Verdict, error) {
-	if err := own(ctx, id); err != nil {
-		return nil, disclosure.Verdict{}, err
-	}
-	row, err := s.q.GetCustomer(ctx, s.pool, id)
-	if err != nil {
-		return nil, disclosure.Verdict{}, unopened(ctx, err, id)
-	}
-	verdict, err := s.open(ctx, id, row.Tier, row.OwnerStaffID)
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, disclosure.Verdict, error) {
+	row, verdict, err := s.openFile(ctx, id, wanted)
 	if err != nil {
 		return nil, verdict, err
 	}
-	out, err := s.file(ctx, s.pool, &row)
+	out, err := s.file(ctx, s.pool, row)
 	if err != nil {
 		return nil, verdict, err
 	}
-	return view(ctx, out), verdict, nil
+	return forVisit(verdict, view(ctx, out)), verdict, nil
 }
 
 // file completes a row to its file.
@@ -243,16 +236,17 @@ func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Custom
 	if err := pg.Flush(ctx, tx, &b); err != nil {
 		return nil, err
 	}
-	return s.changed(ctx, tx, row)
+	return s.changed(ctx, tx, row, nil)
 }
 
-// changed tells and records that the row changed, and returns its file.
-func (s *Server) changed(ctx context.Context, tx *write.Tx, row *db.Customer) (*customerv1.Customer, error) {
+// changed tells and records that the row changed, and returns its file. decision is the one
+// on consent that the change is, nil for every other.
+func (s *Server) changed(ctx context.Context, tx *write.Tx, row *db.Customer, decision *customerv1.ConsentDecision) (*customerv1.Customer, error) {
 	out, err := s.file(ctx, tx, row)
 	if err != nil {
 		return nil, err
 	}
-	emitCustomer(&tx.Record, customerref.TypeChanged, row, event.Event{})
+	emitCustomer(&tx.Record, customerref.TypeChanged, row, decision, event.Event{})
 	tx.Audit("customer", row.ID, out)
 	return out, nil
 }

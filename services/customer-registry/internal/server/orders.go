@@ -160,7 +160,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}

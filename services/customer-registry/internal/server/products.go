@@ -107,7 +107,7 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	if err != nil {
 		return nil, err
 	}
-	customer, verdict, err := s.readCustomer(ctx, id)
+	customer, verdict, err := s.readCustomer(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}

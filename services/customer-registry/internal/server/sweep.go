@@ -63,7 +63,7 @@ func (s *Server) endTiers(ctx context.Context) (ended int, err error) {
 			if err := s.storeTier(ctx, tx, row); err != nil {
 				return err
 			}
-			emitCustomer(&tx.Record, customerref.TypeChanged, row, event.Event{OccurTime: end})
+			emitCustomer(&tx.Record, customerref.TypeChanged, row, nil, event.Event{OccurTime: end})
 			tx.Audit("customer", row.ID, map[string]any{"tier": row.Tier, "tier_end_time": end})
 		}
 		return nil
