@@ -117,6 +117,12 @@ type QuestionnaireVersion struct {
 	PublishActor    string
 }
 
+type SurveyConsent struct {
+	CustomerID uuid.UUID
+	Granted    bool
+	Version    int64
+}
+
 type Uncounted struct {
 	ID uuid.UUID
 }
