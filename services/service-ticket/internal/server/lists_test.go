@@ -121,12 +121,24 @@ func TestListTicketsRefusals(t *testing.T) {
 
 // explainer runs a query's plan in place of the query and keeps the plan.
 type explainer struct {
-	db.DBTX
+	db.ListDB
 	plan string
 }
 
+// SendBatch explains the second of two statements after the first, which says how to plan it.
+func (e *explainer) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	own, asked := new(pgx.Batch), b.QueuedQueries
+	own.Queue(asked[0].SQL, asked[0].Arguments...)
+	own.Queue("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+asked[1].SQL, asked[1].Arguments...).Query(func(rows pgx.Rows) error {
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		e.plan = strings.Join(lines, "\n")
+		return err
+	})
+	return e.ListDB.SendBatch(ctx, own)
+}
+
 func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := e.DBTX.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
+	rows, err := e.ListDB.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +147,7 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	if err != nil {
 		return nil, err
 	}
-	return e.DBTX.Query(ctx, "SELECT * FROM tickets WHERE false")
+	return e.ListDB.Query(ctx, "SELECT * FROM tickets WHERE false")
 }
 
 func TestListsReadNoMoreThanTheirPage(t *testing.T) {
@@ -195,7 +207,7 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 // goesBy checks the plan of a list.
 func (w *world) goesBy(index string, f db.TicketFilter) {
 	w.t.Helper()
-	e := &explainer{DBTX: w.Pool}
+	e := &explainer{ListDB: w.Pool}
 	// More often than it takes Postgres to consider one plan for all arguments.
 	for range 7 {
 		if _, err := db.New().ListTickets(w.t.Context(), e, f); err != nil {
