@@ -18,7 +18,7 @@ func TestNoPairOfRolesDecidesOnItsOwnRequest(t *testing.T) {
 	made := r.make(t, full())
 	asked := r.ask(t, r.AsPerson("one", access.ServiceAgent), wanting(made.GetId())).GetId()
 	glass, err := r.glasses.CreateBreakGlass(r.AsPerson("one", access.ServiceAgent), &customerv1.CreateBreakGlassRequest{
-		BreakGlass: &customerv1.BreakGlass{CustomerId: made.GetId(), Reason: "gas leak"}})
+		BreakGlass: &customerv1.BreakGlass{CustomerId: made.GetId(), Reason: "gas leak at the site"}})
 	if err != nil {
 		t.Fatal(err)
 	}
