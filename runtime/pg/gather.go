@@ -34,10 +34,11 @@ func NewGather[T any](write func(ctx context.Context, items []T) error) *Gather[
 	return &Gather[T]{write: write}
 }
 
-// Do returns nil once the item is committed. Any error means that this is not certain: that of
-// write, or that of ctx, after whose end the item may still be committed. An item that the
-// database refuses fails alone: those that met it are then written one by one.
-func (g *Gather[T]) Do(ctx context.Context, item T) error {
+// Begin has the item written and returns what waits for it: nil once the item is committed.
+// Any error means that this is not certain: that of write, or that of ctx, after whose end the
+// item may still be committed. An item that the database refuses fails alone: those that met
+// it are then written one by one.
+func (g *Gather[T]) Begin(item T) (wait func(ctx context.Context) error) {
 	g.mu.Lock()
 	if g.next == nil {
 		g.next = &gathered[T]{done: make(chan struct{})}
@@ -49,13 +50,18 @@ func (g *Gather[T]) Do(ctx context.Context, item T) error {
 		go g.run()
 	}
 	g.mu.Unlock()
-	select {
-	case <-mine.done:
-		return mine.errs[at]
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	return func(ctx context.Context) error {
+		select {
+		case <-mine.done:
+			return mine.errs[at]
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
+
+// Do has the item written and waits for it.
+func (g *Gather[T]) Do(ctx context.Context, item T) error { return g.Begin(item)(ctx) }
 
 // run writes until nobody waits.
 func (g *Gather[T]) run() {

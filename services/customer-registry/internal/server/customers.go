@@ -18,7 +18,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
@@ -99,24 +98,25 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 	if err != nil {
 		return nil, err
 	}
-	out, verdict, err := s.readCustomer(ctx, id, waysThere)
+	out, recorded, err := s.readCustomer(ctx, id, waysThere)
 	if err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)
+	return out, recorded(ctx)
 }
 
-// readCustomer returns a file as the caller may see it, and what the read rests on.
-func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, disclosure.Verdict, error) {
+// readCustomer returns a file as the caller may see it, and what waits for the record of it.
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, func(context.Context) error, error) {
 	row, verdict, err := s.openFile(ctx, id, wanted)
 	if err != nil {
-		return nil, verdict, err
+		return nil, nil, err
 	}
+	recorded := s.recordRead(ctx, verdict, "customer", id, id)
 	out, err := s.file(ctx, s.pool, row)
 	if err != nil {
-		return nil, verdict, err
+		return nil, nil, err
 	}
-	return forVisit(verdict, view(ctx, out)), verdict, nil
+	return forVisit(verdict, view(ctx, out)), recorded, nil
 }
 
 // file completes a row to its file.

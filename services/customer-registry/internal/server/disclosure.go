@@ -104,7 +104,7 @@ func (s *Server) openFile(ctx context.Context, id uuid.UUID, wanted part) (*db.C
 		verdict := disclosure.ByClearance(readerOf(ctx), fileOf(&row))
 		return &row, verdict, closed(id, verdict)
 	}
-	found, err := s.q.OpenFile(ctx, s.pool, db.OpenFileParams{
+	found, err := s.q.OpenFile(ctx, pg.OnePlan{Sender: s.pool}, db.OpenFileParams{
 		ID: id, Actor: caller.Actor(), Issuer: caller.Issuer, Subject: caller.Subject,
 		Visits: wanted == waysThere && authz.Held(ctx, visitsRead) != accessv1.Scope_SCOPE_UNSPECIFIED,
 	})

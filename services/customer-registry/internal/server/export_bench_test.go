@@ -16,5 +16,5 @@ import (
 func (s *Server) RecordRead(ctx context.Context, customer uuid.UUID) error {
 	ctx = authn.NewContext(ctx, authn.Identity{Kind: authn.Person, Issuer: "http://127.0.0.1:9", Subject: "tester-service-agent"})
 	ctx = authz.NewContext(ctx, authz.Decision{Right: "role:service-agent/customers.readmasked"})
-	return s.recordRead(ctx, disclosure.Verdict{Basis: disclosure.ByRole}, "customer", customer, customer)
+	return s.recordRead(ctx, disclosure.Verdict{Basis: disclosure.ByRole}, "customer", customer, customer)(ctx)
 }

@@ -181,7 +181,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if out.Orders, err = s.orders(ctx, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }
 
 // orders reads the lines of many rows at once.

@@ -128,5 +128,5 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	for i := range rows {
 		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }

@@ -31,20 +31,21 @@ type fileRead struct {
 }
 
 // recordRead leaves the audit record of one read of a file, with the right used, and counts
-// it for the quarterly review. The answer must not leave without it: it returns when the
-// record is committed, and its failure is the call's. Reads at the same time share a commit.
-func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) error {
+// it for the quarterly review. It begins as soon as the read is decided, beside the reading;
+// the answer must not leave before recorded has returned, whose failure is the call's. Reads at
+// the same time share a commit.
+func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) (recorded func(context.Context) error) {
 	method, _ := grpc.Method(ctx)
 	caller := authn.FromContext(ctx)
 	id, err := newID()
 	if err != nil {
-		return err
+		return func(context.Context) error { return err }
 	}
 	now := s.now()
 	if caller.Kind == authn.Customer {
 		customer = uuid.Nil
 	}
-	return s.reads.Do(ctx, fileRead{id: id, at: now, basis: v.Basis, customer: customer, act: audit.Act{
+	return s.reads.Begin(fileRead{id: id, at: now, basis: v.Basis, customer: customer, act: audit.Act{
 		Entry:  audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, Right: v.Right(authz.FromContext(ctx).Right)},
 		Origin: audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)},
 	}})

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
@@ -47,48 +48,22 @@ const (
 // costs the same however many tickets there are and however they are spread. For a caller
 // who does not reach everything there is one such statement for each reason to reach a
 // ticket.
-func (q *Queries) ListTickets(ctx context.Context, db ListDB, f TicketFilter) ([]Ticket, error) {
+func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter) ([]Ticket, error) {
 	sql, args, ways := f.statement()
 	if sql == "" {
 		return nil, nil
 	}
 	if ways > 1 {
-		return byOnePlan(ctx, db, sql, args)
+		// Planning several ways took a millisecond, four times of what they take to run, and
+		// Postgres would do it for every call. Each goes by its index and its limit.
+		db = pg.OnePlan{Sender: db}
 	}
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	return tickets(rows)
-}
-
-// ListDB is where lists are read: a pool or a transaction.
-type ListDB interface {
-	DBTX
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
-// byOnePlan reads by the plan for any arguments, which a session makes once. Planning several
-// ways took a millisecond, four times of what they take to run, and Postgres would do it for
-// every call, since it cannot know how few rows each way gives. Each way goes by its index
-// and its limit whatever the arguments, so there is no better plan for some of them. The
-// setting travels along and ends with the statement's own transaction.
-func byOnePlan(ctx context.Context, db ListDB, sql string, args []any) (found []Ticket, err error) {
-	b := new(pgx.Batch)
-	b.Queue("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)")
-	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		found, err = tickets(rows)
-		return err
-	})
-	if err := db.SendBatch(ctx, b).Close(); err != nil {
-		return nil, err
-	}
-	return found, nil
-}
-
-// tickets reads by position, as sqlc does: Ticket has the columns of the table in their
-// order. By name would look every column of every row up anew.
-func tickets(rows pgx.Rows) ([]Ticket, error) {
+	// By position, as sqlc reads: Ticket has the columns of the table in their order. By
+	// name would look every column of every row up anew.
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Ticket])
 }
 

@@ -12,6 +12,7 @@ import (
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -121,24 +122,34 @@ func TestListTicketsRefusals(t *testing.T) {
 
 // explainer runs a query's plan in place of the query and keeps the plan.
 type explainer struct {
-	db.ListDB
+	pg.Sender
 	plan string
 }
 
-// SendBatch explains the second of two statements after the first, which says how to plan it.
+// SendBatch explains the last of the statements after those before it, which say how it is
+// planned.
 func (e *explainer) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	own, asked := new(pgx.Batch), b.QueuedQueries
-	own.Queue(asked[0].SQL, asked[0].Arguments...)
-	own.Queue("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+asked[1].SQL, asked[1].Arguments...).Query(func(rows pgx.Rows) error {
+	own, last := new(pgx.Batch), len(b.QueuedQueries)-1
+	for _, q := range b.QueuedQueries[:last] {
+		own.Queue(q.SQL, q.Arguments...)
+	}
+	asked := b.QueuedQueries[last]
+	own.Queue("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+asked.SQL, asked.Arguments...).Query(func(rows pgx.Rows) error {
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		e.plan = strings.Join(lines, "\n")
 		return err
 	})
-	return e.ListDB.SendBatch(ctx, own)
+	if err := e.Sender.SendBatch(ctx, own).Close(); err != nil {
+		e.plan = err.Error()
+	}
+	none := new(pgx.Batch)
+	none.Queue("SELECT 1")
+	none.Queue("SELECT * FROM tickets WHERE false")
+	return e.Sender.SendBatch(ctx, none)
 }
 
 func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := e.ListDB.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
+	rows, err := e.Sender.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +158,7 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	if err != nil {
 		return nil, err
 	}
-	return e.ListDB.Query(ctx, "SELECT * FROM tickets WHERE false")
+	return e.Sender.Query(ctx, "SELECT * FROM tickets WHERE false")
 }
 
 func TestListsReadNoMoreThanTheirPage(t *testing.T) {
@@ -207,7 +218,7 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 // goesBy checks the plan of a list.
 func (w *world) goesBy(index string, f db.TicketFilter) {
 	w.t.Helper()
-	e := &explainer{ListDB: w.Pool}
+	e := &explainer{Sender: w.Pool}
 	// More often than it takes Postgres to consider one plan for all arguments.
 	for range 7 {
 		if _, err := db.New().ListTickets(w.t.Context(), e, f); err != nil {
