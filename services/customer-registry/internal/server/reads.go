@@ -25,9 +25,8 @@ type fileRead struct {
 	at    time.Time
 	basis disclosure.Basis
 	act   audit.Act
-	// customer is whose file was read; zero where the customer read their own, which is not
-	// reviewed.
-	customer uuid.UUID
+	// reviewed is whose file was read; zero where the customer read their own.
+	reviewed uuid.UUID
 }
 
 // recordRead leaves the audit record of one read of a file, with the right used, and counts
@@ -41,12 +40,12 @@ func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectTyp
 	if err != nil {
 		return func(context.Context) error { return err }
 	}
-	now := s.now()
+	now, reviewed := s.now(), customer
 	if caller.Kind == authn.Customer {
-		customer = uuid.Nil
+		reviewed = uuid.Nil
 	}
-	return s.reads.Begin(fileRead{id: id, at: now, basis: v.Basis, customer: customer, act: audit.Act{
-		Entry:  audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, Right: v.Right(authz.FromContext(ctx).Right)},
+	return s.reads.Begin(fileRead{id: id, at: now, basis: v.Basis, reviewed: reviewed, act: audit.Act{
+		Entry:  audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, CustomerID: customer, Right: v.Right(authz.FromContext(ctx).Right)},
 		Origin: audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)},
 	}})
 }
@@ -58,11 +57,11 @@ func (s *Server) storeReads(ctx context.Context, reads []fileRead) error {
 	for i := range reads {
 		r := &reads[i]
 		acts = append(acts, r.act)
-		if r.customer == uuid.Nil {
+		if r.reviewed == uuid.Nil {
 			continue
 		}
 		lines.Ids, lines.ReadTimes = append(lines.Ids, r.id), append(lines.ReadTimes, r.at)
-		lines.Readers, lines.CustomerIds = append(lines.Readers, r.act.Origin.Actor), append(lines.CustomerIds, r.customer)
+		lines.Readers, lines.CustomerIds = append(lines.Readers, r.act.Origin.Actor), append(lines.CustomerIds, r.reviewed)
 		lines.Bases = append(lines.Bases, int16(r.basis))
 	}
 	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
