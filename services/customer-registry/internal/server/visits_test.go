@@ -29,6 +29,29 @@ func (v *visit) moves(t *testing.T, kind ticketv1.TicketType, state ticketv1.Tic
 	}))
 }
 
+// shut: neither the file nor the people of a customer are open.
+func (r *registry) shut(t *testing.T, what string, ctx context.Context, id string) {
+	t.Helper()
+	_, err := r.read(ctx, id)
+	refused(t, what, err, codes.PermissionDenied, "GRANT_NEEDED")
+	_, err = r.contacts.ListContacts(ctx, &customerv1.ListContactsRequest{CustomerId: id})
+	refused(t, what+", contacts", err, codes.PermissionDenied, "GRANT_NEEDED")
+}
+
+// leads: name, address and phones are shown, and what leads nowhere is not.
+func (r *registry) leads(t *testing.T, what string, ctx context.Context, made *customerv1.Customer, contact *customerv1.Contact) {
+	t.Helper()
+	got, err := r.read(ctx, made.GetId())
+	if err != nil || got.GetPhone() != made.GetPhone() || got.GetAddress().GetStreet() == "" || got.GetName() == "" ||
+		got.GetEmail() == made.GetEmail() || len(got.GetTags()) > 0 || len(got.GetConsents()) > 0 || got.GetTierReason() != "" {
+		t.Errorf("%s: %v, %v", what, got, err)
+	}
+	page, err := r.contacts.ListContacts(ctx, &customerv1.ListContactsRequest{CustomerId: made.GetId()})
+	if err != nil || len(page.GetContacts()) != 1 || page.GetContacts()[0].GetPhone() != contact.GetPhone() || page.GetContacts()[0].GetEmail() == contact.GetEmail() {
+		t.Errorf("%s: contacts %v, %v", what, page, err)
+	}
+}
+
 // TestAVisitShowsTheWayThere: the assignee of an open repair has address and phone of its
 // customer, whatever the customer's value, and nobody else's, and no longer than that.
 func TestAVisitShowsTheWayThere(t *testing.T) {
@@ -37,33 +60,14 @@ func TestAVisitShowsTheWayThere(t *testing.T) {
 	contact := r.addContact(t, made.GetId(), person("王五"))
 	fitter, colleague := r.hire(t, "fitter", newID(t)), r.hire(t, "colleague", newID(t))
 	me, other := r.AsStaff(access.AfterSalesSpecialist, "fitter"), r.AsStaff(access.AfterSalesSpecialist, "colleague")
-	closed := func(what string, ctx context.Context, id string) {
-		t.Helper()
-		_, err := r.read(ctx, id)
-		refused(t, what, err, codes.PermissionDenied, "GRANT_NEEDED")
-		_, err = r.contacts.ListContacts(ctx, &customerv1.ListContactsRequest{CustomerId: id})
-		refused(t, what+", contacts", err, codes.PermissionDenied, "GRANT_NEEDED")
-	}
-	open := func(what string, ctx context.Context) {
-		t.Helper()
-		got, err := r.read(ctx, made.GetId())
-		if err != nil || got.GetPhone() != made.GetPhone() || got.GetAddress().GetStreet() == "" || got.GetName() == "" ||
-			got.GetEmail() == made.GetEmail() || len(got.GetTags()) > 0 || len(got.GetConsents()) > 0 || got.GetTierReason() != "" {
-			t.Errorf("%s: %v, %v", what, got, err)
-		}
-		page, err := r.contacts.ListContacts(ctx, &customerv1.ListContactsRequest{CustomerId: made.GetId()})
-		if err != nil || len(page.GetContacts()) != 1 || page.GetContacts()[0].GetPhone() != contact.GetPhone() || page.GetContacts()[0].GetEmail() == contact.GetEmail() {
-			t.Errorf("%s: contacts %v, %v", what, page, err)
-		}
-	}
 	v := &visit{r: r, id: newID(t), customer: made.GetId()}
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_NEW, "")
-	closed("before the assignment", me, made.GetId())
+	r.shut(t, "before the assignment", me, made.GetId())
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_ASSIGNED, fitter)
-	open("assigned", me)
-	closed("a colleague", other, made.GetId())
-	closed("another customer", me, stranger.GetId())
-	closed("in a role that visits nobody", r.AsStaff(access.SupportEngineer, "fitter"), made.GetId())
+	r.leads(t, "assigned", me, made, contact)
+	r.shut(t, "a colleague", other, made.GetId())
+	r.shut(t, "another customer", me, stranger.GetId())
+	r.shut(t, "in a role that visits nobody", r.AsStaff(access.SupportEngineer, "fitter"), made.GetId())
 	r.onlyTheWay(t, me, made.GetId())
 	if got, err := r.contacts.GetContact(me, &customerv1.GetContactRequest{CustomerId: made.GetId(), Id: contact.GetId()}); err != nil ||
 		got.GetPhone() != contact.GetPhone() || got.GetDecisionRole() != 0 {
@@ -73,26 +77,26 @@ func TestAVisitShowsTheWayThere(t *testing.T) {
 		t.Errorf("%d records name the ticket", n)
 	}
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_WAITING, fitter)
-	open("waiting", me)
+	r.leads(t, "waiting", me, made, contact)
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_IN_PROGRESS, colleague)
-	closed("handed on", me, made.GetId())
-	open("taken over", other)
+	r.shut(t, "handed on", me, made.GetId())
+	r.leads(t, "taken over", other, made, contact)
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_RESOLVED, colleague)
-	closed("resolved", other, made.GetId())
+	r.shut(t, "resolved", other, made.GetId())
 	v.moves(t, repair, ticketv1.TicketState_TICKET_STATE_ASSIGNED, fitter)
-	open("reopened", me)
+	r.leads(t, "reopened", me, made, contact)
 	v.moves(t, ticketv1.TicketType_TICKET_TYPE_CONSULTATION, ticketv1.TicketState_TICKET_STATE_ASSIGNED, fitter)
-	closed("it is no repair after all", me, made.GetId())
+	r.shut(t, "it is no repair after all", me, made.GetId())
 	v.moves(t, ticketv1.TicketType_TICKET_TYPE_INSTALLATION, ticketv1.TicketState_TICKET_STATE_ASSIGNED, fitter)
-	open("an installation", me)
+	r.leads(t, "an installation", me, made, contact)
 	v.customer = stranger.GetId()
 	v.moves(t, ticketv1.TicketType_TICKET_TYPE_RETURN, ticketv1.TicketState_TICKET_STATE_ASSIGNED, fitter)
-	closed("it is another customer's", me, made.GetId())
+	r.shut(t, "it is another customer's", me, made.GetId())
 	if _, err := r.read(me, stranger.GetId()); err != nil {
 		t.Errorf("the other customer: %v", err)
 	}
 	v.moves(t, ticketv1.TicketType_TICKET_TYPE_RETURN, ticketv1.TicketState_TICKET_STATE_CLOSED, fitter)
-	closed("closed", me, stranger.GetId())
+	r.shut(t, "closed", me, stranger.GetId())
 	r.reviewed(t, fitter)
 }
 
