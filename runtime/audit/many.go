@@ -24,9 +24,9 @@ WITH record AS (
 )
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 
-// InsertAll writes the records of several acts in one statement, under the promises of
+// InsertMany writes the records of several acts in one statement, under the promises of
 // Insert: all of them, or none and an error. No acts are no statement.
-func InsertAll(ctx context.Context, db Execer, key []byte, acts []Act) error {
+func InsertMany(ctx context.Context, db Execer, key []byte, acts []Act) error {
 	if len(acts) == 0 {
 		return nil
 	}

@@ -26,14 +26,14 @@ func TestRecordsOfManyActs(t *testing.T) {
 			CustomerID: []uuid.UUID{uuid.Nil, uuid.New()}[i%2],
 		}})
 	}
-	if err := audit.InsertAll(t.Context(), db.Pool, key, acts); err != nil {
+	if err := audit.InsertMany(t.Context(), db.Pool, key, acts); err != nil {
 		t.Fatal(err)
 	}
-	if err := audit.InsertAll(t.Context(), db.Pool, key, nil); err != nil {
+	if err := audit.InsertMany(t.Context(), db.Pool, key, nil); err != nil {
 		t.Errorf("no acts: %v", err)
 	}
 	bad := append(acts[:1:1], audit.Act{Entry: audit.Entry{Changes: func() {}}})
-	if err := audit.InsertAll(t.Context(), db.Pool, key, bad); err == nil {
+	if err := audit.InsertMany(t.Context(), db.Pool, key, bad); err == nil {
 		t.Error("changes that have no encoding were recorded")
 	}
 	linked := 0

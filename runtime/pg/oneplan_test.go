@@ -2,7 +2,6 @@ package pg_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -39,23 +38,34 @@ func TestOnePlan(t *testing.T) {
 			}
 		}
 	}
-	// The plan knows no argument, and the setting is gone afterwards.
-	plan := func(on pg.DBTX) string {
+	// One plan for any argument, and the setting is gone afterwards.
+	conn, err := db.Pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	const asked = "SELECT count(*) FROM pg_class WHERE oid = $1::oid"
+	plans := func() (generic, custom int) {
 		t.Helper()
-		rows, err := on.Query(ctx, "EXPLAIN (COSTS OFF) SELECT FROM pg_class WHERE oid = $1::oid", 7)
+		err := conn.QueryRow(ctx, "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1", asked).Scan(&generic, &custom)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
+		return generic, custom
+	}
+	var n int
+	for range 3 {
+		if err := (pg.OnePlan{Sender: conn}).QueryRow(ctx, asked, 7).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
-		return strings.Join(lines, "\n")
 	}
-	if got := plan(one); !strings.Contains(got, "$1") {
-		t.Errorf("planned for the argument:\n%s", got)
+	if generic, custom := plans(); generic != 3 || custom != 0 {
+		t.Errorf("%d plans for any argument and %d for one", generic, custom)
 	}
-	if got := plan(db.Pool); strings.Contains(got, "$1") {
-		t.Errorf("the setting stayed:\n%s", got)
+	if err := conn.QueryRow(ctx, asked, 7).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if generic, custom := plans(); generic != 3 || custom != 1 {
+		t.Errorf("the setting stayed: %d plans for any argument and %d for one", generic, custom)
 	}
 }

@@ -70,7 +70,7 @@ func (s *Server) storeReads(ctx context.Context, reads []fileRead) error {
 				return err
 			}
 		}
-		return audit.InsertAll(ctx, b, s.auditKey, acts)
+		return audit.InsertMany(ctx, b, s.auditKey, acts)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // list walks all pages of a list.
@@ -123,29 +124,46 @@ func TestListTicketsRefusals(t *testing.T) {
 // explainer runs a query's plan in place of the query and keeps the plan.
 type explainer struct {
 	pg.Sender
+	pool *pgxpool.Pool
 	plan string
 }
 
-// SendBatch explains the last of the statements after those before it, which say how it is
-// planned.
+// SendBatch explains the last of the statements, by the plan for any arguments: EXPLAIN of the
+// statement itself would be planned for these.
 func (e *explainer) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	own, last := new(pgx.Batch), len(b.QueuedQueries)-1
-	for _, q := range b.QueuedQueries[:last] {
-		own.Queue(q.SQL, q.Arguments...)
-	}
-	asked := b.QueuedQueries[last]
-	own.Queue("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+asked.SQL, asked.Arguments...).Query(func(rows pgx.Rows) error {
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		e.plan = strings.Join(lines, "\n")
-		return err
-	})
-	if err := e.Sender.SendBatch(ctx, own).Close(); err != nil {
-		e.plan = err.Error()
-	}
+	asked := b.QueuedQueries[len(b.QueuedQueries)-1]
+	e.plan = e.anyArguments(ctx, asked.SQL, asked.Arguments)
 	none := new(pgx.Batch)
 	none.Queue("SELECT 1")
 	none.Queue("SELECT * FROM tickets WHERE false")
 	return e.Sender.SendBatch(ctx, none)
+}
+
+func (e *explainer) anyArguments(ctx context.Context, sql string, args []any) string {
+	conn, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Release()
+	given := make([]string, len(args))
+	for i, arg := range args {
+		if states, ok := arg.([]int16); ok {
+			arg = "{" + strings.Trim(strings.ReplaceAll(fmt.Sprint(states), " ", ","), "[]") + "}"
+		}
+		given[i] = fmt.Sprintf("'%v'", arg)
+	}
+	results, err := conn.Conn().PgConn().Exec(ctx, "BEGIN; SET LOCAL plan_cache_mode = 'force_generic_plan'; PREPARE listed AS "+sql+
+		"; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE listed("+strings.Join(given, ", ")+"); DEALLOCATE listed; COMMIT").ReadAll()
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			lines = append(lines, string(row[0]))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
@@ -218,7 +236,7 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 // goesBy checks the plan of a list.
 func (w *world) goesBy(index string, f db.TicketFilter) {
 	w.t.Helper()
-	e := &explainer{Sender: w.Pool}
+	e := &explainer{Sender: w.Pool, pool: w.Pool}
 	// More often than it takes Postgres to consider one plan for all arguments.
 	for range 7 {
 		if _, err := db.New().ListTickets(w.t.Context(), e, f); err != nil {
