@@ -7,35 +7,9 @@ package db
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 )
-
-const insertFileReads = `-- name: InsertFileReads :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
-SELECT unnest($1::uuid[]), $2, $3, unnest($4::uuid[]),
-  unnest($5::smallint[])
-`
-
-type InsertFileReadsParams struct {
-	Ids         []uuid.UUID
-	ReadTime    time.Time
-	Reader      string
-	CustomerIds []uuid.UUID
-	Bases       []int16
-}
-
-func (q *Queries) InsertFileReads(ctx context.Context, db DBTX, arg InsertFileReadsParams) error {
-	_, err := db.Exec(ctx, insertFileReads,
-		arg.Ids,
-		arg.ReadTime,
-		arg.Reader,
-		arg.CustomerIds,
-		arg.Bases,
-	)
-	return err
-}
 
 const listFilesToExport = `-- name: ListFilesToExport :many
 SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version FROM customers

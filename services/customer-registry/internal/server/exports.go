@@ -69,7 +69,7 @@ func (s *Server) recordExport(ctx context.Context, req *customerv1.ExportCustome
 		return err
 	}
 	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
-		return audit.Insert(ctx, b, s.keys.Derive(audit.KeyLabel),
+		return audit.Insert(ctx, b, s.auditKey,
 			audit.Entry{Action: method, ObjectType: "customer_export", ObjectID: id, Right: authz.FromContext(ctx).Right, Changes: req},
 			audit.Origin{Time: s.now(), Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)})
 	})
@@ -178,7 +178,8 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func(
 		return err
 	}
 	caller := readerOf(ctx)
-	reads := db.InsertFileReadsParams{ReadTime: s.now(), Reader: authn.FromContext(ctx).Actor()}
+	now, actor := s.now(), authn.FromContext(ctx).Actor()
+	var reads db.InsertFileReadsParams
 	var files []*customerv1.Customer
 	for i := range rows {
 		reader, file, err := s.place(ctx, caller, rows[i].Tier, rows[i].OwnerStaffID)
@@ -198,7 +199,9 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func(
 			return err
 		}
 		files = append(files, c)
-		reads.Ids, reads.CustomerIds, reads.Bases = append(reads.Ids, id), append(reads.CustomerIds, rows[i].ID), append(reads.Bases, int16(verdict.Basis))
+		reads.Ids, reads.CustomerIds = append(reads.Ids, id), append(reads.CustomerIds, rows[i].ID)
+		reads.ReadTimes, reads.Readers = append(reads.ReadTimes, now), append(reads.Readers, actor)
+		reads.Bases = append(reads.Bases, int16(verdict.Basis))
 	}
 	// The reads are recorded before the rows leave.
 	if err := s.q.InsertFileReads(ctx, s.pool, reads); err != nil {

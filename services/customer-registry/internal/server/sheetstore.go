@@ -199,7 +199,7 @@ func (st *sheetStore) insert(ctx context.Context, keys *pii.NewKeys) error {
 		return err
 	}
 	for _, r := range st.fresh {
-		emitCustomer(&st.tx.Record, customerref.TypeCreated, r.row, event.Event{OccurTime: r.row.CreateTime, Historic: true})
+		emitCustomer(&st.tx.Record, customerref.TypeCreated, r.row, nil, event.Event{OccurTime: r.row.CreateTime, Historic: true})
 		st.tx.Audit("customer", r.row.ID, r.record.GetCustomer())
 	}
 	return nil
@@ -265,7 +265,7 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	if err := s.storeFile(ctx, tx, &row, after); err != nil {
 		return false, err
 	}
-	emitCustomer(&tx.Record, customerref.TypeChanged, &row, event.Event{Historic: true})
+	emitCustomer(&tx.Record, customerref.TypeChanged, &row, nil, event.Event{Historic: true})
 	tx.Audit("customer", id, after)
 	return true, nil
 }
