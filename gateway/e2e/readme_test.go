@@ -29,7 +29,9 @@ func TestSecurityTour(t *testing.T) {
 		"ACCESS_REQUEST_STATE_APPROVED", "赵六（市场监督管理局）", `"phone":"138****5678"`,
 		"TIER_KEY", "GRANT_NEEDED", "+8613800135678", "the fire brigade confirms it",
 		"CONSENT_PURPOSE_SURVEYS", `"granted":false`, `"granted":true`, "CONSENT_WITHDRAWN",
-		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水")
+		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
+		`"name":"周小川"`, `"phone":"+8613900007788"`, "LEGAL_HOLD", "SUBJECT_REQUEST_STATE_RUNNING",
+		"service-ticket complaint survey customer-registry", "CUSTOMER_NOT_FOUND")
 }
 
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of

@@ -133,7 +133,7 @@ func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	environ := map[string]string{
-		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true",
+		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true", "KEFU_ERASURE_LIST_DIR": filepath.Dir(key),
 		"KEFU_ISSUERS": "http://127.0.0.1:9,https://login.example.com",
 	}
 	if err := config.LoadFrom(new(app.Config), environ); err != nil {

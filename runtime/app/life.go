@@ -104,7 +104,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	p, err := New(Parts{
 		Name: l.name, Log: l.log, Pool: l.pool, Keyring: keyring, Policy: policy, Authn: identity,
 		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: authn.GatewayService,
-		Reflection: l.cfg.Env == Development, Now: now,
+		Reflection: l.cfg.Env == Development, Now: now, ErasureList: l.cfg.ErasureList,
 	})
 	if err != nil {
 		return err

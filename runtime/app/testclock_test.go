@@ -126,7 +126,7 @@ func TestTestClockIsForDevelopmentAlone(t *testing.T) {
 	file, set := clockFile(t, "+36h")
 	key, _ := clockFile(t, "x")
 	environ := map[string]string{
-		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true",
+		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true", "KEFU_ERASURE_LIST_DIR": filepath.Dir(key),
 		"KEFU_ISSUERS": "http://127.0.0.1:9", "KEFU_TEST_CLOCK_FILE": file,
 	}
 	if err := config.LoadFrom(new(app.Config), environ); err != nil {

@@ -136,7 +136,7 @@ func crmSpecialist() []authz.Grant {
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
-		breakers(), at(company, "consents.read"),
+		breakers(), at(company, "consents.read"), rightsDesk(),
 	)
 }
 
@@ -149,7 +149,7 @@ func informationAdministrator() []authz.Grant {
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
-		askers(), at(company, "consents.read"),
+		askers(), at(company, "consents.read"), rightsDesk(), at(company, "subjectdocuments.read", "legalholds.write"),
 	)
 }
 
@@ -206,7 +206,7 @@ func auditor() []authz.Grant {
 func customer() []authz.Grant {
 	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
-		"complaints.read", "complaints.register")
+		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read")
 }
 
 func at(scope accessv1.Scope, permissions ...string) []authz.Grant {

@@ -40,7 +40,7 @@ func (q *Queries) DecideAccessRequest(ctx context.Context, db DBTX, arg DecideAc
 }
 
 const findCustomers = `-- name: FindCustomers :many
-SELECT id FROM customers WHERE id = ANY($1::uuid[])
+SELECT id FROM customers WHERE id = ANY($1::uuid[]) AND erase_time IS NULL
   AND ($2::uuid IS NULL OR owner_staff_id = $2::uuid)
 `
 
@@ -142,7 +142,7 @@ func (q *Queries) GetBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Bre
 }
 
 const getStanding = `-- name: GetStanding :one
-SELECT tier, owner_staff_id FROM customers WHERE id = $1
+SELECT tier, owner_staff_id FROM customers WHERE id = $1 AND erase_time IS NULL
 `
 
 type GetStandingRow struct {

@@ -140,6 +140,7 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
+	EraseTime             *time.Time
 }
 
 type CustomerSummary struct {
@@ -208,6 +209,16 @@ type InstalledProduct struct {
 	Version          int64
 }
 
+type LegalHold struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Reason     string
+	Actor      string
+	CreateTime time.Time
+	LiftTime   *time.Time
+	Version    int64
+}
+
 type Order struct {
 	ID           uuid.UUID
 	CustomerID   uuid.UUID
@@ -236,6 +247,35 @@ type OrderLine struct {
 	PriceNanos      *int32
 	FreightUnits    *int64
 	FreightNanos    *int32
+}
+
+type SubjectDocument struct {
+	RequestID uuid.UUID
+	Service   string
+	Part      int32
+	Body      []byte
+}
+
+type SubjectRequest struct {
+	ID                 uuid.UUID
+	Kind               int16
+	CustomerID         uuid.UUID
+	ContactID          *uuid.UUID
+	Purpose            string
+	Correction         []byte
+	State              int16
+	Requester          string
+	Decider            *string
+	DecideTime         *time.Time
+	Note               string
+	Step               int32
+	Cursor             string
+	Receipt            []byte
+	NextTime           *time.Time
+	DoneTime           *time.Time
+	DocumentExpireTime *time.Time
+	CreateTime         time.Time
+	Version            int64
 }
 
 type Timeline struct {

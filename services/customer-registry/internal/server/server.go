@@ -77,6 +77,7 @@ type Server struct {
 	customerv1.UnimplementedAccessRequestServiceServer
 	customerv1.UnimplementedBreakGlassServiceServer
 	customerv1.UnimplementedAccessReviewServiceServer
+	customerv1.UnimplementedSubjectRequestServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -111,6 +112,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAccessRequestServiceServer(on, s)
 	customerv1.RegisterBreakGlassServiceServer(on, s)
 	customerv1.RegisterAccessReviewServiceServer(on, s)
+	customerv1.RegisterSubjectRequestServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

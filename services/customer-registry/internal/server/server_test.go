@@ -24,6 +24,7 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // registry is the service under test with clients of its services.
@@ -37,6 +38,8 @@ type registry struct {
 	requests  customerv1.AccessRequestServiceClient
 	glasses   customerv1.BreakGlassServiceClient
 	reviews   customerv1.AccessReviewServiceClient
+	subjects  customerv1.SubjectRequestServiceClient
+	own       *subject.Server
 }
 
 func start(t *testing.T) *registry {
@@ -52,7 +55,7 @@ func startWith(t *testing.T, background bool) *registry {
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Limits:     &limits,
 		Register: func(p *app.Process) error {
@@ -65,7 +68,8 @@ func startWith(t *testing.T, background bool) *registry {
 				return err
 			}
 			r.Server.Register(p.GRPC)
-			return nil
+			r.own, err = subject.Install(t.Context(), p, r.Subjects())
+			return err
 		},
 	})
 	r.customers = customerv1.NewCustomerServiceClient(r.Conn)
@@ -75,6 +79,7 @@ func startWith(t *testing.T, background bool) *registry {
 	r.requests = customerv1.NewAccessRequestServiceClient(r.Conn)
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
+	r.subjects = customerv1.NewSubjectRequestServiceClient(r.Conn)
 	return r
 }
 

@@ -128,6 +128,11 @@ customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             oooooo.
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        .........***. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
+customer.v1.SubjectRequestService CreateSubjectRequest,GetSubjectRequest,ListSubjectRequests .....**.....o subjectrequests.create
+customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,ListLegalHolds .....**...... subjectrequests.decide
+customer.v1.SubjectRequestService ReadSubjectDocument                    ......*.....o subjectdocuments.read
+customer.v1.SubjectRequestService CreateLegalHold,LiftLegalHold          ......*...... legalholds.write
+subject.v1.SubjectService ExportSubject,EraseSubject,CorrectSubject      ............. - customer-registry
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -1,6 +1,6 @@
 -- name: GetStanding :one
 -- What decides to whom a file is open.
-SELECT tier, owner_staff_id FROM customers WHERE id = @id;
+SELECT tier, owner_staff_id FROM customers WHERE id = @id AND erase_time IS NULL;
 
 -- name: FindGrant :one
 -- The grant of a person for a file that ends last, over or not.
@@ -26,7 +26,7 @@ INSERT INTO access_request_customers (request_id, customer_id) SELECT @request_i
 
 -- name: FindCustomers :many
 -- Those of the customers that exist and, where an owner is given, are theirs.
-SELECT id FROM customers WHERE id = ANY(@ids::uuid[])
+SELECT id FROM customers WHERE id = ANY(@ids::uuid[]) AND erase_time IS NULL
   AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid);
 
 -- name: GetAccessRequest :one
