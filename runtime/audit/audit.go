@@ -3,10 +3,11 @@
 // A record is written in the transaction of the change and carries a MAC over all its
 // fields, so nobody without the key can make or alter one. [Link] binds committed records
 // into a chain of keyed hashes, in the sequencer's pass and not in the business
-// transaction, because a chain head is a lock that all writers would share. Both tables
-// are INSERT and SELECT only for the role the service runs as. Removing a record in the
-// moment before it is linked is outside the promise; so is removing the chain's end,
-// which only a [Head] anchored outside the database shows.
+// transaction, because a chain head is a lock that all writers would share. The same pass
+// enters them into the table that [Server] searches. All three tables are INSERT and
+// SELECT only for the role the service runs as. Removing a record in the moment before it
+// is linked is outside the promise. Removing the chain's end shows by the heads that
+// [Anchor] keeps outside the database.
 package audit
 
 import (
@@ -48,6 +49,8 @@ type Entry struct {
 	ObjectID   uuid.UUID
 	// Right is the right that was used.
 	Right string
+	// CustomerID is the customer concerned; zero where there is none.
+	CustomerID uuid.UUID
 	// Changes is what was changed: a proto.Message or anything that encodes to JSON. Only
 	// its keyed hash is stored, so a disputed value can be confirmed and not read.
 	Changes any
@@ -71,8 +74,8 @@ type Execer interface {
 const insertRecord = `
 WITH record AS (
   INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
-    access_right, changes_hash, request_id, cause_event_id, mac)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
   RETURNING id
 )
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
@@ -92,11 +95,14 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 	if o.CauseEventID != uuid.Nil {
 		r.cause = &o.CauseEventID
 	}
+	if e.CustomerID != uuid.Nil {
+		r.customer = &e.CustomerID
+	}
 	if r.changes, err = HashChanges(key, e.Changes); err != nil {
 		return err
 	}
 	_, err = db.Exec(ctx, insertRecord, r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
-		r.right, r.changes, r.requestID, r.cause, r.mac(key))
+		r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer)
 	if err != nil {
 		return fmt.Errorf("insert audit record: %w", err)
 	}
@@ -133,7 +139,7 @@ type record struct {
 	objectID                         uuid.UUID
 	changes                          []byte
 	requestID                        string
-	cause                            *uuid.UUID
+	cause, customer                  *uuid.UUID
 }
 
 // mac covers every field, each with its length, so that no two records share an encoding.
@@ -155,6 +161,9 @@ func (r *record) mac(key []byte) []byte {
 	part(h, r.changes)
 	part(h, []byte(r.requestID))
 	part(h, cause)
+	if r.customer != nil { // records of before there was one have none
+		part(h, r.customer[:])
+	}
 	return h.Sum(nil)
 }
 

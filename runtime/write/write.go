@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -158,6 +159,9 @@ func (p *Path) record(ctx context.Context, db audit.Execer, c *call, r *Record) 
 		e.Action = c.action
 		if e.Right == "" {
 			e.Right = c.right
+		}
+		if e.CustomerID == uuid.Nil {
+			e.CustomerID = r.customer(e.ObjectID)
 		}
 		if err := audit.Insert(ctx, db, p.auditKey, e, c.audit); err != nil {
 			return err

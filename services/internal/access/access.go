@@ -199,7 +199,7 @@ func companyManager() []authz.Grant {
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return grants(at(company, "directory.read", "calendars.read"), reviewer())
+	return grants(at(company, "directory.read", "calendars.read", "auditrecords.read"), reviewer())
 }
 
 // Their own file, tickets and complaints.

@@ -133,6 +133,7 @@ customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,Lis
 customer.v1.SubjectRequestService ReadSubjectDocument                    ......*.....o subjectdocuments.read
 customer.v1.SubjectRequestService CreateLegalHold,LiftLegalHold          ......*...... legalholds.write
 subject.v1.SubjectService ExportSubject,EraseSubject,CorrectSubject      ............. - customer-registry
+audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 
