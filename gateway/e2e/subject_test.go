@@ -122,10 +122,9 @@ func newPerson(t *testing.T, s *stack) *person {
 	crm.post("/v1/customers/"+p.customer+":setConsent", object{
 		"purpose": "CONSENT_PURPOSE_SURVEYS", "granted": true, "channel": "CHANNEL_PHONE", "wordingVersion": "2026-1",
 	})
-	invitation := crm.post("/v1/invitations", object{
+	link := crm.post("/v1/invitations", object{
 		"questionnaireId": "01900000-0000-7000-8000-000000000001", "customerId": p.customer,
-	}).text("id")
-	link := crm.post("/v1/invitations/"+invitation+":issueLink", object{}).text("token")
+	}).text("token")
 	as(t, s).post("/v1/answers/"+link, object{"responses": []object{
 		{"questionKey": "overall", "score": 5}, {"questionKey": "comment", "text": canaryText},
 	}})

@@ -44,8 +44,8 @@ func (s *Server) Export(ctx context.Context, person *subjectv1.Subject, send fun
 
 // exportTable sends the rows of one table; those that stood in a part before are left out.
 func (s *Server) exportTable(ctx context.Context, t *Table, ids []uuid.UUID, seen map[string]bool, send func(*subjectv1.SubjectRecord) error) error {
-	rows, err := s.Pool.Query(ctx, fmt.Sprintf("SELECT to_jsonb(t) FROM %s t WHERE t.%s = ANY($1) ORDER BY t.%s",
-		t.Name, t.Column, strings.Join(t.key(), ", t.")), ids)
+	rows, err := s.Pool.Query(ctx, fmt.Sprintf("SELECT to_jsonb(t) FROM %s t WHERE %s ORDER BY t.%s",
+		t.Name, t.rows(), strings.Join(t.key(), ", t.")), ids)
 	if err != nil {
 		return err
 	}

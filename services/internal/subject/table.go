@@ -42,7 +42,9 @@ type Table struct {
 	// Set and Column say which rows are the person's: those whose column is in the set. A
 	// table without them holds nothing on persons, for the reason given.
 	Set, Column string
-	Reason      string
+	// Where says so instead, of $1, where no index begins with the column.
+	Where  string
+	Reason string
 	// Key names a row; `id` unless given.
 	Key string
 	// Kept stays as it is.
@@ -82,9 +84,17 @@ func (t *Table) Columns() []string {
 	return slices.Concat(strings.Fields(t.Kept), strings.Fields(t.Blank), strings.Fields(t.Null), strings.Fields(t.Empty))
 }
 
+// rows is the condition of the person's rows.
+func (t *Table) rows() string {
+	if t.Where != "" {
+		return t.Where
+	}
+	return t.Column + " = ANY($1)"
+}
+
 // change is the statement that erases, empty where nothing is to be erased.
 func (t *Table) change() string {
-	where := fmt.Sprintf(" WHERE %s = ANY($1)", t.Column)
+	where := " WHERE " + t.rows()
 	if t.Delete {
 		return "DELETE FROM " + t.Name + where
 	}

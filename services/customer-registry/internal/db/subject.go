@@ -98,6 +98,19 @@ func openAddress(plain string) (any, error) {
 
 func orderTables() []subject.Table {
 	return []subject.Table{
+		{Name: "rule_versions", Reason: "rules", Kept: "id kind version state effective_time definition author publisher create_time revision"},
+		{Name: "tier_runs", Reason: "counts by tier", Kept: "id model_id as_of_time state scored moves moved orders_left_out before_counts " +
+			"after_counts schedule author applier after_id create_time apply_time revision"},
+		{
+			Name: "tier_scores", Set: SetCustomer, Column: "customer_id", Key: "run_id customer_id", Delete: true,
+			Where: "run_id IN (SELECT id FROM tier_runs) AND customer_id = ANY($1)",
+			Kept:  "run_id customer_id measures ranks score tier from_tier to_tier reason",
+		},
+		{
+			Name: "customer_standings", Set: SetCustomer, Column: "customer_id", Key: "customer_id",
+			Kept: "customer_id strategic update_time version", Blank: "strategic_reason", Null: "growth_rating referrer_id", Also: "strategic = false",
+			Hidden: "version",
+		},
 		{
 			Name: "orders", Set: SetCustomer, Column: "customer_id",
 			Kept: "id customer_id order_number order_time status currency amount_units amount_nanos cost_units cost_nanos " +

@@ -22,6 +22,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/subject"
@@ -40,6 +41,7 @@ type registry struct {
 	reviews   customerv1.AccessReviewServiceClient
 	subjects  customerv1.SubjectRequestServiceClient
 	own       *subject.Server
+	trade
 }
 
 func start(t *testing.T) *registry {
@@ -48,7 +50,7 @@ func start(t *testing.T) *registry {
 }
 
 // startWith starts the service with or without what goes on beside calls.
-func startWith(t *testing.T, background bool) *registry {
+func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *registry {
 	t.Helper()
 	r := &registry{}
 	limits := rpc.DefaultLimits()
@@ -63,6 +65,7 @@ func startWith(t *testing.T, background bool) *registry {
 			r.Server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 				Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)),
+				Schedule: append(schedule, tier.Off)[0],
 			})
 			if err != nil {
 				return err
@@ -80,6 +83,7 @@ func startWith(t *testing.T, background bool) *registry {
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	r.subjects = customerv1.NewSubjectRequestServiceClient(r.Conn)
+	r.trade = newTrade(r.Conn)
 	return r
 }
 
