@@ -102,6 +102,7 @@ type kit struct {
 	questionnaires surveyv1.QuestionnaireServiceClient
 	invitations    surveyv1.InvitationServiceClient
 	answers        surveyv1.AnswerServiceClient
+	analyses       surveyv1.AnalysisServiceClient
 	log            *safeBuffer
 }
 
@@ -147,6 +148,7 @@ func newKit(t testing.TB) *kit {
 	k.questionnaires = surveyv1.NewQuestionnaireServiceClient(k.Conn)
 	k.invitations = surveyv1.NewInvitationServiceClient(k.Conn)
 	k.answers = surveyv1.NewAnswerServiceClient(k.Conn)
+	k.analyses = surveyv1.NewAnalysisServiceClient(k.Conn)
 	return k
 }
 
