@@ -36,6 +36,11 @@ func SubjectTables() []subject.Table {
 			// A text that was given stays an empty one: it counts as given.
 			Also: "body = CASE WHEN body IS NULL THEN NULL ELSE '' END",
 		},
+		subject.Table{
+			Name: "answer_scores", Set: SetAnswer, Column: "answer_id", Key: "answer_id",
+			Kept: "answer_id questionnaire_id answer_time tier kind region cause scores",
+		},
+		subject.Table{Name: "question_slots", Reason: "what is asked", Kept: "questionnaire_id questionnaire_version question_key type slot choices"},
 		subject.Table{Name: "questionnaires", Reason: "what is asked", Kept: "id draft published_version published_trigger publish_time create_time update_time version"},
 		subject.Table{Name: "questionnaire_versions", Reason: "what is asked", Kept: "questionnaire_id version content publish_time publish_actor"},
 		subject.Table{Name: "counts", Reason: "counts", Kept: "questionnaire_id questionnaire_version question_key value n"},

@@ -55,7 +55,8 @@ type SubjectRequestServiceClient interface {
 	// Approves a correction or an erasure, which then begins. Whoever asked is refused. An
 	// erasure cannot be undone.
 	// Errors: VALIDATION_FAILED, SUBJECT_REQUEST_NOT_FOUND, SUBJECT_REQUEST_WRONG_STATE,
-	// SECOND_PERSON_NEEDED, PEOPLE_ONLY, LEGAL_HOLD, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// SECOND_PERSON_NEEDED, PEOPLE_ONLY, LEGAL_HOLD, CUSTOMER_NOT_FOUND (of somebody at a customer
+	// who was erased since), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ApproveSubjectRequest(ctx context.Context, in *ApproveSubjectRequestRequest, opts ...grpc.CallOption) (*SubjectRequest, error)
 	// Refuses a correction or an erasure, with the reason the person is told.
 	// Errors: VALIDATION_FAILED, SUBJECT_REQUEST_NOT_FOUND, SUBJECT_REQUEST_WRONG_STATE,
@@ -208,7 +209,8 @@ type SubjectRequestServiceServer interface {
 	// Approves a correction or an erasure, which then begins. Whoever asked is refused. An
 	// erasure cannot be undone.
 	// Errors: VALIDATION_FAILED, SUBJECT_REQUEST_NOT_FOUND, SUBJECT_REQUEST_WRONG_STATE,
-	// SECOND_PERSON_NEEDED, PEOPLE_ONLY, LEGAL_HOLD, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// SECOND_PERSON_NEEDED, PEOPLE_ONLY, LEGAL_HOLD, CUSTOMER_NOT_FOUND (of somebody at a customer
+	// who was erased since), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ApproveSubjectRequest(context.Context, *ApproveSubjectRequestRequest) (*SubjectRequest, error)
 	// Refuses a correction or an erasure, with the reason the person is told.
 	// Errors: VALIDATION_FAILED, SUBJECT_REQUEST_NOT_FOUND, SUBJECT_REQUEST_WRONG_STATE,
