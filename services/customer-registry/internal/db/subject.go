@@ -70,7 +70,7 @@ func fileTables() []subject.Table {
 		},
 		{
 			Name: "cases", Set: SetCustomer, Column: "customer_id", Key: "subject_id",
-			Kept: "subject_id kind customer_id open version",
+			Kept: "subject_id kind customer_id open version visitor_staff_id",
 		},
 		{
 			Name: "contact_reservations", Set: SetCustomer, Column: "customer_id",

@@ -22,6 +22,9 @@ func SubjectTables() []subject.Table {
 				"end_time = coalesce(end_time, $2), version = version + 1",
 		},
 		subject.Table{
+			Name: "survey_consents", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Kept: "customer_id granted version",
+		},
+		subject.Table{
 			Name: "due_invitations", Set: SetCustomer, Column: "customer_id", Key: "event_id", Delete: true,
 			Kept: "event_id event_type request_id questionnaire_id questionnaire_version customer_id ticket_id complaint_id round language next_time",
 		},
