@@ -88,7 +88,7 @@ func (s *Server) subjectErased(ctx context.Context, tx *write.Tx, sets subject.S
 		return fmt.Errorf("read what is left: %w", err)
 	}
 	for i := range rows {
-		emitCustomer(&tx.Record, customerref.TypeChanged, &rows[i], event.Event{})
+		emitCustomer(&tx.Record, customerref.TypeChanged, &rows[i], nil, event.Event{})
 	}
 	return nil
 }
