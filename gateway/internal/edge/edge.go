@@ -147,6 +147,9 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		customerv1.RegisterAccessRequestServiceHandlerClient(ctx, mux, customerv1.NewAccessRequestServiceClient(customer)),
 		customerv1.RegisterBreakGlassServiceHandlerClient(ctx, mux, customerv1.NewBreakGlassServiceClient(customer)),
 		customerv1.RegisterAccessReviewServiceHandlerClient(ctx, mux, customerv1.NewAccessReviewServiceClient(customer)),
+		customerv1.RegisterPurchaseServiceHandlerClient(ctx, mux, customerv1.NewPurchaseServiceClient(customer)),
+		customerv1.RegisterWarrantyServiceHandlerClient(ctx, mux, customerv1.NewWarrantyServiceClient(customer)),
+		customerv1.RegisterTierServiceHandlerClient(ctx, mux, customerv1.NewTierServiceClient(customer)),
 		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
 		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
 		calendarv1.RegisterCalendarServiceHandlerClient(ctx, mux, calendarv1.NewCalendarServiceClient(ticket)),
@@ -156,6 +159,7 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),
 		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
+		surveyv1.RegisterAnalysisServiceHandlerClient(ctx, mux, surveyv1.NewAnalysisServiceClient(survey)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("register the services at the edge: %w", err)

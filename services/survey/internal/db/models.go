@@ -40,6 +40,17 @@ type AnswerResponse struct {
 	Body                 *string
 }
 
+type AnswerScore struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
+	AnswerTime      time.Time
+	Tier            *int16
+	Kind            *int16
+	Region          *string
+	Cause           int16
+	Scores          []int16
+}
+
 type Count struct {
 	QuestionnaireID      uuid.UUID
 	QuestionnaireVersion int32
@@ -96,6 +107,15 @@ type Invitation struct {
 	AnswerID             *uuid.UUID
 	Version              int64
 	HeldBack             *int16
+}
+
+type QuestionSlot struct {
+	QuestionnaireID      uuid.UUID
+	QuestionnaireVersion int32
+	QuestionKey          string
+	Type                 int16
+	Slot                 int16
+	Choices              []string
 }
 
 type Questionnaire struct {
