@@ -68,7 +68,7 @@ func serviceManager() []authz.Grant {
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
 		at(company, "directory.read", "directory.write", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
-			"complaints.retarget"),
+			"complaints.retarget", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
@@ -82,7 +82,7 @@ func serviceSupervisor() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
+		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
@@ -97,7 +97,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -108,7 +108,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -119,7 +119,7 @@ func supportEngineer() []authz.Grant {
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -131,7 +131,7 @@ func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
 			"contacts.read", "contacts.write", "orders.read"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
@@ -145,7 +145,7 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
-		at(company, "tickets.import", "directory.read", "directory.write", "calendars.read", "calendars.write"),
+		at(company, "tickets.import", "directory.read", "directory.write", "causes.read", "calendars.read", "calendars.write"),
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
@@ -156,8 +156,8 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"),
-		at(team, "complaints.read", "complaints.assign", "complaints.history"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(team, "complaints.read", "complaints.assign", "complaints.history", "complaints.inspect"),
 		at(own, "complaints.work"),
 		askers(),
 	)
@@ -167,7 +167,7 @@ func qcInspector() []authz.Grant {
 func salesperson() []authz.Grant {
 	return grants(
 		at(own, "summaries.read"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
 	)
@@ -176,7 +176,7 @@ func salesperson() []authz.Grant {
 // All summaries; cases of the own department.
 func salesManager() []authz.Grant {
 	return grants(
-		at(company, "summaries.read", "directory.read", "calendars.read", "complaints.register"),
+		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
@@ -187,7 +187,7 @@ func salesManager() []authz.Grant {
 // Figures, overrides, the last word on a complaint; no browsing of persons.
 func companyManager() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),

@@ -24,18 +24,18 @@ const (
 	ReasonAnswerUnsatisfied   = "ANSWER_UNSATISFIED"
 	ReasonAnswerSatisfied     = "ANSWER_SATISFIED"
 	ReasonTimesOutOfOrder     = "COMPLAINT_TIMES_OUT_OF_ORDER"
+	ReasonQualityUnconfirmed  = "QUALITY_NOT_CONFIRMED"
+	ReasonInspectorHandles    = "INSPECTOR_HANDLES"
+	ReasonNoRemedy            = "NO_REMEDY"
+	ReasonRemedyExecuted      = "REMEDY_EXECUTED"
+	ReasonExecutorApproved    = "EXECUTOR_APPROVED"
+	ReasonAboveApproved       = "EXECUTION_ABOVE_APPROVED"
 	ReasonStateIncomplete     = "COMPLAINT_STATE_INCOMPLETE"
 )
 
 // Clauses of the complaint policy that a refusal names.
 const (
 	ClauseImpartial       = "complaint.impartiality/1"
-	ClauseInjury          = "complaint.severity-injury/1"
-	ClauseLegal           = "complaint.severity-legal/1"
-	ClausePress           = "complaint.severity-press/1"
-	ClauseKeyCustomer     = "complaint.severity-key-customer/1"
-	ClauseMajorAmount     = "complaint.severity-amount/1"
-	ClauseRepeat          = "complaint.severity-repeat/1"
 	ClauseAssigner        = "complaint.assigner/1"
 	ClauseHandler         = "complaint.handler/1"
 	ClauseAnotherHandler  = "complaint.another-handler/1"
@@ -45,6 +45,8 @@ const (
 	ClauseFirstAnswer     = "complaint.first-answer/1"
 	ClauseClosing         = "complaint.closing/1"
 	ClauseEnding          = "complaint.ending-unsatisfied/1"
+	ClauseQuality         = "complaint.quality-confirmation/1"
+	ClauseInspector       = "complaint.inspector/1"
 	ClauseNextRound       = "complaint.next-round/1"
 )
 

@@ -103,6 +103,14 @@ type ComplaintRound struct {
 	SurveyAnswerID    *uuid.UUID
 }
 
+type ComplaintSeverity struct {
+	ComplaintID   uuid.UUID
+	PolicyVersion int64
+	Clauses       []string
+	TextsEn       []string
+	TextsZh       []string
+}
+
 type ComplaintTransition struct {
 	ComplaintID    uuid.UUID
 	Version        int64
@@ -115,4 +123,22 @@ type ComplaintTransition struct {
 	ActorStaffID   *uuid.UUID
 	HandlerStaffID *uuid.UUID
 	OccurTime      time.Time
+}
+
+type SeverityPolicy struct {
+	Version       int64
+	ID            uuid.UUID
+	EffectiveTime time.Time
+	Injury        bool
+	Legal         bool
+	Press         bool
+	KeyCustomer   bool
+	AmountUnits   *int64
+	AmountNanos   *int32
+	RepeatDays    int32
+	SameCustomer  int32
+	SameProduct   int32
+	SameCause     int32
+	Note          string
+	CreateTime    time.Time
 }

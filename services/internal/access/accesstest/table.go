@@ -94,6 +94,14 @@ clock.v1.ComplaintPolicyService GetPolicy,ListPolicies,ValidatePolicy    **.....
 clock.v1.ComplaintPolicyService DiffPolicies                             **........... complaintpolicies.read
 clock.v1.ComplaintPolicyService CreatePolicy,UpdatePolicy,PublishPolicy  *............ complaintpolicies.write
 clock.v1.ComplaintPolicyService DryRunPolicy                             *............ complaintpolicies.write
+complaint.v1.SeverityService GetSeverityPolicy,ListSeverityPolicies      **........... complaintpolicies.read
+complaint.v1.SeverityService PublishSeverityPolicy                       *............ complaintpolicies.write
+complaint.v1.SeverityService ListComplaintRepeats                        *toooootot*.. complaints.history
+complaint.v1.InvestigationService RecordInvestigation                    *tooooooooo.. complaints.work
+complaint.v1.InvestigationService ConfirmQuality                         .......t..... complaints.inspect
+complaint.v1.InvestigationService CreateCause,UpdateCause                *............ causes.write
+complaint.v1.InvestigationService ListCauses                             ***********.. causes.read
+complaint.v1.RemedyService RecordExecution                               *tooooooooo.. complaints.work
 complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
 survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
 survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write

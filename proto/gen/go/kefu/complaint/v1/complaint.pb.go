@@ -665,8 +665,14 @@ type Complaint struct {
 	// Version of the policy that its deadlines go by: the one in effect when it was received,
 	// until it is retargeted; 0 for an imported complaint, which has none. Output only.
 	PolicyVersion int64 `protobuf:"varint,33,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Why it must be major, by the rules it was registered under; empty when nothing demands it.
+	// Known from registration on and settled by review. Output only; not shown to customers.
+	SeverityReasons []*SeverityReason `protobuf:"bytes,34,rep,name=severity_reasons,json=severityReasons,proto3" json:"severity_reasons,omitempty"`
+	// Version of those rules; 0 for an imported complaint before its review. Output only; not
+	// shown to customers.
+	SeverityPolicyVersion int64 `protobuf:"varint,35,opt,name=severity_policy_version,json=severityPolicyVersion,proto3" json:"severity_policy_version,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *Complaint) Reset() {
@@ -930,6 +936,84 @@ func (x *Complaint) GetPolicyVersion() int64 {
 	return 0
 }
 
+func (x *Complaint) GetSeverityReasons() []*SeverityReason {
+	if x != nil {
+		return x.SeverityReasons
+	}
+	return nil
+}
+
+func (x *Complaint) GetSeverityPolicyVersion() int64 {
+	if x != nil {
+		return x.SeverityPolicyVersion
+	}
+	return 0
+}
+
+// SeverityReason is one reason why a complaint must be major.
+type SeverityReason struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clause of the rules, e.g. `complaint.severity-amount/1`; the number is the rules' version.
+	Clause string `protobuf:"bytes,1,opt,name=clause,proto3" json:"clause,omitempty"`
+	// The reason in English.
+	TextEn string `protobuf:"bytes,2,opt,name=text_en,json=textEn,proto3" json:"text_en,omitempty"`
+	// The reason in Chinese.
+	TextZh        string `protobuf:"bytes,3,opt,name=text_zh,json=textZh,proto3" json:"text_zh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeverityReason) Reset() {
+	*x = SeverityReason{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeverityReason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeverityReason) ProtoMessage() {}
+
+func (x *SeverityReason) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeverityReason.ProtoReflect.Descriptor instead.
+func (*SeverityReason) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SeverityReason) GetClause() string {
+	if x != nil {
+		return x.Clause
+	}
+	return ""
+}
+
+func (x *SeverityReason) GetTextEn() string {
+	if x != nil {
+		return x.TextEn
+	}
+	return ""
+}
+
+func (x *SeverityReason) GetTextZh() string {
+	if x != nil {
+		return x.TextZh
+	}
+	return ""
+}
+
 // Proposal is what the handler found and proposes.
 type Proposal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -964,7 +1048,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1060,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1073,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Proposal) GetFindings() string {
@@ -1095,7 +1179,7 @@ type SatisfactionAnswer struct {
 
 func (x *SatisfactionAnswer) Reset() {
 	*x = SatisfactionAnswer{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1191,7 @@ func (x *SatisfactionAnswer) String() string {
 func (*SatisfactionAnswer) ProtoMessage() {}
 
 func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1204,7 @@ func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfactionAnswer.ProtoReflect.Descriptor instead.
 func (*SatisfactionAnswer) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SatisfactionAnswer) GetSatisfaction() Satisfaction {
@@ -1189,7 +1273,7 @@ type Round struct {
 
 func (x *Round) Reset() {
 	*x = Round{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1285,7 @@ func (x *Round) String() string {
 func (*Round) ProtoMessage() {}
 
 func (x *Round) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1298,7 @@ func (x *Round) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Round.ProtoReflect.Descriptor instead.
 func (*Round) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Round) GetNumber() int32 {
@@ -1315,7 +1399,7 @@ type ComplaintContact struct {
 
 func (x *ComplaintContact) Reset() {
 	*x = ComplaintContact{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1411,7 @@ func (x *ComplaintContact) String() string {
 func (*ComplaintContact) ProtoMessage() {}
 
 func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1424,7 @@ func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintContact.ProtoReflect.Descriptor instead.
 func (*ComplaintContact) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ComplaintContact) GetId() string {
@@ -1417,7 +1501,7 @@ type ComplaintTransition struct {
 
 func (x *ComplaintTransition) Reset() {
 	*x = ComplaintTransition{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1513,7 @@ func (x *ComplaintTransition) String() string {
 func (*ComplaintTransition) ProtoMessage() {}
 
 func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1526,7 @@ func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintTransition.ProtoReflect.Descriptor instead.
 func (*ComplaintTransition) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ComplaintTransition) GetVersion() int64 {
@@ -1522,7 +1606,7 @@ type CreateComplaintRequest struct {
 
 func (x *CreateComplaintRequest) Reset() {
 	*x = CreateComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1618,7 @@ func (x *CreateComplaintRequest) String() string {
 func (*CreateComplaintRequest) ProtoMessage() {}
 
 func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1631,7 @@ func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CreateComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateComplaintRequest) GetComplaint() *Complaint {
@@ -1575,7 +1659,7 @@ type GetComplaintRequest struct {
 
 func (x *GetComplaintRequest) Reset() {
 	*x = GetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1671,7 @@ func (x *GetComplaintRequest) String() string {
 func (*GetComplaintRequest) ProtoMessage() {}
 
 func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1684,7 @@ func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*GetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetComplaintRequest) GetId() string {
@@ -1634,7 +1718,7 @@ type ListComplaintsRequest struct {
 
 func (x *ListComplaintsRequest) Reset() {
 	*x = ListComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1730,7 @@ func (x *ListComplaintsRequest) String() string {
 func (*ListComplaintsRequest) ProtoMessage() {}
 
 func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1743,7 @@ func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListComplaintsRequest) GetStates() []ComplaintState {
@@ -1737,7 +1821,7 @@ type ListComplaintsResponse struct {
 
 func (x *ListComplaintsResponse) Reset() {
 	*x = ListComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1833,7 @@ func (x *ListComplaintsResponse) String() string {
 func (*ListComplaintsResponse) ProtoMessage() {}
 
 func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1846,7 @@ func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListComplaintsResponse) GetComplaints() []*Complaint {
@@ -1796,7 +1880,7 @@ type SubmitComplaintRequest struct {
 
 func (x *SubmitComplaintRequest) Reset() {
 	*x = SubmitComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1892,7 @@ func (x *SubmitComplaintRequest) String() string {
 func (*SubmitComplaintRequest) ProtoMessage() {}
 
 func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1905,7 @@ func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitComplaintRequest.ProtoReflect.Descriptor instead.
 func (*SubmitComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitComplaintRequest) GetId() string {
@@ -1861,7 +1945,7 @@ type ReviewComplaintRequest struct {
 	Category Category `protobuf:"varint,2,opt,name=category,proto3,enum=kefu.complaint.v1.Category" json:"category,omitempty"`
 	// Required; provisional until quality control has inspected.
 	Quality Quality `protobuf:"varint,3,opt,name=quality,proto3,enum=kefu.complaint.v1.Quality" json:"quality,omitempty"`
-	// Required.
+	// Unless given, the one that the facts demand: major for any of the reasons, else general.
 	Severity Severity `protobuf:"varint,4,opt,name=severity,proto3,enum=kefu.complaint.v1.Severity" json:"severity,omitempty"`
 	// Valid at first sight.
 	ValidAtFirstSight bool `protobuf:"varint,5,opt,name=valid_at_first_sight,json=validAtFirstSight,proto3" json:"valid_at_first_sight,omitempty"`
@@ -1879,7 +1963,7 @@ type ReviewComplaintRequest struct {
 
 func (x *ReviewComplaintRequest) Reset() {
 	*x = ReviewComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1975,7 @@ func (x *ReviewComplaintRequest) String() string {
 func (*ReviewComplaintRequest) ProtoMessage() {}
 
 func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +1988,7 @@ func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewComplaintRequest.ProtoReflect.Descriptor instead.
 func (*ReviewComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReviewComplaintRequest) GetId() string {
@@ -1989,7 +2073,7 @@ type AssignComplaintRequest struct {
 
 func (x *AssignComplaintRequest) Reset() {
 	*x = AssignComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2085,7 @@ func (x *AssignComplaintRequest) String() string {
 func (*AssignComplaintRequest) ProtoMessage() {}
 
 func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2098,7 @@ func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignComplaintRequest.ProtoReflect.Descriptor instead.
 func (*AssignComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AssignComplaintRequest) GetId() string {
@@ -2075,7 +2159,7 @@ type RecordContactRequest struct {
 
 func (x *RecordContactRequest) Reset() {
 	*x = RecordContactRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2171,7 @@ func (x *RecordContactRequest) String() string {
 func (*RecordContactRequest) ProtoMessage() {}
 
 func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2184,7 @@ func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RecordContactRequest) GetId() string {
@@ -2171,7 +2255,7 @@ type RetargetComplaintRequest struct {
 
 func (x *RetargetComplaintRequest) Reset() {
 	*x = RetargetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2267,7 @@ func (x *RetargetComplaintRequest) String() string {
 func (*RetargetComplaintRequest) ProtoMessage() {}
 
 func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2280,7 @@ func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*RetargetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RetargetComplaintRequest) GetId() string {
@@ -2251,7 +2335,7 @@ type ProposeSolutionRequest struct {
 
 func (x *ProposeSolutionRequest) Reset() {
 	*x = ProposeSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2347,7 @@ func (x *ProposeSolutionRequest) String() string {
 func (*ProposeSolutionRequest) ProtoMessage() {}
 
 func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2360,7 @@ func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ProposeSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ProposeSolutionRequest) GetId() string {
@@ -2326,7 +2410,7 @@ type ApproveSolutionRequest struct {
 
 func (x *ApproveSolutionRequest) Reset() {
 	*x = ApproveSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2422,7 @@ func (x *ApproveSolutionRequest) String() string {
 func (*ApproveSolutionRequest) ProtoMessage() {}
 
 func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2435,7 @@ func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ApproveSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApproveSolutionRequest) GetId() string {
@@ -2408,7 +2492,7 @@ type TellResultRequest struct {
 
 func (x *TellResultRequest) Reset() {
 	*x = TellResultRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2504,7 @@ func (x *TellResultRequest) String() string {
 func (*TellResultRequest) ProtoMessage() {}
 
 func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2517,7 @@ func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TellResultRequest.ProtoReflect.Descriptor instead.
 func (*TellResultRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TellResultRequest) GetId() string {
@@ -2496,7 +2580,7 @@ type RecordAnswerRequest struct {
 
 func (x *RecordAnswerRequest) Reset() {
 	*x = RecordAnswerRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2592,7 @@ func (x *RecordAnswerRequest) String() string {
 func (*RecordAnswerRequest) ProtoMessage() {}
 
 func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2605,7 @@ func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAnswerRequest.ProtoReflect.Descriptor instead.
 func (*RecordAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RecordAnswerRequest) GetId() string {
@@ -2597,7 +2681,7 @@ type CloseComplaintRequest struct {
 
 func (x *CloseComplaintRequest) Reset() {
 	*x = CloseComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2693,7 @@ func (x *CloseComplaintRequest) String() string {
 func (*CloseComplaintRequest) ProtoMessage() {}
 
 func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2706,7 @@ func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CloseComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CloseComplaintRequest) GetId() string {
@@ -2672,7 +2756,7 @@ type NextRoundRequest struct {
 
 func (x *NextRoundRequest) Reset() {
 	*x = NextRoundRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2768,7 @@ func (x *NextRoundRequest) String() string {
 func (*NextRoundRequest) ProtoMessage() {}
 
 func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2781,7 @@ func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRoundRequest.ProtoReflect.Descriptor instead.
 func (*NextRoundRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NextRoundRequest) GetId() string {
@@ -2750,7 +2834,7 @@ type ImportComplaintsRequest struct {
 
 func (x *ImportComplaintsRequest) Reset() {
 	*x = ImportComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2846,7 @@ func (x *ImportComplaintsRequest) String() string {
 func (*ImportComplaintsRequest) ProtoMessage() {}
 
 func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2859,7 @@ func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ImportComplaintsRequest) GetSource() string {
@@ -2822,7 +2906,7 @@ type ComplaintRecord struct {
 
 func (x *ComplaintRecord) Reset() {
 	*x = ComplaintRecord{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2834,7 +2918,7 @@ func (x *ComplaintRecord) String() string {
 func (*ComplaintRecord) ProtoMessage() {}
 
 func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2847,7 +2931,7 @@ func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintRecord.ProtoReflect.Descriptor instead.
 func (*ComplaintRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ComplaintRecord) GetExternalId() string {
@@ -2910,7 +2994,7 @@ type ImportComplaintsResponse struct {
 
 func (x *ImportComplaintsResponse) Reset() {
 	*x = ImportComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2922,7 +3006,7 @@ func (x *ImportComplaintsResponse) String() string {
 func (*ImportComplaintsResponse) ProtoMessage() {}
 
 func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2935,7 +3019,7 @@ func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImportComplaintsResponse) GetResults() []*v1.ImportResult {
@@ -2960,7 +3044,7 @@ type ListComplaintContactsRequest struct {
 
 func (x *ListComplaintContactsRequest) Reset() {
 	*x = ListComplaintContactsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3056,7 @@ func (x *ListComplaintContactsRequest) String() string {
 func (*ListComplaintContactsRequest) ProtoMessage() {}
 
 func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3069,7 @@ func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListComplaintContactsRequest) GetComplaintId() string {
@@ -3021,7 +3105,7 @@ type ListComplaintContactsResponse struct {
 
 func (x *ListComplaintContactsResponse) Reset() {
 	*x = ListComplaintContactsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3033,7 +3117,7 @@ func (x *ListComplaintContactsResponse) String() string {
 func (*ListComplaintContactsResponse) ProtoMessage() {}
 
 func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3046,7 +3130,7 @@ func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListComplaintContactsResponse) GetContacts() []*ComplaintContact {
@@ -3078,7 +3162,7 @@ type ListComplaintTransitionsRequest struct {
 
 func (x *ListComplaintTransitionsRequest) Reset() {
 	*x = ListComplaintTransitionsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3090,7 +3174,7 @@ func (x *ListComplaintTransitionsRequest) String() string {
 func (*ListComplaintTransitionsRequest) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3103,7 +3187,7 @@ func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListComplaintTransitionsRequest) GetComplaintId() string {
@@ -3139,7 +3223,7 @@ type ListComplaintTransitionsResponse struct {
 
 func (x *ListComplaintTransitionsResponse) Reset() {
 	*x = ListComplaintTransitionsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3235,7 @@ func (x *ListComplaintTransitionsResponse) String() string {
 func (*ListComplaintTransitionsResponse) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3248,7 @@ func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListComplaintTransitionsResponse) GetTransitions() []*ComplaintTransition {
@@ -3198,7 +3282,7 @@ type ListComplaintClocksRequest struct {
 
 func (x *ListComplaintClocksRequest) Reset() {
 	*x = ListComplaintClocksRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3294,7 @@ func (x *ListComplaintClocksRequest) String() string {
 func (*ListComplaintClocksRequest) ProtoMessage() {}
 
 func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3307,7 @@ func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListComplaintClocksRequest) GetComplaintId() string {
@@ -3275,7 +3359,7 @@ type ListComplaintClocksResponse struct {
 
 func (x *ListComplaintClocksResponse) Reset() {
 	*x = ListComplaintClocksResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3371,7 @@ func (x *ListComplaintClocksResponse) String() string {
 func (*ListComplaintClocksResponse) ProtoMessage() {}
 
 func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3384,7 @@ func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
@@ -3340,7 +3424,7 @@ type ExplainComplaintClockRequest struct {
 
 func (x *ExplainComplaintClockRequest) Reset() {
 	*x = ExplainComplaintClockRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3352,7 +3436,7 @@ func (x *ExplainComplaintClockRequest) String() string {
 func (*ExplainComplaintClockRequest) ProtoMessage() {}
 
 func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3365,7 +3449,7 @@ func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExplainComplaintClockRequest) GetComplaintId() string {
@@ -3393,7 +3477,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xda\r\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xf6\x0e\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3438,7 +3522,13 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
 	"close_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x17\n" +
 	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\x126\n" +
-	"\x0epolicy_version\x18! \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\xd1\x05\n" +
+	"\x0epolicy_version\x18! \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\x12Q\n" +
+	"\x10severity_reasons\x18\" \x03(\v2!.kefu.complaint.v1.SeverityReasonB\x03\xe0A\x03R\x0fseverityReasons\x12G\n" +
+	"\x17severity_policy_version\x18# \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x15severityPolicyVersion\"\x84\x01\n" +
+	"\x0eSeverityReason\x12$\n" +
+	"\x06clause\x18\x01 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06clause\x12%\n" +
+	"\atext_en\x18\x02 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06textEn\x12%\n" +
+	"\atext_zh\x18\x03 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06textZh\"\xd1\x05\n" +
 	"\bProposal\x127\n" +
 	"\bfindings\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
 	"\b\x02\"\x04work(\x02R\bfindings\x121\n" +
@@ -3536,12 +3626,12 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd4\x03\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xcf\x03\n" +
 	"\x16ReviewComplaintRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12F\n" +
 	"\bcategory\x18\x02 \x01(\x0e2\x1b.kefu.complaint.v1.CategoryB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bcategory\x12C\n" +
-	"\aquality\x18\x03 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\aquality\x12F\n" +
-	"\bseverity\x18\x04 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bseverity\x12/\n" +
+	"\aquality\x18\x03 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\aquality\x12A\n" +
+	"\bseverity\x18\x04 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bseverity\x12/\n" +
 	"\x14valid_at_first_sight\x18\x05 \x01(\bR\x11validAtFirstSight\x120\n" +
 	"\rdepartment_id\x18\x06 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\fdepartmentId\x12 \n" +
 	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
@@ -3764,7 +3854,7 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(ComplaintState)(0),                      // 0: kefu.complaint.v1.ComplaintState
 	(Category)(0),                            // 1: kefu.complaint.v1.Category
@@ -3777,147 +3867,149 @@ var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(Satisfaction)(0),                        // 8: kefu.complaint.v1.Satisfaction
 	(Outcome)(0),                             // 9: kefu.complaint.v1.Outcome
 	(*Complaint)(nil),                        // 10: kefu.complaint.v1.Complaint
-	(*Proposal)(nil),                         // 11: kefu.complaint.v1.Proposal
-	(*SatisfactionAnswer)(nil),               // 12: kefu.complaint.v1.SatisfactionAnswer
-	(*Round)(nil),                            // 13: kefu.complaint.v1.Round
-	(*ComplaintContact)(nil),                 // 14: kefu.complaint.v1.ComplaintContact
-	(*ComplaintTransition)(nil),              // 15: kefu.complaint.v1.ComplaintTransition
-	(*CreateComplaintRequest)(nil),           // 16: kefu.complaint.v1.CreateComplaintRequest
-	(*GetComplaintRequest)(nil),              // 17: kefu.complaint.v1.GetComplaintRequest
-	(*ListComplaintsRequest)(nil),            // 18: kefu.complaint.v1.ListComplaintsRequest
-	(*ListComplaintsResponse)(nil),           // 19: kefu.complaint.v1.ListComplaintsResponse
-	(*SubmitComplaintRequest)(nil),           // 20: kefu.complaint.v1.SubmitComplaintRequest
-	(*ReviewComplaintRequest)(nil),           // 21: kefu.complaint.v1.ReviewComplaintRequest
-	(*AssignComplaintRequest)(nil),           // 22: kefu.complaint.v1.AssignComplaintRequest
-	(*RecordContactRequest)(nil),             // 23: kefu.complaint.v1.RecordContactRequest
-	(*RetargetComplaintRequest)(nil),         // 24: kefu.complaint.v1.RetargetComplaintRequest
-	(*ProposeSolutionRequest)(nil),           // 25: kefu.complaint.v1.ProposeSolutionRequest
-	(*ApproveSolutionRequest)(nil),           // 26: kefu.complaint.v1.ApproveSolutionRequest
-	(*TellResultRequest)(nil),                // 27: kefu.complaint.v1.TellResultRequest
-	(*RecordAnswerRequest)(nil),              // 28: kefu.complaint.v1.RecordAnswerRequest
-	(*CloseComplaintRequest)(nil),            // 29: kefu.complaint.v1.CloseComplaintRequest
-	(*NextRoundRequest)(nil),                 // 30: kefu.complaint.v1.NextRoundRequest
-	(*ImportComplaintsRequest)(nil),          // 31: kefu.complaint.v1.ImportComplaintsRequest
-	(*ComplaintRecord)(nil),                  // 32: kefu.complaint.v1.ComplaintRecord
-	(*ImportComplaintsResponse)(nil),         // 33: kefu.complaint.v1.ImportComplaintsResponse
-	(*ListComplaintContactsRequest)(nil),     // 34: kefu.complaint.v1.ListComplaintContactsRequest
-	(*ListComplaintContactsResponse)(nil),    // 35: kefu.complaint.v1.ListComplaintContactsResponse
-	(*ListComplaintTransitionsRequest)(nil),  // 36: kefu.complaint.v1.ListComplaintTransitionsRequest
-	(*ListComplaintTransitionsResponse)(nil), // 37: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(*ListComplaintClocksRequest)(nil),       // 38: kefu.complaint.v1.ListComplaintClocksRequest
-	(*ListComplaintClocksResponse)(nil),      // 39: kefu.complaint.v1.ListComplaintClocksResponse
-	(*ExplainComplaintClockRequest)(nil),     // 40: kefu.complaint.v1.ExplainComplaintClockRequest
-	(v1.Channel)(0),                          // 41: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 42: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 43: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 44: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                        // 45: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),             // 46: kefu.clock.v1.ClockExplanation
+	(*SeverityReason)(nil),                   // 11: kefu.complaint.v1.SeverityReason
+	(*Proposal)(nil),                         // 12: kefu.complaint.v1.Proposal
+	(*SatisfactionAnswer)(nil),               // 13: kefu.complaint.v1.SatisfactionAnswer
+	(*Round)(nil),                            // 14: kefu.complaint.v1.Round
+	(*ComplaintContact)(nil),                 // 15: kefu.complaint.v1.ComplaintContact
+	(*ComplaintTransition)(nil),              // 16: kefu.complaint.v1.ComplaintTransition
+	(*CreateComplaintRequest)(nil),           // 17: kefu.complaint.v1.CreateComplaintRequest
+	(*GetComplaintRequest)(nil),              // 18: kefu.complaint.v1.GetComplaintRequest
+	(*ListComplaintsRequest)(nil),            // 19: kefu.complaint.v1.ListComplaintsRequest
+	(*ListComplaintsResponse)(nil),           // 20: kefu.complaint.v1.ListComplaintsResponse
+	(*SubmitComplaintRequest)(nil),           // 21: kefu.complaint.v1.SubmitComplaintRequest
+	(*ReviewComplaintRequest)(nil),           // 22: kefu.complaint.v1.ReviewComplaintRequest
+	(*AssignComplaintRequest)(nil),           // 23: kefu.complaint.v1.AssignComplaintRequest
+	(*RecordContactRequest)(nil),             // 24: kefu.complaint.v1.RecordContactRequest
+	(*RetargetComplaintRequest)(nil),         // 25: kefu.complaint.v1.RetargetComplaintRequest
+	(*ProposeSolutionRequest)(nil),           // 26: kefu.complaint.v1.ProposeSolutionRequest
+	(*ApproveSolutionRequest)(nil),           // 27: kefu.complaint.v1.ApproveSolutionRequest
+	(*TellResultRequest)(nil),                // 28: kefu.complaint.v1.TellResultRequest
+	(*RecordAnswerRequest)(nil),              // 29: kefu.complaint.v1.RecordAnswerRequest
+	(*CloseComplaintRequest)(nil),            // 30: kefu.complaint.v1.CloseComplaintRequest
+	(*NextRoundRequest)(nil),                 // 31: kefu.complaint.v1.NextRoundRequest
+	(*ImportComplaintsRequest)(nil),          // 32: kefu.complaint.v1.ImportComplaintsRequest
+	(*ComplaintRecord)(nil),                  // 33: kefu.complaint.v1.ComplaintRecord
+	(*ImportComplaintsResponse)(nil),         // 34: kefu.complaint.v1.ImportComplaintsResponse
+	(*ListComplaintContactsRequest)(nil),     // 35: kefu.complaint.v1.ListComplaintContactsRequest
+	(*ListComplaintContactsResponse)(nil),    // 36: kefu.complaint.v1.ListComplaintContactsResponse
+	(*ListComplaintTransitionsRequest)(nil),  // 37: kefu.complaint.v1.ListComplaintTransitionsRequest
+	(*ListComplaintTransitionsResponse)(nil), // 38: kefu.complaint.v1.ListComplaintTransitionsResponse
+	(*ListComplaintClocksRequest)(nil),       // 39: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 40: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 41: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 42: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 43: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 44: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 45: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 46: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 47: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	41, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	42, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
 	1,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
 	4,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	42, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	43, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
 	0,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
 	2,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
 	3,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
-	11, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
-	12, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	12, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
+	13, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
 	9,  // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
-	13, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	43, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	43, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	43, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
-	5,  // 14: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
-	6,  // 15: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	42, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	43, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
-	7,  // 18: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	43, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
-	8,  // 20: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	41, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	43, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	43, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	43, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	43, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	43, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	43, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
-	11, // 28: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	43, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
-	12, // 30: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	41, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	43, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
-	0,  // 33: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
-	0,  // 34: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	43, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
-	10, // 36: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
-	0,  // 37: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
-	10, // 38: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
-	1,  // 39: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
-	2,  // 40: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
-	3,  // 41: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	41, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	43, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	11, // 44: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
-	7,  // 45: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	41, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
-	8,  // 47: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	41, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	43, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
-	32, // 50: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
-	10, // 51: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
-	0,  // 52: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	43, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	43, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	44, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
-	14, // 56: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
-	15, // 57: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	45, // 58: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	45, // 59: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
-	16, // 60: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
-	17, // 61: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
-	18, // 62: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
-	20, // 63: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
-	21, // 64: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
-	22, // 65: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
-	23, // 66: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	24, // 67: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
-	25, // 68: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	26, // 69: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	27, // 70: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	28, // 71: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	29, // 72: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	30, // 73: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	31, // 74: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	34, // 75: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	36, // 76: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	38, // 77: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
-	40, // 78: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
-	10, // 79: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 80: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	19, // 81: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	10, // 82: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 83: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 84: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 85: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	10, // 86: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 87: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 88: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 89: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	10, // 90: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	10, // 91: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 92: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	33, // 93: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	35, // 94: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	37, // 95: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	39, // 96: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
-	46, // 97: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
-	79, // [79:98] is the sub-list for method output_type
-	60, // [60:79] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	14, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
+	44, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	44, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	44, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	11, // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
+	5,  // 15: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
+	6,  // 16: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
+	43, // 17: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	44, // 18: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	7,  // 19: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
+	44, // 20: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	8,  // 21: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	42, // 22: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	44, // 23: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	44, // 24: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	44, // 25: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	44, // 26: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	44, // 27: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	44, // 28: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	12, // 29: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
+	44, // 30: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	13, // 31: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	42, // 32: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	44, // 33: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	0,  // 34: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
+	0,  // 35: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
+	44, // 36: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	10, // 37: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
+	0,  // 38: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
+	10, // 39: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
+	1,  // 40: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
+	2,  // 41: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
+	3,  // 42: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
+	42, // 43: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	44, // 44: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	12, // 45: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
+	7,  // 46: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
+	42, // 47: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	8,  // 48: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	42, // 49: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	44, // 50: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	33, // 51: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
+	10, // 52: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
+	0,  // 53: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
+	44, // 54: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	44, // 55: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	45, // 56: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	15, // 57: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
+	16, // 58: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
+	46, // 59: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	46, // 60: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	17, // 61: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
+	18, // 62: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
+	19, // 63: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
+	21, // 64: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
+	22, // 65: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
+	23, // 66: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
+	24, // 67: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
+	25, // 68: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
+	26, // 69: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	27, // 70: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	28, // 71: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	29, // 72: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	30, // 73: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	31, // 74: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	32, // 75: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	35, // 76: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	37, // 77: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	39, // 78: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	41, // 79: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	10, // 80: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 81: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	20, // 82: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	10, // 83: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 84: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 85: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 86: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	10, // 87: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 88: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 89: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	10, // 90: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	10, // 91: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	10, // 92: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	10, // 93: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	34, // 94: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	36, // 95: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	38, // 96: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	40, // 97: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	47, // 98: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	80, // [80:99] is the sub-list for method output_type
+	61, // [61:80] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_complaint_proto_init() }
@@ -3931,7 +4023,7 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

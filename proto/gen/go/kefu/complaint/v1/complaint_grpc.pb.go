@@ -84,9 +84,9 @@ type ComplaintServiceClient interface {
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SubmitComplaint(ctx context.Context, in *SubmitComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Settles category, quality, severity, first validity and the responsible department:
-	// submitted → reviewed. Severity is never below what the facts demand: injury, legal or
-	// press exposure, a key customer, or an amount above the limit make it major
-	// (SEVERITY_TOO_LOW names the fact and its clause).
+	// submitted → reviewed. Severity is never below what the rules of SeverityService demand
+	// (SEVERITY_TOO_LOW names the first reason and its clause); left out, it is what they demand,
+	// and `severity_reasons` says why.
 	// Errors: VALIDATION_FAILED (also for an unknown department), SEVERITY_TOO_LOW,
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -415,9 +415,9 @@ type ComplaintServiceServer interface {
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SubmitComplaint(context.Context, *SubmitComplaintRequest) (*Complaint, error)
 	// Settles category, quality, severity, first validity and the responsible department:
-	// submitted → reviewed. Severity is never below what the facts demand: injury, legal or
-	// press exposure, a key customer, or an amount above the limit make it major
-	// (SEVERITY_TOO_LOW names the fact and its clause).
+	// submitted → reviewed. Severity is never below what the rules of SeverityService demand
+	// (SEVERITY_TOO_LOW names the first reason and its clause); left out, it is what they demand,
+	// and `severity_reasons` says why.
 	// Errors: VALIDATION_FAILED (also for an unknown department), SEVERITY_TOO_LOW,
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
