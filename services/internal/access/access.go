@@ -73,6 +73,7 @@ func serviceManager() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(), tierReaders(), coverKeepers(),
 	)
 }
 
@@ -87,6 +88,7 @@ func serviceSupervisor() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(),
 	)
 }
 
@@ -101,6 +103,7 @@ func serviceAgent() []authz.Grant {
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(),
 	)
 }
 
@@ -112,6 +115,7 @@ func supportEngineer() []authz.Grant {
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
+		coverReaders(),
 	)
 }
 
@@ -123,6 +127,7 @@ func afterSalesSpecialist() []authz.Grant {
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
+		coverReaders(),
 	)
 }
 
@@ -137,6 +142,7 @@ func crmSpecialist() []authz.Grant {
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
 		breakers(), at(company, "consents.read"),
+		coverReaders(), tierReaders(), tierPreparers(),
 	)
 }
 
@@ -150,6 +156,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
+		coverReaders(), tierReaders(), coverKeepers(),
 	)
 }
 
@@ -160,6 +167,7 @@ func qcInspector() []authz.Grant {
 		at(team, "complaints.read", "complaints.assign", "complaints.history", "complaints.inspect"),
 		at(own, "complaints.work"),
 		askers(),
+		coverReaders(),
 	)
 }
 
@@ -170,6 +178,7 @@ func salesperson() []authz.Grant {
 		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
+		coverReaders(),
 	)
 }
 
@@ -181,6 +190,7 @@ func salesManager() []authz.Grant {
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
+		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
 	)
 }
 
@@ -193,13 +203,14 @@ func companyManager() []authz.Grant {
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
+		coverReaders(), tierReaders(), tierDeciders(), coverDeciders(),
 	)
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return grants(at(company, "directory.read", "calendars.read"), reviewer())
+	return grants(at(company, "directory.read", "calendars.read", "auditrecords.read"), reviewer(), coverReaders())
 }
 
 // Their own file, tickets and complaints.

@@ -198,7 +198,7 @@ func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectTyp
 			}
 		}
 		return audit.Insert(ctx, b, s.keys.Derive(audit.KeyLabel),
-			audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, Right: v.Right(authz.FromContext(ctx).Right)},
+			audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, CustomerID: customer, Right: v.Right(authz.FromContext(ctx).Right)},
 			audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)})
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -45,6 +46,8 @@ type Config struct {
 	// Region is where a phone without country code is, e.g. "CN".
 	Region     string
 	Disclosure Disclosure
+	// Schedule is how often customers are scored by themselves; empty is never.
+	Schedule tier.Schedule
 }
 
 // Disclosure is how long and how much is disclosed.
@@ -77,6 +80,9 @@ type Server struct {
 	customerv1.UnimplementedAccessRequestServiceServer
 	customerv1.UnimplementedBreakGlassServiceServer
 	customerv1.UnimplementedAccessReviewServiceServer
+	customerv1.UnimplementedPurchaseServiceServer
+	customerv1.UnimplementedWarrantyServiceServer
+	customerv1.UnimplementedTierServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -89,6 +95,8 @@ type Server struct {
 	q         *db.Queries
 
 	disclosure Disclosure
+	schedule   tier.Schedule
+	tiers      worker
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -99,6 +107,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
+		schedule: cfg.Schedule, tiers: newWorker(),
 	}, nil
 }
 
@@ -111,6 +120,9 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAccessRequestServiceServer(on, s)
 	customerv1.RegisterBreakGlassServiceServer(on, s)
 	customerv1.RegisterAccessReviewServiceServer(on, s)
+	customerv1.RegisterPurchaseServiceServer(on, s)
+	customerv1.RegisterWarrantyServiceServer(on, s)
+	customerv1.RegisterTierServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

@@ -22,6 +22,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -37,6 +38,7 @@ type registry struct {
 	requests  customerv1.AccessRequestServiceClient
 	glasses   customerv1.BreakGlassServiceClient
 	reviews   customerv1.AccessReviewServiceClient
+	trade
 }
 
 func start(t *testing.T) *registry {
@@ -45,7 +47,7 @@ func start(t *testing.T) *registry {
 }
 
 // startWith starts the service with or without what goes on beside calls.
-func startWith(t *testing.T, background bool) *registry {
+func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *registry {
 	t.Helper()
 	r := &registry{}
 	limits := rpc.DefaultLimits()
@@ -60,6 +62,7 @@ func startWith(t *testing.T, background bool) *registry {
 			r.Server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 				Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)),
+				Schedule: append(schedule, tier.Off)[0],
 			})
 			if err != nil {
 				return err
@@ -75,6 +78,7 @@ func startWith(t *testing.T, background bool) *registry {
 	r.requests = customerv1.NewAccessRequestServiceClient(r.Conn)
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
+	r.trade = newTrade(r.Conn)
 	return r
 }
 

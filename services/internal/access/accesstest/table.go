@@ -136,6 +136,17 @@ customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             oooooo.
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        .........***. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
+customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
+customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
+customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read
+customer.v1.WarrantyService CreateWarrantyPolicy                         *.....*...... warranties.prepare
+customer.v1.WarrantyService PublishWarrantyPolicy                        .........**.. warranties.publish
+customer.v1.TierService  GetTierModel,ListTierModels,GetTierRun          *....**..**.. tiers.read
+customer.v1.TierService  ListTierRuns,ListTierMoves,GetStanding          *....**..**.. tiers.read
+customer.v1.TierService  CreateTierModel,CreateTierRun                   .....*...*... tiers.prepare
+customer.v1.TierService  PublishTierModel,ApplyTierRun                   .........**.. tiers.decide
+customer.v1.TierService  MarkCustomer                                    .........**.. tiers.mark
+audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -59,7 +59,8 @@ type CustomerServiceClient interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
+	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
+	// GetStanding tells: key while marked strategic, else that of the last score, else C.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(ctx context.Context, in *SetTierRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.
@@ -230,7 +231,8 @@ type CustomerServiceServer interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
-	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
+	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
+	// GetStanding tells: key while marked strategic, else that of the last score, else C.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(context.Context, *SetTierRequest) (*Customer, error)
 	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.

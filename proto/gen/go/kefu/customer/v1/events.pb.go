@@ -7,6 +7,7 @@
 package customerv1
 
 import (
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -304,11 +305,82 @@ func (x *ContactReserved) GetPurpose() ConsentPurpose {
 	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
 }
 
+// TierChanged is the payload of `tier.changed.v1`, whose subject is the customer: they came to
+// another tier. `customer.changed.v1` of the same version goes before it.
+type TierChanged struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	From   v1.Tier                `protobuf:"varint,1,opt,name=from,proto3,enum=kefu.type.v1.Tier" json:"from,omitempty"`
+	To     v1.Tier                `protobuf:"varint,2,opt,name=to,proto3,enum=kefu.type.v1.Tier" json:"to,omitempty"`
+	Reason TierReason             `protobuf:"varint,3,opt,name=reason,proto3,enum=kefu.customer.v1.TierReason" json:"reason,omitempty"`
+	// UUID of the run that moved them; empty for another reason.
+	TierRunId     string `protobuf:"bytes,4,opt,name=tier_run_id,json=tierRunId,proto3" json:"tier_run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TierChanged) Reset() {
+	*x = TierChanged{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierChanged) ProtoMessage() {}
+
+func (x *TierChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierChanged.ProtoReflect.Descriptor instead.
+func (*TierChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TierChanged) GetFrom() v1.Tier {
+	if x != nil {
+		return x.From
+	}
+	return v1.Tier(0)
+}
+
+func (x *TierChanged) GetTo() v1.Tier {
+	if x != nil {
+		return x.To
+	}
+	return v1.Tier(0)
+}
+
+func (x *TierChanged) GetReason() TierReason {
+	if x != nil {
+		return x.Reason
+	}
+	return TierReason_TIER_REASON_UNSPECIFIED
+}
+
+func (x *TierChanged) GetTierRunId() string {
+	if x != nil {
+		return x.TierRunId
+	}
+	return ""
+}
+
 var File_kefu_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\"L\n" +
+	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x1bkefu/customer/v1/tier.proto\x1a\x17kefu/type/v1/type.proto\"L\n" +
 	"\x0fCustomerChanged\x129\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1d.kefu.customer.v1.CustomerRefR\bcustomer\"\xae\x01\n" +
 	"\rOrderRecorded\x12!\n" +
@@ -325,7 +397,12 @@ const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"a\n" +
 	"\x0fContactReserved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12:\n" +
-	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurposeB\xca\x01\n" +
+	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\"\xaf\x01\n" +
+	"\vTierChanged\x12&\n" +
+	"\x04from\x18\x01 \x01(\x0e2\x12.kefu.type.v1.TierR\x04from\x12\"\n" +
+	"\x02to\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierR\x02to\x124\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x1c.kefu.customer.v1.TierReasonR\x06reason\x12\x1e\n" +
+	"\vtier_run_id\x18\x04 \x01(\tR\ttierRunIdB\xca\x01\n" +
 	"\x14com.kefu.customer.v1B\vEventsProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
 var (
@@ -340,28 +417,34 @@ func file_kefu_customer_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_events_proto_rawDescData
 }
 
-var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*CustomerChanged)(nil),       // 0: kefu.customer.v1.CustomerChanged
 	(*OrderRecorded)(nil),         // 1: kefu.customer.v1.OrderRecorded
 	(*ProductInstalled)(nil),      // 2: kefu.customer.v1.ProductInstalled
 	(*FileAccessChanged)(nil),     // 3: kefu.customer.v1.FileAccessChanged
 	(*ContactReserved)(nil),       // 4: kefu.customer.v1.ContactReserved
-	(*CustomerRef)(nil),           // 5: kefu.customer.v1.CustomerRef
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(ConsentPurpose)(0),           // 7: kefu.customer.v1.ConsentPurpose
+	(*TierChanged)(nil),           // 5: kefu.customer.v1.TierChanged
+	(*CustomerRef)(nil),           // 6: kefu.customer.v1.CustomerRef
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(ConsentPurpose)(0),           // 8: kefu.customer.v1.ConsentPurpose
+	(v1.Tier)(0),                  // 9: kefu.type.v1.Tier
+	(TierReason)(0),               // 10: kefu.customer.v1.TierReason
 }
 var file_kefu_customer_v1_events_proto_depIdxs = []int32{
-	5, // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
-	6, // 1: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
-	6, // 2: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
-	6, // 3: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
-	7, // 4: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
+	7,  // 1: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
+	7,  // 2: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
+	7,  // 3: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	9,  // 5: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
+	9,  // 6: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
+	10, // 7: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_events_proto_init() }
@@ -370,13 +453,14 @@ func file_kefu_customer_v1_events_proto_init() {
 		return
 	}
 	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_tier_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_events_proto_rawDesc), len(file_kefu_customer_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
