@@ -47,6 +47,16 @@ type Complaint struct {
 	PolicyVersion  int64
 }
 
+type ComplaintCause struct {
+	ID       uuid.UUID
+	Code     string
+	ParentID *uuid.UUID
+	NameZh   string
+	NameEn   string
+	Retired  bool
+	Version  int64
+}
+
 type ComplaintContact struct {
 	ID          uuid.UUID
 	ComplaintID uuid.UUID
@@ -57,6 +67,44 @@ type ComplaintContact struct {
 	Note        string
 	ContactTime time.Time
 	StaffID     *uuid.UUID
+}
+
+type ComplaintExecution struct {
+	ComplaintID     uuid.UUID
+	Round           int32
+	Reference       string
+	Currency        string
+	AmountUnits     int64
+	AmountNanos     int32
+	ExecutorStaffID *uuid.UUID
+	ExecuteTime     time.Time
+}
+
+type ComplaintInspection struct {
+	ComplaintID      uuid.UUID
+	Round            int32
+	Quality          int16
+	Cause            string
+	Measures         string
+	InspectorStaffID *uuid.UUID
+	InspectTime      time.Time
+}
+
+type ComplaintInvestigation struct {
+	ComplaintID         uuid.UUID
+	Round               int32
+	Findings            string
+	Reason              string
+	CauseID             *uuid.UUID
+	ReceiveTime         time.Time
+	Questions           []string
+	Answers             []string
+	Consequences        []int16
+	Currency            string
+	LossUnits           int64
+	LossNanos           int32
+	InvestigatorStaffID *uuid.UUID
+	InvestigateTime     time.Time
 }
 
 type ComplaintProposal struct {

@@ -143,14 +143,15 @@ func (q *Queries) LinkRepeats(ctx context.Context, db DBTX, complaintID uuid.UUI
 }
 
 const listRepeats = `-- name: ListRepeats :many
-SELECT c.id, c.number, c.create_time, c.accused_staff_id, array_agg(r.basis ORDER BY r.basis)::smallint[] AS bases, r.later,
+SELECT c.id, c.number, c.create_time, c.accused_staff_id, array_agg(DISTINCT r.basis)::smallint[] AS bases,
+  ((c.create_time, c.id) > (x.create_time, x.id))::boolean AS later,
   ($1::boolean OR EXISTS (SELECT FROM complaint_readers k WHERE k.complaint_id = c.id AND k.reader = ANY ($2::text[])))::boolean AS open
 FROM (
-  (SELECT earlier_id AS id, basis, false AS later FROM complaint_repeats a WHERE a.complaint_id = $3 ORDER BY earlier_id DESC LIMIT 300)
+  (SELECT earlier_id AS id, basis FROM complaint_repeats a WHERE a.complaint_id = $3 ORDER BY earlier_id DESC LIMIT 300)
   UNION ALL
-  (SELECT b.complaint_id, basis, true FROM complaint_repeats b WHERE b.earlier_id = $3 ORDER BY b.complaint_id DESC LIMIT 300)
-) r JOIN complaints c ON c.id = r.id
-GROUP BY c.id, r.later ORDER BY c.create_time DESC, c.id DESC LIMIT 300
+  (SELECT b.complaint_id, basis FROM complaint_repeats b WHERE b.earlier_id = $3 ORDER BY b.complaint_id DESC LIMIT 300)
+) r JOIN complaints c ON c.id = r.id JOIN complaints x ON x.id = $3
+GROUP BY c.id, x.id ORDER BY c.create_time DESC, c.id DESC LIMIT 300
 `
 
 type ListRepeatsRow struct {
@@ -234,11 +235,11 @@ func (q *Queries) ListSeverityPolicies(ctx context.Context, db DBTX, before int6
 
 const selectRepeats = `-- name: SelectRepeats :many
 (SELECT 1::smallint AS basis, c.id FROM complaints c
- WHERE c.customer_id = $1 AND c.create_time >= $2 AND c.create_time <= $3 AND c.id <> $4
+ WHERE c.customer_id = $1 AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4)
  ORDER BY c.create_time DESC LIMIT 100)
 UNION ALL
 (SELECT 2::smallint, c.id FROM complaints c
- WHERE c.product_model = $5 AND c.product_model <> '' AND c.create_time >= $2 AND c.create_time <= $3 AND c.id <> $4
+ WHERE c.product_model = $5 AND c.product_model <> '' AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4)
  ORDER BY c.create_time DESC LIMIT 100)
 `
 
@@ -246,7 +247,7 @@ type SelectRepeatsParams struct {
 	CustomerID   *uuid.UUID
 	Since        time.Time
 	Until        time.Time
-	ID           uuid.UUID
+	ID           time.Time
 	ProductModel string
 }
 

@@ -77,7 +77,7 @@ func (s *Server) linkCause(ctx context.Context, a *action, causeID uuid.UUID) er
 		return err
 	}
 	same, err := s.q.SelectSameCause(ctx, a.tx, db.SelectSameCauseParams{
-		CauseID: causeID, Since: a.c.CreateTime.Add(-rules.Window()), Until: a.c.CreateTime, ComplaintID: a.c.ID,
+		CauseID: causeID, Since: a.c.CreateTime.Add(-rules.Window()), Until: a.c.CreateTime.Add(rules.Window()), ComplaintID: a.c.ID,
 	})
 	if err != nil {
 		return fmt.Errorf("look for the same cause: %w", err)

@@ -186,7 +186,7 @@ func TestTheTreeOfCauses(t *testing.T) {
 		t.Fatalf("%v, %v", seals, err)
 	}
 	_, err = add("material.seals", "")
-	w.refused("the same code", err, codes.AlreadyExists, "CAUSE_ALREADY_EXISTS", "")
+	w.refused("the same code", err, codes.AlreadyExists, "CAUSE_EXISTS", "")
 	_, err = add("x", newID(t).String())
 	w.refused("no parent", err, codes.InvalidArgument, "VALIDATION_FAILED", "")
 	_, err = add("no code", "")

@@ -29,6 +29,7 @@ SELECT EXISTS (SELECT FROM complaint_inspections WHERE complaint_id = $1 AND rou
 
 -- name: SelectSameCause :many
 -- The newest complaints with a cause within a span of time: at most a hundred rounds are read.
+-- Causes are found in any order, so the span goes both ways from a complaint.
 SELECT complaint_id FROM complaint_investigations
 WHERE cause_id = @cause_id::uuid AND receive_time >= @since AND receive_time <= @until AND complaint_id <> @complaint_id
 ORDER BY receive_time DESC LIMIT 100;

@@ -32,11 +32,11 @@ SELECT * FROM complaint_severities WHERE complaint_id = ANY (@complaint_ids::uui
 -- The newest of the same customer's complaints and of those about the same product within a
 -- span of time: at most a hundred of each are read, however many there are.
 (SELECT 1::smallint AS basis, c.id FROM complaints c
- WHERE c.customer_id = @customer_id AND c.create_time >= @since AND c.create_time <= @until AND c.id <> @id
+ WHERE c.customer_id = @customer_id AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id)
  ORDER BY c.create_time DESC LIMIT 100)
 UNION ALL
 (SELECT 2::smallint, c.id FROM complaints c
- WHERE c.product_model = @product_model AND c.product_model <> '' AND c.create_time >= @since AND c.create_time <= @until AND c.id <> @id
+ WHERE c.product_model = @product_model AND c.product_model <> '' AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id)
  ORDER BY c.create_time DESC LIMIT 100);
 
 -- name: LinkRepeats :exec
@@ -49,11 +49,12 @@ SELECT basis, count(*)::int AS found FROM complaint_repeats WHERE complaint_id =
 
 -- name: ListRepeats :many
 -- Those a complaint repeats, and those it is repeated by.
-SELECT c.id, c.number, c.create_time, c.accused_staff_id, array_agg(r.basis ORDER BY r.basis)::smallint[] AS bases, r.later,
+SELECT c.id, c.number, c.create_time, c.accused_staff_id, array_agg(DISTINCT r.basis)::smallint[] AS bases,
+  ((c.create_time, c.id) > (x.create_time, x.id))::boolean AS later,
   (@everything::boolean OR EXISTS (SELECT FROM complaint_readers k WHERE k.complaint_id = c.id AND k.reader = ANY (@readers::text[])))::boolean AS open
 FROM (
-  (SELECT earlier_id AS id, basis, false AS later FROM complaint_repeats a WHERE a.complaint_id = @complaint_id ORDER BY earlier_id DESC LIMIT 300)
+  (SELECT earlier_id AS id, basis FROM complaint_repeats a WHERE a.complaint_id = @complaint_id ORDER BY earlier_id DESC LIMIT 300)
   UNION ALL
-  (SELECT b.complaint_id, basis, true FROM complaint_repeats b WHERE b.earlier_id = @complaint_id ORDER BY b.complaint_id DESC LIMIT 300)
-) r JOIN complaints c ON c.id = r.id
-GROUP BY c.id, r.later ORDER BY c.create_time DESC, c.id DESC LIMIT 300;
+  (SELECT b.complaint_id, basis FROM complaint_repeats b WHERE b.earlier_id = @complaint_id ORDER BY b.complaint_id DESC LIMIT 300)
+) r JOIN complaints c ON c.id = r.id JOIN complaints x ON x.id = @complaint_id
+GROUP BY c.id, x.id ORDER BY c.create_time DESC, c.id DESC LIMIT 300;

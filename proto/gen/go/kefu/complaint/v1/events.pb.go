@@ -28,7 +28,8 @@ const (
 // `complaint.proposed.v1`, `complaint.approved.v1`, `complaint.returned.v1`,
 // `complaint.told.v1`, `complaint.answered.v1`, `complaint.closed.v1`,
 // `complaint.reopened.v1` (the next round), `complaint.retargeted.v1` (another version of the
-// policy of its deadlines), and of `complaint.imported.v1`, which says where
+// policy of its deadlines), `complaint.investigated.v1`, `complaint.inspected.v1` (what quality
+// control says), `complaint.executed.v1` (the remedy was carried out), and of `complaint.imported.v1`, which says where
 // an imported complaint stands. `received` over any channel but internal, `contacted`,
 // `attempted` with `two_way`, `told` and `answered` are contacts with the customer.
 type ComplaintChanged struct {

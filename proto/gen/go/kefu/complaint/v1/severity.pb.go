@@ -619,7 +619,7 @@ var File_kefu_complaint_v1_severity_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_severity_proto_rawDesc = "" +
 	"\n" +
-	" kefu/complaint/v1/severity.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\"\xb0\x04\n" +
+	" kefu/complaint/v1/severity.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\"\xbc\x04\n" +
 	"\x0eSeverityPolicy\x12\x1d\n" +
 	"\aversion\x18\x01 \x01(\x03B\x03\xe0A\x03R\aversion\x12A\n" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x16\n" +
@@ -635,8 +635,8 @@ const file_kefu_complaint_v1_severity_proto_rawDesc = "" +
 	"\fsame_product\x18\n" +
 	" \x01(\x05B\v\xbaH\b\x1a\x068\x01\x18d(\x00R\vsameProduct\x12*\n" +
 	"\n" +
-	"same_cause\x18\v \x01(\x05B\v\xbaH\b\x1a\x068\x01\x18d(\x00R\tsameCause\x12!\n" +
-	"\x04note\x18\f \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04note\x12@\n" +
+	"same_cause\x18\v \x01(\x05B\v\xbaH\b\x1a\x068\x01\x18d(\x00R\tsameCause\x12-\n" +
+	"\x04note\x18\f \x01(\tB\x19\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x04note\x12@\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\"\xd7\x01\n" +
 	"\x0fComplaintRepeat\x12!\n" +
