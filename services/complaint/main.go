@@ -27,6 +27,7 @@ type config struct {
 	ContactChannels     int              `env:"KEFU_COMPLAINT_CONTACT_CHANNELS" envDefault:"2"`
 	EndRounds           int32            `env:"KEFU_COMPLAINT_END_ROUNDS" envDefault:"2"`
 	AnotherHandlerRound int32            `env:"KEFU_COMPLAINT_ANOTHER_HANDLER_ROUND" envDefault:"3"`
+	ObjectionDays       int              `env:"KEFU_COMPLAINT_OBJECTION_DAYS" envDefault:"2"`
 	LowScore            int32            `env:"KEFU_COMPLAINT_LOW_SCORE" envDefault:"2"`
 }
 
@@ -35,6 +36,7 @@ func (c *config) limits() complaint.Limits {
 		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount,
 		ContactAttempts: c.ContactAttempts, ContactChannels: c.ContactChannels,
 		EndRounds: c.EndRounds, AnotherHandlerRound: c.AnotherHandlerRound, LowScore: c.LowScore,
+		ObjectionDays: c.ObjectionDays,
 	}
 }
 

@@ -185,7 +185,8 @@ func salesperson() []authz.Grant {
 // All summaries; cases of the own department.
 func salesManager() []authz.Grant {
 	return grants(
-		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register"),
+		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
+			"complaints.determine"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
@@ -199,7 +200,7 @@ func companyManager() []authz.Grant {
 	return grants(
 		at(company, "directory.read", "causes.read", "calendars.read"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
-			"complaints.close", "complaints.history"),
+			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide"),
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),

@@ -19,7 +19,7 @@ import (
 func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
-		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2,
+		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
 	}
 }
 
@@ -407,6 +407,7 @@ func TestLimitsThatMakeNoSense(t *testing.T) {
 		"channels above attempts":  func(l *complaint.Limits) { l.ContactChannels = 4 },
 		"no rounds":                func(l *complaint.Limits) { l.EndRounds = 0 },
 		"another handler at once":  func(l *complaint.Limits) { l.AnotherHandlerRound = 1 },
+		"no time to object":        func(l *complaint.Limits) { l.ObjectionDays = 0 },
 		"every score is low":       func(l *complaint.Limits) { l.LowScore = 5 },
 	} {
 		l := limits()

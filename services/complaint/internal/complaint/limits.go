@@ -63,6 +63,8 @@ type Limits struct {
 	EndRounds int32
 	// AnotherHandlerRound is the round from which earlier handlers may not handle.
 	AnotherHandlerRound int32
+	// ObjectionDays is how many working days a party has to object or appeal.
+	ObjectionDays int
 	// LowScore is the highest score of a survey that says unsatisfied.
 	LowScore int32
 }
@@ -78,6 +80,8 @@ func (l Limits) Check() error {
 		return fmt.Errorf("a complaint ends after at least 1 round, not %d", l.EndRounds)
 	case l.AnotherHandlerRound < 2:
 		return fmt.Errorf("another handler is possible from round 2, not %d", l.AnotherHandlerRound)
+	case l.ObjectionDays < 1 || l.ObjectionDays > 60:
+		return fmt.Errorf("there are 1 to 60 working days to object, not %d", l.ObjectionDays)
 	case l.LowScore < 0 || l.LowScore > 4:
 		return fmt.Errorf("a low score is 0 to 4, not %d", l.LowScore)
 	}

@@ -129,6 +129,30 @@ type ComplaintProposal struct {
 	ApproverStaffID *uuid.UUID
 }
 
+type ComplaintResponsibility struct {
+	ID              uuid.UUID
+	ComplaintID     uuid.UUID
+	Kind            int16
+	DepartmentID    *uuid.UUID
+	StaffID         *uuid.UUID
+	Grounds         string
+	State           int16
+	ObjectionDue    *time.Time
+	ProposerActor   string
+	DeterminerActor string
+	Version         int64
+}
+
+type ComplaintResponsibilityStep struct {
+	ResponsibilityID uuid.UUID
+	Version          int64
+	State            int16
+	Reason           string
+	Actor            string
+	ActorStaffID     *uuid.UUID
+	OccurTime        time.Time
+}
+
 type ComplaintRound struct {
 	ComplaintID       uuid.UUID
 	Number            int32

@@ -59,6 +59,7 @@ type Server struct {
 	complaintv1.UnimplementedSeverityServiceServer
 	complaintv1.UnimplementedInvestigationServiceServer
 	complaintv1.UnimplementedRemedyServiceServer
+	complaintv1.UnimplementedResponsibilityServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -100,6 +101,7 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	complaintv1.RegisterSeverityServiceServer(p.GRPC, s)
 	complaintv1.RegisterInvestigationServiceServer(p.GRPC, s)
 	complaintv1.RegisterRemedyServiceServer(p.GRPC, s)
+	complaintv1.RegisterResponsibilityServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
 		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
@@ -164,7 +166,8 @@ func public(err error) error {
 	switch r.Reason {
 	case complaint.ReasonConcernsCaller, complaint.ReasonNotHead, complaint.ReasonNotHandler,
 		complaint.ReasonApproverProposed, complaint.ReasonApproverConcerned, complaint.ReasonAmountAboveLimit, complaint.ReasonInspectorHandles,
-		complaint.ReasonExecutorApproved:
+		complaint.ReasonExecutorApproved, complaint.ReasonNotProposer, complaint.ReasonNotParty,
+		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns:
 		code = codes.PermissionDenied
 	}
 	e := rpcerr.New(code, r.Reason, r.Text)

@@ -102,6 +102,12 @@ complaint.v1.InvestigationService ConfirmQuality                         .......
 complaint.v1.InvestigationService CreateCause,UpdateCause                *............ causes.write
 complaint.v1.InvestigationService ListCauses                             ***********.. causes.read
 complaint.v1.RemedyService RecordExecution                               *tooooooooo.. complaints.work
+complaint.v1.ResponsibilityService ProposeResponsibility                 *toooootooo.. complaints.work,complaints.inspect
+complaint.v1.ResponsibilityService ObjectResponsibility                  *toooootot*.. complaints.history
+complaint.v1.ResponsibilityService AppealResponsibility                  *toooootot*.. complaints.history
+complaint.v1.ResponsibilityService DetermineResponsibility               .........**.. complaints.determine
+complaint.v1.ResponsibilityService DecideResponsibility                  ..........*.. complaints.decide
+complaint.v1.ResponsibilityService GetResponsibility                     *toooooto**.. complaints.history,complaints.determine
 complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
 survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
 survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write

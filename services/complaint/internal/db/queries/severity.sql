@@ -32,11 +32,11 @@ SELECT * FROM complaint_severities WHERE complaint_id = ANY (@complaint_ids::uui
 -- The newest of the same customer's complaints and of those about the same product within a
 -- span of time: at most a hundred of each are read, however many there are.
 (SELECT 1::smallint AS basis, c.id FROM complaints c
- WHERE c.customer_id = @customer_id AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id)
+ WHERE c.customer_id = @customer_id AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id::uuid)
  ORDER BY c.create_time DESC LIMIT 100)
 UNION ALL
 (SELECT 2::smallint, c.id FROM complaints c
- WHERE c.product_model = @product_model AND c.product_model <> '' AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id)
+ WHERE c.product_model = @product_model AND c.product_model <> '' AND c.create_time >= @since AND c.create_time <= @until AND (c.create_time, c.id) < (@until, @id::uuid)
  ORDER BY c.create_time DESC LIMIT 100);
 
 -- name: LinkRepeats :exec
