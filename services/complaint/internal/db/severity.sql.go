@@ -235,11 +235,11 @@ func (q *Queries) ListSeverityPolicies(ctx context.Context, db DBTX, before int6
 
 const selectRepeats = `-- name: SelectRepeats :many
 (SELECT 1::smallint AS basis, c.id FROM complaints c
- WHERE c.customer_id = $1 AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4)
+ WHERE c.customer_id = $1 AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4::uuid)
  ORDER BY c.create_time DESC LIMIT 100)
 UNION ALL
 (SELECT 2::smallint, c.id FROM complaints c
- WHERE c.product_model = $5 AND c.product_model <> '' AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4)
+ WHERE c.product_model = $5 AND c.product_model <> '' AND c.create_time >= $2 AND c.create_time <= $3 AND (c.create_time, c.id) < ($3, $4::uuid)
  ORDER BY c.create_time DESC LIMIT 100)
 `
 
@@ -247,7 +247,7 @@ type SelectRepeatsParams struct {
 	CustomerID   *uuid.UUID
 	Since        time.Time
 	Until        time.Time
-	ID           time.Time
+	ID           uuid.UUID
 	ProductModel string
 }
 
