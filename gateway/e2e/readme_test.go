@@ -35,6 +35,17 @@ func TestSecurityTour(t *testing.T) {
 		"service-ticket complaint survey customer-registry", "CUSTOMER_NOT_FOUND")
 }
 
+// TestComplaintsTour runs the tour of complaints.
+func TestComplaintsTour(t *testing.T) {
+	tells(t, tour(t, "docs", "complaints.md"),
+		"complaint.severity-repeat-customer/1", "it is complaint 3 of the customer", "COMPLAINT_STATE_SUBMITTED", "SEVERITY_TOO_LOW", "SEVERITY_MAJOR", "2",
+		"COMPLAINT_STATE_CONTACTED", "the seal is brittle", "QUALITY_NOT_CONFIRMED", "hold the lot",
+		"RESPONSIBILITY_STATE_PROPOSED", "OBJECTION_WINDOW_OPEN", "RESPONSIBILITY_STATE_OBJECTED", "RESPONSIBILITY_STATE_DETERMINED",
+		`"inEffect":false`, "RESPONSIBILITY_STATE_FINAL",
+		"COMPLAINT_STATE_PROPOSED", "AMOUNT_ABOVE_LIMIT", "COMPLAINT_STATE_APPROVED", "PAY-77", "REMEDY_EXECUTED", "COMPLAINT_STATE_TOLD",
+		"COMPLAINT_STATE_REVIEWED", "OUTCOME_SATISFIED")
+}
+
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of
 // the tests, and gives what they print.
 func tour(t *testing.T, path ...string) string {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
@@ -25,22 +24,20 @@ type config struct {
 	// The numbers of the complaint policy; amounts hold in any currency.
 	SupervisorAmount    complaint.Amount `env:"KEFU_COMPLAINT_SUPERVISOR_AMOUNT" envDefault:"500.00"`
 	ManagerAmount       complaint.Amount `env:"KEFU_COMPLAINT_MANAGER_AMOUNT" envDefault:"5000.00"`
-	MajorAmount         complaint.Amount `env:"KEFU_COMPLAINT_MAJOR_AMOUNT" envDefault:"10000.00"`
-	RepeatWindow        time.Duration    `env:"KEFU_COMPLAINT_REPEAT_WINDOW" envDefault:"2160h"`
-	RepeatCount         int              `env:"KEFU_COMPLAINT_REPEAT_COUNT" envDefault:"2"`
 	ContactAttempts     int              `env:"KEFU_COMPLAINT_CONTACT_ATTEMPTS" envDefault:"3"`
 	ContactChannels     int              `env:"KEFU_COMPLAINT_CONTACT_CHANNELS" envDefault:"2"`
 	EndRounds           int32            `env:"KEFU_COMPLAINT_END_ROUNDS" envDefault:"2"`
 	AnotherHandlerRound int32            `env:"KEFU_COMPLAINT_ANOTHER_HANDLER_ROUND" envDefault:"3"`
+	ObjectionDays       int              `env:"KEFU_COMPLAINT_OBJECTION_DAYS" envDefault:"2"`
 	LowScore            int32            `env:"KEFU_COMPLAINT_LOW_SCORE" envDefault:"2"`
 }
 
 func (c *config) limits() complaint.Limits {
 	return complaint.Limits{
-		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount, MajorAmount: c.MajorAmount,
-		RepeatWindow: c.RepeatWindow, RepeatCount: c.RepeatCount,
+		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount,
 		ContactAttempts: c.ContactAttempts, ContactChannels: c.ContactChannels,
 		EndRounds: c.EndRounds, AnotherHandlerRound: c.AnotherHandlerRound, LowScore: c.LowScore,
+		ObjectionDays: c.ObjectionDays,
 	}
 }
 

@@ -314,9 +314,9 @@ func poll(ctx context.Context, t *testing.T, what string, try func() error) {
 func TestTheConfigurationTellsItsProblems(t *testing.T) {
 	var c config
 	err := settings.LoadFrom(&c, map[string]string{
-		"KEFU_COMPLAINT_SUPERVISOR_AMOUNT": "6000.00", "KEFU_COMPLAINT_MAJOR_AMOUNT": "much",
+		"KEFU_COMPLAINT_SUPERVISOR_AMOUNT": "6000.00", "KEFU_COMPLAINT_LOW_SCORE": "much",
 	})
-	if err == nil || !strings.Contains(err.Error(), "6000.00 is above the manager's 5000.00") || !strings.Contains(err.Error(), "KEFU_COMPLAINT_MAJOR_AMOUNT") {
+	if err == nil || !strings.Contains(err.Error(), "6000.00 is above the manager's 5000.00") || !strings.Contains(err.Error(), "KEFU_COMPLAINT_LOW_SCORE") {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"google.golang.org/genproto/googleapis/type/money"
 	"google.golang.org/protobuf/proto"
@@ -11,6 +12,9 @@ import (
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 )
+
+// contacted is how many stages lead to a contact.
+const contacted = 4
 
 const (
 	quality    = "qc-inspector"
@@ -25,6 +29,8 @@ type stage struct {
 	round      int32
 	// answered tells the two stages apart that leave the state at told.
 	answered bool
+	// inspected tells the two apart that leave it at contacted.
+	inspected bool
 }
 
 // course is a complaint and how far it goes.
@@ -39,22 +45,23 @@ type course struct {
 	second              int // stages of the second round, after an unsatisfied answer
 }
 
-// The stages of a round: submit, review, assign, contact, propose, approve, tell, answer,
+// The stages of a round: submit, review, assign, contact (and of quality, what quality control
+// confirms, which is not counted), propose, approve, tell, answer,
 // close; of a second: nextRound and from assign on.
 func courses() []course {
 	const established = complaintv1.Validity_VALIDITY_ESTABLISHED
 	product, service := complaintv1.Category_CATEGORY_PRODUCT_QUALITY, complaintv1.Category_CATEGORY_AFTER_SALES_SERVICE
 	return []course{
-		{subject{"新泵外壳有裂纹", "Crack in the housing of a new pump"}, product, "quality-control", quality, 0, established, false, 0},
+		{subject{"新泵外壳有裂纹", "Crack in the housing of a new pump"}, product, "after-sales", afterSales, 0, established, false, 0},
 		{subject{"维修三次仍漏水", "Still leaks after three repairs"}, service, "after-sales", afterSales, 1, established, false, 0},
-		{subject{"铭牌参数不符", "Rating plate does not match"}, product, "quality-control", quality, 2, established, false, 0},
+		{subject{"铭牌参数不符", "Rating plate does not match"}, product, "after-sales", afterSales, 2, established, false, 0},
 		{subject{"上门工程师迟到", "Engineer came late"}, service, "after-sales", afterSales, 3, established, false, 0},
-		{subject{"电机轴承过早磨损", "Motor bearing worn early"}, product, "quality-control", quality, 4, established, false, 0},
+		{subject{"电机轴承过早磨损", "Motor bearing worn early"}, product, "after-sales", afterSales, 4, established, false, 0},
 		{subject{"返修周期过长", "Repair takes too long"}, service, "after-sales", afterSales, 5, established, false, 0},
-		{subject{"涂层脱落", "Coating comes off"}, product, "quality-control", quality, 6, established, false, 0},
+		{subject{"涂层脱落", "Coating comes off"}, product, "after-sales", afterSales, 6, established, false, 0},
 		{subject{"收费与报价不一致", "Charged more than quoted"}, service, "after-sales", afterSales, 7, established, false, 0},
-		{subject{"流量计精度不达标", "Flow meter out of tolerance"}, product, "quality-control", quality, 9, established, false, 0},
-		{subject{"阀门手柄断裂", "Valve handle broke"}, product, "quality-control", quality, 9, complaintv1.Validity_VALIDITY_NOT_ESTABLISHED, false, 0},
+		{subject{"流量计精度不达标", "Flow meter out of tolerance"}, product, "after-sales", afterSales, 9, established, false, 0},
+		{subject{"阀门手柄断裂", "Valve handle broke"}, product, "after-sales", afterSales, 9, complaintv1.Validity_VALIDITY_NOT_ESTABLISHED, false, 0},
 		{subject{"安装后振动大", "Vibrates after installation"}, service, "after-sales", afterSales, 8, established, true, 3},
 		{subject{"控制柜进水", "Water in the control cabinet"}, service, "after-sales", afterSales, 8, established, true, 8},
 	}
@@ -63,30 +70,35 @@ func courses() []course {
 func (c course) plan(d *directory) []stage {
 	round := func(n int32) []stage {
 		return []stage{
-			{manager, "assign", &complaintv1.AssignComplaintRequest{HandlerStaffId: d.staff["dev-"+c.handler]}, complaintv1.ComplaintState_COMPLAINT_STATE_ASSIGNED, n, false},
+			{manager, "assign", &complaintv1.AssignComplaintRequest{HandlerStaffId: d.staff["dev-"+c.handler]}, complaintv1.ComplaintState_COMPLAINT_STATE_ASSIGNED, n, false, false},
 			{c.handler, "recordContact", &complaintv1.RecordContactRequest{Channel: typev1.Channel_CHANNEL_PHONE, TwoWay: true,
-				Note: "已与客户通话了解情况。Spoke with the customer and took the facts."}, complaintv1.ComplaintState_COMPLAINT_STATE_CONTACTED, n, false},
-			{c.handler, "propose", &complaintv1.ProposeSolutionRequest{Proposal: c.proposal()}, complaintv1.ComplaintState_COMPLAINT_STATE_PROPOSED, n, false},
-			{manager, "approve", &complaintv1.ApproveSolutionRequest{Decision: complaintv1.Decision_DECISION_APPROVED}, complaintv1.ComplaintState_COMPLAINT_STATE_APPROVED, n, false},
+				Note: "已与客户通话了解情况。Spoke with the customer and took the facts."}, complaintv1.ComplaintState_COMPLAINT_STATE_CONTACTED, n, false, false},
+			{c.handler, "propose", &complaintv1.ProposeSolutionRequest{Proposal: c.proposal()}, complaintv1.ComplaintState_COMPLAINT_STATE_PROPOSED, n, false, false},
+			{manager, "approve", &complaintv1.ApproveSolutionRequest{Decision: complaintv1.Decision_DECISION_APPROVED}, complaintv1.ComplaintState_COMPLAINT_STATE_APPROVED, n, false, false},
 			{c.handler, "tell", &complaintv1.TellResultRequest{Channel: typev1.Channel_CHANNEL_PHONE, Told: "已告知处理结果并致歉。Told the result and apologised."},
-				complaintv1.ComplaintState_COMPLAINT_STATE_TOLD, n, false},
-			{c.handler, "recordAnswer", c.answer(), complaintv1.ComplaintState_COMPLAINT_STATE_TOLD, n, true},
+				complaintv1.ComplaintState_COMPLAINT_STATE_TOLD, n, false, false},
+			{c.handler, "recordAnswer", c.answer(), complaintv1.ComplaintState_COMPLAINT_STATE_TOLD, n, true, false},
 		}
 	}
 	chain := append([]stage{
-		{agent, "submit", &complaintv1.SubmitComplaintRequest{}, complaintv1.ComplaintState_COMPLAINT_STATE_SUBMITTED, 1, false},
-		{supervisor, "review", &complaintv1.ReviewComplaintRequest{Category: c.category, Quality: c.quality(), Severity: complaintv1.Severity_SEVERITY_GENERAL,
-			ValidAtFirstSight: true, DepartmentId: d.departments[c.department]}, complaintv1.ComplaintState_COMPLAINT_STATE_REVIEWED, 1, false},
+		{agent, "submit", &complaintv1.SubmitComplaintRequest{}, complaintv1.ComplaintState_COMPLAINT_STATE_SUBMITTED, 1, false, false},
+		{supervisor, "review", &complaintv1.ReviewComplaintRequest{Category: c.category, Quality: c.quality(),
+			ValidAtFirstSight: true, DepartmentId: d.departments[c.department]}, complaintv1.ComplaintState_COMPLAINT_STATE_REVIEWED, 1, false, false},
 	}, round(1)...)
-	end := stage{manager, "close", &complaintv1.CloseComplaintRequest{}, complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED, 1, true}
+	end := stage{manager, "close", &complaintv1.CloseComplaintRequest{}, complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED, 1, true, false}
 	chain = append(chain, end)[:c.stages]
+	if c.quality() == complaintv1.Quality_QUALITY_QUALITY && c.stages > contacted {
+		chain = slices.Insert(chain, contacted, stage{quality, "confirmQuality", &complaintv1.ConfirmQualityRequest{Inspection: &complaintv1.Inspection{
+			Quality: complaintv1.Quality_QUALITY_QUALITY, Cause: "来料批次不合格 / a faulty lot of material", Measures: "隔离并复检该批次 / hold and inspect the lot"}},
+			complaintv1.ComplaintState_COMPLAINT_STATE_CONTACTED, 1, false, true})
+	}
 	if c.second == 0 {
 		return chain
 	}
 	again := append([]stage{{manager, "nextRound", &complaintv1.NextRoundRequest{Reason: "客户不满意 / not satisfied"},
-		complaintv1.ComplaintState_COMPLAINT_STATE_REVIEWED, 2, false}}, round(2)...)
+		complaintv1.ComplaintState_COMPLAINT_STATE_REVIEWED, 2, false, false}}, round(2)...)
 	again = append(again, stage{company, "close", &complaintv1.CloseComplaintRequest{Reason: "两轮后协商终止 / ended after two rounds"},
-		complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED, 2, true})
+		complaintv1.ComplaintState_COMPLAINT_STATE_CLOSED, 2, true, false})
 	return append(chain, again[:c.second]...)
 }
 
@@ -173,7 +185,8 @@ func (m *sampler) walk(ctx context.Context, c *complaintv1.Complaint, stages []s
 		next = 0
 	}
 	for i, s := range stages {
-		if s.state == c.GetState() && s.round == c.GetRound() && s.answered == (c.GetAnswer() != nil) {
+		inspected := c.GetState() == complaintv1.ComplaintState_COMPLAINT_STATE_CONTACTED && c.GetInspection() != nil
+		if s.state == c.GetState() && s.inspected == inspected && s.round == c.GetRound() && s.answered == (c.GetAnswer() != nil) {
 			next = i + 1
 		}
 	}

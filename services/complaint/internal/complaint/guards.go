@@ -30,51 +30,6 @@ func Impartial(c Caller, accused uuid.UUID) error {
 		"该投诉涉及您本人，此步骤必须由他人处理。"))
 }
 
-// SeverityFacts are what decides how severe a complaint is at least.
-type SeverityFacts struct {
-	Recorded []complaintv1.SeverityFact
-	Tier     typev1.Tier
-	Amount   Amount
-	// Earlier counts the same customer's complaints about the same within the window.
-	Earlier int
-}
-
-// Severity refuses a severity below what the facts demand, naming the first of them.
-func Severity(given complaintv1.Severity, f SeverityFacts, l Limits) error {
-	if given == complaintv1.Severity_SEVERITY_MAJOR {
-		return nil
-	}
-	demand := func(clause string, fact rpcerr.Text) error {
-		return refuse(ReasonSeverityTooLow, clause, rpcerr.Text{
-			EN: "The complaint must be major: " + fact.EN + ".", ZH: "该投诉必须定为重大：" + fact.ZH + "。",
-		}).at("severity")
-	}
-	for _, fact := range []struct {
-		fact   complaintv1.SeverityFact
-		clause string
-		text   rpcerr.Text
-	}{
-		{complaintv1.SeverityFact_SEVERITY_FACT_INJURY, ClauseInjury, rpcerr.T("somebody was injured", "有人受伤")},
-		{complaintv1.SeverityFact_SEVERITY_FACT_LEGAL, ClauseLegal, rpcerr.T("legal action is possible", "存在法律风险")},
-		{complaintv1.SeverityFact_SEVERITY_FACT_PRESS, ClausePress, rpcerr.T("the press is involved", "涉及媒体曝光")},
-	} {
-		if slices.Contains(f.Recorded, fact.fact) {
-			return demand(fact.clause, fact.text)
-		}
-	}
-	switch {
-	case f.Tier == typev1.Tier_TIER_KEY:
-		return demand(ClauseKeyCustomer, rpcerr.T("the customer is a key customer", "客户为关键客户"))
-	case f.Amount.Compare(l.MajorAmount) > 0:
-		return demand(ClauseMajorAmount, rpcerr.T("the amount %[1]s is above %[2]s", "金额 %[1]s 超过 %[2]s", f.Amount, l.MajorAmount))
-	case f.Earlier >= l.RepeatCount:
-		return demand(ClauseRepeat, rpcerr.T(
-			"the customer complained %[1]d times before about the same within %[2]d days",
-			"该客户在 %[2]d 天内已就同类问题投诉 %[1]d 次", f.Earlier, int(l.RepeatWindow.Hours()/24)))
-	}
-	return nil
-}
-
 // Assigner allows the head of the responsible department and service managers.
 func Assigner(c Caller, head uuid.UUID) error {
 	if c.ServiceManager || head != uuid.Nil && c.Staff == head {

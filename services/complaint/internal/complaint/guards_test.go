@@ -19,8 +19,7 @@ import (
 func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
-		MajorAmount: complaint.Amount{Units: 10000}, RepeatWindow: 90 * 24 * time.Hour, RepeatCount: 2,
-		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2,
+		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
 	}
 }
 
@@ -51,33 +50,6 @@ var (
 	qc  = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8011")
 	it  = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8012")
 )
-
-func TestSeverityIsNeverBelowTheFacts(t *testing.T) {
-	tests := []struct {
-		name  string
-		facts complaint.SeverityFacts
-		want  string
-	}{
-		{"nothing", complaint.SeverityFacts{}, ""},
-		{"injury", complaint.SeverityFacts{Recorded: []complaintv1.SeverityFact{complaintv1.SeverityFact_SEVERITY_FACT_INJURY}}, "SEVERITY_TOO_LOW complaint.severity-injury/1"},
-		{"legal", complaint.SeverityFacts{Recorded: []complaintv1.SeverityFact{complaintv1.SeverityFact_SEVERITY_FACT_LEGAL}}, "SEVERITY_TOO_LOW complaint.severity-legal/1"},
-		{"press", complaint.SeverityFacts{Recorded: []complaintv1.SeverityFact{complaintv1.SeverityFact_SEVERITY_FACT_PRESS}}, "SEVERITY_TOO_LOW complaint.severity-press/1"},
-		{"A customer", complaint.SeverityFacts{Tier: typev1.Tier_TIER_A}, ""},
-		{"key customer", complaint.SeverityFacts{Tier: typev1.Tier_TIER_KEY}, "SEVERITY_TOO_LOW complaint.severity-key-customer/1"},
-		{"amount at the limit", complaint.SeverityFacts{Amount: complaint.Amount{Units: 10000}}, ""},
-		{"amount above", complaint.SeverityFacts{Amount: complaint.Amount{Units: 10000, Nanos: 10_000_000}}, "SEVERITY_TOO_LOW complaint.severity-amount/1"},
-		{"second of its kind", complaint.SeverityFacts{Earlier: 1}, ""},
-		{"third of its kind", complaint.SeverityFacts{Earlier: 2}, "SEVERITY_TOO_LOW complaint.severity-repeat/1"},
-	}
-	for _, test := range tests {
-		if got := reason(t, complaint.Severity(complaintv1.Severity_SEVERITY_GENERAL, test.facts, limits())); got != test.want {
-			t.Errorf("%s as general: %q, want %q", test.name, got, test.want)
-		}
-		if got := reason(t, complaint.Severity(complaintv1.Severity_SEVERITY_MAJOR, test.facts, limits())); got != "" {
-			t.Errorf("%s as major: %q", test.name, got)
-		}
-	}
-}
 
 func TestWhoHandles(t *testing.T) {
 	sound := complaint.HandlerFacts{Handler: ann, HandlerDepartment: qc, Department: qc, Accused: bob, Round: 3}
@@ -432,10 +404,10 @@ func TestLimitsThatMakeNoSense(t *testing.T) {
 	}
 	for name, change := range map[string]func(*complaint.Limits){
 		"supervisor above manager": func(l *complaint.Limits) { l.SupervisorAmount.Units = 5001 },
-		"no repeats":               func(l *complaint.Limits) { l.RepeatCount = 0 },
 		"channels above attempts":  func(l *complaint.Limits) { l.ContactChannels = 4 },
 		"no rounds":                func(l *complaint.Limits) { l.EndRounds = 0 },
 		"another handler at once":  func(l *complaint.Limits) { l.AnotherHandlerRound = 1 },
+		"no time to object":        func(l *complaint.Limits) { l.ObjectionDays = 0 },
 		"every score is low":       func(l *complaint.Limits) { l.LowScore = 5 },
 	} {
 		l := limits()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // nanosAUnit is how finely an amount is told.
@@ -57,12 +56,6 @@ type Limits struct {
 	// SupervisorAmount and ManagerAmount are the most that a service supervisor and a
 	// service manager may approve; a company manager may approve any amount.
 	SupervisorAmount, ManagerAmount Amount
-	// MajorAmount is the amount in dispute above which a complaint is major.
-	MajorAmount Amount
-	// RepeatWindow and RepeatCount: with that many earlier complaints of the same
-	// customer about the same in that time, the next is major.
-	RepeatWindow time.Duration
-	RepeatCount  int
 	// ContactAttempts on ContactChannels count as a contact.
 	ContactAttempts, ContactChannels int
 	// EndRounds is after how many rounds the company manager may end a complaint over
@@ -70,6 +63,8 @@ type Limits struct {
 	EndRounds int32
 	// AnotherHandlerRound is the round from which earlier handlers may not handle.
 	AnotherHandlerRound int32
+	// ObjectionDays is how many working days a party has to object or appeal.
+	ObjectionDays int
 	// LowScore is the highest score of a survey that says unsatisfied.
 	LowScore int32
 }
@@ -79,14 +74,14 @@ func (l Limits) Check() error {
 	switch {
 	case l.SupervisorAmount.Compare(l.ManagerAmount) > 0:
 		return fmt.Errorf("the supervisor's limit %s is above the manager's %s", l.SupervisorAmount, l.ManagerAmount)
-	case l.RepeatWindow < 0 || l.RepeatCount < 1:
-		return fmt.Errorf("repeats need a window that is not negative and a count of at least 1, not %s and %d", l.RepeatWindow, l.RepeatCount)
 	case l.ContactChannels < 1 || l.ContactAttempts < l.ContactChannels:
 		return fmt.Errorf("%d attempts cannot use %d channels", l.ContactAttempts, l.ContactChannels)
 	case l.EndRounds < 1:
 		return fmt.Errorf("a complaint ends after at least 1 round, not %d", l.EndRounds)
 	case l.AnotherHandlerRound < 2:
 		return fmt.Errorf("another handler is possible from round 2, not %d", l.AnotherHandlerRound)
+	case l.ObjectionDays < 1 || l.ObjectionDays > 60:
+		return fmt.Errorf("there are 1 to 60 working days to object, not %d", l.ObjectionDays)
 	case l.LowScore < 0 || l.LowScore > 4:
 		return fmt.Errorf("a low score is 0 to 4, not %d", l.LowScore)
 	}

@@ -55,11 +55,16 @@ const (
 	Dispute
 	// Retarget is another version of the policy of the deadlines.
 	Retarget
+	// Investigate and Inspect record what was found.
+	Investigate
+	Inspect
+	// Execute records that a remedy was carried out.
+	Execute
 )
 
 // Verbs lists those that move a complaint that exists.
 func Verbs() []Verb {
-	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute, Retarget}
+	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute, Retarget, Investigate, Inspect, Execute}
 }
 
 // Name is the verb of the API, which history keeps.
@@ -91,6 +96,12 @@ func describe(v Verb) verb {
 		return verb{name: "recordContact", event: "complaint.attempted.v1", from: []State{Assigned, Contacted, Proposed, Approved, Told}}
 	case Contact:
 		return verb{name: "recordContact", event: "complaint.contacted.v1", from: []State{Assigned}, to: Contacted}
+	case Investigate:
+		return verb{name: "recordInvestigation", event: "complaint.investigated.v1", from: []State{Assigned, Contacted}}
+	case Inspect:
+		return verb{name: "confirmQuality", event: "complaint.inspected.v1", from: []State{Assigned, Contacted}}
+	case Execute:
+		return verb{name: "recordExecution", event: "complaint.executed.v1", from: []State{Approved, Told}}
 	case Propose:
 		return verb{name: "propose", event: "complaint.proposed.v1", from: []State{Contacted}, to: Proposed}
 	case Approve:

@@ -40,6 +40,12 @@ contacted retarget      contacted
 proposed  retarget      proposed
 approved  retarget      approved
 told      retarget      told
+assigned  investigate   assigned
+contacted investigate   contacted
+assigned  inspect       assigned
+contacted inspect       contacted
+approved  execute       approved
+told      execute       told
 `
 
 var verbs = map[string]complaint.Verb{
@@ -48,6 +54,7 @@ var verbs = map[string]complaint.Verb{
 	"contact": complaint.Contact, "propose": complaint.Propose, "approve": complaint.Approve, "return": complaint.Return,
 	"tell": complaint.Tell, "answer": complaint.Answer, "close": complaint.Close, "reopen": complaint.Reopen,
 	"dispute": complaint.Dispute, "retarget": complaint.Retarget,
+	"investigate": complaint.Investigate, "inspect": complaint.Inspect, "execute": complaint.Execute,
 }
 
 func states() []complaint.State {

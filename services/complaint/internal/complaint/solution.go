@@ -26,11 +26,15 @@ func Money(field string, m *money.Money) error {
 			"%[1]q 不是 ISO 4217 货币代码；请填写如 CNY 的代码", code))
 	}
 	if m.GetUnits() < 0 || m.GetNanos() < 0 || m.GetNanos() >= nanosAUnit {
-		return rpcerr.Invalid(field, rpcerr.T(
-			"units %[1]d and nanos %[2]d are not an amount; units must not be negative, nanos 0 to 999999999",
-			"units %[1]d 与 nanos %[2]d 不是有效金额；units 不得为负，nanos 为 0 到 999999999", m.GetUnits(), m.GetNanos()))
+		return notAnAmount(field, m)
 	}
 	return nil
+}
+
+func notAnAmount(field string, m *money.Money) error {
+	return rpcerr.Invalid(field, rpcerr.T(
+		"units %[1]d and nanos %[2]d are not an amount; units must not be negative, nanos 0 to 999999999",
+		"units %[1]d 与 nanos %[2]d 不是有效金额；units 不得为负，nanos 为 0 到 999999999", m.GetUnits(), m.GetNanos()))
 }
 
 // Sum is a sum without its currency.

@@ -12,36 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const countRepeats = `-- name: CountRepeats :one
-SELECT count(*) FROM complaints
-WHERE customer_id = $1 AND create_time >= $2 AND create_time <= $3 AND id <> $4
-  AND (category = $5 OR (product_model <> '' AND product_model = $6))
-`
-
-type CountRepeatsParams struct {
-	CustomerID   *uuid.UUID
-	Since        time.Time
-	Until        time.Time
-	ID           uuid.UUID
-	Category     int16
-	ProductModel string
-}
-
-// The same customer's other complaints about the same product or category since then.
-func (q *Queries) CountRepeats(ctx context.Context, db DBTX, arg CountRepeatsParams) (int64, error) {
-	row := db.QueryRow(ctx, countRepeats,
-		arg.CustomerID,
-		arg.Since,
-		arg.Until,
-		arg.ID,
-		arg.Category,
-		arg.ProductModel,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const getComplaint = `-- name: GetComplaint :one
 SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE id = $1
 `

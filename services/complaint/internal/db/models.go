@@ -47,6 +47,16 @@ type Complaint struct {
 	PolicyVersion  int64
 }
 
+type ComplaintCause struct {
+	ID       uuid.UUID
+	Code     string
+	ParentID *uuid.UUID
+	NameZh   string
+	NameEn   string
+	Retired  bool
+	Version  int64
+}
+
 type ComplaintContact struct {
 	ID          uuid.UUID
 	ComplaintID uuid.UUID
@@ -57,6 +67,44 @@ type ComplaintContact struct {
 	Note        string
 	ContactTime time.Time
 	StaffID     *uuid.UUID
+}
+
+type ComplaintExecution struct {
+	ComplaintID     uuid.UUID
+	Round           int32
+	Reference       string
+	Currency        string
+	AmountUnits     int64
+	AmountNanos     int32
+	ExecutorStaffID *uuid.UUID
+	ExecuteTime     time.Time
+}
+
+type ComplaintInspection struct {
+	ComplaintID      uuid.UUID
+	Round            int32
+	Quality          int16
+	Cause            string
+	Measures         string
+	InspectorStaffID *uuid.UUID
+	InspectTime      time.Time
+}
+
+type ComplaintInvestigation struct {
+	ComplaintID         uuid.UUID
+	Round               int32
+	Findings            string
+	Reason              string
+	CauseID             *uuid.UUID
+	ReceiveTime         time.Time
+	Questions           []string
+	Answers             []string
+	Consequences        []int16
+	Currency            string
+	LossUnits           int64
+	LossNanos           int32
+	InvestigatorStaffID *uuid.UUID
+	InvestigateTime     time.Time
 }
 
 type ComplaintProposal struct {
@@ -81,6 +129,30 @@ type ComplaintProposal struct {
 	ApproverStaffID *uuid.UUID
 }
 
+type ComplaintResponsibility struct {
+	ID              uuid.UUID
+	ComplaintID     uuid.UUID
+	Kind            int16
+	DepartmentID    *uuid.UUID
+	StaffID         *uuid.UUID
+	Grounds         string
+	State           int16
+	ObjectionDue    *time.Time
+	ProposerActor   string
+	DeterminerActor string
+	Version         int64
+}
+
+type ComplaintResponsibilityStep struct {
+	ResponsibilityID uuid.UUID
+	Version          int64
+	State            int16
+	Reason           string
+	Actor            string
+	ActorStaffID     *uuid.UUID
+	OccurTime        time.Time
+}
+
 type ComplaintRound struct {
 	ComplaintID       uuid.UUID
 	Number            int32
@@ -103,6 +175,14 @@ type ComplaintRound struct {
 	SurveyAnswerID    *uuid.UUID
 }
 
+type ComplaintSeverity struct {
+	ComplaintID   uuid.UUID
+	PolicyVersion int64
+	Clauses       []string
+	TextsEn       []string
+	TextsZh       []string
+}
+
 type ComplaintTransition struct {
 	ComplaintID    uuid.UUID
 	Version        int64
@@ -115,4 +195,22 @@ type ComplaintTransition struct {
 	ActorStaffID   *uuid.UUID
 	HandlerStaffID *uuid.UUID
 	OccurTime      time.Time
+}
+
+type SeverityPolicy struct {
+	Version       int64
+	ID            uuid.UUID
+	EffectiveTime time.Time
+	Injury        bool
+	Legal         bool
+	Press         bool
+	KeyCustomer   bool
+	AmountUnits   *int64
+	AmountNanos   *int32
+	RepeatDays    int32
+	SameCustomer  int32
+	SameProduct   int32
+	SameCause     int32
+	Note          string
+	CreateTime    time.Time
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
-	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
 
 // channelUnknown refuses the channel that only imported records have.
@@ -59,51 +57,24 @@ func (s *Server) SubmitComplaint(ctx context.Context, req *complaintv1.SubmitCom
 // ReviewComplaint settles what the complaint is and who answers for it.
 func (s *Server) ReviewComplaint(ctx context.Context, req *complaintv1.ReviewComplaintRequest) (*complaintv1.Complaint, error) {
 	return s.move(ctx, req, complaint.Review, func(ctx context.Context, a *action) error {
-		if _, err := department(ctx, a.tx, id(req.GetDepartmentId()), "department_id"); err != nil {
-			return err
-		}
-		facts, err := s.severityFacts(ctx, a, req.GetCategory())
+		answers, err := s.answering(ctx, a, req)
 		if err != nil {
 			return err
 		}
-		if err := complaint.Severity(req.GetSeverity(), facts, s.limits); err != nil {
+		grounds, err := s.reassess(ctx, a)
+		if err != nil {
 			return err
 		}
-		a.c.Category, a.c.Quality, a.c.Severity = int16(req.GetCategory()), int16(req.GetQuality()), int16(req.GetSeverity())
-		a.c.DepartmentID = optional(req.GetDepartmentId())
+		severity, err := complaint.Severity(req.GetSeverity(), grounds)
+		if err != nil {
+			return err
+		}
+		a.c.Category, a.c.Quality, a.c.Severity = int16(req.GetCategory()), int16(req.GetQuality()), int16(severity)
+		a.c.DepartmentID = &answers
 		valid := req.GetValidAtFirstSight()
 		a.reason, a.round.ReviewTime, a.round.ValidAtFirstSight = req.GetReason(), &a.now, &valid
 		return nil
 	})
-}
-
-// severityFacts gathers what the severity of a complaint depends on.
-func (s *Server) severityFacts(ctx context.Context, a *action, category complaintv1.Category) (complaint.SeverityFacts, error) {
-	facts := complaint.SeverityFacts{Amount: complaint.Amount{Units: a.c.AmountUnits, Nanos: a.c.AmountNanos}}
-	for _, f := range a.c.SeverityFacts {
-		facts.Recorded = append(facts.Recorded, complaintv1.SeverityFact(f))
-	}
-	if a.c.CustomerID == nil {
-		return facts, nil
-	}
-	ref, err := customerref.Get(ctx, a.tx, *a.c.CustomerID)
-	if errors.Is(err, customerref.ErrUnknown) {
-		// Merged into a customer whose own event has not come yet.
-		return facts, rpcerr.Unavailable(customerref.Source)
-	}
-	if err != nil {
-		return facts, fmt.Errorf("read the customer of a complaint: %w", err)
-	}
-	facts.Tier = ref.Tier
-	earlier, err := s.q.CountRepeats(ctx, a.tx, db.CountRepeatsParams{
-		CustomerID: a.c.CustomerID, ID: a.c.ID, Category: int16(category), ProductModel: a.c.ProductModel,
-		Since: a.c.CreateTime.Add(-s.limits.RepeatWindow), Until: a.c.CreateTime,
-	})
-	if err != nil {
-		return facts, fmt.Errorf("count repeated complaints: %w", err)
-	}
-	facts.Earlier = int(earlier)
-	return facts, nil
 }
 
 // AssignComplaint gives the complaint to a handler. An imported complaint that names no
@@ -202,8 +173,11 @@ func (s *Server) reach(ctx context.Context, a *action, latest complaint.Try) err
 
 // ProposeSolution records what was found and what is proposed.
 func (s *Server) ProposeSolution(ctx context.Context, req *complaintv1.ProposeSolutionRequest) (*complaintv1.Complaint, error) {
-	return s.move(ctx, req, complaint.Propose, func(_ context.Context, a *action) error {
+	return s.move(ctx, req, complaint.Propose, func(ctx context.Context, a *action) error {
 		if err := complaint.Handling(a.who.Caller, value(a.c.HandlerStaffID)); err != nil {
+			return err
+		}
+		if err := s.inspected(ctx, a); err != nil {
 			return err
 		}
 		in := req.GetProposal()

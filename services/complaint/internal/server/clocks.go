@@ -293,7 +293,7 @@ func (k *course) retarget(ctx context.Context, tx *write.Tx, act clock.Act) erro
 // follow brings the clocks of a complaint in step with a move that was stored.
 func (s *Server) follow(ctx context.Context, a *action) error {
 	events := complaint.Happens(a.step.Verb)
-	if !clocked(&a.c) || events == nil && a.step.Verb != complaint.Return && a.step.Verb != complaint.Retarget {
+	if !clocked(&a.c) || events == nil && a.step.Verb != complaint.Return && a.step.Verb != complaint.Retarget && !a.raised {
 		return nil
 	}
 	round := &a.round
@@ -319,6 +319,9 @@ func (k *course) follow(ctx context.Context, a *action, events []string) error {
 			return err
 		}
 		return k.startMissing(ctx, a.tx)
+	}
+	if a.raised {
+		return k.retarget(ctx, a.tx, clock.Act{At: a.occur, Reason: reasonReviewed})
 	}
 	if a.step.Verb == complaint.Contact {
 		act.At = *a.round.ContactTime

@@ -98,6 +98,10 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 		return c, err
 	}
 	c.PolicyVersion = inEffect.GetVersion()
+	judged, err := s.assess(ctx, tx, &c)
+	if err != nil {
+		return c, err
+	}
 	p := &pipeline{Tx: tx}
 	steps := []error{
 		s.q.InsertComplaint(ctx, p, db.InsertComplaintParams(c)),
@@ -107,6 +111,7 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 			ComplaintID: c.ID, Version: 1, Verb: complaint.Create.Name(), ToState: c.State, Round: 1,
 			Actor: who.Actor, ActorStaffID: pointer(who.Staff), OccurTime: now,
 		}),
+		judged.keep(ctx, p),
 	}
 	if err := p.send(ctx, steps...); err != nil {
 		return c, err

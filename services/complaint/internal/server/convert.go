@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/type/money"
@@ -38,9 +39,20 @@ func (s *Server) compose(ctx context.Context, tx db.DBTX, rows []db.Complaint) (
 	if err != nil {
 		return nil, fmt.Errorf("read rounds: %w", err)
 	}
+	severities, err := s.q.SelectSeverities(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read why complaints are major: %w", err)
+	}
 	proposed := make(map[roundKey]*complaintv1.Proposal, len(proposals))
 	for _, p := range proposals {
 		proposed[roundKey{p.ComplaintID, p.Round}] = proposalMessage(p)
+	}
+	executions, err := s.q.SelectExecutions(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read executions: %w", err)
+	}
+	for _, row := range executions {
+		proposed[roundKey{row.ComplaintID, row.Round}].Execution = executionMessage(row)
 	}
 	run := make(map[uuid.UUID][]*complaintv1.Round, len(rows))
 	for _, r := range rounds {
@@ -50,7 +62,11 @@ func (s *Server) compose(ctx context.Context, tx db.DBTX, rows []db.Complaint) (
 	for _, c := range rows {
 		out = append(out, complaintMessage(c, run[c.ID]))
 	}
-	return out, nil
+	for _, judged := range severities {
+		c := out[slices.Index(ids, judged.ComplaintID)]
+		c.SeverityReasons, c.SeverityPolicyVersion = severityReasons(judged), judged.PolicyVersion
+	}
+	return out, s.found(ctx, tx, ids, out)
 }
 
 func complaintMessage(c db.Complaint, rounds []*complaintv1.Round) *complaintv1.Complaint {
@@ -127,7 +143,8 @@ func narrow(c *complaintv1.Complaint, v view) *complaintv1.Complaint {
 // what they were told; nothing of who works on it and what was found or proposed.
 func outerOf(c *complaintv1.Complaint) *complaintv1.Complaint {
 	c.AccusedStaffId, c.DepartmentId, c.HandlerStaffId, c.CloseReason = "", "", "", ""
-	c.Proposal = nil
+	c.Proposal, c.SeverityReasons, c.SeverityPolicyVersion = nil, nil, 0
+	c.Investigation, c.Inspection = nil, nil
 	for _, r := range c.GetRounds() {
 		r.HandlerStaffId = ""
 		r.Proposal = offered(r)

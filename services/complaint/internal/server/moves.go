@@ -33,6 +33,8 @@ type action struct {
 	occur   time.Time
 	channel typev1.Channel // of a contact with the customer
 	twoWay  bool
+	// raised says that the complaint became major outside of a review.
+	raised bool
 	// proposed is what the remedy costs that the move proposes.
 	proposed *complaint.Amount
 	// also are statements of the move besides those of every move.

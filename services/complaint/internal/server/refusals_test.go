@@ -235,66 +235,6 @@ func TestWhatCannotBeRegistered(t *testing.T) {
 	}
 }
 
-func TestSeverityFollowsTheFacts(t *testing.T) {
-	w := newWorld(t)
-	review := func(c *complaintv1.Complaint, severity complaintv1.Severity) error {
-		w.on(c, complaint.Submitted, "")
-		req := w.review(c.GetId())
-		req.Severity = severity
-		_, err := w.client.ReviewComplaint(w.as("manager"), req)
-		return err
-	}
-	for clause, change := range map[string]func(*complaintv1.Complaint){
-		"complaint.severity-injury/1":       func(c *complaintv1.Complaint) { c.SeverityFacts = []complaintv1.SeverityFact{1} },
-		"complaint.severity-legal/1":        func(c *complaintv1.Complaint) { c.SeverityFacts = []complaintv1.SeverityFact{2} },
-		"complaint.severity-press/1":        func(c *complaintv1.Complaint) { c.SeverityFacts = []complaintv1.SeverityFact{3} },
-		"complaint.severity-key-customer/1": func(c *complaintv1.Complaint) { c.CustomerId = w.key },
-		"complaint.severity-amount/1":       func(c *complaintv1.Complaint) { c.Amount = yuan(10001) },
-	} {
-		other := w.newCustomer(typev1.Tier_TIER_C)
-		c := w.create(func(c *complaintv1.Complaint) {
-			c.CustomerId = other
-			change(c)
-		})
-		w.refused(clause, review(c, complaintv1.Severity_SEVERITY_GENERAL), codes.FailedPrecondition, "SEVERITY_TOO_LOW", clause)
-		if err := review(c, complaintv1.Severity_SEVERITY_MAJOR); err != nil {
-			t.Errorf("%s as major: %v", clause, err)
-		}
-	}
-}
-
-func TestTheThirdOfItsKindIsMajor(t *testing.T) {
-	w := newWorld(t)
-	review := func(change func(*complaintv1.Complaint), category complaintv1.Category) error {
-		c := w.on(w.create(change), complaint.Submitted, "")
-		req := w.review(c.GetId())
-		req.Category = category
-		_, err := w.client.ReviewComplaint(w.as("manager"), req)
-		return err
-	}
-	pump := func(c *complaintv1.Complaint) {
-		c.CustomerId, c.ProductModel, c.Category = w.customer, "P-1", complaintv1.Category_CATEGORY_PRICE
-	}
-	same := func(c *complaintv1.Complaint) {
-		c.CustomerId, c.Category = w.customer, complaintv1.Category_CATEGORY_LOGISTICS
-	}
-	w.create(pump)
-	w.Clock.Advance(91 * 24 * time.Hour)
-	w.create(pump)
-	w.create(func(c *complaintv1.Complaint) { c.CustomerId, c.ProductModel = w.other, "P-1" })
-	if err := review(pump, complaintv1.Category_CATEGORY_OTHER); err != nil {
-		t.Fatalf("the second within 90 days: %v", err)
-	}
-	err := review(pump, complaintv1.Category_CATEGORY_LOGISTICS)
-	w.refused("the third of the product", err, codes.FailedPrecondition, "SEVERITY_TOO_LOW", "complaint.severity-repeat/1")
-	if err := review(same, complaintv1.Category_CATEGORY_LOGISTICS); err != nil {
-		t.Fatalf("another product: %v", err)
-	}
-	w.create(same)
-	err = review(same, complaintv1.Category_CATEGORY_LOGISTICS)
-	w.refused("the third of the category", err, codes.FailedPrecondition, "SEVERITY_TOO_LOW", "complaint.severity-repeat/1")
-}
-
 func TestReviewAndAssignmentName(t *testing.T) {
 	w := newWorld(t)
 	c := w.to(complaint.Submitted)

@@ -26,7 +26,10 @@ func TestARegisteredComplaintIsReadBackAsItWasGiven(t *testing.T) {
 	c := w.create(func(c *complaintv1.Complaint) { proto.Merge(c, in) })
 	want := proto.Clone(in).(*complaintv1.Complaint)
 	want.Id, want.Number, want.State, want.Round, want.Etag = c.GetId(), "CP-202611-000001", complaint.Received, 1, "1"
-	want.PolicyVersion = 1
+	want.PolicyVersion, want.SeverityPolicyVersion = 1, 1
+	want.SeverityReasons = []*complaintv1.SeverityReason{{
+		Clause: "complaint.severity-legal/1", TextEn: "legal action is possible", TextZh: "存在法律风险",
+	}}
 	want.CreateTime, want.UpdateTime = c.GetCreateTime(), c.GetCreateTime()
 	want.Rounds = []*complaintv1.Round{{Number: 1, StartTime: c.GetCreateTime()}}
 	if diff := cmp.Diff(want, c, protocmp.Transform()); diff != "" {

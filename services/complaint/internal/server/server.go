@@ -54,9 +54,13 @@ func Migrations() []pg.MigrationSet {
 // Targets are where the other services are.
 type Targets struct{ CustomerRegistry, ServiceTicket, Survey string }
 
-// Server implements ComplaintService.
+// Server implements the services of complaints.
 type Server struct {
 	complaintv1.UnimplementedComplaintServiceServer
+	complaintv1.UnimplementedSeverityServiceServer
+	complaintv1.UnimplementedInvestigationServiceServer
+	complaintv1.UnimplementedRemedyServiceServer
+	complaintv1.UnimplementedResponsibilityServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -95,6 +99,10 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	}))
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
+	complaintv1.RegisterSeverityServiceServer(p.GRPC, s)
+	complaintv1.RegisterInvestigationServiceServer(p.GRPC, s)
+	complaintv1.RegisterRemedyServiceServer(p.GRPC, s)
+	complaintv1.RegisterResponsibilityServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
 		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
@@ -158,7 +166,9 @@ func public(err error) error {
 	code := codes.FailedPrecondition
 	switch r.Reason {
 	case complaint.ReasonConcernsCaller, complaint.ReasonNotHead, complaint.ReasonNotHandler,
-		complaint.ReasonApproverProposed, complaint.ReasonApproverConcerned, complaint.ReasonAmountAboveLimit:
+		complaint.ReasonApproverProposed, complaint.ReasonApproverConcerned, complaint.ReasonAmountAboveLimit, complaint.ReasonInspectorHandles,
+		complaint.ReasonExecutorApproved, complaint.ReasonNotProposer, complaint.ReasonNotParty,
+		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns:
 		code = codes.PermissionDenied
 	}
 	e := rpcerr.New(code, r.Reason, r.Text)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -77,8 +76,7 @@ type world struct {
 func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
-		MajorAmount: complaint.Amount{Units: 10000}, RepeatWindow: 90 * 24 * time.Hour, RepeatCount: 2,
-		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2,
+		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
 	}
 }
 

@@ -60,12 +60,6 @@ WHERE c.id > @after
   AND (@live::boolean AND c.source IS NULL OR @imported::boolean AND c.source IS NOT NULL)
 ORDER BY c.id LIMIT @size;
 
--- name: CountRepeats :one
--- The same customer's other complaints about the same product or category since then.
-SELECT count(*) FROM complaints
-WHERE customer_id = @customer_id AND create_time >= @since AND create_time <= @until AND id <> @id
-  AND (category = @category OR (product_model <> '' AND product_model = @product_model));
-
 -- name: SetReaders :exec
 WITH gone AS (
   DELETE FROM complaint_readers d WHERE d.complaint_id = @complaint_id AND d.reader <> ALL (@readers::text[])

@@ -30,6 +30,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Consequence is what came of what a complaint is about.
+type Consequence int32
+
+const (
+	Consequence_CONSEQUENCE_UNSPECIFIED Consequence = 0
+	// Loss of money or goods.
+	Consequence_CONSEQUENCE_LOSS       Consequence = 1
+	Consequence_CONSEQUENCE_INJURY     Consequence = 2
+	Consequence_CONSEQUENCE_LOST_ORDER Consequence = 3
+	Consequence_CONSEQUENCE_PUBLICITY  Consequence = 4
+)
+
+// Enum value maps for Consequence.
+var (
+	Consequence_name = map[int32]string{
+		0: "CONSEQUENCE_UNSPECIFIED",
+		1: "CONSEQUENCE_LOSS",
+		2: "CONSEQUENCE_INJURY",
+		3: "CONSEQUENCE_LOST_ORDER",
+		4: "CONSEQUENCE_PUBLICITY",
+	}
+	Consequence_value = map[string]int32{
+		"CONSEQUENCE_UNSPECIFIED": 0,
+		"CONSEQUENCE_LOSS":        1,
+		"CONSEQUENCE_INJURY":      2,
+		"CONSEQUENCE_LOST_ORDER":  3,
+		"CONSEQUENCE_PUBLICITY":   4,
+	}
+)
+
+func (x Consequence) Enum() *Consequence {
+	p := new(Consequence)
+	*p = x
+	return p
+}
+
+func (x Consequence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Consequence) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[0].Descriptor()
+}
+
+func (Consequence) Type() protoreflect.EnumType {
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[0]
+}
+
+func (x Consequence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Consequence.Descriptor instead.
+func (Consequence) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{0}
+}
+
 // ComplaintState is the stage a complaint has reached.
 type ComplaintState int32
 
@@ -85,11 +142,11 @@ func (x ComplaintState) String() string {
 }
 
 func (ComplaintState) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[0].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[1].Descriptor()
 }
 
 func (ComplaintState) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[0]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[1]
 }
 
 func (x ComplaintState) Number() protoreflect.EnumNumber {
@@ -98,7 +155,7 @@ func (x ComplaintState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ComplaintState.Descriptor instead.
 func (ComplaintState) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{0}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
 }
 
 // Category is what a complaint is about.
@@ -150,11 +207,11 @@ func (x Category) String() string {
 }
 
 func (Category) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[1].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[2].Descriptor()
 }
 
 func (Category) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[1]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[2]
 }
 
 func (x Category) Number() protoreflect.EnumNumber {
@@ -163,7 +220,7 @@ func (x Category) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Category.Descriptor instead.
 func (Category) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
 }
 
 // Quality says whether the product (质量) or human factors (非质量) caused a complaint.
@@ -200,11 +257,11 @@ func (x Quality) String() string {
 }
 
 func (Quality) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[2].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[3].Descriptor()
 }
 
 func (Quality) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[2]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[3]
 }
 
 func (x Quality) Number() protoreflect.EnumNumber {
@@ -213,7 +270,7 @@ func (x Quality) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Quality.Descriptor instead.
 func (Quality) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
 }
 
 // Severity of a complaint.
@@ -251,11 +308,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[3].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[4].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[3]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[4]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -264,7 +321,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
 }
 
 // SeverityFact makes a complaint major.
@@ -304,11 +361,11 @@ func (x SeverityFact) String() string {
 }
 
 func (SeverityFact) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[4].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[5].Descriptor()
 }
 
 func (SeverityFact) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[4]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[5]
 }
 
 func (x SeverityFact) Number() protoreflect.EnumNumber {
@@ -317,7 +374,7 @@ func (x SeverityFact) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SeverityFact.Descriptor instead.
 func (SeverityFact) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 // Validity is whether a complaint holds.
@@ -358,11 +415,11 @@ func (x Validity) String() string {
 }
 
 func (Validity) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[5].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[6].Descriptor()
 }
 
 func (Validity) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[5]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[6]
 }
 
 func (x Validity) Number() protoreflect.EnumNumber {
@@ -371,7 +428,7 @@ func (x Validity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Validity.Descriptor instead.
 func (Validity) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
 }
 
 // Remedy is what the customer gets.
@@ -423,11 +480,11 @@ func (x Remedy) String() string {
 }
 
 func (Remedy) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[6].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[7].Descriptor()
 }
 
 func (Remedy) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[6]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[7]
 }
 
 func (x Remedy) Number() protoreflect.EnumNumber {
@@ -436,7 +493,7 @@ func (x Remedy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Remedy.Descriptor instead.
 func (Remedy) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 // Decision on a proposal.
@@ -474,11 +531,11 @@ func (x Decision) String() string {
 }
 
 func (Decision) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[7].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[8].Descriptor()
 }
 
 func (Decision) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[7]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[8]
 }
 
 func (x Decision) Number() protoreflect.EnumNumber {
@@ -487,7 +544,7 @@ func (x Decision) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision.Descriptor instead.
 func (Decision) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 // Satisfaction is a customer's answer to a result.
@@ -524,11 +581,11 @@ func (x Satisfaction) String() string {
 }
 
 func (Satisfaction) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[8].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[9].Descriptor()
 }
 
 func (Satisfaction) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[8]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[9]
 }
 
 func (x Satisfaction) Number() protoreflect.EnumNumber {
@@ -537,7 +594,7 @@ func (x Satisfaction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Satisfaction.Descriptor instead.
 func (Satisfaction) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 // Outcome is how a complaint ended.
@@ -579,11 +636,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[9].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[10].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[9]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[10]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -592,7 +649,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 // Complaint is one complaint.
@@ -665,6 +722,17 @@ type Complaint struct {
 	// Version of the policy that its deadlines go by: the one in effect when it was received,
 	// until it is retargeted; 0 for an imported complaint, which has none. Output only.
 	PolicyVersion int64 `protobuf:"varint,33,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// Why it must be major, by the rules it was registered under; empty when nothing demands it.
+	// Known from registration on and settled by review. Output only; not shown to customers.
+	SeverityReasons []*SeverityReason `protobuf:"bytes,34,rep,name=severity_reasons,json=severityReasons,proto3" json:"severity_reasons,omitempty"`
+	// Version of those rules; 0 for an imported complaint before its review. Output only; not
+	// shown to customers.
+	SeverityPolicyVersion int64 `protobuf:"varint,35,opt,name=severity_policy_version,json=severityPolicyVersion,proto3" json:"severity_policy_version,omitempty"`
+	// What was found in the last round that was investigated; absent before. Output only; not
+	// shown to customers.
+	Investigation *Investigation `protobuf:"bytes,36,opt,name=investigation,proto3" json:"investigation,omitempty"`
+	// Quality control's last inspection; absent before. Output only; not shown to customers.
+	Inspection    *Inspection `protobuf:"bytes,37,opt,name=inspection,proto3" json:"inspection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -930,6 +998,362 @@ func (x *Complaint) GetPolicyVersion() int64 {
 	return 0
 }
 
+func (x *Complaint) GetSeverityReasons() []*SeverityReason {
+	if x != nil {
+		return x.SeverityReasons
+	}
+	return nil
+}
+
+func (x *Complaint) GetSeverityPolicyVersion() int64 {
+	if x != nil {
+		return x.SeverityPolicyVersion
+	}
+	return 0
+}
+
+func (x *Complaint) GetInvestigation() *Investigation {
+	if x != nil {
+		return x.Investigation
+	}
+	return nil
+}
+
+func (x *Complaint) GetInspection() *Inspection {
+	if x != nil {
+		return x.Inspection
+	}
+	return nil
+}
+
+// Why is one step of a 5-why analysis.
+type Why struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was asked, 1 to 500 characters.
+	Question string `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	// What was found, 1 to 1,000 characters.
+	Answer        string `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Why) Reset() {
+	*x = Why{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Why) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Why) ProtoMessage() {}
+
+func (x *Why) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Why.ProtoReflect.Descriptor instead.
+func (*Why) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Why) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *Why) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+// Investigation is what was found in a round.
+type Investigation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Findings, 1 to 10,000 characters.
+	Findings string `protobuf:"bytes,1,opt,name=findings,proto3" json:"findings,omitempty"`
+	// The reason of the complaint as confirmed, 1 to 2,000 characters.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// UUID of the root cause; empty while it is not known.
+	CauseId string `protobuf:"bytes,3,opt,name=cause_id,json=causeId,proto3" json:"cause_id,omitempty"`
+	// 5-why, from what happened to the root cause; at most 10 steps.
+	Whys []*Why `protobuf:"bytes,4,rep,name=whys,proto3" json:"whys,omitempty"`
+	// Each at most once.
+	Consequences []Consequence `protobuf:"varint,5,rep,packed,name=consequences,proto3,enum=kefu.complaint.v1.Consequence" json:"consequences,omitempty"`
+	// What was lost; not negative; needs the consequence `loss`.
+	Loss *money.Money `protobuf:"bytes,6,opt,name=loss,proto3" json:"loss,omitempty"`
+	// Output only.
+	Round int32 `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`
+	// Output only.
+	InvestigatorStaffId string `protobuf:"bytes,8,opt,name=investigator_staff_id,json=investigatorStaffId,proto3" json:"investigator_staff_id,omitempty"`
+	// Output only.
+	InvestigateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=investigate_time,json=investigateTime,proto3" json:"investigate_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Investigation) Reset() {
+	*x = Investigation{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Investigation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Investigation) ProtoMessage() {}
+
+func (x *Investigation) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Investigation.ProtoReflect.Descriptor instead.
+func (*Investigation) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Investigation) GetFindings() string {
+	if x != nil {
+		return x.Findings
+	}
+	return ""
+}
+
+func (x *Investigation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Investigation) GetCauseId() string {
+	if x != nil {
+		return x.CauseId
+	}
+	return ""
+}
+
+func (x *Investigation) GetWhys() []*Why {
+	if x != nil {
+		return x.Whys
+	}
+	return nil
+}
+
+func (x *Investigation) GetConsequences() []Consequence {
+	if x != nil {
+		return x.Consequences
+	}
+	return nil
+}
+
+func (x *Investigation) GetLoss() *money.Money {
+	if x != nil {
+		return x.Loss
+	}
+	return nil
+}
+
+func (x *Investigation) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *Investigation) GetInvestigatorStaffId() string {
+	if x != nil {
+		return x.InvestigatorStaffId
+	}
+	return ""
+}
+
+func (x *Investigation) GetInvestigateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.InvestigateTime
+	}
+	return nil
+}
+
+// Inspection is what quality control found in a round.
+type Inspection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Final: of product quality or not. Required.
+	Quality Quality `protobuf:"varint,1,opt,name=quality,proto3,enum=kefu.complaint.v1.Quality" json:"quality,omitempty"`
+	// Quality control's own cause, 1 to 2,000 characters.
+	Cause string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Measures, at most 2,000 characters; required when it is of quality.
+	Measures string `protobuf:"bytes,3,opt,name=measures,proto3" json:"measures,omitempty"`
+	// Output only.
+	Round int32 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`
+	// Output only.
+	InspectorStaffId string `protobuf:"bytes,5,opt,name=inspector_staff_id,json=inspectorStaffId,proto3" json:"inspector_staff_id,omitempty"`
+	// Output only.
+	InspectTime   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=inspect_time,json=inspectTime,proto3" json:"inspect_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inspection) Reset() {
+	*x = Inspection{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inspection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inspection) ProtoMessage() {}
+
+func (x *Inspection) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inspection.ProtoReflect.Descriptor instead.
+func (*Inspection) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Inspection) GetQuality() Quality {
+	if x != nil {
+		return x.Quality
+	}
+	return Quality_QUALITY_UNSPECIFIED
+}
+
+func (x *Inspection) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Inspection) GetMeasures() string {
+	if x != nil {
+		return x.Measures
+	}
+	return ""
+}
+
+func (x *Inspection) GetRound() int32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *Inspection) GetInspectorStaffId() string {
+	if x != nil {
+		return x.InspectorStaffId
+	}
+	return ""
+}
+
+func (x *Inspection) GetInspectTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.InspectTime
+	}
+	return nil
+}
+
+// SeverityReason is one reason why a complaint must be major.
+type SeverityReason struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clause of the rules, e.g. `complaint.severity-amount/1`; the number is the rules' version.
+	Clause string `protobuf:"bytes,1,opt,name=clause,proto3" json:"clause,omitempty"`
+	// The reason in English.
+	TextEn string `protobuf:"bytes,2,opt,name=text_en,json=textEn,proto3" json:"text_en,omitempty"`
+	// The reason in Chinese.
+	TextZh        string `protobuf:"bytes,3,opt,name=text_zh,json=textZh,proto3" json:"text_zh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeverityReason) Reset() {
+	*x = SeverityReason{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeverityReason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeverityReason) ProtoMessage() {}
+
+func (x *SeverityReason) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeverityReason.ProtoReflect.Descriptor instead.
+func (*SeverityReason) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SeverityReason) GetClause() string {
+	if x != nil {
+		return x.Clause
+	}
+	return ""
+}
+
+func (x *SeverityReason) GetTextEn() string {
+	if x != nil {
+		return x.TextEn
+	}
+	return ""
+}
+
+func (x *SeverityReason) GetTextZh() string {
+	if x != nil {
+		return x.TextZh
+	}
+	return ""
+}
+
 // Proposal is what the handler found and proposes.
 type Proposal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -958,13 +1382,15 @@ type Proposal struct {
 	DecideTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
 	// Output only.
 	ApproverStaffId string `protobuf:"bytes,12,opt,name=approver_staff_id,json=approverStaffId,proto3" json:"approver_staff_id,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// That the remedy was carried out; absent before. Output only; not shown to customers.
+	Execution     *RemedyExecution `protobuf:"bytes,13,opt,name=execution,proto3" json:"execution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1402,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1415,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Proposal) GetFindings() string {
@@ -1076,6 +1502,84 @@ func (x *Proposal) GetApproverStaffId() string {
 	return ""
 }
 
+func (x *Proposal) GetExecution() *RemedyExecution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+// RemedyExecution says that a remedy was carried out.
+type RemedyExecution struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What proves it.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What it cost in fact.
+	Amount          *money.Money           `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	ExecutorStaffId string                 `protobuf:"bytes,3,opt,name=executor_staff_id,json=executorStaffId,proto3" json:"executor_staff_id,omitempty"`
+	ExecuteTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=execute_time,json=executeTime,proto3" json:"execute_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RemedyExecution) Reset() {
+	*x = RemedyExecution{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemedyExecution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemedyExecution) ProtoMessage() {}
+
+func (x *RemedyExecution) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemedyExecution.ProtoReflect.Descriptor instead.
+func (*RemedyExecution) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RemedyExecution) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *RemedyExecution) GetAmount() *money.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RemedyExecution) GetExecutorStaffId() string {
+	if x != nil {
+		return x.ExecutorStaffId
+	}
+	return ""
+}
+
+func (x *RemedyExecution) GetExecuteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExecuteTime
+	}
+	return nil
+}
+
 // SatisfactionAnswer is a customer's answer, who gave it and how.
 type SatisfactionAnswer struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1095,7 +1599,7 @@ type SatisfactionAnswer struct {
 
 func (x *SatisfactionAnswer) Reset() {
 	*x = SatisfactionAnswer{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1611,7 @@ func (x *SatisfactionAnswer) String() string {
 func (*SatisfactionAnswer) ProtoMessage() {}
 
 func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1624,7 @@ func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfactionAnswer.ProtoReflect.Descriptor instead.
 func (*SatisfactionAnswer) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SatisfactionAnswer) GetSatisfaction() Satisfaction {
@@ -1189,7 +1693,7 @@ type Round struct {
 
 func (x *Round) Reset() {
 	*x = Round{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1705,7 @@ func (x *Round) String() string {
 func (*Round) ProtoMessage() {}
 
 func (x *Round) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1718,7 @@ func (x *Round) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Round.ProtoReflect.Descriptor instead.
 func (*Round) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Round) GetNumber() int32 {
@@ -1315,7 +1819,7 @@ type ComplaintContact struct {
 
 func (x *ComplaintContact) Reset() {
 	*x = ComplaintContact{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1831,7 @@ func (x *ComplaintContact) String() string {
 func (*ComplaintContact) ProtoMessage() {}
 
 func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1844,7 @@ func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintContact.ProtoReflect.Descriptor instead.
 func (*ComplaintContact) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ComplaintContact) GetId() string {
@@ -1417,7 +1921,7 @@ type ComplaintTransition struct {
 
 func (x *ComplaintTransition) Reset() {
 	*x = ComplaintTransition{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1933,7 @@ func (x *ComplaintTransition) String() string {
 func (*ComplaintTransition) ProtoMessage() {}
 
 func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1946,7 @@ func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintTransition.ProtoReflect.Descriptor instead.
 func (*ComplaintTransition) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ComplaintTransition) GetVersion() int64 {
@@ -1522,7 +2026,7 @@ type CreateComplaintRequest struct {
 
 func (x *CreateComplaintRequest) Reset() {
 	*x = CreateComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +2038,7 @@ func (x *CreateComplaintRequest) String() string {
 func (*CreateComplaintRequest) ProtoMessage() {}
 
 func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +2051,7 @@ func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CreateComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateComplaintRequest) GetComplaint() *Complaint {
@@ -1575,7 +2079,7 @@ type GetComplaintRequest struct {
 
 func (x *GetComplaintRequest) Reset() {
 	*x = GetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +2091,7 @@ func (x *GetComplaintRequest) String() string {
 func (*GetComplaintRequest) ProtoMessage() {}
 
 func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +2104,7 @@ func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*GetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetComplaintRequest) GetId() string {
@@ -1634,7 +2138,7 @@ type ListComplaintsRequest struct {
 
 func (x *ListComplaintsRequest) Reset() {
 	*x = ListComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +2150,7 @@ func (x *ListComplaintsRequest) String() string {
 func (*ListComplaintsRequest) ProtoMessage() {}
 
 func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +2163,7 @@ func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListComplaintsRequest) GetStates() []ComplaintState {
@@ -1737,7 +2241,7 @@ type ListComplaintsResponse struct {
 
 func (x *ListComplaintsResponse) Reset() {
 	*x = ListComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +2253,7 @@ func (x *ListComplaintsResponse) String() string {
 func (*ListComplaintsResponse) ProtoMessage() {}
 
 func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +2266,7 @@ func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListComplaintsResponse) GetComplaints() []*Complaint {
@@ -1796,7 +2300,7 @@ type SubmitComplaintRequest struct {
 
 func (x *SubmitComplaintRequest) Reset() {
 	*x = SubmitComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +2312,7 @@ func (x *SubmitComplaintRequest) String() string {
 func (*SubmitComplaintRequest) ProtoMessage() {}
 
 func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +2325,7 @@ func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitComplaintRequest.ProtoReflect.Descriptor instead.
 func (*SubmitComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SubmitComplaintRequest) GetId() string {
@@ -1861,11 +2365,15 @@ type ReviewComplaintRequest struct {
 	Category Category `protobuf:"varint,2,opt,name=category,proto3,enum=kefu.complaint.v1.Category" json:"category,omitempty"`
 	// Required; provisional until quality control has inspected.
 	Quality Quality `protobuf:"varint,3,opt,name=quality,proto3,enum=kefu.complaint.v1.Quality" json:"quality,omitempty"`
-	// Required.
+	// Unless given, the one that the facts demand: major for any of the reasons, else general.
 	Severity Severity `protobuf:"varint,4,opt,name=severity,proto3,enum=kefu.complaint.v1.Severity" json:"severity,omitempty"`
 	// Valid at first sight.
 	ValidAtFirstSight bool `protobuf:"varint,5,opt,name=valid_at_first_sight,json=validAtFirstSight,proto3" json:"valid_at_first_sight,omitempty"`
-	// UUID of the responsible department; where the category's default is itself concerned, another.
+	// UUID of the responsible department. Unless given, the first there is of the category's:
+	// product quality: quality control; after-sales service: after-sales; order processing, price,
+	// logistics: sales and supply; service attitude: customer service; the department of whoever
+	// is complained about is passed over, and the company's management comes last. Required for
+	// `other`.
 	DepartmentId string `protobuf:"bytes,6,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// At most 500 characters.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1879,7 +2387,7 @@ type ReviewComplaintRequest struct {
 
 func (x *ReviewComplaintRequest) Reset() {
 	*x = ReviewComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2399,7 @@ func (x *ReviewComplaintRequest) String() string {
 func (*ReviewComplaintRequest) ProtoMessage() {}
 
 func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2412,7 @@ func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewComplaintRequest.ProtoReflect.Descriptor instead.
 func (*ReviewComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReviewComplaintRequest) GetId() string {
@@ -1989,7 +2497,7 @@ type AssignComplaintRequest struct {
 
 func (x *AssignComplaintRequest) Reset() {
 	*x = AssignComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2509,7 @@ func (x *AssignComplaintRequest) String() string {
 func (*AssignComplaintRequest) ProtoMessage() {}
 
 func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2522,7 @@ func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignComplaintRequest.ProtoReflect.Descriptor instead.
 func (*AssignComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AssignComplaintRequest) GetId() string {
@@ -2075,7 +2583,7 @@ type RecordContactRequest struct {
 
 func (x *RecordContactRequest) Reset() {
 	*x = RecordContactRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2595,7 @@ func (x *RecordContactRequest) String() string {
 func (*RecordContactRequest) ProtoMessage() {}
 
 func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2608,7 @@ func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RecordContactRequest) GetId() string {
@@ -2171,7 +2679,7 @@ type RetargetComplaintRequest struct {
 
 func (x *RetargetComplaintRequest) Reset() {
 	*x = RetargetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2691,7 @@ func (x *RetargetComplaintRequest) String() string {
 func (*RetargetComplaintRequest) ProtoMessage() {}
 
 func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2704,7 @@ func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*RetargetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RetargetComplaintRequest) GetId() string {
@@ -2251,7 +2759,7 @@ type ProposeSolutionRequest struct {
 
 func (x *ProposeSolutionRequest) Reset() {
 	*x = ProposeSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2771,7 @@ func (x *ProposeSolutionRequest) String() string {
 func (*ProposeSolutionRequest) ProtoMessage() {}
 
 func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2784,7 @@ func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ProposeSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ProposeSolutionRequest) GetId() string {
@@ -2326,7 +2834,7 @@ type ApproveSolutionRequest struct {
 
 func (x *ApproveSolutionRequest) Reset() {
 	*x = ApproveSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2846,7 @@ func (x *ApproveSolutionRequest) String() string {
 func (*ApproveSolutionRequest) ProtoMessage() {}
 
 func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2859,7 @@ func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ApproveSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ApproveSolutionRequest) GetId() string {
@@ -2408,7 +2916,7 @@ type TellResultRequest struct {
 
 func (x *TellResultRequest) Reset() {
 	*x = TellResultRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2928,7 @@ func (x *TellResultRequest) String() string {
 func (*TellResultRequest) ProtoMessage() {}
 
 func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2941,7 @@ func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TellResultRequest.ProtoReflect.Descriptor instead.
 func (*TellResultRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TellResultRequest) GetId() string {
@@ -2496,7 +3004,7 @@ type RecordAnswerRequest struct {
 
 func (x *RecordAnswerRequest) Reset() {
 	*x = RecordAnswerRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +3016,7 @@ func (x *RecordAnswerRequest) String() string {
 func (*RecordAnswerRequest) ProtoMessage() {}
 
 func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +3029,7 @@ func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAnswerRequest.ProtoReflect.Descriptor instead.
 func (*RecordAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RecordAnswerRequest) GetId() string {
@@ -2597,7 +3105,7 @@ type CloseComplaintRequest struct {
 
 func (x *CloseComplaintRequest) Reset() {
 	*x = CloseComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +3117,7 @@ func (x *CloseComplaintRequest) String() string {
 func (*CloseComplaintRequest) ProtoMessage() {}
 
 func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +3130,7 @@ func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CloseComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CloseComplaintRequest) GetId() string {
@@ -2672,7 +3180,7 @@ type NextRoundRequest struct {
 
 func (x *NextRoundRequest) Reset() {
 	*x = NextRoundRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +3192,7 @@ func (x *NextRoundRequest) String() string {
 func (*NextRoundRequest) ProtoMessage() {}
 
 func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +3205,7 @@ func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRoundRequest.ProtoReflect.Descriptor instead.
 func (*NextRoundRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NextRoundRequest) GetId() string {
@@ -2750,7 +3258,7 @@ type ImportComplaintsRequest struct {
 
 func (x *ImportComplaintsRequest) Reset() {
 	*x = ImportComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +3270,7 @@ func (x *ImportComplaintsRequest) String() string {
 func (*ImportComplaintsRequest) ProtoMessage() {}
 
 func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +3283,7 @@ func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImportComplaintsRequest) GetSource() string {
@@ -2822,7 +3330,7 @@ type ComplaintRecord struct {
 
 func (x *ComplaintRecord) Reset() {
 	*x = ComplaintRecord{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2834,7 +3342,7 @@ func (x *ComplaintRecord) String() string {
 func (*ComplaintRecord) ProtoMessage() {}
 
 func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2847,7 +3355,7 @@ func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintRecord.ProtoReflect.Descriptor instead.
 func (*ComplaintRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ComplaintRecord) GetExternalId() string {
@@ -2910,7 +3418,7 @@ type ImportComplaintsResponse struct {
 
 func (x *ImportComplaintsResponse) Reset() {
 	*x = ImportComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2922,7 +3430,7 @@ func (x *ImportComplaintsResponse) String() string {
 func (*ImportComplaintsResponse) ProtoMessage() {}
 
 func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2935,7 +3443,7 @@ func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImportComplaintsResponse) GetResults() []*v1.ImportResult {
@@ -2960,7 +3468,7 @@ type ListComplaintContactsRequest struct {
 
 func (x *ListComplaintContactsRequest) Reset() {
 	*x = ListComplaintContactsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3480,7 @@ func (x *ListComplaintContactsRequest) String() string {
 func (*ListComplaintContactsRequest) ProtoMessage() {}
 
 func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3493,7 @@ func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListComplaintContactsRequest) GetComplaintId() string {
@@ -3021,7 +3529,7 @@ type ListComplaintContactsResponse struct {
 
 func (x *ListComplaintContactsResponse) Reset() {
 	*x = ListComplaintContactsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3033,7 +3541,7 @@ func (x *ListComplaintContactsResponse) String() string {
 func (*ListComplaintContactsResponse) ProtoMessage() {}
 
 func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3046,7 +3554,7 @@ func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListComplaintContactsResponse) GetContacts() []*ComplaintContact {
@@ -3078,7 +3586,7 @@ type ListComplaintTransitionsRequest struct {
 
 func (x *ListComplaintTransitionsRequest) Reset() {
 	*x = ListComplaintTransitionsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3090,7 +3598,7 @@ func (x *ListComplaintTransitionsRequest) String() string {
 func (*ListComplaintTransitionsRequest) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3103,7 +3611,7 @@ func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListComplaintTransitionsRequest) GetComplaintId() string {
@@ -3139,7 +3647,7 @@ type ListComplaintTransitionsResponse struct {
 
 func (x *ListComplaintTransitionsResponse) Reset() {
 	*x = ListComplaintTransitionsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3659,7 @@ func (x *ListComplaintTransitionsResponse) String() string {
 func (*ListComplaintTransitionsResponse) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3672,7 @@ func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListComplaintTransitionsResponse) GetTransitions() []*ComplaintTransition {
@@ -3198,7 +3706,7 @@ type ListComplaintClocksRequest struct {
 
 func (x *ListComplaintClocksRequest) Reset() {
 	*x = ListComplaintClocksRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3718,7 @@ func (x *ListComplaintClocksRequest) String() string {
 func (*ListComplaintClocksRequest) ProtoMessage() {}
 
 func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3731,7 @@ func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListComplaintClocksRequest) GetComplaintId() string {
@@ -3275,7 +3783,7 @@ type ListComplaintClocksResponse struct {
 
 func (x *ListComplaintClocksResponse) Reset() {
 	*x = ListComplaintClocksResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3795,7 @@ func (x *ListComplaintClocksResponse) String() string {
 func (*ListComplaintClocksResponse) ProtoMessage() {}
 
 func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3808,7 @@ func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
@@ -3340,7 +3848,7 @@ type ExplainComplaintClockRequest struct {
 
 func (x *ExplainComplaintClockRequest) Reset() {
 	*x = ExplainComplaintClockRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3352,7 +3860,7 @@ func (x *ExplainComplaintClockRequest) String() string {
 func (*ExplainComplaintClockRequest) ProtoMessage() {}
 
 func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3365,7 +3873,7 @@ func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainComplaintClockRequest) GetComplaintId() string {
@@ -3393,7 +3901,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xda\r\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x87\x10\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3438,7 +3946,45 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
 	"close_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x17\n" +
 	"\x04etag\x18  \x01(\tB\x03\xe0A\x03R\x04etag\x126\n" +
-	"\x0epolicy_version\x18! \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\xd1\x05\n" +
+	"\x0epolicy_version\x18! \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\x12Q\n" +
+	"\x10severity_reasons\x18\" \x03(\v2!.kefu.complaint.v1.SeverityReasonB\x03\xe0A\x03R\x0fseverityReasons\x12G\n" +
+	"\x17severity_policy_version\x18# \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x15severityPolicyVersion\x12K\n" +
+	"\rinvestigation\x18$ \x01(\v2 .kefu.complaint.v1.InvestigationB\x03\xe0A\x03R\rinvestigation\x12B\n" +
+	"\n" +
+	"inspection\x18% \x01(\v2\x1d.kefu.complaint.v1.InspectionB\x03\xe0A\x03R\n" +
+	"inspection\"s\n" +
+	"\x03Why\x127\n" +
+	"\bquestion\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\bquestion\x123\n" +
+	"\x06answer\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xe8\a\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x06answer\"\x94\x04\n" +
+	"\rInvestigation\x127\n" +
+	"\bfindings\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\bfindings\x123\n" +
+	"\x06reason\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x06reason\x122\n" +
+	"\bcause_id\x18\x03 \x01(\tB\x17\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xb2\xbb\x18\b\b\x02\"\x04workR\acauseId\x124\n" +
+	"\x04whys\x18\x04 \x03(\v2\x16.kefu.complaint.v1.WhyB\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\x04whys\x12W\n" +
+	"\fconsequences\x18\x05 \x03(\x0e2\x1e.kefu.complaint.v1.ConsequenceB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\fconsequences\x12&\n" +
+	"\x04loss\x18\x06 \x01(\v2\x12.google.type.MoneyR\x04loss\x12\x19\n" +
+	"\x05round\x18\a \x01(\x05B\x03\xe0A\x03R\x05round\x12C\n" +
+	"\x15investigator_staff_id\x18\b \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x13investigatorStaffId\x12J\n" +
+	"\x10investigate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0finvestigateTime\"\xd6\x02\n" +
+	"\n" +
+	"Inspection\x12C\n" +
+	"\aquality\x18\x01 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\aquality\x121\n" +
+	"\x05cause\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0f\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x05cause\x122\n" +
+	"\bmeasures\x18\x03 \x01(\tB\x16\xbaH\x05r\x03\x18\xd0\x0f\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\bmeasures\x12\x19\n" +
+	"\x05round\x18\x04 \x01(\x05B\x03\xe0A\x03R\x05round\x12=\n" +
+	"\x12inspector_staff_id\x18\x05 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x10inspectorStaffId\x12B\n" +
+	"\finspect_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vinspectTime\"\x84\x01\n" +
+	"\x0eSeverityReason\x12$\n" +
+	"\x06clause\x18\x01 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06clause\x12%\n" +
+	"\atext_en\x18\x02 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06textEn\x12%\n" +
+	"\atext_zh\x18\x03 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x06textZh\"\x98\x06\n" +
 	"\bProposal\x127\n" +
 	"\bfindings\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x90N\xb2\xbb\x18\n" +
 	"\b\x02\"\x04work(\x02R\bfindings\x121\n" +
@@ -3456,7 +4002,14 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\b\x02\"\x04work(\x02R\x0edecisionReason\x12@\n" +
 	"\vdecide_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"decideTime\x12;\n" +
-	"\x11approver_staff_id\x18\f \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0fapproverStaffId\"\xc0\x02\n" +
+	"\x11approver_staff_id\x18\f \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\x0fapproverStaffId\x12E\n" +
+	"\texecution\x18\r \x01(\v2\".kefu.complaint.v1.RemedyExecutionB\x03\xe0A\x03R\texecution\"\xe4\x01\n" +
+	"\x0fRemedyExecution\x12,\n" +
+	"\treference\x18\x01 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\treference\x12*\n" +
+	"\x06amount\x18\x02 \x01(\v2\x12.google.type.MoneyR\x06amount\x128\n" +
+	"\x11executor_staff_id\x18\x03 \x01(\tB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x0fexecutorStaffId\x12=\n" +
+	"\fexecute_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vexecuteTime\"\xc0\x02\n" +
 	"\x12SatisfactionAnswer\x12C\n" +
 	"\fsatisfaction\x18\x01 \x01(\x0e2\x1f.kefu.complaint.v1.SatisfactionR\fsatisfaction\x12)\n" +
 	"\asaid_by\x18\x02 \x01(\tB\x10\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x06saidBy\x12/\n" +
@@ -3536,14 +4089,14 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd4\x03\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xcf\x03\n" +
 	"\x16ReviewComplaintRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12F\n" +
 	"\bcategory\x18\x02 \x01(\x0e2\x1b.kefu.complaint.v1.CategoryB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bcategory\x12C\n" +
-	"\aquality\x18\x03 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\aquality\x12F\n" +
-	"\bseverity\x18\x04 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bseverity\x12/\n" +
+	"\aquality\x18\x03 \x01(\x0e2\x1a.kefu.complaint.v1.QualityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\aquality\x12A\n" +
+	"\bseverity\x18\x04 \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bseverity\x12/\n" +
 	"\x14valid_at_first_sight\x18\x05 \x01(\bR\x11validAtFirstSight\x120\n" +
-	"\rdepartment_id\x18\x06 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\fdepartmentId\x12 \n" +
+	"\rdepartment_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12 \n" +
 	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
@@ -3667,7 +4220,13 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x1cExplainComplaintClockRequest\x12.\n" +
 	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x121\n" +
 	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
-	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\xbb\x02\n" +
+	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\x8f\x01\n" +
+	"\vConsequence\x12\x1b\n" +
+	"\x17CONSEQUENCE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CONSEQUENCE_LOSS\x10\x01\x12\x16\n" +
+	"\x12CONSEQUENCE_INJURY\x10\x02\x12\x1a\n" +
+	"\x16CONSEQUENCE_LOST_ORDER\x10\x03\x12\x19\n" +
+	"\x15CONSEQUENCE_PUBLICITY\x10\x04*\xbb\x02\n" +
 	"\x0eComplaintState\x12\x1f\n" +
 	"\x1bCOMPLAINT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18COMPLAINT_STATE_RECEIVED\x10\x01\x12\x1d\n" +
@@ -3763,161 +4322,179 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 	return file_kefu_complaint_v1_complaint_proto_rawDescData
 }
 
-var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
-	(ComplaintState)(0),                      // 0: kefu.complaint.v1.ComplaintState
-	(Category)(0),                            // 1: kefu.complaint.v1.Category
-	(Quality)(0),                             // 2: kefu.complaint.v1.Quality
-	(Severity)(0),                            // 3: kefu.complaint.v1.Severity
-	(SeverityFact)(0),                        // 4: kefu.complaint.v1.SeverityFact
-	(Validity)(0),                            // 5: kefu.complaint.v1.Validity
-	(Remedy)(0),                              // 6: kefu.complaint.v1.Remedy
-	(Decision)(0),                            // 7: kefu.complaint.v1.Decision
-	(Satisfaction)(0),                        // 8: kefu.complaint.v1.Satisfaction
-	(Outcome)(0),                             // 9: kefu.complaint.v1.Outcome
-	(*Complaint)(nil),                        // 10: kefu.complaint.v1.Complaint
-	(*Proposal)(nil),                         // 11: kefu.complaint.v1.Proposal
-	(*SatisfactionAnswer)(nil),               // 12: kefu.complaint.v1.SatisfactionAnswer
-	(*Round)(nil),                            // 13: kefu.complaint.v1.Round
-	(*ComplaintContact)(nil),                 // 14: kefu.complaint.v1.ComplaintContact
-	(*ComplaintTransition)(nil),              // 15: kefu.complaint.v1.ComplaintTransition
-	(*CreateComplaintRequest)(nil),           // 16: kefu.complaint.v1.CreateComplaintRequest
-	(*GetComplaintRequest)(nil),              // 17: kefu.complaint.v1.GetComplaintRequest
-	(*ListComplaintsRequest)(nil),            // 18: kefu.complaint.v1.ListComplaintsRequest
-	(*ListComplaintsResponse)(nil),           // 19: kefu.complaint.v1.ListComplaintsResponse
-	(*SubmitComplaintRequest)(nil),           // 20: kefu.complaint.v1.SubmitComplaintRequest
-	(*ReviewComplaintRequest)(nil),           // 21: kefu.complaint.v1.ReviewComplaintRequest
-	(*AssignComplaintRequest)(nil),           // 22: kefu.complaint.v1.AssignComplaintRequest
-	(*RecordContactRequest)(nil),             // 23: kefu.complaint.v1.RecordContactRequest
-	(*RetargetComplaintRequest)(nil),         // 24: kefu.complaint.v1.RetargetComplaintRequest
-	(*ProposeSolutionRequest)(nil),           // 25: kefu.complaint.v1.ProposeSolutionRequest
-	(*ApproveSolutionRequest)(nil),           // 26: kefu.complaint.v1.ApproveSolutionRequest
-	(*TellResultRequest)(nil),                // 27: kefu.complaint.v1.TellResultRequest
-	(*RecordAnswerRequest)(nil),              // 28: kefu.complaint.v1.RecordAnswerRequest
-	(*CloseComplaintRequest)(nil),            // 29: kefu.complaint.v1.CloseComplaintRequest
-	(*NextRoundRequest)(nil),                 // 30: kefu.complaint.v1.NextRoundRequest
-	(*ImportComplaintsRequest)(nil),          // 31: kefu.complaint.v1.ImportComplaintsRequest
-	(*ComplaintRecord)(nil),                  // 32: kefu.complaint.v1.ComplaintRecord
-	(*ImportComplaintsResponse)(nil),         // 33: kefu.complaint.v1.ImportComplaintsResponse
-	(*ListComplaintContactsRequest)(nil),     // 34: kefu.complaint.v1.ListComplaintContactsRequest
-	(*ListComplaintContactsResponse)(nil),    // 35: kefu.complaint.v1.ListComplaintContactsResponse
-	(*ListComplaintTransitionsRequest)(nil),  // 36: kefu.complaint.v1.ListComplaintTransitionsRequest
-	(*ListComplaintTransitionsResponse)(nil), // 37: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(*ListComplaintClocksRequest)(nil),       // 38: kefu.complaint.v1.ListComplaintClocksRequest
-	(*ListComplaintClocksResponse)(nil),      // 39: kefu.complaint.v1.ListComplaintClocksResponse
-	(*ExplainComplaintClockRequest)(nil),     // 40: kefu.complaint.v1.ExplainComplaintClockRequest
-	(v1.Channel)(0),                          // 41: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 42: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 43: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 44: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                        // 45: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),             // 46: kefu.clock.v1.ClockExplanation
+	(Consequence)(0),                         // 0: kefu.complaint.v1.Consequence
+	(ComplaintState)(0),                      // 1: kefu.complaint.v1.ComplaintState
+	(Category)(0),                            // 2: kefu.complaint.v1.Category
+	(Quality)(0),                             // 3: kefu.complaint.v1.Quality
+	(Severity)(0),                            // 4: kefu.complaint.v1.Severity
+	(SeverityFact)(0),                        // 5: kefu.complaint.v1.SeverityFact
+	(Validity)(0),                            // 6: kefu.complaint.v1.Validity
+	(Remedy)(0),                              // 7: kefu.complaint.v1.Remedy
+	(Decision)(0),                            // 8: kefu.complaint.v1.Decision
+	(Satisfaction)(0),                        // 9: kefu.complaint.v1.Satisfaction
+	(Outcome)(0),                             // 10: kefu.complaint.v1.Outcome
+	(*Complaint)(nil),                        // 11: kefu.complaint.v1.Complaint
+	(*Why)(nil),                              // 12: kefu.complaint.v1.Why
+	(*Investigation)(nil),                    // 13: kefu.complaint.v1.Investigation
+	(*Inspection)(nil),                       // 14: kefu.complaint.v1.Inspection
+	(*SeverityReason)(nil),                   // 15: kefu.complaint.v1.SeverityReason
+	(*Proposal)(nil),                         // 16: kefu.complaint.v1.Proposal
+	(*RemedyExecution)(nil),                  // 17: kefu.complaint.v1.RemedyExecution
+	(*SatisfactionAnswer)(nil),               // 18: kefu.complaint.v1.SatisfactionAnswer
+	(*Round)(nil),                            // 19: kefu.complaint.v1.Round
+	(*ComplaintContact)(nil),                 // 20: kefu.complaint.v1.ComplaintContact
+	(*ComplaintTransition)(nil),              // 21: kefu.complaint.v1.ComplaintTransition
+	(*CreateComplaintRequest)(nil),           // 22: kefu.complaint.v1.CreateComplaintRequest
+	(*GetComplaintRequest)(nil),              // 23: kefu.complaint.v1.GetComplaintRequest
+	(*ListComplaintsRequest)(nil),            // 24: kefu.complaint.v1.ListComplaintsRequest
+	(*ListComplaintsResponse)(nil),           // 25: kefu.complaint.v1.ListComplaintsResponse
+	(*SubmitComplaintRequest)(nil),           // 26: kefu.complaint.v1.SubmitComplaintRequest
+	(*ReviewComplaintRequest)(nil),           // 27: kefu.complaint.v1.ReviewComplaintRequest
+	(*AssignComplaintRequest)(nil),           // 28: kefu.complaint.v1.AssignComplaintRequest
+	(*RecordContactRequest)(nil),             // 29: kefu.complaint.v1.RecordContactRequest
+	(*RetargetComplaintRequest)(nil),         // 30: kefu.complaint.v1.RetargetComplaintRequest
+	(*ProposeSolutionRequest)(nil),           // 31: kefu.complaint.v1.ProposeSolutionRequest
+	(*ApproveSolutionRequest)(nil),           // 32: kefu.complaint.v1.ApproveSolutionRequest
+	(*TellResultRequest)(nil),                // 33: kefu.complaint.v1.TellResultRequest
+	(*RecordAnswerRequest)(nil),              // 34: kefu.complaint.v1.RecordAnswerRequest
+	(*CloseComplaintRequest)(nil),            // 35: kefu.complaint.v1.CloseComplaintRequest
+	(*NextRoundRequest)(nil),                 // 36: kefu.complaint.v1.NextRoundRequest
+	(*ImportComplaintsRequest)(nil),          // 37: kefu.complaint.v1.ImportComplaintsRequest
+	(*ComplaintRecord)(nil),                  // 38: kefu.complaint.v1.ComplaintRecord
+	(*ImportComplaintsResponse)(nil),         // 39: kefu.complaint.v1.ImportComplaintsResponse
+	(*ListComplaintContactsRequest)(nil),     // 40: kefu.complaint.v1.ListComplaintContactsRequest
+	(*ListComplaintContactsResponse)(nil),    // 41: kefu.complaint.v1.ListComplaintContactsResponse
+	(*ListComplaintTransitionsRequest)(nil),  // 42: kefu.complaint.v1.ListComplaintTransitionsRequest
+	(*ListComplaintTransitionsResponse)(nil), // 43: kefu.complaint.v1.ListComplaintTransitionsResponse
+	(*ListComplaintClocksRequest)(nil),       // 44: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 45: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 46: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 47: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 48: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 49: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 50: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 51: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 52: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	41, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
-	1,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
-	4,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	42, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
-	0,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
-	2,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
-	3,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
-	11, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
-	12, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	9,  // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
-	13, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	43, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	43, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	43, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
-	5,  // 14: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
-	6,  // 15: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	42, // 16: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	43, // 17: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
-	7,  // 18: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	43, // 19: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
-	8,  // 20: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	41, // 21: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	43, // 22: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	43, // 23: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	43, // 24: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	43, // 25: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	43, // 26: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	43, // 27: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
-	11, // 28: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	43, // 29: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
-	12, // 30: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	41, // 31: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	43, // 32: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
-	0,  // 33: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
-	0,  // 34: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	43, // 35: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
-	10, // 36: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
-	0,  // 37: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
-	10, // 38: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
-	1,  // 39: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
-	2,  // 40: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
-	3,  // 41: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	41, // 42: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	43, // 43: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	11, // 44: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
-	7,  // 45: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	41, // 46: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
-	8,  // 47: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	41, // 48: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	43, // 49: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
-	32, // 50: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
-	10, // 51: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
-	0,  // 52: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	43, // 53: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	43, // 54: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	44, // 55: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
-	14, // 56: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
-	15, // 57: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	45, // 58: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	45, // 59: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
-	16, // 60: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
-	17, // 61: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
-	18, // 62: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
-	20, // 63: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
-	21, // 64: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
-	22, // 65: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
-	23, // 66: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	24, // 67: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
-	25, // 68: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	26, // 69: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	27, // 70: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	28, // 71: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	29, // 72: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	30, // 73: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	31, // 74: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	34, // 75: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	36, // 76: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	38, // 77: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
-	40, // 78: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
-	10, // 79: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 80: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	19, // 81: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	10, // 82: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 83: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 84: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 85: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	10, // 86: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 87: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 88: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	10, // 89: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	10, // 90: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	10, // 91: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	10, // 92: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	33, // 93: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	35, // 94: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	37, // 95: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	39, // 96: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
-	46, // 97: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
-	79, // [79:98] is the sub-list for method output_type
-	60, // [60:79] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	47, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	2,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
+	5,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
+	48, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	1,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
+	3,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
+	4,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
+	16, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
+	18, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	10, // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
+	19, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
+	49, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	49, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	49, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	15, // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
+	13, // 15: kefu.complaint.v1.Complaint.investigation:type_name -> kefu.complaint.v1.Investigation
+	14, // 16: kefu.complaint.v1.Complaint.inspection:type_name -> kefu.complaint.v1.Inspection
+	12, // 17: kefu.complaint.v1.Investigation.whys:type_name -> kefu.complaint.v1.Why
+	0,  // 18: kefu.complaint.v1.Investigation.consequences:type_name -> kefu.complaint.v1.Consequence
+	48, // 19: kefu.complaint.v1.Investigation.loss:type_name -> google.type.Money
+	49, // 20: kefu.complaint.v1.Investigation.investigate_time:type_name -> google.protobuf.Timestamp
+	3,  // 21: kefu.complaint.v1.Inspection.quality:type_name -> kefu.complaint.v1.Quality
+	49, // 22: kefu.complaint.v1.Inspection.inspect_time:type_name -> google.protobuf.Timestamp
+	6,  // 23: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
+	7,  // 24: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
+	48, // 25: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	49, // 26: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	8,  // 27: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
+	49, // 28: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	17, // 29: kefu.complaint.v1.Proposal.execution:type_name -> kefu.complaint.v1.RemedyExecution
+	48, // 30: kefu.complaint.v1.RemedyExecution.amount:type_name -> google.type.Money
+	49, // 31: kefu.complaint.v1.RemedyExecution.execute_time:type_name -> google.protobuf.Timestamp
+	9,  // 32: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	47, // 33: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	49, // 34: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	49, // 35: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	49, // 36: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	49, // 37: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	49, // 38: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	49, // 39: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	16, // 40: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
+	49, // 41: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	18, // 42: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	47, // 43: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	49, // 44: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	1,  // 45: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
+	1,  // 46: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
+	49, // 47: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	11, // 48: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
+	1,  // 49: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
+	11, // 50: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
+	2,  // 51: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
+	3,  // 52: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
+	4,  // 53: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
+	47, // 54: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	49, // 55: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	16, // 56: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
+	8,  // 57: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
+	47, // 58: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	9,  // 59: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	47, // 60: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	49, // 61: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	38, // 62: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
+	11, // 63: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
+	1,  // 64: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
+	49, // 65: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	49, // 66: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	50, // 67: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	20, // 68: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
+	21, // 69: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
+	51, // 70: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	51, // 71: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	22, // 72: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
+	23, // 73: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
+	24, // 74: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
+	26, // 75: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
+	27, // 76: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
+	28, // 77: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
+	29, // 78: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
+	30, // 79: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
+	31, // 80: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	32, // 81: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	33, // 82: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	34, // 83: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	35, // 84: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	36, // 85: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	37, // 86: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	40, // 87: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	42, // 88: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	44, // 89: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	46, // 90: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	11, // 91: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 92: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	25, // 93: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	11, // 94: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 95: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 96: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 97: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	11, // 98: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 99: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	11, // 100: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	11, // 101: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	11, // 102: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	11, // 103: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 104: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	39, // 105: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	41, // 106: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	43, // 107: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	45, // 108: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	52, // 109: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	91, // [91:110] is the sub-list for method output_type
+	72, // [72:91] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_complaint_proto_init() }
@@ -3930,8 +4507,8 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
-			NumEnums:      10,
-			NumMessages:   31,
+			NumEnums:      11,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

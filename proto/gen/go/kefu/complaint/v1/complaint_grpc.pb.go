@@ -55,8 +55,10 @@ const (
 //	recordContact: assigned → contacted (a two-way contact, or the third attempt when the
 //	               attempts used two channels); logged without a move in contacted,
 //	               proposed, approved and told
+//	recordInvestigation, confirmQuality: leave the state; in assigned and contacted
 //	propose:       contacted → proposed
 //	approve:       proposed → approved (APPROVED), proposed → contacted (RETURNED)
+//	recordExecution: leaves the state; in approved and told
 //	tell:          approved → told
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
@@ -83,11 +85,11 @@ type ComplaintServiceClient interface {
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SubmitComplaint(ctx context.Context, in *SubmitComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
-	// Settles category, quality, severity, first validity and the responsible department:
-	// submitted → reviewed. Severity is never below what the facts demand: injury, legal or
-	// press exposure, a key customer, or an amount above the limit make it major
-	// (SEVERITY_TOO_LOW names the fact and its clause).
-	// Errors: VALIDATION_FAILED (also for an unknown department), SEVERITY_TOO_LOW,
+	// Settles category, quality, severity, first validity and the responsible department, which is
+	// the category's unless another is named: submitted → reviewed. Severity is never below what the rules of SeverityService demand
+	// (SEVERITY_TOO_LOW names the first reason and its clause); left out, it is what they demand,
+	// and `severity_reasons` says why.
+	// Errors: VALIDATION_FAILED (also for an unknown department, and where none is the category's), SEVERITY_TOO_LOW,
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ReviewComplaint(ctx context.Context, in *ReviewComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
@@ -113,8 +115,9 @@ type ComplaintServiceClient interface {
 	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RetargetComplaint(ctx context.Context, in *RetargetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
-	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
-	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
+	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler. A complaint
+	// of quality needs quality control's confirmation in the round first (QUALITY_NOT_CONFIRMED).
+	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, QUALITY_NOT_CONFIRMED, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ProposeSolution(ctx context.Context, in *ProposeSolutionRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Approves the proposal or returns it with a reason: proposed → approved, or → contacted.
@@ -386,8 +389,10 @@ func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *
 //	recordContact: assigned → contacted (a two-way contact, or the third attempt when the
 //	               attempts used two channels); logged without a move in contacted,
 //	               proposed, approved and told
+//	recordInvestigation, confirmQuality: leave the state; in assigned and contacted
 //	propose:       contacted → proposed
 //	approve:       proposed → approved (APPROVED), proposed → contacted (RETURNED)
+//	recordExecution: leaves the state; in approved and told
 //	tell:          approved → told
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
@@ -414,11 +419,11 @@ type ComplaintServiceServer interface {
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SubmitComplaint(context.Context, *SubmitComplaintRequest) (*Complaint, error)
-	// Settles category, quality, severity, first validity and the responsible department:
-	// submitted → reviewed. Severity is never below what the facts demand: injury, legal or
-	// press exposure, a key customer, or an amount above the limit make it major
-	// (SEVERITY_TOO_LOW names the fact and its clause).
-	// Errors: VALIDATION_FAILED (also for an unknown department), SEVERITY_TOO_LOW,
+	// Settles category, quality, severity, first validity and the responsible department, which is
+	// the category's unless another is named: submitted → reviewed. Severity is never below what the rules of SeverityService demand
+	// (SEVERITY_TOO_LOW names the first reason and its clause); left out, it is what they demand,
+	// and `severity_reasons` says why.
+	// Errors: VALIDATION_FAILED (also for an unknown department, and where none is the category's), SEVERITY_TOO_LOW,
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ReviewComplaint(context.Context, *ReviewComplaintRequest) (*Complaint, error)
@@ -444,8 +449,9 @@ type ComplaintServiceServer interface {
 	// COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER, COMPLAINT_WITHOUT_CLOCKS (imported),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RetargetComplaint(context.Context, *RetargetComplaintRequest) (*Complaint, error)
-	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler.
-	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
+	// Proposes findings, outcome and remedy: contacted → proposed. Done by the handler. A complaint
+	// of quality needs quality control's confirmation in the round first (QUALITY_NOT_CONFIRMED).
+	// Errors: VALIDATION_FAILED, NOT_THE_HANDLER, QUALITY_NOT_CONFIRMED, COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ProposeSolution(context.Context, *ProposeSolutionRequest) (*Complaint, error)
 	// Approves the proposal or returns it with a reason: proposed → approved, or → contacted.

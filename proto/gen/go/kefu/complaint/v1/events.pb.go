@@ -28,7 +28,8 @@ const (
 // `complaint.proposed.v1`, `complaint.approved.v1`, `complaint.returned.v1`,
 // `complaint.told.v1`, `complaint.answered.v1`, `complaint.closed.v1`,
 // `complaint.reopened.v1` (the next round), `complaint.retargeted.v1` (another version of the
-// policy of its deadlines), and of `complaint.imported.v1`, which says where
+// policy of its deadlines), `complaint.investigated.v1`, `complaint.inspected.v1` (what quality
+// control says), `complaint.executed.v1` (the remedy was carried out), and of `complaint.imported.v1`, which says where
 // an imported complaint stands. `received` over any channel but internal, `contacted`,
 // `attempted` with `two_way`, `told` and `answered` are contacts with the customer.
 type ComplaintChanged struct {
@@ -179,11 +180,102 @@ func (x *ComplaintChanged) GetPolicyVersion() int64 {
 	return 0
 }
 
+// ResponsibilityChanged is the payload of `responsibility.proposed.v1`,
+// `responsibility.objected.v1`, `responsibility.determined.v1`, `responsibility.appealed.v1`,
+// `responsibility.final.v1` and `responsibility.overturned.v1`, whose subject is the
+// responsibility.
+type ResponsibilityChanged struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ComplaintId string                 `protobuf:"bytes,1,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
+	Kind        ResponsibilityKind     `protobuf:"varint,2,opt,name=kind,proto3,enum=kefu.complaint.v1.ResponsibilityKind" json:"kind,omitempty"`
+	State       ResponsibilityState    `protobuf:"varint,3,opt,name=state,proto3,enum=kefu.complaint.v1.ResponsibilityState" json:"state,omitempty"`
+	// Empty for none.
+	DepartmentId string `protobuf:"bytes,4,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Empty for none.
+	StaffId string `protobuf:"bytes,5,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	// Determined or final, and no appeal waits.
+	InEffect      bool `protobuf:"varint,6,opt,name=in_effect,json=inEffect,proto3" json:"in_effect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResponsibilityChanged) Reset() {
+	*x = ResponsibilityChanged{}
+	mi := &file_kefu_complaint_v1_events_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResponsibilityChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResponsibilityChanged) ProtoMessage() {}
+
+func (x *ResponsibilityChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_events_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResponsibilityChanged.ProtoReflect.Descriptor instead.
+func (*ResponsibilityChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_events_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ResponsibilityChanged) GetComplaintId() string {
+	if x != nil {
+		return x.ComplaintId
+	}
+	return ""
+}
+
+func (x *ResponsibilityChanged) GetKind() ResponsibilityKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ResponsibilityKind_RESPONSIBILITY_KIND_UNSPECIFIED
+}
+
+func (x *ResponsibilityChanged) GetState() ResponsibilityState {
+	if x != nil {
+		return x.State
+	}
+	return ResponsibilityState_RESPONSIBILITY_STATE_UNSPECIFIED
+}
+
+func (x *ResponsibilityChanged) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *ResponsibilityChanged) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+func (x *ResponsibilityChanged) GetInEffect() bool {
+	if x != nil {
+		return x.InEffect
+	}
+	return false
+}
+
 var File_kefu_complaint_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a!kefu/complaint/v1/complaint.proto\x1a\x17kefu/type/v1/type.proto\"\xf7\x04\n" +
+	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a!kefu/complaint/v1/complaint.proto\x1a&kefu/complaint/v1/responsibility.proto\x1a\x17kefu/type/v1/type.proto\"\xf7\x04\n" +
 	"\x10ComplaintChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12D\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateR\vstateBefore\x12B\n" +
@@ -199,7 +291,14 @@ const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	" \x01(\x0e2\x1a.kefu.complaint.v1.OutcomeR\aoutcome\x12C\n" +
 	"\fsatisfaction\x18\v \x01(\x0e2\x1f.kefu.complaint.v1.SatisfactionR\fsatisfaction\x12\x17\n" +
 	"\atwo_way\x18\f \x01(\bR\x06twoWay\x12%\n" +
-	"\x0epolicy_version\x18\r \x01(\x03R\rpolicyVersionB\xd1\x01\n" +
+	"\x0epolicy_version\x18\r \x01(\x03R\rpolicyVersion\"\x90\x02\n" +
+	"\x15ResponsibilityChanged\x12!\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tR\vcomplaintId\x129\n" +
+	"\x04kind\x18\x02 \x01(\x0e2%.kefu.complaint.v1.ResponsibilityKindR\x04kind\x12<\n" +
+	"\x05state\x18\x03 \x01(\x0e2&.kefu.complaint.v1.ResponsibilityStateR\x05state\x12#\n" +
+	"\rdepartment_id\x18\x04 \x01(\tR\fdepartmentId\x12\x19\n" +
+	"\bstaff_id\x18\x05 \x01(\tR\astaffId\x12\x1b\n" +
+	"\tin_effect\x18\x06 \x01(\bR\binEffectB\xd1\x01\n" +
 	"\x15com.kefu.complaint.v1B\vEventsProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
 var (
@@ -214,29 +313,34 @@ func file_kefu_complaint_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_complaint_v1_events_proto_rawDescData
 }
 
-var file_kefu_complaint_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_kefu_complaint_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_kefu_complaint_v1_events_proto_goTypes = []any{
-	(*ComplaintChanged)(nil), // 0: kefu.complaint.v1.ComplaintChanged
-	(ComplaintState)(0),      // 1: kefu.complaint.v1.ComplaintState
-	(Category)(0),            // 2: kefu.complaint.v1.Category
-	(Severity)(0),            // 3: kefu.complaint.v1.Severity
-	(v1.Channel)(0),          // 4: kefu.type.v1.Channel
-	(Outcome)(0),             // 5: kefu.complaint.v1.Outcome
-	(Satisfaction)(0),        // 6: kefu.complaint.v1.Satisfaction
+	(*ComplaintChanged)(nil),      // 0: kefu.complaint.v1.ComplaintChanged
+	(*ResponsibilityChanged)(nil), // 1: kefu.complaint.v1.ResponsibilityChanged
+	(ComplaintState)(0),           // 2: kefu.complaint.v1.ComplaintState
+	(Category)(0),                 // 3: kefu.complaint.v1.Category
+	(Severity)(0),                 // 4: kefu.complaint.v1.Severity
+	(v1.Channel)(0),               // 5: kefu.type.v1.Channel
+	(Outcome)(0),                  // 6: kefu.complaint.v1.Outcome
+	(Satisfaction)(0),             // 7: kefu.complaint.v1.Satisfaction
+	(ResponsibilityKind)(0),       // 8: kefu.complaint.v1.ResponsibilityKind
+	(ResponsibilityState)(0),      // 9: kefu.complaint.v1.ResponsibilityState
 }
 var file_kefu_complaint_v1_events_proto_depIdxs = []int32{
-	1, // 0: kefu.complaint.v1.ComplaintChanged.state_before:type_name -> kefu.complaint.v1.ComplaintState
-	1, // 1: kefu.complaint.v1.ComplaintChanged.state_after:type_name -> kefu.complaint.v1.ComplaintState
-	2, // 2: kefu.complaint.v1.ComplaintChanged.category:type_name -> kefu.complaint.v1.Category
-	3, // 3: kefu.complaint.v1.ComplaintChanged.severity:type_name -> kefu.complaint.v1.Severity
-	4, // 4: kefu.complaint.v1.ComplaintChanged.channel:type_name -> kefu.type.v1.Channel
-	5, // 5: kefu.complaint.v1.ComplaintChanged.outcome:type_name -> kefu.complaint.v1.Outcome
-	6, // 6: kefu.complaint.v1.ComplaintChanged.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2, // 0: kefu.complaint.v1.ComplaintChanged.state_before:type_name -> kefu.complaint.v1.ComplaintState
+	2, // 1: kefu.complaint.v1.ComplaintChanged.state_after:type_name -> kefu.complaint.v1.ComplaintState
+	3, // 2: kefu.complaint.v1.ComplaintChanged.category:type_name -> kefu.complaint.v1.Category
+	4, // 3: kefu.complaint.v1.ComplaintChanged.severity:type_name -> kefu.complaint.v1.Severity
+	5, // 4: kefu.complaint.v1.ComplaintChanged.channel:type_name -> kefu.type.v1.Channel
+	6, // 5: kefu.complaint.v1.ComplaintChanged.outcome:type_name -> kefu.complaint.v1.Outcome
+	7, // 6: kefu.complaint.v1.ComplaintChanged.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	8, // 7: kefu.complaint.v1.ResponsibilityChanged.kind:type_name -> kefu.complaint.v1.ResponsibilityKind
+	9, // 8: kefu.complaint.v1.ResponsibilityChanged.state:type_name -> kefu.complaint.v1.ResponsibilityState
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_events_proto_init() }
@@ -245,13 +349,14 @@ func file_kefu_complaint_v1_events_proto_init() {
 		return
 	}
 	file_kefu_complaint_v1_complaint_proto_init()
+	file_kefu_complaint_v1_responsibility_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_events_proto_rawDesc), len(file_kefu_complaint_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
