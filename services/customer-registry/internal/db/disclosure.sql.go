@@ -522,7 +522,7 @@ LEFT JOIN LATERAL (
   SELECT k.subject_id FROM cases k
   WHERE $4::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
 ) v ON true
-WHERE c.id = $5
+WHERE c.id = $5 AND c.erase_time IS NULL
 `
 
 type OpenFileParams struct {

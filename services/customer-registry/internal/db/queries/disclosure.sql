@@ -34,7 +34,7 @@ LEFT JOIN LATERAL (
   SELECT k.subject_id FROM cases k
   WHERE @visits::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
 ) v ON true
-WHERE c.id = @id;
+WHERE c.id = @id AND c.erase_time IS NULL;
 
 -- name: InsertFileReads :exec
 INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
