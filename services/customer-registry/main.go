@@ -103,6 +103,7 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 		return err
 	}
 	p.Go("tier runs", s.RunTiers)
+	p.Go("imports", s.RunSheets)
 	return errors.Join(
 		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),
