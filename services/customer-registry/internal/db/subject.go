@@ -165,7 +165,16 @@ func disclosureTables() []subject.Table {
 
 // rightsTables: that somebody asked, and when it was done, is proof and stays.
 func rightsTables() []subject.Table {
+	const files = "files under a key of the import's own, which is destroyed with them when they are not kept any more"
 	return []subject.Table{
+		{Name: "customer_imports", Reason: "how many rows of which file were taken", Kept: "id source definition on_existing dry_run state " +
+			"received done_bytes rows created updated existing reviews refused faults failure_zh failure_en author create_time end_time keep_until revision"},
+		{Name: "customer_import_parts", Reason: files, Kept: "import_id at sealed"},
+		{Name: "customer_import_errors", Reason: files, Kept: "import_id line position sealed"},
+		{
+			Name: "customer_import_reviews", Set: SetCustomer, Column: "customer_id", Key: "import_id line", Delete: true,
+			Kept: "import_id line customer_id external_id fields sealed state decider", Hidden: "sealed",
+		},
 		{
 			Name: "subject_requests", Set: SetSubjectRequest, Column: "id",
 			Kept: "id kind customer_id contact_id state requester decider decide_time step cursor receipt next_time done_time " +
