@@ -138,13 +138,13 @@ func (s *Server) UpdateCause(ctx context.Context, req *complaintv1.UpdateCauseRe
 	})
 }
 
-// ListCauses lists the tree.
-func (s *Server) ListCauses(ctx context.Context, req *complaintv1.ListCausesRequest) (*complaintv1.ListCausesResponse, error) {
+// GetCauseTree gives the tree.
+func (s *Server) GetCauseTree(ctx context.Context, req *complaintv1.GetCauseTreeRequest) (*complaintv1.GetCauseTreeResponse, error) {
 	rows, err := s.q.ListCauses(ctx, s.pool, req.GetInUse())
 	if err != nil {
 		return nil, fmt.Errorf("list causes: %w", err)
 	}
-	out := &complaintv1.ListCausesResponse{}
+	out := &complaintv1.GetCauseTreeResponse{}
 	for _, row := range rows {
 		out.Causes = append(out.Causes, causeMessage(row))
 	}

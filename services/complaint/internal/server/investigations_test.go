@@ -158,7 +158,7 @@ func TestTheThirdOfACauseIsMajor(t *testing.T) {
 		if n < 2 {
 			continue
 		}
-		links, err := complaintv1.NewSeverityServiceClient(w.Conn).ListComplaintRepeats(w.as("boss"), &complaintv1.ListComplaintRepeatsRequest{ComplaintId: id})
+		links, err := complaintv1.NewSeverityServiceClient(w.Conn).GetComplaintRepeats(w.as("boss"), &complaintv1.GetComplaintRepeatsRequest{ComplaintId: id})
 		if err != nil || len(links.GetRepeats()) != 2 || links.GetRepeats()[0].GetBases()[0] != complaintv1.RepeatBasis_REPEAT_BASIS_CAUSE {
 			t.Errorf("%v, %v", links, err)
 		}
@@ -203,8 +203,8 @@ func TestTheTreeOfCauses(t *testing.T) {
 	if wins != 1 {
 		t.Errorf("%d of two retire it", wins)
 	}
-	all, err := api.ListCauses(w.as("tech"), &complaintv1.ListCausesRequest{})
-	used, also := api.ListCauses(w.as("tech"), &complaintv1.ListCausesRequest{InUse: true})
+	all, err := api.GetCauseTree(w.as("tech"), &complaintv1.GetCauseTreeRequest{})
+	used, also := api.GetCauseTree(w.as("tech"), &complaintv1.GetCauseTreeRequest{InUse: true})
 	if err != nil || also != nil || len(all.GetCauses()) != 7 || len(used.GetCauses()) != 6 {
 		t.Errorf("%v, %v; %v, %v", all, err, used, also)
 	}
@@ -237,10 +237,10 @@ func TestMatrixOfInvestigations(t *testing.T) {
 		"UpdateCause": func(ctx context.Context, _ string) error {
 			return failed(c.UpdateCause(ctx, &complaintv1.UpdateCauseRequest{Cause: &complaintv1.Cause{Id: material, Etag: "999"}}))
 		},
-		"ListCauses": func(ctx context.Context, _ string) error {
-			return failed(c.ListCauses(ctx, &complaintv1.ListCausesRequest{}))
+		"GetCauseTree": func(ctx context.Context, _ string) error {
+			return failed(c.GetCauseTree(ctx, &complaintv1.GetCauseTreeRequest{}))
 		},
 	})
-	m.Rowless = []string{"CreateCause", "UpdateCause", "ListCauses"}
+	m.Rowless = []string{"CreateCause", "UpdateCause", "GetCauseTree"}
 	w.rows(m, far, other)
 }

@@ -241,9 +241,9 @@ func (s *Server) ListSeverityPolicies(ctx context.Context, req *complaintv1.List
 	return out, nil
 }
 
-// ListComplaintRepeats lists what a complaint repeats and is repeated by, as far as the
+// GetComplaintRepeats gives what a complaint repeats and is repeated by, as far as the
 // caller may read it.
-func (s *Server) ListComplaintRepeats(ctx context.Context, req *complaintv1.ListComplaintRepeatsRequest) (*complaintv1.ListComplaintRepeatsResponse, error) {
+func (s *Server) GetComplaintRepeats(ctx context.Context, req *complaintv1.GetComplaintRepeatsRequest) (*complaintv1.GetComplaintRepeatsResponse, error) {
 	c, err := s.wholly(ctx, id(req.GetComplaintId()))
 	if err != nil {
 		return nil, err
@@ -256,7 +256,7 @@ func (s *Server) ListComplaintRepeats(ctx context.Context, req *complaintv1.List
 	if err != nil {
 		return nil, fmt.Errorf("list repeated complaints: %w", err)
 	}
-	out := &complaintv1.ListComplaintRepeatsResponse{}
+	out := &complaintv1.GetComplaintRepeatsResponse{}
 	for _, r := range rows {
 		if !r.Open || r.AccusedStaffID != nil && *r.AccusedStaffID == who.Staff {
 			continue

@@ -92,20 +92,20 @@ func TestTheThirdIsMajorAndSaysWhy(t *testing.T) {
 		t.Errorf("raised by the facts: %v, %v", c, err)
 	}
 
-	links, err := severity.ListComplaintRepeats(w.as("manager"), &complaintv1.ListComplaintRepeatsRequest{ComplaintId: first.GetId()})
+	links, err := severity.GetComplaintRepeats(w.as("manager"), &complaintv1.GetComplaintRepeatsRequest{ComplaintId: first.GetId()})
 	if err != nil || len(links.GetRepeats()) != 4 || !links.GetRepeats()[3].GetLater() || links.GetRepeats()[0].GetBases()[0] != complaintv1.RepeatBasis_REPEAT_BASIS_PRODUCT {
 		t.Errorf("linked with the first: %v, %v", links, err)
 	}
-	links, err = severity.ListComplaintRepeats(w.as("manager"), &complaintv1.ListComplaintRepeatsRequest{ComplaintId: third.GetId()})
+	links, err = severity.GetComplaintRepeats(w.as("manager"), &complaintv1.GetComplaintRepeatsRequest{ComplaintId: third.GetId()})
 	if err != nil || len(links.GetRepeats()) != 2 || links.GetRepeats()[0].GetLater() {
 		t.Errorf("linked with the third: %v, %v", links, err)
 	}
 	w.on(w.get("boss", first.GetId()), complaint.Assigned, "tech")
-	links, err = severity.ListComplaintRepeats(w.as("tech"), &complaintv1.ListComplaintRepeatsRequest{ComplaintId: first.GetId()})
+	links, err = severity.GetComplaintRepeats(w.as("tech"), &complaintv1.GetComplaintRepeatsRequest{ComplaintId: first.GetId()})
 	if err != nil || len(links.GetRepeats()) != 0 {
 		t.Errorf("the handler of the first sees others' complaints: %v, %v", links, err)
 	}
-	_, err = severity.ListComplaintRepeats(w.as("tech"), &complaintv1.ListComplaintRepeatsRequest{ComplaintId: second.GetId()})
+	_, err = severity.GetComplaintRepeats(w.as("tech"), &complaintv1.GetComplaintRepeatsRequest{ComplaintId: second.GetId()})
 	w.refused("a stranger", err, codes.NotFound, "COMPLAINT_NOT_FOUND", "")
 	seen, err := w.client.GetComplaint(w.AsCustomer(w.customer), &complaintv1.GetComplaintRequest{Id: third.GetId()})
 	if err != nil || len(seen.GetSeverityReasons()) > 0 || seen.GetSeverityPolicyVersion() != 0 {
@@ -223,8 +223,8 @@ func TestMatrixOfSeverity(t *testing.T) {
 		"ListSeverityPolicies": func(ctx context.Context, _ string) error {
 			return failed(c.ListSeverityPolicies(ctx, &complaintv1.ListSeverityPoliciesRequest{}))
 		},
-		"ListComplaintRepeats": func(ctx context.Context, id string) error {
-			return failed(c.ListComplaintRepeats(ctx, &complaintv1.ListComplaintRepeatsRequest{ComplaintId: id}))
+		"GetComplaintRepeats": func(ctx context.Context, id string) error {
+			return failed(c.GetComplaintRepeats(ctx, &complaintv1.GetComplaintRepeatsRequest{ComplaintId: id}))
 		},
 	})
 	m.Rowless = []string{"PublishSeverityPolicy", "GetSeverityPolicy", "ListSeverityPolicies"}

@@ -96,11 +96,11 @@ clock.v1.ComplaintPolicyService CreatePolicy,UpdatePolicy,PublishPolicy  *......
 clock.v1.ComplaintPolicyService DryRunPolicy                             *............ complaintpolicies.write
 complaint.v1.SeverityService GetSeverityPolicy,ListSeverityPolicies      **........... complaintpolicies.read
 complaint.v1.SeverityService PublishSeverityPolicy                       *............ complaintpolicies.write
-complaint.v1.SeverityService ListComplaintRepeats                        *toooootot*.. complaints.history
+complaint.v1.SeverityService GetComplaintRepeats                        *toooootot*.. complaints.history
 complaint.v1.InvestigationService RecordInvestigation                    *tooooooooo.. complaints.work
 complaint.v1.InvestigationService ConfirmQuality                         .......t..... complaints.inspect
 complaint.v1.InvestigationService CreateCause,UpdateCause                *............ causes.write
-complaint.v1.InvestigationService ListCauses                             ***********.. causes.read
+complaint.v1.InvestigationService GetCauseTree                             ***********.. causes.read
 complaint.v1.RemedyService RecordExecution                               *tooooooooo.. complaints.work
 complaint.v1.ResponsibilityService ProposeResponsibility                 *toooootooo.. complaints.work,complaints.inspect
 complaint.v1.ResponsibilityService ObjectResponsibility                  *toooootot*.. complaints.history

@@ -13,7 +13,6 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
-	_ "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -391,8 +390,8 @@ func (x *UpdateCauseRequest) GetRequestId() string {
 	return ""
 }
 
-// ListCausesRequest asks for the tree.
-type ListCausesRequest struct {
+// GetCauseTreeRequest asks for the tree.
+type GetCauseTreeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Leaves out what is retired.
 	InUse         bool `protobuf:"varint,1,opt,name=in_use,json=inUse,proto3" json:"in_use,omitempty"`
@@ -400,20 +399,20 @@ type ListCausesRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListCausesRequest) Reset() {
-	*x = ListCausesRequest{}
+func (x *GetCauseTreeRequest) Reset() {
+	*x = GetCauseTreeRequest{}
 	mi := &file_kefu_complaint_v1_investigation_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListCausesRequest) String() string {
+func (x *GetCauseTreeRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListCausesRequest) ProtoMessage() {}
+func (*GetCauseTreeRequest) ProtoMessage() {}
 
-func (x *ListCausesRequest) ProtoReflect() protoreflect.Message {
+func (x *GetCauseTreeRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_complaint_v1_investigation_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -425,40 +424,40 @@ func (x *ListCausesRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListCausesRequest.ProtoReflect.Descriptor instead.
-func (*ListCausesRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetCauseTreeRequest.ProtoReflect.Descriptor instead.
+func (*GetCauseTreeRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_complaint_v1_investigation_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ListCausesRequest) GetInUse() bool {
+func (x *GetCauseTreeRequest) GetInUse() bool {
 	if x != nil {
 		return x.InUse
 	}
 	return false
 }
 
-// ListCausesResponse is the tree.
-type ListCausesResponse struct {
+// GetCauseTreeResponse is the tree.
+type GetCauseTreeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Causes        []*Cause               `protobuf:"bytes,1,rep,name=causes,proto3" json:"causes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListCausesResponse) Reset() {
-	*x = ListCausesResponse{}
+func (x *GetCauseTreeResponse) Reset() {
+	*x = GetCauseTreeResponse{}
 	mi := &file_kefu_complaint_v1_investigation_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListCausesResponse) String() string {
+func (x *GetCauseTreeResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListCausesResponse) ProtoMessage() {}
+func (*GetCauseTreeResponse) ProtoMessage() {}
 
-func (x *ListCausesResponse) ProtoReflect() protoreflect.Message {
+func (x *GetCauseTreeResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_complaint_v1_investigation_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -470,12 +469,12 @@ func (x *ListCausesResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListCausesResponse.ProtoReflect.Descriptor instead.
-func (*ListCausesResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetCauseTreeResponse.ProtoReflect.Descriptor instead.
+func (*GetCauseTreeResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_complaint_v1_investigation_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListCausesResponse) GetCauses() []*Cause {
+func (x *GetCauseTreeResponse) GetCauses() []*Cause {
 	if x != nil {
 		return x.Causes
 	}
@@ -486,7 +485,7 @@ var File_kefu_complaint_v1_investigation_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_investigation_proto_rawDesc = "" +
 	"\n" +
-	"%kefu/complaint/v1/investigation.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a!kefu/complaint/v1/complaint.proto\"\x80\x02\n" +
+	"%kefu/complaint/v1/investigation.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1bkefu/access/v1/access.proto\x1a!kefu/complaint/v1/complaint.proto\"\x80\x02\n" +
 	"\x05Cause\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x123\n" +
 	"\x04code\x18\x02 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9.-]{1,40}$R\x04code\x12(\n" +
@@ -518,18 +517,17 @@ const file_kefu_complaint_v1_investigation_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"*\n" +
-	"\x11ListCausesRequest\x12\x15\n" +
-	"\x06in_use\x18\x01 \x01(\bR\x05inUse\"F\n" +
-	"\x12ListCausesResponse\x120\n" +
-	"\x06causes\x18\x01 \x03(\v2\x18.kefu.complaint.v1.CauseR\x06causes2\xaf\x06\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\",\n" +
+	"\x13GetCauseTreeRequest\x12\x15\n" +
+	"\x06in_use\x18\x01 \x01(\bR\x05inUse\"H\n" +
+	"\x14GetCauseTreeResponse\x120\n" +
+	"\x06causes\x18\x01 \x03(\v2\x18.kefu.complaint.v1.CauseR\x06causes2\xb5\x06\n" +
 	"\x14InvestigationService\x12\xb3\x01\n" +
 	"\x13RecordInvestigation\x12-.kefu.complaint.v1.RecordInvestigationRequest\x1a\x1c.kefu.complaint.v1.Complaint\"O\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/complaints/{id}:recordInvestigation\x12\xa7\x01\n" +
 	"\x0eConfirmQuality\x12(.kefu.complaint.v1.ConfirmQualityRequest\x1a\x1c.kefu.complaint.v1.Complaint\"M\xaa\xbb\x18\x1c\x12\x12complaints.inspect\x18\x02\"\x02id@\x02\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/complaints/{id}:confirmQuality\x12\x88\x01\n" +
 	"\vCreateCause\x12%.kefu.complaint.v1.CreateCauseRequest\x1a\x18.kefu.complaint.v1.Cause\"8\xaa\xbb\x18\x12\x12\fcauses.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1c:\x05cause\"\x13/v1/complaintCauses\x12\x9d\x01\n" +
-	"\vUpdateCause\x12%.kefu.complaint.v1.UpdateCauseRequest\x1a\x18.kefu.complaint.v1.Cause\"M\xaa\xbb\x18\x1c\x12\fcauses.write\x18\x03\"\bcause.id@\x02\x82\xd3\xe4\x93\x02':\x05cause2\x1e/v1/complaintCauses/{cause.id}\x12\x8b\x01\n" +
-	"\n" +
-	"ListCauses\x12$.kefu.complaint.v1.ListCausesRequest\x1a%.kefu.complaint.v1.ListCausesResponse\"0\xaa\xbb\x18\x11\x12\vcauses.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaintCausesB\xd8\x01\n" +
+	"\vUpdateCause\x12%.kefu.complaint.v1.UpdateCauseRequest\x1a\x18.kefu.complaint.v1.Cause\"M\xaa\xbb\x18\x1c\x12\fcauses.write\x18\x03\"\bcause.id@\x02\x82\xd3\xe4\x93\x02':\x05cause2\x1e/v1/complaintCauses/{cause.id}\x12\x91\x01\n" +
+	"\fGetCauseTree\x12&.kefu.complaint.v1.GetCauseTreeRequest\x1a'.kefu.complaint.v1.GetCauseTreeResponse\"0\xaa\xbb\x18\x11\x12\vcauses.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaintCausesB\xd8\x01\n" +
 	"\x15com.kefu.complaint.v1B\x12InvestigationProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
 var (
@@ -551,8 +549,8 @@ var file_kefu_complaint_v1_investigation_proto_goTypes = []any{
 	(*ConfirmQualityRequest)(nil),      // 2: kefu.complaint.v1.ConfirmQualityRequest
 	(*CreateCauseRequest)(nil),         // 3: kefu.complaint.v1.CreateCauseRequest
 	(*UpdateCauseRequest)(nil),         // 4: kefu.complaint.v1.UpdateCauseRequest
-	(*ListCausesRequest)(nil),          // 5: kefu.complaint.v1.ListCausesRequest
-	(*ListCausesResponse)(nil),         // 6: kefu.complaint.v1.ListCausesResponse
+	(*GetCauseTreeRequest)(nil),        // 5: kefu.complaint.v1.GetCauseTreeRequest
+	(*GetCauseTreeResponse)(nil),       // 6: kefu.complaint.v1.GetCauseTreeResponse
 	(*Investigation)(nil),              // 7: kefu.complaint.v1.Investigation
 	(*Inspection)(nil),                 // 8: kefu.complaint.v1.Inspection
 	(*fieldmaskpb.FieldMask)(nil),      // 9: google.protobuf.FieldMask
@@ -564,17 +562,17 @@ var file_kefu_complaint_v1_investigation_proto_depIdxs = []int32{
 	0,  // 2: kefu.complaint.v1.CreateCauseRequest.cause:type_name -> kefu.complaint.v1.Cause
 	0,  // 3: kefu.complaint.v1.UpdateCauseRequest.cause:type_name -> kefu.complaint.v1.Cause
 	9,  // 4: kefu.complaint.v1.UpdateCauseRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 5: kefu.complaint.v1.ListCausesResponse.causes:type_name -> kefu.complaint.v1.Cause
+	0,  // 5: kefu.complaint.v1.GetCauseTreeResponse.causes:type_name -> kefu.complaint.v1.Cause
 	1,  // 6: kefu.complaint.v1.InvestigationService.RecordInvestigation:input_type -> kefu.complaint.v1.RecordInvestigationRequest
 	2,  // 7: kefu.complaint.v1.InvestigationService.ConfirmQuality:input_type -> kefu.complaint.v1.ConfirmQualityRequest
 	3,  // 8: kefu.complaint.v1.InvestigationService.CreateCause:input_type -> kefu.complaint.v1.CreateCauseRequest
 	4,  // 9: kefu.complaint.v1.InvestigationService.UpdateCause:input_type -> kefu.complaint.v1.UpdateCauseRequest
-	5,  // 10: kefu.complaint.v1.InvestigationService.ListCauses:input_type -> kefu.complaint.v1.ListCausesRequest
+	5,  // 10: kefu.complaint.v1.InvestigationService.GetCauseTree:input_type -> kefu.complaint.v1.GetCauseTreeRequest
 	10, // 11: kefu.complaint.v1.InvestigationService.RecordInvestigation:output_type -> kefu.complaint.v1.Complaint
 	10, // 12: kefu.complaint.v1.InvestigationService.ConfirmQuality:output_type -> kefu.complaint.v1.Complaint
 	0,  // 13: kefu.complaint.v1.InvestigationService.CreateCause:output_type -> kefu.complaint.v1.Cause
 	0,  // 14: kefu.complaint.v1.InvestigationService.UpdateCause:output_type -> kefu.complaint.v1.Cause
-	6,  // 15: kefu.complaint.v1.InvestigationService.ListCauses:output_type -> kefu.complaint.v1.ListCausesResponse
+	6,  // 15: kefu.complaint.v1.InvestigationService.GetCauseTree:output_type -> kefu.complaint.v1.GetCauseTreeResponse
 	11, // [11:16] is the sub-list for method output_type
 	6,  // [6:11] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name

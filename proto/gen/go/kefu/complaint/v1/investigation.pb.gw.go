@@ -247,38 +247,38 @@ func local_request_InvestigationService_UpdateCause_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-var filter_InvestigationService_ListCauses_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_InvestigationService_GetCauseTree_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_InvestigationService_ListCauses_0(ctx context.Context, marshaler runtime.Marshaler, client InvestigationServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_InvestigationService_GetCauseTree_0(ctx context.Context, marshaler runtime.Marshaler, client InvestigationServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListCausesRequest
+		protoReq GetCauseTreeRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_InvestigationService_ListCauses_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_InvestigationService_GetCauseTree_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListCauses(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.GetCauseTree(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_InvestigationService_ListCauses_0(ctx context.Context, marshaler runtime.Marshaler, server InvestigationServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_InvestigationService_GetCauseTree_0(ctx context.Context, marshaler runtime.Marshaler, server InvestigationServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListCausesRequest
+		protoReq GetCauseTreeRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_InvestigationService_ListCauses_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_InvestigationService_GetCauseTree_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.ListCauses(ctx, &protoReq)
+	msg, err := server.GetCauseTree(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -368,25 +368,25 @@ func RegisterInvestigationServiceHandlerServer(ctx context.Context, mux *runtime
 		}
 		forward_InvestigationService_UpdateCause_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_InvestigationService_ListCauses_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_InvestigationService_GetCauseTree_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.InvestigationService/ListCauses", runtime.WithHTTPPathPattern("/v1/complaintCauses"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.InvestigationService/GetCauseTree", runtime.WithHTTPPathPattern("/v1/complaintCauses"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_InvestigationService_ListCauses_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_InvestigationService_GetCauseTree_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_InvestigationService_ListCauses_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_InvestigationService_GetCauseTree_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -496,22 +496,22 @@ func RegisterInvestigationServiceHandlerClient(ctx context.Context, mux *runtime
 		}
 		forward_InvestigationService_UpdateCause_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_InvestigationService_ListCauses_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_InvestigationService_GetCauseTree_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.InvestigationService/ListCauses", runtime.WithHTTPPathPattern("/v1/complaintCauses"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.InvestigationService/GetCauseTree", runtime.WithHTTPPathPattern("/v1/complaintCauses"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_InvestigationService_ListCauses_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_InvestigationService_GetCauseTree_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_InvestigationService_ListCauses_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_InvestigationService_GetCauseTree_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	return nil
 }
@@ -521,7 +521,7 @@ var (
 	pattern_InvestigationService_ConfirmQuality_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "complaints", "id"}, "confirmQuality"))
 	pattern_InvestigationService_CreateCause_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintCauses"}, ""))
 	pattern_InvestigationService_UpdateCause_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "complaintCauses", "cause.id"}, ""))
-	pattern_InvestigationService_ListCauses_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintCauses"}, ""))
+	pattern_InvestigationService_GetCauseTree_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintCauses"}, ""))
 )
 
 var (
@@ -529,5 +529,5 @@ var (
 	forward_InvestigationService_ConfirmQuality_0      = runtime.ForwardResponseMessage
 	forward_InvestigationService_CreateCause_0         = runtime.ForwardResponseMessage
 	forward_InvestigationService_UpdateCause_0         = runtime.ForwardResponseMessage
-	forward_InvestigationService_ListCauses_0          = runtime.ForwardResponseMessage
+	forward_InvestigationService_GetCauseTree_0        = runtime.ForwardResponseMessage
 )

@@ -23,7 +23,7 @@ const (
 	InvestigationService_ConfirmQuality_FullMethodName      = "/kefu.complaint.v1.InvestigationService/ConfirmQuality"
 	InvestigationService_CreateCause_FullMethodName         = "/kefu.complaint.v1.InvestigationService/CreateCause"
 	InvestigationService_UpdateCause_FullMethodName         = "/kefu.complaint.v1.InvestigationService/UpdateCause"
-	InvestigationService_ListCauses_FullMethodName          = "/kefu.complaint.v1.InvestigationService/ListCauses"
+	InvestigationService_GetCauseTree_FullMethodName        = "/kefu.complaint.v1.InvestigationService/GetCauseTree"
 )
 
 // InvestigationServiceClient is the client API for InvestigationService service.
@@ -58,10 +58,10 @@ type InvestigationServiceClient interface {
 	// Errors: VALIDATION_FAILED (also for an unknown parent), UPDATE_MASK_INVALID,
 	// CAUSE_NOT_FOUND, CAUSE_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCause(ctx context.Context, in *UpdateCauseRequest, opts ...grpc.CallOption) (*Cause, error)
-	// Lists the whole tree in the order of the codes: at most 1,000 causes, which is all there
+	// Returns the whole tree in the order of the codes: at most 1,000 causes, which is all there
 	// can be.
 	// Errors: VALIDATION_FAILED.
-	ListCauses(ctx context.Context, in *ListCausesRequest, opts ...grpc.CallOption) (*ListCausesResponse, error)
+	GetCauseTree(ctx context.Context, in *GetCauseTreeRequest, opts ...grpc.CallOption) (*GetCauseTreeResponse, error)
 }
 
 type investigationServiceClient struct {
@@ -112,10 +112,10 @@ func (c *investigationServiceClient) UpdateCause(ctx context.Context, in *Update
 	return out, nil
 }
 
-func (c *investigationServiceClient) ListCauses(ctx context.Context, in *ListCausesRequest, opts ...grpc.CallOption) (*ListCausesResponse, error) {
+func (c *investigationServiceClient) GetCauseTree(ctx context.Context, in *GetCauseTreeRequest, opts ...grpc.CallOption) (*GetCauseTreeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListCausesResponse)
-	err := c.cc.Invoke(ctx, InvestigationService_ListCauses_FullMethodName, in, out, cOpts...)
+	out := new(GetCauseTreeResponse)
+	err := c.cc.Invoke(ctx, InvestigationService_GetCauseTree_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -154,10 +154,10 @@ type InvestigationServiceServer interface {
 	// Errors: VALIDATION_FAILED (also for an unknown parent), UPDATE_MASK_INVALID,
 	// CAUSE_NOT_FOUND, CAUSE_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCause(context.Context, *UpdateCauseRequest) (*Cause, error)
-	// Lists the whole tree in the order of the codes: at most 1,000 causes, which is all there
+	// Returns the whole tree in the order of the codes: at most 1,000 causes, which is all there
 	// can be.
 	// Errors: VALIDATION_FAILED.
-	ListCauses(context.Context, *ListCausesRequest) (*ListCausesResponse, error)
+	GetCauseTree(context.Context, *GetCauseTreeRequest) (*GetCauseTreeResponse, error)
 	mustEmbedUnimplementedInvestigationServiceServer()
 }
 
@@ -180,8 +180,8 @@ func (UnimplementedInvestigationServiceServer) CreateCause(context.Context, *Cre
 func (UnimplementedInvestigationServiceServer) UpdateCause(context.Context, *UpdateCauseRequest) (*Cause, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCause not implemented")
 }
-func (UnimplementedInvestigationServiceServer) ListCauses(context.Context, *ListCausesRequest) (*ListCausesResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListCauses not implemented")
+func (UnimplementedInvestigationServiceServer) GetCauseTree(context.Context, *GetCauseTreeRequest) (*GetCauseTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCauseTree not implemented")
 }
 func (UnimplementedInvestigationServiceServer) mustEmbedUnimplementedInvestigationServiceServer() {}
 func (UnimplementedInvestigationServiceServer) testEmbeddedByValue()                              {}
@@ -276,20 +276,20 @@ func _InvestigationService_UpdateCause_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
-func _InvestigationService_ListCauses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListCausesRequest)
+func _InvestigationService_GetCauseTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCauseTreeRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(InvestigationServiceServer).ListCauses(ctx, in)
+		return srv.(InvestigationServiceServer).GetCauseTree(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: InvestigationService_ListCauses_FullMethodName,
+		FullMethod: InvestigationService_GetCauseTree_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(InvestigationServiceServer).ListCauses(ctx, req.(*ListCausesRequest))
+		return srv.(InvestigationServiceServer).GetCauseTree(ctx, req.(*GetCauseTreeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -318,8 +318,8 @@ var InvestigationService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _InvestigationService_UpdateCause_Handler,
 		},
 		{
-			MethodName: "ListCauses",
-			Handler:    _InvestigationService_ListCauses_Handler,
+			MethodName: "GetCauseTree",
+			Handler:    _InvestigationService_GetCauseTree_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -372,8 +372,9 @@ func (x *PublishSeverityPolicyRequest) GetRequestId() string {
 
 // GetSeverityPolicyRequest names a version.
 type GetSeverityPolicyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       int64                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the version, from 1.
+	Version       int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,8 +525,8 @@ func (x *ListSeverityPoliciesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListComplaintRepeatsRequest names a complaint.
-type ListComplaintRepeatsRequest struct {
+// GetComplaintRepeatsRequest names a complaint.
+type GetComplaintRepeatsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the complaint.
 	ComplaintId   string `protobuf:"bytes,1,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
@@ -533,20 +534,20 @@ type ListComplaintRepeatsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListComplaintRepeatsRequest) Reset() {
-	*x = ListComplaintRepeatsRequest{}
+func (x *GetComplaintRepeatsRequest) Reset() {
+	*x = GetComplaintRepeatsRequest{}
 	mi := &file_kefu_complaint_v1_severity_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListComplaintRepeatsRequest) String() string {
+func (x *GetComplaintRepeatsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListComplaintRepeatsRequest) ProtoMessage() {}
+func (*GetComplaintRepeatsRequest) ProtoMessage() {}
 
-func (x *ListComplaintRepeatsRequest) ProtoReflect() protoreflect.Message {
+func (x *GetComplaintRepeatsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_complaint_v1_severity_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -558,40 +559,40 @@ func (x *ListComplaintRepeatsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListComplaintRepeatsRequest.ProtoReflect.Descriptor instead.
-func (*ListComplaintRepeatsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetComplaintRepeatsRequest.ProtoReflect.Descriptor instead.
+func (*GetComplaintRepeatsRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_complaint_v1_severity_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListComplaintRepeatsRequest) GetComplaintId() string {
+func (x *GetComplaintRepeatsRequest) GetComplaintId() string {
 	if x != nil {
 		return x.ComplaintId
 	}
 	return ""
 }
 
-// ListComplaintRepeatsResponse has all of them.
-type ListComplaintRepeatsResponse struct {
+// GetComplaintRepeatsResponse has all of them.
+type GetComplaintRepeatsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Repeats       []*ComplaintRepeat     `protobuf:"bytes,1,rep,name=repeats,proto3" json:"repeats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListComplaintRepeatsResponse) Reset() {
-	*x = ListComplaintRepeatsResponse{}
+func (x *GetComplaintRepeatsResponse) Reset() {
+	*x = GetComplaintRepeatsResponse{}
 	mi := &file_kefu_complaint_v1_severity_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListComplaintRepeatsResponse) String() string {
+func (x *GetComplaintRepeatsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListComplaintRepeatsResponse) ProtoMessage() {}
+func (*GetComplaintRepeatsResponse) ProtoMessage() {}
 
-func (x *ListComplaintRepeatsResponse) ProtoReflect() protoreflect.Message {
+func (x *GetComplaintRepeatsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_complaint_v1_severity_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -603,12 +604,12 @@ func (x *ListComplaintRepeatsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListComplaintRepeatsResponse.ProtoReflect.Descriptor instead.
-func (*ListComplaintRepeatsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetComplaintRepeatsResponse.ProtoReflect.Descriptor instead.
+func (*GetComplaintRepeatsResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_complaint_v1_severity_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *ListComplaintRepeatsResponse) GetRepeats() []*ComplaintRepeat {
+func (x *GetComplaintRepeatsResponse) GetRepeats() []*ComplaintRepeat {
 	if x != nil {
 		return x.Repeats
 	}
@@ -659,21 +660,21 @@ const file_kefu_complaint_v1_severity_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
 	"\x1cListSeverityPoliciesResponse\x12=\n" +
 	"\bpolicies\x18\x01 \x03(\v2!.kefu.complaint.v1.SeverityPolicyR\bpolicies\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"M\n" +
-	"\x1bListComplaintRepeatsRequest\x12.\n" +
-	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\"\\\n" +
-	"\x1cListComplaintRepeatsResponse\x12<\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"L\n" +
+	"\x1aGetComplaintRepeatsRequest\x12.\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\"[\n" +
+	"\x1bGetComplaintRepeatsResponse\x12<\n" +
 	"\arepeats\x18\x01 \x03(\v2\".kefu.complaint.v1.ComplaintRepeatR\arepeats*x\n" +
 	"\vRepeatBasis\x12\x1c\n" +
 	"\x18REPEAT_BASIS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REPEAT_BASIS_CUSTOMER\x10\x01\x12\x18\n" +
 	"\x14REPEAT_BASIS_PRODUCT\x10\x02\x12\x16\n" +
-	"\x12REPEAT_BASIS_CAUSE\x10\x032\x88\x06\n" +
+	"\x12REPEAT_BASIS_CAUSE\x10\x032\x85\x06\n" +
 	"\x0fSeverityService\x12\xb2\x01\n" +
 	"\x15PublishSeverityPolicy\x12/.kefu.complaint.v1.PublishSeverityPolicyRequest\x1a!.kefu.complaint.v1.SeverityPolicy\"E\xaa\xbb\x18\x1d\x12\x17complaintpolicies.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1e:\x06policy\"\x14/v1/severityPolicies\x12\xb4\x01\n" +
 	"\x11GetSeverityPolicy\x12+.kefu.complaint.v1.GetSeverityPolicyRequest\x1a!.kefu.complaint.v1.SeverityPolicy\"O\xaa\xbb\x18%\x12\x16complaintpolicies.read\x18\x03\"\aversion@\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/severityPolicies/{version}\x12\xb5\x01\n" +
-	"\x14ListSeverityPolicies\x12..kefu.complaint.v1.ListSeverityPoliciesRequest\x1a/.kefu.complaint.v1.ListSeverityPoliciesResponse\"<\xaa\xbb\x18\x1c\x12\x16complaintpolicies.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/severityPolicies\x12\xd0\x01\n" +
-	"\x14ListComplaintRepeats\x12..kefu.complaint.v1.ListComplaintRepeatsRequest\x1a/.kefu.complaint.v1.ListComplaintRepeatsResponse\"W\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02'\x12%/v1/complaints/{complaint_id}/repeatsB\xd3\x01\n" +
+	"\x14ListSeverityPolicies\x12..kefu.complaint.v1.ListSeverityPoliciesRequest\x1a/.kefu.complaint.v1.ListSeverityPoliciesResponse\"<\xaa\xbb\x18\x1c\x12\x16complaintpolicies.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/severityPolicies\x12\xcd\x01\n" +
+	"\x13GetComplaintRepeats\x12-.kefu.complaint.v1.GetComplaintRepeatsRequest\x1a..kefu.complaint.v1.GetComplaintRepeatsResponse\"W\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02'\x12%/v1/complaints/{complaint_id}/repeatsB\xd3\x01\n" +
 	"\x15com.kefu.complaint.v1B\rSeverityProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
 var (
@@ -698,8 +699,8 @@ var file_kefu_complaint_v1_severity_proto_goTypes = []any{
 	(*GetSeverityPolicyRequest)(nil),     // 4: kefu.complaint.v1.GetSeverityPolicyRequest
 	(*ListSeverityPoliciesRequest)(nil),  // 5: kefu.complaint.v1.ListSeverityPoliciesRequest
 	(*ListSeverityPoliciesResponse)(nil), // 6: kefu.complaint.v1.ListSeverityPoliciesResponse
-	(*ListComplaintRepeatsRequest)(nil),  // 7: kefu.complaint.v1.ListComplaintRepeatsRequest
-	(*ListComplaintRepeatsResponse)(nil), // 8: kefu.complaint.v1.ListComplaintRepeatsResponse
+	(*GetComplaintRepeatsRequest)(nil),   // 7: kefu.complaint.v1.GetComplaintRepeatsRequest
+	(*GetComplaintRepeatsResponse)(nil),  // 8: kefu.complaint.v1.GetComplaintRepeatsResponse
 	(*timestamppb.Timestamp)(nil),        // 9: google.protobuf.Timestamp
 	(*money.Money)(nil),                  // 10: google.type.Money
 }
@@ -711,15 +712,15 @@ var file_kefu_complaint_v1_severity_proto_depIdxs = []int32{
 	9,  // 4: kefu.complaint.v1.ComplaintRepeat.receive_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: kefu.complaint.v1.PublishSeverityPolicyRequest.policy:type_name -> kefu.complaint.v1.SeverityPolicy
 	1,  // 6: kefu.complaint.v1.ListSeverityPoliciesResponse.policies:type_name -> kefu.complaint.v1.SeverityPolicy
-	2,  // 7: kefu.complaint.v1.ListComplaintRepeatsResponse.repeats:type_name -> kefu.complaint.v1.ComplaintRepeat
+	2,  // 7: kefu.complaint.v1.GetComplaintRepeatsResponse.repeats:type_name -> kefu.complaint.v1.ComplaintRepeat
 	3,  // 8: kefu.complaint.v1.SeverityService.PublishSeverityPolicy:input_type -> kefu.complaint.v1.PublishSeverityPolicyRequest
 	4,  // 9: kefu.complaint.v1.SeverityService.GetSeverityPolicy:input_type -> kefu.complaint.v1.GetSeverityPolicyRequest
 	5,  // 10: kefu.complaint.v1.SeverityService.ListSeverityPolicies:input_type -> kefu.complaint.v1.ListSeverityPoliciesRequest
-	7,  // 11: kefu.complaint.v1.SeverityService.ListComplaintRepeats:input_type -> kefu.complaint.v1.ListComplaintRepeatsRequest
+	7,  // 11: kefu.complaint.v1.SeverityService.GetComplaintRepeats:input_type -> kefu.complaint.v1.GetComplaintRepeatsRequest
 	1,  // 12: kefu.complaint.v1.SeverityService.PublishSeverityPolicy:output_type -> kefu.complaint.v1.SeverityPolicy
 	1,  // 13: kefu.complaint.v1.SeverityService.GetSeverityPolicy:output_type -> kefu.complaint.v1.SeverityPolicy
 	6,  // 14: kefu.complaint.v1.SeverityService.ListSeverityPolicies:output_type -> kefu.complaint.v1.ListSeverityPoliciesResponse
-	8,  // 15: kefu.complaint.v1.SeverityService.ListComplaintRepeats:output_type -> kefu.complaint.v1.ListComplaintRepeatsResponse
+	8,  // 15: kefu.complaint.v1.SeverityService.GetComplaintRepeats:output_type -> kefu.complaint.v1.GetComplaintRepeatsResponse
 	12, // [12:16] is the sub-list for method output_type
 	8,  // [8:12] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name

@@ -150,9 +150,9 @@ func local_request_SeverityService_ListSeverityPolicies_0(ctx context.Context, m
 	return msg, metadata, err
 }
 
-func request_SeverityService_ListComplaintRepeats_0(ctx context.Context, marshaler runtime.Marshaler, client SeverityServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_SeverityService_GetComplaintRepeats_0(ctx context.Context, marshaler runtime.Marshaler, client SeverityServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListComplaintRepeatsRequest
+		protoReq GetComplaintRepeatsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -167,13 +167,13 @@ func request_SeverityService_ListComplaintRepeats_0(ctx context.Context, marshal
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListComplaintRepeats(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.GetComplaintRepeats(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_SeverityService_ListComplaintRepeats_0(ctx context.Context, marshaler runtime.Marshaler, server SeverityServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_SeverityService_GetComplaintRepeats_0(ctx context.Context, marshaler runtime.Marshaler, server SeverityServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListComplaintRepeatsRequest
+		protoReq GetComplaintRepeatsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -185,7 +185,7 @@ func local_request_SeverityService_ListComplaintRepeats_0(ctx context.Context, m
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "complaint_id", err)
 	}
-	msg, err := server.ListComplaintRepeats(ctx, &protoReq)
+	msg, err := server.GetComplaintRepeats(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -255,25 +255,25 @@ func RegisterSeverityServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_SeverityService_ListSeverityPolicies_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_SeverityService_ListComplaintRepeats_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_SeverityService_GetComplaintRepeats_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.SeverityService/ListComplaintRepeats", runtime.WithHTTPPathPattern("/v1/complaints/{complaint_id}/repeats"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.SeverityService/GetComplaintRepeats", runtime.WithHTTPPathPattern("/v1/complaints/{complaint_id}/repeats"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_SeverityService_ListComplaintRepeats_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_SeverityService_GetComplaintRepeats_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_SeverityService_ListComplaintRepeats_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_SeverityService_GetComplaintRepeats_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -366,22 +366,22 @@ func RegisterSeverityServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_SeverityService_ListSeverityPolicies_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_SeverityService_ListComplaintRepeats_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_SeverityService_GetComplaintRepeats_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.SeverityService/ListComplaintRepeats", runtime.WithHTTPPathPattern("/v1/complaints/{complaint_id}/repeats"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.SeverityService/GetComplaintRepeats", runtime.WithHTTPPathPattern("/v1/complaints/{complaint_id}/repeats"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_SeverityService_ListComplaintRepeats_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_SeverityService_GetComplaintRepeats_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_SeverityService_ListComplaintRepeats_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_SeverityService_GetComplaintRepeats_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	return nil
 }
@@ -390,12 +390,12 @@ var (
 	pattern_SeverityService_PublishSeverityPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "severityPolicies"}, ""))
 	pattern_SeverityService_GetSeverityPolicy_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "severityPolicies", "version"}, ""))
 	pattern_SeverityService_ListSeverityPolicies_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "severityPolicies"}, ""))
-	pattern_SeverityService_ListComplaintRepeats_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "complaints", "complaint_id", "repeats"}, ""))
+	pattern_SeverityService_GetComplaintRepeats_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "complaints", "complaint_id", "repeats"}, ""))
 )
 
 var (
 	forward_SeverityService_PublishSeverityPolicy_0 = runtime.ForwardResponseMessage
 	forward_SeverityService_GetSeverityPolicy_0     = runtime.ForwardResponseMessage
 	forward_SeverityService_ListSeverityPolicies_0  = runtime.ForwardResponseMessage
-	forward_SeverityService_ListComplaintRepeats_0  = runtime.ForwardResponseMessage
+	forward_SeverityService_GetComplaintRepeats_0   = runtime.ForwardResponseMessage
 )

@@ -22,7 +22,7 @@ const (
 	SeverityService_PublishSeverityPolicy_FullMethodName = "/kefu.complaint.v1.SeverityService/PublishSeverityPolicy"
 	SeverityService_GetSeverityPolicy_FullMethodName     = "/kefu.complaint.v1.SeverityService/GetSeverityPolicy"
 	SeverityService_ListSeverityPolicies_FullMethodName  = "/kefu.complaint.v1.SeverityService/ListSeverityPolicies"
-	SeverityService_ListComplaintRepeats_FullMethodName  = "/kefu.complaint.v1.SeverityService/ListComplaintRepeats"
+	SeverityService_GetComplaintRepeats_FullMethodName   = "/kefu.complaint.v1.SeverityService/GetComplaintRepeats"
 )
 
 // SeverityServiceClient is the client API for SeverityService service.
@@ -46,11 +46,11 @@ type SeverityServiceClient interface {
 	// Lists the versions of the rules, newest first.
 	// Errors: VALIDATION_FAILED.
 	ListSeverityPolicies(ctx context.Context, in *ListSeverityPoliciesRequest, opts ...grpc.CallOption) (*ListSeverityPoliciesResponse, error)
-	// Lists the complaints that a complaint repeats or is repeated by: of the same customer, about
+	// Returns the complaints that a complaint repeats or is repeated by: of the same customer, about
 	// the same product or with the same cause, within the days that its rules name. Only those
 	// which the caller may read; newest first, at most 300.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
-	ListComplaintRepeats(ctx context.Context, in *ListComplaintRepeatsRequest, opts ...grpc.CallOption) (*ListComplaintRepeatsResponse, error)
+	GetComplaintRepeats(ctx context.Context, in *GetComplaintRepeatsRequest, opts ...grpc.CallOption) (*GetComplaintRepeatsResponse, error)
 }
 
 type severityServiceClient struct {
@@ -91,10 +91,10 @@ func (c *severityServiceClient) ListSeverityPolicies(ctx context.Context, in *Li
 	return out, nil
 }
 
-func (c *severityServiceClient) ListComplaintRepeats(ctx context.Context, in *ListComplaintRepeatsRequest, opts ...grpc.CallOption) (*ListComplaintRepeatsResponse, error) {
+func (c *severityServiceClient) GetComplaintRepeats(ctx context.Context, in *GetComplaintRepeatsRequest, opts ...grpc.CallOption) (*GetComplaintRepeatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListComplaintRepeatsResponse)
-	err := c.cc.Invoke(ctx, SeverityService_ListComplaintRepeats_FullMethodName, in, out, cOpts...)
+	out := new(GetComplaintRepeatsResponse)
+	err := c.cc.Invoke(ctx, SeverityService_GetComplaintRepeats_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +122,11 @@ type SeverityServiceServer interface {
 	// Lists the versions of the rules, newest first.
 	// Errors: VALIDATION_FAILED.
 	ListSeverityPolicies(context.Context, *ListSeverityPoliciesRequest) (*ListSeverityPoliciesResponse, error)
-	// Lists the complaints that a complaint repeats or is repeated by: of the same customer, about
+	// Returns the complaints that a complaint repeats or is repeated by: of the same customer, about
 	// the same product or with the same cause, within the days that its rules name. Only those
 	// which the caller may read; newest first, at most 300.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
-	ListComplaintRepeats(context.Context, *ListComplaintRepeatsRequest) (*ListComplaintRepeatsResponse, error)
+	GetComplaintRepeats(context.Context, *GetComplaintRepeatsRequest) (*GetComplaintRepeatsResponse, error)
 	mustEmbedUnimplementedSeverityServiceServer()
 }
 
@@ -146,8 +146,8 @@ func (UnimplementedSeverityServiceServer) GetSeverityPolicy(context.Context, *Ge
 func (UnimplementedSeverityServiceServer) ListSeverityPolicies(context.Context, *ListSeverityPoliciesRequest) (*ListSeverityPoliciesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSeverityPolicies not implemented")
 }
-func (UnimplementedSeverityServiceServer) ListComplaintRepeats(context.Context, *ListComplaintRepeatsRequest) (*ListComplaintRepeatsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListComplaintRepeats not implemented")
+func (UnimplementedSeverityServiceServer) GetComplaintRepeats(context.Context, *GetComplaintRepeatsRequest) (*GetComplaintRepeatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetComplaintRepeats not implemented")
 }
 func (UnimplementedSeverityServiceServer) mustEmbedUnimplementedSeverityServiceServer() {}
 func (UnimplementedSeverityServiceServer) testEmbeddedByValue()                         {}
@@ -224,20 +224,20 @@ func _SeverityService_ListSeverityPolicies_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
-func _SeverityService_ListComplaintRepeats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListComplaintRepeatsRequest)
+func _SeverityService_GetComplaintRepeats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetComplaintRepeatsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(SeverityServiceServer).ListComplaintRepeats(ctx, in)
+		return srv.(SeverityServiceServer).GetComplaintRepeats(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: SeverityService_ListComplaintRepeats_FullMethodName,
+		FullMethod: SeverityService_GetComplaintRepeats_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(SeverityServiceServer).ListComplaintRepeats(ctx, req.(*ListComplaintRepeatsRequest))
+		return srv.(SeverityServiceServer).GetComplaintRepeats(ctx, req.(*GetComplaintRepeatsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -262,8 +262,8 @@ var SeverityService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _SeverityService_ListSeverityPolicies_Handler,
 		},
 		{
-			MethodName: "ListComplaintRepeats",
-			Handler:    _SeverityService_ListComplaintRepeats_Handler,
+			MethodName: "GetComplaintRepeats",
+			Handler:    _SeverityService_GetComplaintRepeats_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
