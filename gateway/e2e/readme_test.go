@@ -32,6 +32,15 @@ func TestSecurityTour(t *testing.T) {
 		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水")
 }
 
+// TestDeskTour runs the tour of the organisation behind the desk.
+func TestDeskTour(t *testing.T) {
+	tells(t, tour(t, "docs", "desk.md"),
+		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
+		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
+		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
+		`"distanceKm":83.`)
+}
+
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of
 // the tests, and gives what they print.
 func tour(t *testing.T, path ...string) string {

@@ -66,7 +66,7 @@ func serviceManager() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
-		at(company, "directory.read", "directory.write", "calendars.read", "calendars.write"),
+		at(company, "directory.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
 			"complaints.retarget"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
@@ -84,6 +84,7 @@ func serviceSupervisor() []authz.Grant {
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
+		at(team, "staff.status"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
@@ -99,7 +100,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -111,7 +112,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -123,7 +124,7 @@ func supportEngineer() []authz.Grant {
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -136,7 +137,7 @@ func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
 			"contacts.read", "contacts.write", "orders.read"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
@@ -151,7 +152,7 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
-		at(company, "tickets.import", "directory.read", "directory.write", "calendars.read", "calendars.write"),
+		at(company, "tickets.import", "directory.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
 		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
@@ -163,7 +164,7 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
 		askers(),
@@ -175,7 +176,7 @@ func qcInspector() []authz.Grant {
 func salesperson() []authz.Grant {
 	return grants(
 		at(own, "summaries.read"),
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
 		coverReaders(),
@@ -187,7 +188,7 @@ func salesManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "directory.read", "calendars.read", "complaints.register"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
-		at(own, "complaints.submit", "complaints.work"),
+		at(own, "complaints.submit", "complaints.work", "staff.status"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
@@ -197,7 +198,7 @@ func salesManager() []authz.Grant {
 // Figures, overrides, the last word on a complaint; no browsing of persons.
 func companyManager() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),
