@@ -38,7 +38,7 @@ func TestDeskTour(t *testing.T) {
 		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
 		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
 		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
-		`"distanceKm":83.`)
+		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED")
 }
 
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of

@@ -66,7 +66,7 @@ func serviceManager() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
-		at(company, "directory.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
+		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
 			"complaints.retarget"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
@@ -84,7 +84,7 @@ func serviceSupervisor() []authz.Grant {
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
-		at(team, "staff.status"),
+		at(team, "staff.status", "tasks.work"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
@@ -100,7 +100,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -112,7 +112,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -124,7 +124,7 @@ func supportEngineer() []authz.Grant {
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		breakers(),
@@ -137,7 +137,7 @@ func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
 			"contacts.read", "contacts.write", "orders.read"),
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
@@ -153,7 +153,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
 		at(company, "tickets.import", "directory.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
-		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
+		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
@@ -164,7 +164,7 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
 		askers(),
@@ -176,7 +176,7 @@ func qcInspector() []authz.Grant {
 func salesperson() []authz.Grant {
 	return grants(
 		at(own, "summaries.read"),
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
 		coverReaders(),
@@ -188,7 +188,7 @@ func salesManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "directory.read", "calendars.read", "complaints.register"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
-		at(own, "complaints.submit", "complaints.work", "staff.status"),
+		at(own, "complaints.submit", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
@@ -198,7 +198,7 @@ func salesManager() []authz.Grant {
 // Figures, overrides, the last word on a complaint; no browsing of persons.
 func companyManager() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "calendars.read"), at(own, "staff.status"),
+		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work"),

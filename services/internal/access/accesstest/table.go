@@ -90,6 +90,9 @@ ticket.v1.HotlineService ListHotlines,GetHotlineStatus                   *******
 ticket.v1.HotlineService CreateHotline,UpdateHotline,DeleteHotline       *.....*...... directory.write
 ticket.v1.HotlineService PublishHotlines                                 *.....*...... directory.write
 ticket.v1.HotlineService GetHotlinePublication                           public
+ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
+ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
+ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
 calendar.v1.CalendarService GetCalendar,ListCalendars,ComputeDue         ************. calendars.read
 calendar.v1.CalendarService CreateCalendar,UpdateCalendar,SetYear        *.....*...... calendars.write
 complaint.v1.ComplaintService CreateComplaint                            *to...*..**.o complaints.register

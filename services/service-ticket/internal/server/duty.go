@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -160,26 +158,14 @@ func (s *Server) ListDutyShifts(ctx context.Context, req *ticketv1.ListDutyShift
 		from = instant(req.GetFromTime())
 	}
 	q := db.ListDutyShiftsParams{RosterID: roster.ID, FromTime: from, Earliest: from.Add(-organisation.MaxShift), Size: onceMore(req)}
-	at, err := s.pages.Open(ctx, req, req.GetPageToken())
-	if err != nil {
+	if q.AfterTime, q.After, err = s.timeCursor(ctx, req); err != nil {
 		return nil, err
-	}
-	if at != "" {
-		begin, id, _ := strings.Cut(at, " ")
-		n, err := strconv.ParseInt(begin, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("cursor of a page: %w", err)
-		}
-		if q.After, err = uuid.Parse(id); err != nil {
-			return nil, fmt.Errorf("cursor of a page: %w", err)
-		}
-		q.AfterTime = time.UnixMicro(n)
 	}
 	rows, err := s.q.ListDutyShifts(ctx, s.pool, q)
 	if err != nil {
 		return nil, fmt.Errorf("list shifts: %w", err)
 	}
-	rows, next, err := onePage(ctx, s, req, rows, func(r db.DutyShift) string { return fmt.Sprintf("%d %s", r.StartTime.UnixMicro(), r.ID) })
+	rows, next, err := onePage(ctx, s, req, rows, func(r db.DutyShift) string { return timeToken(r.StartTime, r.ID) })
 	out := &ticketv1.ListDutyShiftsResponse{NextPageToken: next}
 	for i := range rows {
 		out.Shifts = append(out.Shifts, shiftProto(&rows[i]))

@@ -194,6 +194,12 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 // Every change of state but the first goes through it.
 func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move, reason string) error {
 	was := standing(row)
+	if ticket.Counts(m.Verb) {
+		var err error
+		if _, was.OpenTasks, err = s.openTasks(ctx, tx, row.ID); err != nil {
+			return err
+		}
+	}
 	before := was.State
 	after, err := s.policy.Apply(was, m)
 	if err != nil {
@@ -214,6 +220,11 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	}
 	if err := s.follow(ctx, tx, was, row, m); err != nil {
 		return err
+	}
+	if m.Verb == ticket.Cancel {
+		if err := s.dropTasks(ctx, tx, row, reason); err != nil {
+			return err
+		}
 	}
 	e := ticketEvent(m.EventType(), before, row, m.At)
 	if m.Verb == ticket.Contact {

@@ -13,7 +13,6 @@ import (
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -258,15 +257,15 @@ func (s *Server) SetStaffStatus(ctx context.Context, req *ticketv1.SetStaffStatu
 
 // ownStaff refuses a caller whose grant does not cover a member of staff.
 func (s *Server) ownStaff(ctx context.Context, on db.DBTX, row *db.Staff) error {
-	scope, caller := authz.FromContext(ctx).Scope, authn.FromContext(ctx)
+	scope := authz.FromContext(ctx).Scope
 	if scope == accessv1.Scope_SCOPE_COMPANY {
 		return nil
 	}
-	me, err := s.q.GetStaffByIdentity(ctx, on, caller.Issuer, caller.Subject)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("look the caller up: %w", err)
+	me, err := s.me(ctx, on)
+	if err != nil {
+		return err
 	}
-	if err == nil && (me.ID == row.ID || scope == accessv1.Scope_SCOPE_TEAM && me.DepartmentID == row.DepartmentID) {
+	if me != nil && (me.ID == row.ID || scope == accessv1.Scope_SCOPE_TEAM && me.DepartmentID == row.DepartmentID) {
 		return nil
 	}
 	return rpcerr.Denied(authz.ReasonDenied, rpcerr.T(

@@ -66,6 +66,7 @@ type Server struct {
 	ticketv1.UnsafeOrganisationServiceServer
 	ticketv1.UnsafeDutyServiceServer
 	ticketv1.UnsafeHotlineServiceServer
+	ticketv1.UnsafeTaskServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -117,6 +118,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterOrganisationServiceServer(on, s)
 	ticketv1.RegisterDutyServiceServer(on, s)
 	ticketv1.RegisterHotlineServiceServer(on, s)
+	ticketv1.RegisterTaskServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }
