@@ -115,19 +115,21 @@ func supportEngineer() []authz.Grant {
 		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
-		breakers(),
+		askers(),
 		coverReaders(),
 	)
 }
 
-// Repairs, returns, on-site visits; nothing of other customers.
+// Repairs, returns, on-site visits, with address and phone while one is open; nothing of
+// other customers.
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
+		at(own, "visits.read"),
 		at(company, "directory.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
-		breakers(),
+		askers(),
 		coverReaders(),
 	)
 }

@@ -61,11 +61,12 @@ type BreakGlass struct {
 }
 
 type Case struct {
-	SubjectID  uuid.UUID
-	Kind       int16
-	CustomerID *uuid.UUID
-	Open       bool
-	Version    int64
+	SubjectID      uuid.UUID
+	Kind           int16
+	CustomerID     *uuid.UUID
+	Open           bool
+	Version        int64
+	VisitorStaffID *uuid.UUID
 }
 
 type Consent struct {

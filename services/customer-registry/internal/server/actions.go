@@ -101,6 +101,6 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		return s.changed(ctx, tx, row, &customerv1.ConsentDecision{Purpose: req.GetPurpose(), Granted: req.GetGranted()})
 	})
 }

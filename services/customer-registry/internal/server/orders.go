@@ -175,7 +175,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if out.Orders, err = s.orders(ctx, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }
 
 // orders reads the lines of many rows at once.

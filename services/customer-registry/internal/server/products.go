@@ -134,7 +134,7 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -155,5 +155,5 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	for i := range rows {
 		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -97,6 +98,9 @@ type Server struct {
 	disclosure Disclosure
 	schedule   tier.Schedule
 	tiers      worker
+	// reads gathers the records of files that are read at the same time.
+	reads    *pg.Gather[fileRead]
+	auditKey []byte
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -104,11 +108,14 @@ func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
-	return &Server{
+	s := &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
 		schedule: cfg.Schedule, tiers: newWorker(),
-	}, nil
+		auditKey: cfg.Keyring.Derive(audit.KeyLabel),
+	}
+	s.reads = pg.NewGather(s.storeReads)
+	return s, nil
 }
 
 // Register puts the registry's services on a gRPC server.

@@ -216,7 +216,7 @@ func (s *Server) storeTier(ctx context.Context, tx *write.Tx, row *db.Customer, 
 
 // emitTier tells of a changed tier; times are taken from like.
 func emitTier(to *write.Record, row *db.Customer, from typev1.Tier, reason customerv1.TierReason, run *uuid.UUID, like event.Event) {
-	emitCustomer(to, customerref.TypeChanged, row, like)
+	emitCustomer(to, customerref.TypeChanged, row, nil, like)
 	if int16(from) == row.Tier {
 		return
 	}

@@ -41,7 +41,7 @@ func (s *Server) GetWarrantyState(ctx context.Context, req *customerv1.GetWarran
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, row.CustomerID)
+	_, verdict, err := s.openFile(ctx, row.CustomerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *Server) GetWarrantyState(ctx context.Context, req *customerv1.GetWarran
 	if authn.FromContext(ctx).Kind == authn.Service {
 		return out, nil // a service asks for a case of its own, and nobody reads the file
 	}
-	return out, s.recordRead(ctx, verdict, "customer", row.CustomerID, row.CustomerID)
+	return out, s.recordRead(ctx, verdict, "customer", row.CustomerID, row.CustomerID)(ctx)
 }
 
 // findProduct finds the product that a request names in one of two ways.

@@ -137,6 +137,12 @@ type QuestionnaireVersion struct {
 	PublishActor    string
 }
 
+type SurveyConsent struct {
+	CustomerID uuid.UUID
+	Granted    bool
+	Version    int64
+}
+
 type Uncounted struct {
 	ID uuid.UUID
 }
