@@ -145,6 +145,22 @@ type Substitution struct {
 	CreateTime        time.Time
 }
 
+type Task struct {
+	ID           uuid.UUID
+	TicketID     uuid.UUID
+	Title        string
+	DepartmentID uuid.UUID
+	OwnerStaffID *uuid.UUID
+	Required     bool
+	DueTime      time.Time
+	State        int16
+	Result       string
+	EndTime      *time.Time
+	CreateTime   time.Time
+	UpdateTime   time.Time
+	Version      int64
+}
+
 type Ticket struct {
 	ID                  uuid.UUID
 	Number              string

@@ -21,10 +21,11 @@ SELECT * FROM tasks WHERE ticket_id = @ticket_id AND id > @after ORDER BY id LIM
 -- name: ListOpenTasks :many
 -- Those of a person and, without an owner, of their department; the first of each, merged.
 SELECT t.* FROM (
-  (SELECT * FROM tasks WHERE owner_staff_id = @staff_id::uuid AND state = 1 AND (due_time, id) > (@after_due::timestamptz, @after::uuid)
-   ORDER BY due_time, id LIMIT @size)
+  (SELECT o.* FROM tasks o WHERE o.owner_staff_id = @staff_id::uuid AND o.state = 1
+     AND (o.due_time, o.id) > (@after_due::timestamptz, @after::uuid)
+   ORDER BY o.due_time, o.id LIMIT @size)
   UNION ALL
-  (SELECT * FROM tasks WHERE department_id = @department_id AND owner_staff_id IS NULL AND state = 1
-     AND (due_time, id) > (@after_due::timestamptz, @after::uuid)
-   ORDER BY due_time, id LIMIT @size)
+  (SELECT d.* FROM tasks d WHERE d.department_id = @department_id::uuid AND d.owner_staff_id IS NULL AND d.state = 1
+     AND (d.due_time, d.id) > (@after_due::timestamptz, @after::uuid)
+   ORDER BY d.due_time, d.id LIMIT @size)
 ) t ORDER BY t.due_time, t.id LIMIT @size;
