@@ -213,30 +213,35 @@ func (s *Server) renormalize(phone, email *string, oldPhone, oldEmail string) []
 	return faults
 }
 
-// storeCustomer writes a changed file to the locked row.
+// storeCustomer writes a changed file to the locked row and tells the others.
 func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer, after *customerv1.Customer) (*customerv1.Customer, error) {
+	if err := s.storeFile(ctx, tx, row, after); err != nil {
+		return nil, err
+	}
+	return s.changed(ctx, tx, row, nil)
+}
+
+// storeFile writes a changed file to the locked row.
+func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, after *customerv1.Customer) error {
 	subject, err := s.keys.Subject(ctx, tx, row.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := fillCustomer(row, after); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.sealCustomer(row, after, subject); err != nil {
-		return nil, err
+		return err
 	}
 	row.UpdateTime, row.Version = s.now(), row.Version+1
 	var b pg.Batch
 	if err := s.q.UpdateCustomer(ctx, &b, updateCustomer(row)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.q.UpdateSummaryFile(ctx, &b, updateSummary(row)); err != nil {
-		return nil, err
+		return err
 	}
-	if err := pg.Flush(ctx, tx, &b); err != nil {
-		return nil, err
-	}
-	return s.changed(ctx, tx, row, nil)
+	return pg.Flush(ctx, tx, &b)
 }
 
 // changed tells and records that the row changed, and returns its file. decision is the one
