@@ -46,6 +46,15 @@ func TestComplaintsTour(t *testing.T) {
 		"COMPLAINT_STATE_REVIEWED", "OUTCOME_SATISFIED")
 }
 
+// TestDeskTour runs the tour of the organisation behind the desk.
+func TestDeskTour(t *testing.T) {
+	tells(t, tour(t, "docs", "desk.md"),
+		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
+		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
+		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
+		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED")
+}
+
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of
 // the tests, and gives what they print.
 func tour(t *testing.T, path ...string) string {

@@ -85,6 +85,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		return err
 	}
 	p.Go("closing of silent tickets", s.CloseSilent)
+	p.Go("watch on duty and hotlines", s.WatchOrganisation)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),

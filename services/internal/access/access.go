@@ -66,7 +66,7 @@ func serviceManager() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
-		at(company, "directory.read", "directory.write", "calendars.read", "calendars.write"),
+		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
 			"complaints.retarget", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
@@ -84,6 +84,7 @@ func serviceSupervisor() []authz.Grant {
 		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
+		at(team, "staff.status", "tasks.work"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
@@ -99,7 +100,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -111,7 +112,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		askers(),
@@ -125,7 +126,7 @@ func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
 		at(own, "visits.read"),
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		askers(),
@@ -138,7 +139,7 @@ func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
 			"contacts.read", "contacts.write", "orders.read"),
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
@@ -153,8 +154,8 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
-		at(company, "tickets.import", "directory.read", "directory.write", "causes.read", "calendars.read", "calendars.write"),
-		at(own, "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
+		at(company, "tickets.import", "directory.read", "causes.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
+		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
@@ -165,8 +166,8 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "causes.read", "calendars.read"),
-		at(team, "complaints.read", "complaints.assign", "complaints.history", "complaints.inspect"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
+		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
 		askers(),
 		coverReaders(),
@@ -177,7 +178,7 @@ func qcInspector() []authz.Grant {
 func salesperson() []authz.Grant {
 	return grants(
 		at(own, "summaries.read"),
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
 		coverReaders(),
@@ -190,7 +191,7 @@ func salesManager() []authz.Grant {
 		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
 			"complaints.determine"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
-		at(own, "complaints.submit", "complaints.work"),
+		at(own, "complaints.submit", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
@@ -200,7 +201,7 @@ func salesManager() []authz.Grant {
 // Figures, overrides, the last word on a complaint; no browsing of persons.
 func companyManager() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "causes.read", "calendars.read"),
+		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide"),
 		at(own, "complaints.submit", "complaints.work"),

@@ -76,6 +76,23 @@ ticket.v1.TicketService  ImportTickets                                   ......*
 ticket.v1.DirectoryService GetDepartment,ListDepartments,GetStaff,ListStaff ************. directory.read
 ticket.v1.DirectoryService CreateDepartment,UpdateDepartment             *.....*...... directory.write
 ticket.v1.DirectoryService CreateStaff,UpdateStaff                       *.....*...... directory.write
+ticket.v1.OrganisationService SetStaffStatus                             *toooo*oooo.. staff.status
+ticket.v1.OrganisationService ListRoutes,ResolveRoute,ListSubstitutions  ************. directory.read
+ticket.v1.OrganisationService GetStation,ListStations,FindNearestStation ************. directory.read
+ticket.v1.OrganisationService SetRoute,DeleteRoute                       *.....*...... directory.write
+ticket.v1.OrganisationService CreateSubstitution,DeleteSubstitution      *.....*...... directory.write
+ticket.v1.OrganisationService CreateStation,UpdateStation                *.....*...... directory.write
+ticket.v1.DutyService    ListDutyRosters,ListDutyShifts                  ************. directory.read
+ticket.v1.DutyService    GetDutyGaps,GetOnDuty                           ************. directory.read
+ticket.v1.DutyService    CreateDutyRoster,UpdateDutyRoster               *.....*...... directory.write
+ticket.v1.DutyService    CreateDutyShift,DeleteDutyShift                 *.....*...... directory.write
+ticket.v1.HotlineService ListHotlines,GetHotlineStatus                   ************. directory.read
+ticket.v1.HotlineService CreateHotline,UpdateHotline,DeleteHotline       *.....*...... directory.write
+ticket.v1.HotlineService PublishHotlines                                 *.....*...... directory.write
+ticket.v1.HotlineService GetHotlinePublication                           public
+ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
+ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
+ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
 calendar.v1.CalendarService GetCalendar,ListCalendars,ComputeDue         ************. calendars.read
 calendar.v1.CalendarService CreateCalendar,UpdateCalendar,SetYear        *.....*...... calendars.write
 complaint.v1.ComplaintService CreateComplaint                            *to...*..**.o complaints.register

@@ -44,16 +44,118 @@ type Department struct {
 	Version     int64
 }
 
-type Staff struct {
+type DutyGap struct {
+	RosterID  uuid.UUID
+	StartTime time.Time
+	EndTime   time.Time
+	FindTime  time.Time
+}
+
+type DutyRoster struct {
 	ID           uuid.UUID
-	Name         string
+	Code         string
+	NameZh       string
+	NameEn       string
+	DepartmentID *uuid.UUID
+	CalendarID   string
+	Closed       bool
+	CreateTime   time.Time
+	UpdateTime   time.Time
+	Version      int64
+}
+
+type DutyShift struct {
+	ID         uuid.UUID
+	RosterID   uuid.UUID
+	StaffID    uuid.UUID
+	StartTime  time.Time
+	EndTime    time.Time
+	CreateTime time.Time
+}
+
+type Hotline struct {
+	ID           uuid.UUID
+	Number       string
+	NameZh       string
+	NameEn       string
+	Hours        int16
+	Purpose      int16
+	Line         int16
+	OwnerStaffID uuid.UUID
+	DeleteTime   *time.Time
+	CreateTime   time.Time
+	UpdateTime   time.Time
+	Version      int64
+}
+
+type HotlinePublication struct {
+	Version     int32
+	SubjectID   uuid.UUID
+	PublishTime time.Time
+	Content     []byte
+}
+
+type Route struct {
+	ID           uuid.UUID
+	Type         int16
+	ProductModel string
 	DepartmentID uuid.UUID
-	Posts        []int16
-	Skills       []string
-	Languages    []string
-	Status       int16
-	Issuer       string
-	Subject      string
+	UpdateTime   time.Time
+}
+
+type Staff struct {
+	ID                  uuid.UUID
+	Name                string
+	DepartmentID        uuid.UUID
+	Posts               []int16
+	Skills              []string
+	Languages           []string
+	Status              int16
+	Issuer              string
+	Subject             string
+	CreateTime          time.Time
+	UpdateTime          time.Time
+	Version             int64
+	CalendarID          *string
+	CertificateNames    []string
+	CertificateExpiries []time.Time
+}
+
+type Station struct {
+	ID           uuid.UUID
+	Code         string
+	NameZh       string
+	NameEn       string
+	DepartmentID *uuid.UUID
+	Latitude     float64
+	Longitude    float64
+	Closed       bool
+	CreateTime   time.Time
+	UpdateTime   time.Time
+	Version      int64
+}
+
+type Substitution struct {
+	ID                uuid.UUID
+	StaffID           uuid.UUID
+	SubstituteStaffID uuid.UUID
+	StartTime         time.Time
+	EndTime           time.Time
+	Reason            string
+	CreateTime        time.Time
+}
+
+type Task struct {
+	ID           uuid.UUID
+	TicketID     uuid.UUID
+	Title        string
+	DepartmentID uuid.UUID
+	OwnerStaffID *uuid.UUID
+	Required     bool
+	DueTime      time.Time
+	State        int16
+	Result       string
+	EndTime      *time.Time
 	CreateTime   time.Time
 	UpdateTime   time.Time
 	Version      int64

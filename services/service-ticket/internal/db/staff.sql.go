@@ -13,7 +13,7 @@ import (
 )
 
 const getStaff = `-- name: GetStaff :one
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE id = $1
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE id = $1
 `
 
 func (q *Queries) GetStaff(ctx context.Context, db DBTX, id uuid.UUID) (Staff, error) {
@@ -32,12 +32,15 @@ func (q *Queries) GetStaff(ctx context.Context, db DBTX, id uuid.UUID) (Staff, e
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CalendarID,
+		&i.CertificateNames,
+		&i.CertificateExpiries,
 	)
 	return i, err
 }
 
 const getStaffByIdentity = `-- name: GetStaffByIdentity :one
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE issuer = $1 AND subject = $2
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE issuer = $1 AND subject = $2
 `
 
 func (q *Queries) GetStaffByIdentity(ctx context.Context, db DBTX, issuer string, subject string) (Staff, error) {
@@ -56,26 +59,34 @@ func (q *Queries) GetStaffByIdentity(ctx context.Context, db DBTX, issuer string
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CalendarID,
+		&i.CertificateNames,
+		&i.CertificateExpiries,
 	)
 	return i, err
 }
 
 const insertStaff = `-- name: InsertStaff :exec
-INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1)
+INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version,
+  calendar_id, certificate_names, certificate_expiries)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1,
+  $11, $12, $13)
 `
 
 type InsertStaffParams struct {
-	ID           uuid.UUID
-	Name         string
-	DepartmentID uuid.UUID
-	Posts        []int16
-	Skills       []string
-	Languages    []string
-	Status       int16
-	Issuer       string
-	Subject      string
-	CreateTime   time.Time
+	ID                  uuid.UUID
+	Name                string
+	DepartmentID        uuid.UUID
+	Posts               []int16
+	Skills              []string
+	Languages           []string
+	Status              int16
+	Issuer              string
+	Subject             string
+	CreateTime          time.Time
+	CalendarID          *string
+	CertificateNames    []string
+	CertificateExpiries []time.Time
 }
 
 func (q *Queries) InsertStaff(ctx context.Context, db DBTX, arg InsertStaffParams) error {
@@ -90,12 +101,15 @@ func (q *Queries) InsertStaff(ctx context.Context, db DBTX, arg InsertStaffParam
 		arg.Issuer,
 		arg.Subject,
 		arg.CreateTime,
+		arg.CalendarID,
+		arg.CertificateNames,
+		arg.CertificateExpiries,
 	)
 	return err
 }
 
 const listStaff = `-- name: ListStaff :many
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 func (q *Queries) ListStaff(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]Staff, error) {
@@ -120,6 +134,9 @@ func (q *Queries) ListStaff(ctx context.Context, db DBTX, after uuid.UUID, size 
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.CalendarID,
+			&i.CertificateNames,
+			&i.CertificateExpiries,
 		); err != nil {
 			return nil, err
 		}
@@ -132,7 +149,7 @@ func (q *Queries) ListStaff(ctx context.Context, db DBTX, after uuid.UUID, size 
 }
 
 const listStaffBySubject = `-- name: ListStaffBySubject :many
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE subject = $1 AND id > $2
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE subject = $1 AND id > $2
   AND ($3::uuid IS NULL OR department_id = $3)
 ORDER BY id LIMIT $4
 `
@@ -171,6 +188,9 @@ func (q *Queries) ListStaffBySubject(ctx context.Context, db DBTX, arg ListStaff
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.CalendarID,
+			&i.CertificateNames,
+			&i.CertificateExpiries,
 		); err != nil {
 			return nil, err
 		}
@@ -183,7 +203,7 @@ func (q *Queries) ListStaffBySubject(ctx context.Context, db DBTX, arg ListStaff
 }
 
 const listStaffOfDepartment = `-- name: ListStaffOfDepartment :many
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE department_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE department_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 func (q *Queries) ListStaffOfDepartment(ctx context.Context, db DBTX, departmentID uuid.UUID, after uuid.UUID, size int32) ([]Staff, error) {
@@ -208,6 +228,9 @@ func (q *Queries) ListStaffOfDepartment(ctx context.Context, db DBTX, department
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.CalendarID,
+			&i.CertificateNames,
+			&i.CertificateExpiries,
 		); err != nil {
 			return nil, err
 		}
@@ -220,7 +243,7 @@ func (q *Queries) ListStaffOfDepartment(ctx context.Context, db DBTX, department
 }
 
 const lockStaff = `-- name: LockStaff :one
-SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version FROM staff WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version, calendar_id, certificate_names, certificate_expiries FROM staff WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockStaff(ctx context.Context, db DBTX, id uuid.UUID) (Staff, error) {
@@ -239,6 +262,9 @@ func (q *Queries) LockStaff(ctx context.Context, db DBTX, id uuid.UUID) (Staff, 
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CalendarID,
+		&i.CertificateNames,
+		&i.CertificateExpiries,
 	)
 	return i, err
 }
@@ -246,22 +272,26 @@ func (q *Queries) LockStaff(ctx context.Context, db DBTX, id uuid.UUID) (Staff, 
 const updateStaff = `-- name: UpdateStaff :exec
 UPDATE staff SET name = $1, department_id = $2, posts = $3, skills = $4,
   languages = $5, status = $6, issuer = $7, subject = $8,
-  update_time = $9, version = $10
-WHERE id = $11
+  calendar_id = $9, certificate_names = $10, certificate_expiries = $11,
+  update_time = $12, version = $13
+WHERE id = $14
 `
 
 type UpdateStaffParams struct {
-	Name         string
-	DepartmentID uuid.UUID
-	Posts        []int16
-	Skills       []string
-	Languages    []string
-	Status       int16
-	Issuer       string
-	Subject      string
-	UpdateTime   time.Time
-	Version      int64
-	ID           uuid.UUID
+	Name                string
+	DepartmentID        uuid.UUID
+	Posts               []int16
+	Skills              []string
+	Languages           []string
+	Status              int16
+	Issuer              string
+	Subject             string
+	CalendarID          *string
+	CertificateNames    []string
+	CertificateExpiries []time.Time
+	UpdateTime          time.Time
+	Version             int64
+	ID                  uuid.UUID
 }
 
 func (q *Queries) UpdateStaff(ctx context.Context, db DBTX, arg UpdateStaffParams) error {
@@ -274,6 +304,9 @@ func (q *Queries) UpdateStaff(ctx context.Context, db DBTX, arg UpdateStaffParam
 		arg.Status,
 		arg.Issuer,
 		arg.Subject,
+		arg.CalendarID,
+		arg.CertificateNames,
+		arg.CertificateExpiries,
 		arg.UpdateTime,
 		arg.Version,
 		arg.ID,

@@ -24,6 +24,7 @@ type incoming struct {
 	result *typev1.ImportResult
 	row    *db.Ticket
 	told   reporter
+	tasks  []*db.Task
 	at     time.Time // of the last move in the source
 }
 
@@ -140,6 +141,7 @@ func (s *Server) judge(ctx context.Context, source string, record *ticketv1.Tick
 	st, at, broken := ticket.Imported(ticket.Record{
 		State: record.GetState(), Create: instant(record.GetCreateTime()), Resolve: instant(record.GetResolveTime()),
 		Close: instant(record.GetCloseTime()), Resolution: record.GetResolution(), Department: department,
+		Tasks: len(record.GetTasks()), OpenTasks: undone(record.GetTasks()),
 	}, now)
 	for _, b := range broken {
 		in.refuse(ruleRefusal(ctx, b))
@@ -148,7 +150,10 @@ func (s *Server) judge(ctx context.Context, source string, record *ticketv1.Tick
 		return in, nil
 	}
 	in.at = at
-	in.row, err = importedRow(source, record, survivor, st, now)
+	if in.row, err = importedRow(source, record, survivor, st, now); err != nil {
+		return nil, err
+	}
+	in.tasks, err = importedTasks(record.GetTasks(), in.row, at)
 	return in, err
 }
 
@@ -245,6 +250,9 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 		}
 		made := transition(ctx, ticket.Import, ticket.None, in.row, "", in.at)
 		if err := s.q.InsertTransition(ctx, &b, made); err != nil {
+			return err
+		}
+		if err := s.storeTasks(ctx, &b, in.tasks); err != nil {
 			return err
 		}
 		e := ticketEvent("ticket.imported.v1", ticket.None, in.row, in.at)

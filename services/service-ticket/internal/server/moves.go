@@ -15,6 +15,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
@@ -49,7 +50,8 @@ func (s *Server) PrioritizeTicket(ctx context.Context, req *ticketv1.PrioritizeT
 	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize, Priority: req.GetPriority()}, nil)
 }
 
-// AssignTicket gives the ticket to a member of staff and to their department.
+// AssignTicket gives the ticket to a member of staff and to their department; while they are
+// absent to whoever stands in for them.
 func (s *Server) AssignTicket(ctx context.Context, req *ticketv1.AssignTicketRequest) (*ticketv1.Ticket, error) {
 	id, err := parseID("staff_id", req.GetStaffId())
 	if err != nil {
@@ -57,19 +59,21 @@ func (s *Server) AssignTicket(ctx context.Context, req *ticketv1.AssignTicketReq
 	}
 	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Assign, Assignee: id},
 		func(ctx context.Context, tx *write.Tx, _ *db.Ticket, m *ticket.Move) error {
-			who, err := s.q.GetStaff(ctx, tx, id)
+			absences, err := s.absences(ctx, tx, m.At, m.At.Add(time.Microsecond))
+			if err != nil {
+				return err
+			}
+			who, err := s.q.GetStaff(ctx, tx, organisation.StandIn(id, m.At, absences))
 			if errors.Is(err, pgx.ErrNoRows) {
 				return unknownStaff("staff_id", id)
 			}
 			if err != nil {
 				return fmt.Errorf("read staff: %w", err)
 			}
-			if ticketv1.StaffStatus(who.Status) == ticketv1.StaffStatus_STAFF_STATUS_LEFT {
-				return rpcerr.WrongState("STAFF_OFF_DUTY", rpcerr.T(
-					"%[1]s has left the company and gets no work any more; assign the ticket to somebody else.",
-					"%[1]s 已离职，不能再分配工作；请将工单分配给其他人员。", id)).With("staff_id", id.String())
+			if err := notLeft(&who); err != nil {
+				return err
 			}
-			m.Department = who.DepartmentID
+			m.Assignee, m.Department = who.ID, who.DepartmentID
 			return nil
 		})
 }
@@ -190,6 +194,12 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 // Every change of state but the first goes through it.
 func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move, reason string) error {
 	was := standing(row)
+	if ticket.Counts(m.Verb) {
+		var err error
+		if _, was.OpenTasks, err = s.openTasks(ctx, tx, row.ID); err != nil {
+			return err
+		}
+	}
 	before := was.State
 	after, err := s.policy.Apply(was, m)
 	if err != nil {
@@ -210,6 +220,11 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	}
 	if err := s.follow(ctx, tx, was, row, m); err != nil {
 		return err
+	}
+	if m.Verb == ticket.Cancel {
+		if err := s.dropTasks(ctx, tx, row, reason); err != nil {
+			return err
+		}
 	}
 	e := ticketEvent(m.EventType(), before, row, m.At)
 	if m.Verb == ticket.Contact {

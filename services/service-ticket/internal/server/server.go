@@ -63,6 +63,10 @@ type Server struct {
 	calendarv1.UnsafeCalendarServiceServer
 	ticketv1.UnsafeTicketServiceServer
 	ticketv1.UnsafeDirectoryServiceServer
+	ticketv1.UnsafeOrganisationServiceServer
+	ticketv1.UnsafeDutyServiceServer
+	ticketv1.UnsafeHotlineServiceServer
+	ticketv1.UnsafeTaskServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -111,6 +115,10 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterTicketServiceServer(on, s)
 	ticketv1.RegisterDirectoryServiceServer(on, s)
+	ticketv1.RegisterOrganisationServiceServer(on, s)
+	ticketv1.RegisterDutyServiceServer(on, s)
+	ticketv1.RegisterHotlineServiceServer(on, s)
+	ticketv1.RegisterTaskServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }

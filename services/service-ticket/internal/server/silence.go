@@ -22,11 +22,17 @@ const (
 // long. Every replica runs it: what one holds the others pass over. A failure is told and
 // tried again at the next round.
 func (s *Server) CloseSilent(ctx context.Context) error {
-	tick := time.NewTicker(silenceEvery)
+	return s.every(ctx, silenceEvery, "closing of silent tickets", s.SweepSilent)
+}
+
+// every does something now and after each period until ctx ends. A failure is told and
+// tried again at the next round.
+func (s *Server) every(ctx context.Context, period time.Duration, what string, do func(context.Context) error) error {
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
-		if err := s.SweepSilent(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "closing of silent tickets failed", "error", pg.Describe(err))
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, what+" failed", "error", pg.Describe(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -35,7 +35,8 @@ func (s *Server) CreateStaff(ctx context.Context, req *ticketv1.CreateStaffReque
 		return staffChanged(&tx.Record, row), s.q.InsertStaff(ctx, tx, db.InsertStaffParams{
 			ID: id, Name: row.Name, DepartmentID: row.DepartmentID, Posts: row.Posts, Skills: row.Skills,
 			Languages: row.Languages, Status: row.Status, Issuer: row.Issuer, Subject: row.Subject,
-			CreateTime: row.CreateTime,
+			CreateTime: row.CreateTime, CalendarID: row.CalendarID,
+			CertificateNames: row.CertificateNames, CertificateExpiries: row.CertificateExpiries,
 		})
 	})
 	return out, staffRefused(err, row)
@@ -54,7 +55,8 @@ func (s *Server) GetStaff(ctx context.Context, req *ticketv1.GetStaffRequest) (*
 	if err != nil {
 		return nil, fmt.Errorf("read staff: %w", err)
 	}
-	return staffProto(&row), nil
+	out := staffProto(&row)
+	return out, s.upToDate(ctx, out)
 }
 
 // ListStaff lists staff in the order they were added.
@@ -89,7 +91,7 @@ func (s *Server) ListStaff(ctx context.Context, req *ticketv1.ListStaffRequest) 
 	for i := range rows {
 		out.Staff = append(out.Staff, staffProto(&rows[i]))
 	}
-	return out, nil
+	return out, s.upToDate(ctx, out.GetStaff()...)
 }
 
 // UpdateStaff changes named fields.
@@ -100,15 +102,7 @@ func (s *Server) UpdateStaff(ctx context.Context, req *ticketv1.UpdateStaffReque
 	}
 	row := new(db.Staff)
 	out, err := write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Staff, error) {
-		held, err := s.q.LockStaff(ctx, tx, id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, rpcerr.NotFound("staff", id.String())
-		}
-		if err != nil {
-			return nil, fmt.Errorf("lock staff: %w", err)
-		}
-		*row = held
-		if err := current(req.GetStaff().GetEtag(), row.Version, "staff", id); err != nil {
+		if err := s.lockStaff(ctx, tx, row, id, req.GetStaff().GetEtag()); err != nil {
 			return nil, err
 		}
 		merged := staffProto(row)
@@ -122,17 +116,33 @@ func (s *Server) UpdateStaff(ctx context.Context, req *ticketv1.UpdateStaffReque
 		if err := s.fillStaff(row, merged); err != nil {
 			return nil, err
 		}
-		row.UpdateTime, row.Version = s.now(), row.Version+1
-		if err := s.q.UpdateStaff(ctx, tx, db.UpdateStaffParams{
-			ID: id, Name: row.Name, DepartmentID: row.DepartmentID, Posts: row.Posts, Skills: row.Skills,
-			Languages: row.Languages, Status: row.Status, Issuer: row.Issuer, Subject: row.Subject,
-			UpdateTime: row.UpdateTime, Version: row.Version,
-		}); err != nil {
-			return nil, fmt.Errorf("update staff: %w", err)
-		}
-		return staffChanged(&tx.Record, row), nil
+		return s.storeStaff(ctx, tx, row)
 	})
 	return out, staffRefused(err, row)
+}
+
+// lockStaff holds a member of staff for a change.
+func (s *Server) lockStaff(ctx context.Context, tx *write.Tx, row *db.Staff, id uuid.UUID, etag string) error {
+	held, err := s.q.LockStaff(ctx, tx, id)
+	if err != nil {
+		return missing(err, "staff", id)
+	}
+	*row = held
+	return current(etag, row.Version, "staff", id)
+}
+
+// storeStaff writes a held row as the next version.
+func (s *Server) storeStaff(ctx context.Context, tx *write.Tx, row *db.Staff) (*ticketv1.Staff, error) {
+	row.UpdateTime, row.Version = s.now(), row.Version+1
+	if err := s.q.UpdateStaff(ctx, tx, db.UpdateStaffParams{
+		ID: row.ID, Name: row.Name, DepartmentID: row.DepartmentID, Posts: row.Posts, Skills: row.Skills,
+		Languages: row.Languages, Status: row.Status, Issuer: row.Issuer, Subject: row.Subject,
+		CalendarID: row.CalendarID, CertificateNames: row.CertificateNames,
+		CertificateExpiries: row.CertificateExpiries, UpdateTime: row.UpdateTime, Version: row.Version,
+	}); err != nil {
+		return nil, fmt.Errorf("update staff: %w", err)
+	}
+	return staffChanged(&tx.Record, row), nil
 }
 
 // staffChanged records that a member of staff is now what the row says.
@@ -153,6 +163,8 @@ func staffRefused(err error, row *db.Staff) error {
 		return rpcerr.Exists("staff", "issuer and subject", row.Issuer+" "+row.Subject)
 	case pg.Violates(err, "staff_department_id_fkey"):
 		return unknownDepartment("staff.department_id", row.DepartmentID)
+	case pg.Violates(err, "staff_calendar_id_fkey"):
+		return unknownCalendar("staff.calendar_id", text(row.CalendarID))
 	}
 	return err
 }
@@ -171,6 +183,13 @@ func (s *Server) fillStaff(row *db.Staff, in *ticketv1.Staff) error {
 	row.Skills, row.Languages = some(in.GetSkills()), some(in.GetLanguages())
 	row.Status = int16(given(in.GetStatus(), ticketv1.StaffStatus_STAFF_STATUS_AVAILABLE))
 	row.Issuer, row.Subject = in.GetIssuer(), in.GetSubject()
+	row.CalendarID = nil
+	if id := in.GetCalendarId(); id != "" {
+		row.CalendarID = &id
+	}
+	if err := fillCertificates(row, in.GetCertificates()); err != nil {
+		return err
+	}
 	if row.Issuer == "" {
 		row.Issuer = s.issuer
 	}
@@ -190,6 +209,7 @@ func staffProto(row *db.Staff) *ticketv1.Staff {
 		Skills: row.Skills, Languages: row.Languages, Status: ticketv1.StaffStatus(row.Status),
 		Issuer: row.Issuer, Subject: row.Subject, CreateTime: timestamppb.New(row.CreateTime),
 		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
+		CalendarId: text(row.CalendarID), Certificates: certificates(row),
 	}
 }
 

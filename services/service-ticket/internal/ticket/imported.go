@@ -16,6 +16,8 @@ type Record struct {
 	Create, Resolve, Close time.Time
 	Resolution             string
 	Department             uuid.UUID
+	// Tasks are its sub-tasks, OpenTasks those of them that are required and not done.
+	Tasks, OpenTasks int
 }
 
 // Reasons of refused records.
@@ -65,6 +67,12 @@ func (r Record) complete() []*rpcerr.Error {
 	check("resolve_time", !r.Resolve.IsZero(), resolved || r.State == Cancelled)
 	check("close_time", !r.Close.IsZero(), r.State == Closed)
 	check("resolution", r.Resolution != "", resolved)
+	if r.Tasks > 0 {
+		check("department_id", r.Department != uuid.Nil, true)
+	}
+	if resolved && r.OpenTasks > 0 {
+		faults = append(faults, tasksLeft(r.OpenTasks))
+	}
 	return faults
 }
 

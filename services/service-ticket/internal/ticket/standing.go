@@ -34,6 +34,8 @@ type Standing struct {
 	Close      time.Time
 	// ConfirmDue is when silence closes it.
 	ConfirmDue time.Time
+	// OpenTasks are the required sub-tasks that are open, where Counts asks for them.
+	OpenTasks int
 }
 
 // Move is one verb with what it needs.
@@ -106,6 +108,9 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 }
 
 func (p Policy) guard(s Standing, m Move) error {
+	if Counts(m.Verb) && s.OpenTasks > 0 {
+		return tasksOpen(s.OpenTasks)
+	}
 	if m.Verb != Reopen {
 		return nil
 	}

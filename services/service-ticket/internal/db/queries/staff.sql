@@ -1,6 +1,8 @@
 -- name: InsertStaff :exec
-INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version)
-VALUES (@id, @name, @department_id, @posts, @skills, @languages, @status, @issuer, @subject, @create_time, @create_time, 1);
+INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version,
+  calendar_id, certificate_names, certificate_expiries)
+VALUES (@id, @name, @department_id, @posts, @skills, @languages, @status, @issuer, @subject, @create_time, @create_time, 1,
+  @calendar_id, @certificate_names, @certificate_expiries);
 
 -- name: GetStaff :one
 SELECT * FROM staff WHERE id = @id;
@@ -25,5 +27,6 @@ ORDER BY id LIMIT @size;
 -- name: UpdateStaff :exec
 UPDATE staff SET name = @name, department_id = @department_id, posts = @posts, skills = @skills,
   languages = @languages, status = @status, issuer = @issuer, subject = @subject,
+  calendar_id = @calendar_id, certificate_names = @certificate_names, certificate_expiries = @certificate_expiries,
   update_time = @update_time, version = @version
 WHERE id = @id;

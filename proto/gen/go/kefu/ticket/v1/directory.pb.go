@@ -399,7 +399,14 @@ type Staff struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version, changed at each write.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Calendar of the working hours; the default one unless given.
+	CalendarId string `protobuf:"bytes,13,opt,name=calendar_id,json=calendarId,proto3" json:"calendar_id,omitempty"`
+	// At most 30.
+	Certificates []*Certificate `protobuf:"bytes,14,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// Load: the open tickets in the person's hands. Output only; told by GetStaff and
+	// ListStaff.
+	OpenTickets   int32 `protobuf:"varint,15,opt,name=open_tickets,json=openTickets,proto3" json:"open_tickets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +525,91 @@ func (x *Staff) GetEtag() string {
 	return ""
 }
 
+func (x *Staff) GetCalendarId() string {
+	if x != nil {
+		return x.CalendarId
+	}
+	return ""
+}
+
+func (x *Staff) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *Staff) GetOpenTickets() int32 {
+	if x != nil {
+		return x.OpenTickets
+	}
+	return 0
+}
+
+// Certificate is a proof of what a member of staff can do.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 characters; once a person.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Last day it is valid, e.g. `2027-03-31`; empty for one without an end.
+	ExpireDate string `protobuf:"bytes,2,opt,name=expire_date,json=expireDate,proto3" json:"expire_date,omitempty"`
+	// The last day is over. Output only; told by GetStaff and ListStaff.
+	Expired       bool `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Certificate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Certificate) GetExpireDate() string {
+	if x != nil {
+		return x.ExpireDate
+	}
+	return ""
+}
+
+func (x *Certificate) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
 // CreateDepartmentRequest adds a department.
 type CreateDepartmentRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -530,7 +622,7 @@ type CreateDepartmentRequest struct {
 
 func (x *CreateDepartmentRequest) Reset() {
 	*x = CreateDepartmentRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +634,7 @@ func (x *CreateDepartmentRequest) String() string {
 func (*CreateDepartmentRequest) ProtoMessage() {}
 
 func (x *CreateDepartmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +647,7 @@ func (x *CreateDepartmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDepartmentRequest.ProtoReflect.Descriptor instead.
 func (*CreateDepartmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateDepartmentRequest) GetDepartment() *Department {
@@ -583,7 +675,7 @@ type GetDepartmentRequest struct {
 
 func (x *GetDepartmentRequest) Reset() {
 	*x = GetDepartmentRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +687,7 @@ func (x *GetDepartmentRequest) String() string {
 func (*GetDepartmentRequest) ProtoMessage() {}
 
 func (x *GetDepartmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +700,7 @@ func (x *GetDepartmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDepartmentRequest.ProtoReflect.Descriptor instead.
 func (*GetDepartmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetDepartmentRequest) GetId() string {
@@ -633,7 +725,7 @@ type ListDepartmentsRequest struct {
 
 func (x *ListDepartmentsRequest) Reset() {
 	*x = ListDepartmentsRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +737,7 @@ func (x *ListDepartmentsRequest) String() string {
 func (*ListDepartmentsRequest) ProtoMessage() {}
 
 func (x *ListDepartmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +750,7 @@ func (x *ListDepartmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepartmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDepartmentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDepartmentsRequest) GetCode() string {
@@ -694,7 +786,7 @@ type ListDepartmentsResponse struct {
 
 func (x *ListDepartmentsResponse) Reset() {
 	*x = ListDepartmentsResponse{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +798,7 @@ func (x *ListDepartmentsResponse) String() string {
 func (*ListDepartmentsResponse) ProtoMessage() {}
 
 func (x *ListDepartmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +811,7 @@ func (x *ListDepartmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepartmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDepartmentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDepartmentsResponse) GetDepartments() []*Department {
@@ -751,7 +843,7 @@ type UpdateDepartmentRequest struct {
 
 func (x *UpdateDepartmentRequest) Reset() {
 	*x = UpdateDepartmentRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +855,7 @@ func (x *UpdateDepartmentRequest) String() string {
 func (*UpdateDepartmentRequest) ProtoMessage() {}
 
 func (x *UpdateDepartmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +868,7 @@ func (x *UpdateDepartmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDepartmentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateDepartmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateDepartmentRequest) GetDepartment() *Department {
@@ -812,7 +904,7 @@ type CreateStaffRequest struct {
 
 func (x *CreateStaffRequest) Reset() {
 	*x = CreateStaffRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +916,7 @@ func (x *CreateStaffRequest) String() string {
 func (*CreateStaffRequest) ProtoMessage() {}
 
 func (x *CreateStaffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +929,7 @@ func (x *CreateStaffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStaffRequest.ProtoReflect.Descriptor instead.
 func (*CreateStaffRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateStaffRequest) GetStaff() *Staff {
@@ -865,7 +957,7 @@ type GetStaffRequest struct {
 
 func (x *GetStaffRequest) Reset() {
 	*x = GetStaffRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +969,7 @@ func (x *GetStaffRequest) String() string {
 func (*GetStaffRequest) ProtoMessage() {}
 
 func (x *GetStaffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +982,7 @@ func (x *GetStaffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStaffRequest.ProtoReflect.Descriptor instead.
 func (*GetStaffRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetStaffRequest) GetId() string {
@@ -916,7 +1008,7 @@ type ListStaffRequest struct {
 
 func (x *ListStaffRequest) Reset() {
 	*x = ListStaffRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1020,7 @@ func (x *ListStaffRequest) String() string {
 func (*ListStaffRequest) ProtoMessage() {}
 
 func (x *ListStaffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1033,7 @@ func (x *ListStaffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStaffRequest.ProtoReflect.Descriptor instead.
 func (*ListStaffRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListStaffRequest) GetDepartmentId() string {
@@ -984,7 +1076,7 @@ type ListStaffResponse struct {
 
 func (x *ListStaffResponse) Reset() {
 	*x = ListStaffResponse{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1088,7 @@ func (x *ListStaffResponse) String() string {
 func (*ListStaffResponse) ProtoMessage() {}
 
 func (x *ListStaffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1101,7 @@ func (x *ListStaffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStaffResponse.ProtoReflect.Descriptor instead.
 func (*ListStaffResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListStaffResponse) GetStaff() []*Staff {
@@ -1041,7 +1133,7 @@ type UpdateStaffRequest struct {
 
 func (x *UpdateStaffRequest) Reset() {
 	*x = UpdateStaffRequest{}
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1145,7 @@ func (x *UpdateStaffRequest) String() string {
 func (*UpdateStaffRequest) ProtoMessage() {}
 
 func (x *UpdateStaffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1158,7 @@ func (x *UpdateStaffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateStaffRequest.ProtoReflect.Descriptor instead.
 func (*UpdateStaffRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_directory_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateStaffRequest) GetStaff() *Staff {
@@ -1107,7 +1199,7 @@ const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xdf\x04\n" +
+	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xfc\x05\n" +
 	"\x05Staff\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x120\n" +
 	"\x04name\x18\x02 \x01(\tB\x1c\xe0A\x02\xbaH\x06r\x04\x10\x01\x18d\xb2\xbb\x18\f\b\x02\x10\x03\"\x04work(\x02R\x04name\x120\n" +
@@ -1124,7 +1216,16 @@ const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\f \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x88\x01\n" +
+	"\x04etag\x18\f \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12(\n" +
+	"\vcalendar_id\x18\r \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
+	"calendarId\x12I\n" +
+	"\fcertificates\x18\x0e \x03(\v2\x1b.kefu.ticket.v1.CertificateB\b\xbaH\x05\x92\x01\x02\x10\x1eR\fcertificates\x12&\n" +
+	"\fopen_tickets\x18\x0f \x01(\x05B\x03\xe0A\x03R\vopenTickets\"\x97\x01\n" +
+	"\vCertificate\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12G\n" +
+	"\vexpire_date\x18\x02 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\n" +
+	"expireDate\x12\x1d\n" +
+	"\aexpired\x18\x03 \x01(\bB\x03\xe0A\x03R\aexpired\"\x88\x01\n" +
 	"\x17CreateDepartmentRequest\x12E\n" +
 	"\n" +
 	"department\x18\x01 \x01(\v2\x1a.kefu.ticket.v1.DepartmentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\n" +
@@ -1234,65 +1335,67 @@ func file_kefu_ticket_v1_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kefu_ticket_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_kefu_ticket_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kefu_ticket_v1_directory_proto_goTypes = []any{
 	(DepartmentFunction)(0),         // 0: kefu.ticket.v1.DepartmentFunction
 	(Post)(0),                       // 1: kefu.ticket.v1.Post
 	(StaffStatus)(0),                // 2: kefu.ticket.v1.StaffStatus
 	(*Department)(nil),              // 3: kefu.ticket.v1.Department
 	(*Staff)(nil),                   // 4: kefu.ticket.v1.Staff
-	(*CreateDepartmentRequest)(nil), // 5: kefu.ticket.v1.CreateDepartmentRequest
-	(*GetDepartmentRequest)(nil),    // 6: kefu.ticket.v1.GetDepartmentRequest
-	(*ListDepartmentsRequest)(nil),  // 7: kefu.ticket.v1.ListDepartmentsRequest
-	(*ListDepartmentsResponse)(nil), // 8: kefu.ticket.v1.ListDepartmentsResponse
-	(*UpdateDepartmentRequest)(nil), // 9: kefu.ticket.v1.UpdateDepartmentRequest
-	(*CreateStaffRequest)(nil),      // 10: kefu.ticket.v1.CreateStaffRequest
-	(*GetStaffRequest)(nil),         // 11: kefu.ticket.v1.GetStaffRequest
-	(*ListStaffRequest)(nil),        // 12: kefu.ticket.v1.ListStaffRequest
-	(*ListStaffResponse)(nil),       // 13: kefu.ticket.v1.ListStaffResponse
-	(*UpdateStaffRequest)(nil),      // 14: kefu.ticket.v1.UpdateStaffRequest
-	(*v1.Text)(nil),                 // 15: kefu.type.v1.Text
-	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 17: google.protobuf.FieldMask
+	(*Certificate)(nil),             // 5: kefu.ticket.v1.Certificate
+	(*CreateDepartmentRequest)(nil), // 6: kefu.ticket.v1.CreateDepartmentRequest
+	(*GetDepartmentRequest)(nil),    // 7: kefu.ticket.v1.GetDepartmentRequest
+	(*ListDepartmentsRequest)(nil),  // 8: kefu.ticket.v1.ListDepartmentsRequest
+	(*ListDepartmentsResponse)(nil), // 9: kefu.ticket.v1.ListDepartmentsResponse
+	(*UpdateDepartmentRequest)(nil), // 10: kefu.ticket.v1.UpdateDepartmentRequest
+	(*CreateStaffRequest)(nil),      // 11: kefu.ticket.v1.CreateStaffRequest
+	(*GetStaffRequest)(nil),         // 12: kefu.ticket.v1.GetStaffRequest
+	(*ListStaffRequest)(nil),        // 13: kefu.ticket.v1.ListStaffRequest
+	(*ListStaffResponse)(nil),       // 14: kefu.ticket.v1.ListStaffResponse
+	(*UpdateStaffRequest)(nil),      // 15: kefu.ticket.v1.UpdateStaffRequest
+	(*v1.Text)(nil),                 // 16: kefu.type.v1.Text
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),   // 18: google.protobuf.FieldMask
 }
 var file_kefu_ticket_v1_directory_proto_depIdxs = []int32{
-	15, // 0: kefu.ticket.v1.Department.name:type_name -> kefu.type.v1.Text
+	16, // 0: kefu.ticket.v1.Department.name:type_name -> kefu.type.v1.Text
 	0,  // 1: kefu.ticket.v1.Department.function:type_name -> kefu.ticket.v1.DepartmentFunction
-	16, // 2: kefu.ticket.v1.Department.create_time:type_name -> google.protobuf.Timestamp
-	16, // 3: kefu.ticket.v1.Department.update_time:type_name -> google.protobuf.Timestamp
+	17, // 2: kefu.ticket.v1.Department.create_time:type_name -> google.protobuf.Timestamp
+	17, // 3: kefu.ticket.v1.Department.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: kefu.ticket.v1.Staff.posts:type_name -> kefu.ticket.v1.Post
 	2,  // 5: kefu.ticket.v1.Staff.status:type_name -> kefu.ticket.v1.StaffStatus
-	16, // 6: kefu.ticket.v1.Staff.create_time:type_name -> google.protobuf.Timestamp
-	16, // 7: kefu.ticket.v1.Staff.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 8: kefu.ticket.v1.CreateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
-	3,  // 9: kefu.ticket.v1.ListDepartmentsResponse.departments:type_name -> kefu.ticket.v1.Department
-	3,  // 10: kefu.ticket.v1.UpdateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
-	17, // 11: kefu.ticket.v1.UpdateDepartmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 12: kefu.ticket.v1.CreateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
-	4,  // 13: kefu.ticket.v1.ListStaffResponse.staff:type_name -> kefu.ticket.v1.Staff
-	4,  // 14: kefu.ticket.v1.UpdateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
-	17, // 15: kefu.ticket.v1.UpdateStaffRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 16: kefu.ticket.v1.DirectoryService.CreateDepartment:input_type -> kefu.ticket.v1.CreateDepartmentRequest
-	6,  // 17: kefu.ticket.v1.DirectoryService.GetDepartment:input_type -> kefu.ticket.v1.GetDepartmentRequest
-	7,  // 18: kefu.ticket.v1.DirectoryService.ListDepartments:input_type -> kefu.ticket.v1.ListDepartmentsRequest
-	9,  // 19: kefu.ticket.v1.DirectoryService.UpdateDepartment:input_type -> kefu.ticket.v1.UpdateDepartmentRequest
-	10, // 20: kefu.ticket.v1.DirectoryService.CreateStaff:input_type -> kefu.ticket.v1.CreateStaffRequest
-	11, // 21: kefu.ticket.v1.DirectoryService.GetStaff:input_type -> kefu.ticket.v1.GetStaffRequest
-	12, // 22: kefu.ticket.v1.DirectoryService.ListStaff:input_type -> kefu.ticket.v1.ListStaffRequest
-	14, // 23: kefu.ticket.v1.DirectoryService.UpdateStaff:input_type -> kefu.ticket.v1.UpdateStaffRequest
-	3,  // 24: kefu.ticket.v1.DirectoryService.CreateDepartment:output_type -> kefu.ticket.v1.Department
-	3,  // 25: kefu.ticket.v1.DirectoryService.GetDepartment:output_type -> kefu.ticket.v1.Department
-	8,  // 26: kefu.ticket.v1.DirectoryService.ListDepartments:output_type -> kefu.ticket.v1.ListDepartmentsResponse
-	3,  // 27: kefu.ticket.v1.DirectoryService.UpdateDepartment:output_type -> kefu.ticket.v1.Department
-	4,  // 28: kefu.ticket.v1.DirectoryService.CreateStaff:output_type -> kefu.ticket.v1.Staff
-	4,  // 29: kefu.ticket.v1.DirectoryService.GetStaff:output_type -> kefu.ticket.v1.Staff
-	13, // 30: kefu.ticket.v1.DirectoryService.ListStaff:output_type -> kefu.ticket.v1.ListStaffResponse
-	4,  // 31: kefu.ticket.v1.DirectoryService.UpdateStaff:output_type -> kefu.ticket.v1.Staff
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	17, // 6: kefu.ticket.v1.Staff.create_time:type_name -> google.protobuf.Timestamp
+	17, // 7: kefu.ticket.v1.Staff.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: kefu.ticket.v1.Staff.certificates:type_name -> kefu.ticket.v1.Certificate
+	3,  // 9: kefu.ticket.v1.CreateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
+	3,  // 10: kefu.ticket.v1.ListDepartmentsResponse.departments:type_name -> kefu.ticket.v1.Department
+	3,  // 11: kefu.ticket.v1.UpdateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
+	18, // 12: kefu.ticket.v1.UpdateDepartmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 13: kefu.ticket.v1.CreateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
+	4,  // 14: kefu.ticket.v1.ListStaffResponse.staff:type_name -> kefu.ticket.v1.Staff
+	4,  // 15: kefu.ticket.v1.UpdateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
+	18, // 16: kefu.ticket.v1.UpdateStaffRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 17: kefu.ticket.v1.DirectoryService.CreateDepartment:input_type -> kefu.ticket.v1.CreateDepartmentRequest
+	7,  // 18: kefu.ticket.v1.DirectoryService.GetDepartment:input_type -> kefu.ticket.v1.GetDepartmentRequest
+	8,  // 19: kefu.ticket.v1.DirectoryService.ListDepartments:input_type -> kefu.ticket.v1.ListDepartmentsRequest
+	10, // 20: kefu.ticket.v1.DirectoryService.UpdateDepartment:input_type -> kefu.ticket.v1.UpdateDepartmentRequest
+	11, // 21: kefu.ticket.v1.DirectoryService.CreateStaff:input_type -> kefu.ticket.v1.CreateStaffRequest
+	12, // 22: kefu.ticket.v1.DirectoryService.GetStaff:input_type -> kefu.ticket.v1.GetStaffRequest
+	13, // 23: kefu.ticket.v1.DirectoryService.ListStaff:input_type -> kefu.ticket.v1.ListStaffRequest
+	15, // 24: kefu.ticket.v1.DirectoryService.UpdateStaff:input_type -> kefu.ticket.v1.UpdateStaffRequest
+	3,  // 25: kefu.ticket.v1.DirectoryService.CreateDepartment:output_type -> kefu.ticket.v1.Department
+	3,  // 26: kefu.ticket.v1.DirectoryService.GetDepartment:output_type -> kefu.ticket.v1.Department
+	9,  // 27: kefu.ticket.v1.DirectoryService.ListDepartments:output_type -> kefu.ticket.v1.ListDepartmentsResponse
+	3,  // 28: kefu.ticket.v1.DirectoryService.UpdateDepartment:output_type -> kefu.ticket.v1.Department
+	4,  // 29: kefu.ticket.v1.DirectoryService.CreateStaff:output_type -> kefu.ticket.v1.Staff
+	4,  // 30: kefu.ticket.v1.DirectoryService.GetStaff:output_type -> kefu.ticket.v1.Staff
+	14, // 31: kefu.ticket.v1.DirectoryService.ListStaff:output_type -> kefu.ticket.v1.ListStaffResponse
+	4,  // 32: kefu.ticket.v1.DirectoryService.UpdateStaff:output_type -> kefu.ticket.v1.Staff
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_directory_proto_init() }
@@ -1306,7 +1409,7 @@ func file_kefu_ticket_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_directory_proto_rawDesc), len(file_kefu_ticket_v1_directory_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -51,7 +51,7 @@ type DirectoryServiceClient interface {
 	// DEPARTMENT_EXISTS, DEPARTMENT_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateDepartment(ctx context.Context, in *UpdateDepartmentRequest, opts ...grpc.CallOption) (*Department, error)
 	// Adds a member of staff.
-	// Errors: VALIDATION_FAILED (also for an unknown department), STAFF_EXISTS (issuer and
+	// Errors: VALIDATION_FAILED (also for an unknown department or calendar), STAFF_EXISTS (issuer and
 	// subject are taken), REQUEST_ID_REUSED.
 	CreateStaff(ctx context.Context, in *CreateStaffRequest, opts ...grpc.CallOption) (*Staff, error)
 	// Returns a member of staff.
@@ -176,7 +176,7 @@ type DirectoryServiceServer interface {
 	// DEPARTMENT_EXISTS, DEPARTMENT_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateDepartment(context.Context, *UpdateDepartmentRequest) (*Department, error)
 	// Adds a member of staff.
-	// Errors: VALIDATION_FAILED (also for an unknown department), STAFF_EXISTS (issuer and
+	// Errors: VALIDATION_FAILED (also for an unknown department or calendar), STAFF_EXISTS (issuer and
 	// subject are taken), REQUEST_ID_REUSED.
 	CreateStaff(context.Context, *CreateStaffRequest) (*Staff, error)
 	// Returns a member of staff.

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -320,11 +321,322 @@ func (x *StaffChanged) GetStaff() *Staff {
 	return nil
 }
 
+// StationChanged is the payload of `station.changed.v1`.
+type StationChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Station       *Station               `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StationChanged) Reset() {
+	*x = StationChanged{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StationChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StationChanged) ProtoMessage() {}
+
+func (x *StationChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StationChanged.ProtoReflect.Descriptor instead.
+func (*StationChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StationChanged) GetStation() *Station {
+	if x != nil {
+		return x.Station
+	}
+	return nil
+}
+
+// DutyGapFound is the payload of `duty.gap.v1`; its subject is the gap. Each gap of the next
+// seven days is told once.
+type DutyGapFound struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RosterId      string                 `protobuf:"bytes,1,opt,name=roster_id,json=rosterId,proto3" json:"roster_id,omitempty"`
+	RosterCode    string                 `protobuf:"bytes,2,opt,name=roster_code,json=rosterCode,proto3" json:"roster_code,omitempty"`
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DutyGapFound) Reset() {
+	*x = DutyGapFound{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DutyGapFound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DutyGapFound) ProtoMessage() {}
+
+func (x *DutyGapFound) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DutyGapFound.ProtoReflect.Descriptor instead.
+func (*DutyGapFound) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DutyGapFound) GetRosterId() string {
+	if x != nil {
+		return x.RosterId
+	}
+	return ""
+}
+
+func (x *DutyGapFound) GetRosterCode() string {
+	if x != nil {
+		return x.RosterCode
+	}
+	return ""
+}
+
+func (x *DutyGapFound) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *DutyGapFound) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// HotlinesPublished is the payload of `hotlines.published.v1`; its subject is the
+// publication.
+type HotlinesPublished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Publication   *HotlinePublication    `protobuf:"bytes,1,opt,name=publication,proto3" json:"publication,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HotlinesPublished) Reset() {
+	*x = HotlinesPublished{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HotlinesPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HotlinesPublished) ProtoMessage() {}
+
+func (x *HotlinesPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HotlinesPublished.ProtoReflect.Descriptor instead.
+func (*HotlinesPublished) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HotlinesPublished) GetPublication() *HotlinePublication {
+	if x != nil {
+		return x.Publication
+	}
+	return nil
+}
+
+// HotlinesOverdue is the payload of `hotlines.overdue.v1`, once a reason and publication;
+// its subject is the reminder.
+type HotlinesOverdue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the last publication; 0 for none.
+	Version       int32          `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Reason        HotlineOverdue `protobuf:"varint,2,opt,name=reason,proto3,enum=kefu.ticket.v1.HotlineOverdue" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HotlinesOverdue) Reset() {
+	*x = HotlinesOverdue{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HotlinesOverdue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HotlinesOverdue) ProtoMessage() {}
+
+func (x *HotlinesOverdue) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HotlinesOverdue.ProtoReflect.Descriptor instead.
+func (*HotlinesOverdue) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *HotlinesOverdue) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *HotlinesOverdue) GetReason() HotlineOverdue {
+	if x != nil {
+		return x.Reason
+	}
+	return HotlineOverdue_HOTLINE_OVERDUE_UNSPECIFIED
+}
+
+// TaskChanged is the payload of `task.created.v1`, `task.completed.v1` and
+// `task.cancelled.v1`; their subject is the task.
+type TaskChanged struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	TicketId     string                 `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	TicketNumber string                 `protobuf:"bytes,2,opt,name=ticket_number,json=ticketNumber,proto3" json:"ticket_number,omitempty"`
+	DepartmentId string                 `protobuf:"bytes,3,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Empty for anybody of the department.
+	OwnerStaffId  string                 `protobuf:"bytes,4,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
+	Required      bool                   `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	State         TaskState              `protobuf:"varint,7,opt,name=state,proto3,enum=kefu.ticket.v1.TaskState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskChanged) Reset() {
+	*x = TaskChanged{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskChanged) ProtoMessage() {}
+
+func (x *TaskChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
+func (*TaskChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TaskChanged) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetTicketNumber() string {
+	if x != nil {
+		return x.TicketNumber
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetOwnerStaffId() string {
+	if x != nil {
+		return x.OwnerStaffId
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *TaskChanged) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *TaskChanged) GetState() TaskState {
+	if x != nil {
+		return x.State
+	}
+	return TaskState_TASK_STATE_UNSPECIFIED
+}
+
 var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x03\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x03\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -352,7 +664,29 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"department\x18\x01 \x01(\v2\x1a.kefu.ticket.v1.DepartmentR\n" +
 	"department\";\n" +
 	"\fStaffChanged\x12+\n" +
-	"\x05staff\x18\x01 \x01(\v2\x15.kefu.ticket.v1.StaffR\x05staffB\xbc\x01\n" +
+	"\x05staff\x18\x01 \x01(\v2\x15.kefu.ticket.v1.StaffR\x05staff\"C\n" +
+	"\x0eStationChanged\x121\n" +
+	"\astation\x18\x01 \x01(\v2\x17.kefu.ticket.v1.StationR\astation\"\xbe\x01\n" +
+	"\fDutyGapFound\x12\x1b\n" +
+	"\troster_id\x18\x01 \x01(\tR\brosterId\x12\x1f\n" +
+	"\vroster_code\x18\x02 \x01(\tR\n" +
+	"rosterCode\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"Y\n" +
+	"\x11HotlinesPublished\x12D\n" +
+	"\vpublication\x18\x01 \x01(\v2\".kefu.ticket.v1.HotlinePublicationR\vpublication\"c\n" +
+	"\x0fHotlinesOverdue\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\x126\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1e.kefu.ticket.v1.HotlineOverdueR\x06reason\"\x9e\x02\n" +
+	"\vTaskChanged\x12\x1b\n" +
+	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
+	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
+	"\rdepartment_id\x18\x03 \x01(\tR\fdepartmentId\x12$\n" +
+	"\x0eowner_staff_id\x18\x04 \x01(\tR\fownerStaffId\x12\x1a\n" +
+	"\brequired\x18\x05 \x01(\bR\brequired\x125\n" +
+	"\bdue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12/\n" +
+	"\x05state\x18\a \x01(\x0e2\x19.kefu.ticket.v1.TaskStateR\x05stateB\xbc\x01\n" +
 	"\x12com.kefu.ticket.v1B\vEventsProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -367,34 +701,51 @@ func file_kefu_ticket_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_events_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kefu_ticket_v1_events_proto_goTypes = []any{
-	(*TicketChanged)(nil),     // 0: kefu.ticket.v1.TicketChanged
-	(*CommentAdded)(nil),      // 1: kefu.ticket.v1.CommentAdded
-	(*DepartmentChanged)(nil), // 2: kefu.ticket.v1.DepartmentChanged
-	(*StaffChanged)(nil),      // 3: kefu.ticket.v1.StaffChanged
-	(TicketState)(0),          // 4: kefu.ticket.v1.TicketState
-	(TicketType)(0),           // 5: kefu.ticket.v1.TicketType
-	(Priority)(0),             // 6: kefu.ticket.v1.Priority
-	(v1.Channel)(0),           // 7: kefu.type.v1.Channel
-	(AuthorKind)(0),           // 8: kefu.ticket.v1.AuthorKind
-	(*Department)(nil),        // 9: kefu.ticket.v1.Department
-	(*Staff)(nil),             // 10: kefu.ticket.v1.Staff
+	(*TicketChanged)(nil),         // 0: kefu.ticket.v1.TicketChanged
+	(*CommentAdded)(nil),          // 1: kefu.ticket.v1.CommentAdded
+	(*DepartmentChanged)(nil),     // 2: kefu.ticket.v1.DepartmentChanged
+	(*StaffChanged)(nil),          // 3: kefu.ticket.v1.StaffChanged
+	(*StationChanged)(nil),        // 4: kefu.ticket.v1.StationChanged
+	(*DutyGapFound)(nil),          // 5: kefu.ticket.v1.DutyGapFound
+	(*HotlinesPublished)(nil),     // 6: kefu.ticket.v1.HotlinesPublished
+	(*HotlinesOverdue)(nil),       // 7: kefu.ticket.v1.HotlinesOverdue
+	(*TaskChanged)(nil),           // 8: kefu.ticket.v1.TaskChanged
+	(TicketState)(0),              // 9: kefu.ticket.v1.TicketState
+	(TicketType)(0),               // 10: kefu.ticket.v1.TicketType
+	(Priority)(0),                 // 11: kefu.ticket.v1.Priority
+	(v1.Channel)(0),               // 12: kefu.type.v1.Channel
+	(AuthorKind)(0),               // 13: kefu.ticket.v1.AuthorKind
+	(*Department)(nil),            // 14: kefu.ticket.v1.Department
+	(*Staff)(nil),                 // 15: kefu.ticket.v1.Staff
+	(*Station)(nil),               // 16: kefu.ticket.v1.Station
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*HotlinePublication)(nil),    // 18: kefu.ticket.v1.HotlinePublication
+	(HotlineOverdue)(0),           // 19: kefu.ticket.v1.HotlineOverdue
+	(TaskState)(0),                // 20: kefu.ticket.v1.TaskState
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
-	4,  // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
-	4,  // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
-	5,  // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
-	6,  // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
-	7,  // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
-	8,  // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	9,  // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
-	10, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	9,  // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
+	9,  // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
+	10, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
+	11, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
+	12, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
+	13, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	14, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
+	15, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
+	16, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
+	17, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
+	17, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
+	18, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
+	19, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
+	17, // 13: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
+	20, // 14: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }
@@ -403,6 +754,9 @@ func file_kefu_ticket_v1_events_proto_init() {
 		return
 	}
 	file_kefu_ticket_v1_directory_proto_init()
+	file_kefu_ticket_v1_hotline_proto_init()
+	file_kefu_ticket_v1_organisation_proto_init()
+	file_kefu_ticket_v1_task_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -410,7 +764,7 @@ func file_kefu_ticket_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_events_proto_rawDesc), len(file_kefu_ticket_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

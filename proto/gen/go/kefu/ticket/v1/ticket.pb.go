@@ -2836,8 +2836,10 @@ type TicketRecord struct {
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// What was done. Required for resolved and closed tickets; at most 10,000 characters.
 	Resolution string `protobuf:"bytes,7,opt,name=resolution,proto3" json:"resolution,omitempty"`
-	// Department; empty for none.
-	DepartmentId  string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Department; empty for none. Required with tasks, which it does.
+	DepartmentId string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Its sub-tasks, at most 20.
+	Tasks         []*TaskRecord `protobuf:"bytes,9,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2926,6 +2928,13 @@ func (x *TicketRecord) GetDepartmentId() string {
 		return x.DepartmentId
 	}
 	return ""
+}
+
+func (x *TicketRecord) GetTasks() []*TaskRecord {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
 }
 
 // ImportTicketsResponse answers one result a record.
@@ -3462,7 +3471,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\f\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\f\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3692,7 +3701,7 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x03(\v2\x1c.kefu.ticket.v1.TicketRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xda\x03\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x96\x04\n" +
 	"\fTicketRecord\x12-\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"externalId\x129\n" +
@@ -3706,7 +3715,8 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"resolution\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\n" +
 	"resolution\x120\n" +
-	"\rdepartment_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\"M\n" +
+	"\rdepartment_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12:\n" +
+	"\x05tasks\x18\t \x03(\v2\x1a.kefu.ticket.v1.TaskRecordB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05tasks\"M\n" +
 	"\x15ImportTicketsResponse\x124\n" +
 	"\aresults\x18\x01 \x03(\v2\x1a.kefu.type.v1.ImportResultR\aresults\"\xa6\x01\n" +
 	"\x14CreateCommentRequest\x12(\n" +
@@ -3885,9 +3895,10 @@ var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(v1.Channel)(0),                    // 44: kefu.type.v1.Channel
 	(*timestamppb.Timestamp)(nil),      // 45: google.protobuf.Timestamp
 	(*fieldmaskpb.FieldMask)(nil),      // 46: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),            // 47: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                  // 48: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),       // 49: kefu.clock.v1.ClockExplanation
+	(*TaskRecord)(nil),                 // 47: kefu.ticket.v1.TaskRecord
+	(*v1.ImportResult)(nil),            // 48: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                  // 49: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),       // 50: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
 	44, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
@@ -3930,64 +3941,65 @@ var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
 	45, // 37: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
 	45, // 38: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
 	45, // 39: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	47, // 40: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 41: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	10, // 42: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	11, // 43: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	48, // 44: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	13, // 45: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	14, // 46: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	15, // 47: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	17, // 48: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	18, // 49: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	19, // 50: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
-	20, // 51: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
-	21, // 52: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
-	24, // 53: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	25, // 54: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	26, // 55: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	27, // 56: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	28, // 57: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	29, // 58: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	30, // 59: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	31, // 60: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	32, // 61: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	33, // 62: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	36, // 63: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	37, // 64: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	22, // 65: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
-	39, // 66: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	41, // 67: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
-	43, // 68: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
-	7,  // 69: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 70: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	16, // 71: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 72: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 73: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 74: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 75: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 76: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
-	7,  // 77: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 78: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 79: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 80: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 81: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 82: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 83: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 84: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 85: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	35, // 86: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	10, // 87: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	38, // 88: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	23, // 89: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
-	40, // 90: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	42, // 91: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
-	49, // 92: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
-	69, // [69:93] is the sub-list for method output_type
-	45, // [45:69] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	47, // 40: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
+	48, // 41: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	10, // 42: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	10, // 43: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	11, // 44: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	49, // 45: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	13, // 46: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	14, // 47: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	15, // 48: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	17, // 49: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	18, // 50: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	19, // 51: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	20, // 52: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
+	21, // 53: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
+	24, // 54: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	25, // 55: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	26, // 56: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	27, // 57: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	28, // 58: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	29, // 59: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	30, // 60: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	31, // 61: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	32, // 62: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	33, // 63: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	36, // 64: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	37, // 65: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	22, // 66: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
+	39, // 67: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	41, // 68: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	43, // 69: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	7,  // 70: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 71: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	16, // 72: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	7,  // 73: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 74: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 75: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 76: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 77: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
+	7,  // 78: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 79: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 80: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 81: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 82: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 83: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 84: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 85: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 86: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	35, // 87: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	10, // 88: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	38, // 89: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	23, // 90: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
+	40, // 91: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	42, // 92: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	50, // 93: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	70, // [70:94] is the sub-list for method output_type
+	46, // [46:70] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -3995,6 +4007,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 	if File_kefu_ticket_v1_ticket_proto != nil {
 		return
 	}
+	file_kefu_ticket_v1_task_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -112,7 +112,8 @@ type TicketServiceClient interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	RecordTicketContact(ctx context.Context, in *RecordTicketContactRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Gives the ticket to a member of staff and to their department.
+	// Gives the ticket to a member of staff and to their department; while that person is
+	// absent, to whoever stands in for them.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
@@ -131,8 +132,8 @@ type TicketServiceClient interface {
 	ResumeTicket(ctx context.Context, in *ResumeTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Records the solution: in progress or waiting → resolved. The customer is asked to
 	// confirm and, where they did not withdraw consent, how satisfied they are.
-	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, TICKET_TASKS_OPEN (a
+	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ResolveTicket(ctx context.Context, in *ResolveTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Records that the customer is content: resolved → closed. Customers confirm their own.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
@@ -150,13 +151,15 @@ type TicketServiceClient interface {
 	// Folds a ticket into another of the same customer, which goes on: any state before
 	// resolved → merged.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
-	// TICKET_OF_OTHER_CUSTOMER, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	MergeTicket(ctx context.Context, in *MergeTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Imports at most 500 tickets of one source with their states and times, each at most
 	// once by its external id. A record may have no customer. What is imported is history:
 	// it starts no clock, sends nothing and triggers nothing.
 	// Errors: VALIDATION_FAILED, DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a
-	// record: VALIDATION_FAILED, TICKET_TIMES_OUT_OF_ORDER, TICKET_STATE_INCOMPLETE.
+	// record: VALIDATION_FAILED, TICKET_TIMES_OUT_OF_ORDER, TICKET_STATE_INCOMPLETE,
+	// TICKET_TASKS_OPEN (resolved or closed with a required task that is not done).
 	ImportTickets(ctx context.Context, in *ImportTicketsRequest, opts ...grpc.CallOption) (*ImportTicketsResponse, error)
 	// Adds an internal note or a public reply. Possible in every state but merged. Customers
 	// add public ones to their own tickets.
@@ -493,7 +496,8 @@ type TicketServiceServer interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	RecordTicketContact(context.Context, *RecordTicketContactRequest) (*Ticket, error)
-	// Gives the ticket to a member of staff and to their department.
+	// Gives the ticket to a member of staff and to their department; while that person is
+	// absent, to whoever stands in for them.
 	// Errors: VALIDATION_FAILED (also for unknown staff), TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, STAFF_OFF_DUTY (left the company), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
@@ -512,8 +516,8 @@ type TicketServiceServer interface {
 	ResumeTicket(context.Context, *ResumeTicketRequest) (*Ticket, error)
 	// Records the solution: in progress or waiting → resolved. The customer is asked to
 	// confirm and, where they did not withdraw consent, how satisfied they are.
-	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, TICKET_TASKS_OPEN (a
+	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ResolveTicket(context.Context, *ResolveTicketRequest) (*Ticket, error)
 	// Records that the customer is content: resolved → closed. Customers confirm their own.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
@@ -531,13 +535,15 @@ type TicketServiceServer interface {
 	// Folds a ticket into another of the same customer, which goes on: any state before
 	// resolved → merged.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
-	// TICKET_OF_OTHER_CUSTOMER, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	MergeTicket(context.Context, *MergeTicketRequest) (*Ticket, error)
 	// Imports at most 500 tickets of one source with their states and times, each at most
 	// once by its external id. A record may have no customer. What is imported is history:
 	// it starts no clock, sends nothing and triggers nothing.
 	// Errors: VALIDATION_FAILED, DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a
-	// record: VALIDATION_FAILED, TICKET_TIMES_OUT_OF_ORDER, TICKET_STATE_INCOMPLETE.
+	// record: VALIDATION_FAILED, TICKET_TIMES_OUT_OF_ORDER, TICKET_STATE_INCOMPLETE,
+	// TICKET_TASKS_OPEN (resolved or closed with a required task that is not done).
 	ImportTickets(context.Context, *ImportTicketsRequest) (*ImportTicketsResponse, error)
 	// Adds an internal note or a public reply. Possible in every state but merged. Customers
 	// add public ones to their own tickets.

@@ -1,0 +1,56 @@
+package ticket
+
+import (
+	"strings"
+
+	"google.golang.org/grpc/codes"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+)
+
+// Reasons of refusals about sub-tasks.
+const (
+	// ReasonTasksOpen refuses to resolve or merge a ticket with a required sub-task that is open.
+	ReasonTasksOpen = "TICKET_TASKS_OPEN"
+	// ReasonTaskState refuses to end a sub-task that has ended.
+	ReasonTaskState = "TASK_WRONG_STATE"
+)
+
+// Counts tells whether a move waits for required sub-tasks, and asks how many are open.
+func Counts(v Verb) bool { return v == Resolve || v == Merge }
+
+func tasksText(n int) rpcerr.Text {
+	return rpcerr.T("%[1]d required sub-tasks of the ticket are open; complete them, or take them back with a reason, first",
+		"该工单有 %[1]d 个必需的子任务尚未完成；请先完成，或说明原因后撤销", n)
+}
+
+// tasksOpen refuses a move while required sub-tasks are open.
+func tasksOpen(n int) error {
+	return rpcerr.WrongState(ReasonTasksOpen, tasksText(n)).Clause("3.2-subtasks")
+}
+
+// tasksLeft refuses a record that ended with required sub-tasks that are not done.
+func tasksLeft(n int) *rpcerr.Error {
+	return rpcerr.New(codes.InvalidArgument, ReasonTasksOpen, tasksText(n)).With("field", "tasks").Clause("3.2-subtasks")
+}
+
+// Delegable refuses a new sub-task of a ticket that is resolved or ended.
+func Delegable(s State) error {
+	if Open(s) {
+		return nil
+	}
+	cancel, _ := find(Cancel)
+	return wrongState(s, "createTask", cancel.from)
+}
+
+// Endable refuses to end a sub-task that has ended.
+func Endable(s ticketv1.TaskState) error {
+	if s == ticketv1.TaskState_TASK_STATE_OPEN {
+		return nil
+	}
+	name := strings.ToLower(strings.TrimPrefix(s.String(), "TASK_STATE_"))
+	return rpcerr.WrongState(ReasonTaskState, rpcerr.T(
+		"The task is %[1]s already; only an open one is completed or taken back.",
+		"该任务状态已为 %[1]s；只有未结束的任务才能完成或撤销。", name)).With("state", name)
+}
