@@ -46,6 +46,15 @@ type AccessReview struct {
 	Report   []byte
 }
 
+type AttributeDefinition struct {
+	ID         uuid.UUID
+	Key        string
+	Definition []byte
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
+}
+
 type BreakGlass struct {
 	ID         uuid.UUID
 	Actor      string
@@ -80,20 +89,22 @@ type Consent struct {
 }
 
 type Contact struct {
-	ID              uuid.UUID
-	CustomerID      uuid.UUID
-	Name            string
-	DecisionRole    int16
-	Language        string
-	Phone           []byte
-	PhoneIndex      []byte
-	PhoneLast4Index []byte
-	Email           []byte
-	EmailIndex      []byte
-	CreateTime      time.Time
-	UpdateTime      time.Time
-	DeleteTime      *time.Time
-	Version         int64
+	ID               uuid.UUID
+	CustomerID       uuid.UUID
+	Name             string
+	DecisionRole     int16
+	Language         string
+	Phone            []byte
+	PhoneIndex       []byte
+	PhoneLast4Index  []byte
+	Email            []byte
+	EmailIndex       []byte
+	CreateTime       time.Time
+	UpdateTime       time.Time
+	DeleteTime       *time.Time
+	Version          int64
+	PreferredChannel int16
+	Birthday         []byte
 }
 
 type ContactReservation struct {
@@ -140,6 +151,31 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
+	Attributes            []byte
+	Needs                 []byte
+	Credit                []byte
+	Relationship          string
+	ResponsibleStaffID    *uuid.UUID
+	UpdateIntervalDays    int32
+	ReviewDueTime         time.Time
+	RetireReason          string
+	RetireTime            *time.Time
+	Creator               string
+	CreateSource          int16
+	FieldStates           []byte
+}
+
+type CustomerChange struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	ContactID  *uuid.UUID
+	Version    int64
+	Field      string
+	ChangeTime time.Time
+	Actor      string
+	Source     int16
+	Before     []byte
+	After      []byte
 }
 
 type CustomerSummary struct {
@@ -159,6 +195,7 @@ type CustomerSummary struct {
 	Scores          int32
 	Folded          string
 	Grams           []string
+	Position        int64
 }
 
 type DirectoryDepartment struct {
@@ -206,6 +243,14 @@ type InstalledProduct struct {
 	CreateTime       time.Time
 	UpdateTime       time.Time
 	Version          int64
+}
+
+type MaintenancePlan struct {
+	Lifecycle           int16
+	Actions             []string
+	ContactIntervalDays int32
+	UpdateTime          time.Time
+	Version             int64
 }
 
 type Order struct {

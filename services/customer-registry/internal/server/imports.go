@@ -34,6 +34,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 		if err != nil {
 			return nil, err
 		}
+		by := s.origin(ctx, customerv1.ValueSource_VALUE_SOURCE_IMPORT)
 		out := &customerv1.ImportCustomersResponse{}
 		var rows []*db.Customer
 		var files []*customerv1.Customer
@@ -49,6 +50,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 				if err != nil {
 					return nil, err
 				}
+				row.Creator, row.CreateSource = by.Actor, int16(by.Source)
 				known[record.GetExternalId()] = row
 				rows, files = append(rows, row), append(files, given[i])
 				result.Outcome = typev1.ImportOutcome_IMPORT_OUTCOME_CREATED
@@ -75,7 +77,12 @@ func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRec
 	if err == nil {
 		file := proto.CloneOf(record.GetCustomer())
 		customer.Complete(file)
-		faults := customer.Normalize(&file.Phone, &file.Email, s.region)
+		faults := append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
+		definitions, unread := s.definitions(ctx)
+		if unread != nil {
+			return nil, nil, unread
+		}
+		faults = append(faults, customer.CheckAttributes(definitions, file, nil)...)
 		for i := range faults {
 			faults[i].Field = "customer." + faults[i].Field
 		}
@@ -154,7 +161,7 @@ func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Cus
 	var b pg.Batch
 	for i, row := range rows {
 		row.Number = customer.Number(row.CreateTime, numbers[i])
-		if _, err := s.insertCustomer(ctx, &b, row, files[i]); err != nil {
+		if _, err := s.insertCustomer(ctx, &b, row, files[i], numbers[i]); err != nil {
 			return err
 		}
 	}

@@ -77,6 +77,8 @@ type Server struct {
 	customerv1.UnimplementedAccessRequestServiceServer
 	customerv1.UnimplementedBreakGlassServiceServer
 	customerv1.UnimplementedAccessReviewServiceServer
+	customerv1.UnimplementedFileServiceServer
+	customerv1.UnimplementedAttributeServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -89,6 +91,7 @@ type Server struct {
 	q         *db.Queries
 
 	disclosure Disclosure
+	attributes attributeCache
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -111,6 +114,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAccessRequestServiceServer(on, s)
 	customerv1.RegisterBreakGlassServiceServer(on, s)
 	customerv1.RegisterAccessReviewServiceServer(on, s)
+	customerv1.RegisterFileServiceServer(on, s)
+	customerv1.RegisterAttributeServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

@@ -30,13 +30,15 @@ import (
 type registry struct {
 	*testkit.Service
 	*server.Server
-	customers customerv1.CustomerServiceClient
-	contacts  customerv1.ContactServiceClient
-	orders    customerv1.OrderServiceClient
-	consents  customerv1.ConsentServiceClient
-	requests  customerv1.AccessRequestServiceClient
-	glasses   customerv1.BreakGlassServiceClient
-	reviews   customerv1.AccessReviewServiceClient
+	customers  customerv1.CustomerServiceClient
+	contacts   customerv1.ContactServiceClient
+	orders     customerv1.OrderServiceClient
+	consents   customerv1.ConsentServiceClient
+	requests   customerv1.AccessRequestServiceClient
+	glasses    customerv1.BreakGlassServiceClient
+	reviews    customerv1.AccessReviewServiceClient
+	files      customerv1.FileServiceClient
+	attributes customerv1.AttributeServiceClient
 }
 
 func start(t *testing.T) *registry {
@@ -75,6 +77,8 @@ func startWith(t *testing.T, background bool) *registry {
 	r.requests = customerv1.NewAccessRequestServiceClient(r.Conn)
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
+	r.files = customerv1.NewFileServiceClient(r.Conn)
+	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
 	return r
 }
 

@@ -128,6 +128,16 @@ customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             oooooo.
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        .........***. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
+customer.v1.FileService GetFieldStates                                   ***oo**oooo.o customers.read,customers.readmasked,grants.use
+customer.v1.FileService VerifyCustomer,ConfirmCustomer                   .....**...... customers.write
+customer.v1.FileService RetireCustomer,RestoreCustomer                   .....**...... customers.write
+customer.v1.FileService ListOverdueFiles,ListMaintenancePlans            ***..**.o*... summaries.read
+customer.v1.FileService ListCustomerChanges                              .....**...... customerchanges.read
+customer.v1.FileService SetMaintenancePlan                               ......*...... maintenanceplans.write
+customer.v1.AttributeService GetAttributeDefinition                      ***..**.o*... summaries.read
+customer.v1.AttributeService ListAttributeDefinitions                    ***..**.o*... summaries.read
+customer.v1.AttributeService CreateAttributeDefinition                   ......*...... attributes.write
+customer.v1.AttributeService UpdateAttributeDefinition                   ......*...... attributes.write
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 
