@@ -165,7 +165,7 @@ func (s *stack) seedCustomersTo(t *testing.T, pool *pgxpool.Pool, count int) {
 	}
 	run(t, pool, `DROP FUNCTION seeded_name`)
 	batch := new(pgx.Batch)
-	index := s.phoneIndex(t)
+	index := s.phoneIndex(t, pool)
 	for n := range min(known, count) {
 		batch.Queue(`UPDATE customers SET phone_index = $2 WHERE id = $1`, customerID(n), index(phone(n)))
 	}
@@ -175,9 +175,13 @@ func (s *stack) seedCustomersTo(t *testing.T, pool *pgxpool.Pool, count int) {
 }
 
 // phoneIndex is the registry's blind index.
-func (s *stack) phoneIndex(t *testing.T) func(phone string) []byte {
+func (s *stack) phoneIndex(t *testing.T, pool *pgxpool.Pool) func(phone string) []byte {
 	t.Helper()
-	keys, err := pii.OpenKeyring(filepath.Join(s.dir, "keys", "master-customer-registry.key"))
+	master, err := pii.OpenFileMaster(filepath.Join(s.dir, "keys", "master-customer-registry.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := pii.Open(t.Context(), pool, master, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func newWorld(t *testing.T, s *stack) *world {
 	return &world{
 		tickets:   ticketv1.NewTicketServiceClient(s.dial(t, "service-ticket")),
 		customers: customerv1.NewCustomerServiceClient(s.dial(t, "customer-registry")),
-		manager:   s.token(t, "service-manager"), crm: s.token(t, "crm-specialist"), phoneIndex: s.phoneIndex(t),
+		manager:   s.token(t, "service-manager"), crm: s.token(t, "crm-specialist"), phoneIndex: s.phoneIndex(t, s.connect(t, "customer_registry", 1)),
 	}
 }
 

@@ -69,7 +69,11 @@ func (c *check) chained(ctx context.Context, conn *pgx.Conn, service string) err
 			return fmt.Errorf("%d records wait for their link", pending)
 		}
 	}
-	keyring, err := pii.OpenKeyring(filepath.Join(c.g.s.dir, "keys", "master-"+service+".key"))
+	master, err := pii.OpenFileMaster(filepath.Join(c.g.s.dir, "keys", "master-"+service+".key"))
+	if err != nil {
+		return err
+	}
+	keyring, err := pii.Open(ctx, conn, master, time.Now)
 	if err != nil {
 		return err
 	}

@@ -184,8 +184,8 @@ func (g *ground) settle(t testing.TB) level {
 	return l
 }
 
-// leveled fails when something has not come back to the level before.
-func (g *ground) leveled(t testing.TB) {
+// leveled fails when something does not come back to the level before.
+func (g *ground) leveled(t testing.TB, before level, after string) {
 	t.Helper()
 	var wrong []string
 	for deadline := time.Now().Add(levelWithin); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
@@ -194,11 +194,11 @@ func (g *ground) leveled(t testing.TB) {
 			wrong = []string{err.Error()}
 			continue
 		}
-		if wrong = l.above(g.before); len(wrong) == 0 {
+		if wrong = l.above(before); len(wrong) == 0 {
 			return
 		}
 	}
-	t.Errorf("not back to the level before within %v: %s", levelWithin, strings.Join(wrong, "; "))
+	t.Errorf("%s: not back to the level before within %v: %s", after, levelWithin, strings.Join(wrong, "; "))
 }
 
 // memory prints what every process holds.

@@ -100,6 +100,8 @@ type load struct {
 	// it is now.
 	mean  time.Duration
 	pause atomic.Int64
+	// held keeps the writers from beginning a call while it is locked.
+	held sync.RWMutex
 
 	answers atomic.Int64
 
@@ -133,6 +135,20 @@ func (l *load) end() {
 	l.done.Wait()
 }
 
+// hush runs look while no call is under way and no connection of the load is open.
+func (l *load) hush(t testing.TB, look func()) {
+	t.Helper()
+	l.held.Lock()
+	defer l.held.Unlock()
+	for deadline := time.Now().Add(settleWithin); l.h.flying() > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d calls are still under way after %v", l.h.flying(), settleWithin)
+		}
+	}
+	l.h.client.CloseIdleConnections()
+	look()
+}
+
 // writer works through one script after another.
 type writer struct {
 	load *load
@@ -164,6 +180,8 @@ func (w *writer) client() string {
 
 // rest is the writer's pause before a call, shorter when the load ends.
 func (w *writer) rest() {
+	defer w.load.held.RUnlock()
+	defer w.load.held.RLock()
 	p := w.load.pause.Load()
 	if p > 0 && !w.load.stop.Load() {
 		select {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -132,5 +133,40 @@ func TestNoPersonalDataInLogs(t *testing.T) {
 	}
 	if lines == 0 {
 		t.Error("nothing was logged at all")
+	}
+}
+
+// TestRotateMasterKeys: while the suite works; what was encrypted before is read and found
+// as before.
+func TestRotateMasterKeys(t *testing.T) {
+	crm := as(t, suite, role("crm-specialist")...)
+	customer := crm.post("/v1/customers", object{
+		"name": "换钥匙", "kind": "CUSTOMER_KIND_DIRECT_USER", "party": "PARTY_PERSON", "phone": "+8613800990077",
+	})
+	keys := func(verb string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), filepath.Join(suite.bin, "kefuctl"), "--dir", suite.dir, "keys", verb).CombinedOutput()
+		if err != nil {
+			t.Fatalf("keys %s: %v\n%s", verb, err, out)
+		}
+		return string(out)
+	}
+	if out := keys("rotate"); strings.Count(out, "the master key is now") != 4 {
+		t.Errorf("rotate:\n%s", out)
+	}
+	if out := keys("status"); strings.Contains(out, "to be replaced") || strings.Count(out, "secret") != 4 {
+		t.Errorf("status:\n%s", out)
+	}
+	if got := crm.get("/v1/customers/" + customer.text("id")); got.text("phone") != "+8613800990077" {
+		t.Errorf("after the rotation: %v", got)
+	}
+	if got := crm.get("/v1/customerSummaries?query=13800990077"); !strings.Contains(fmt.Sprint(got), customer.text("id")) {
+		t.Errorf("search after the rotation: %v", got)
+	}
+	second := crm.post("/v1/customers", object{
+		"name": "换钥匙之后", "kind": "CUSTOMER_KIND_DIRECT_USER", "party": "PARTY_PERSON", "phone": "+8613800990078",
+	})
+	if got := crm.get("/v1/customers/" + second.text("id")); got.text("phone") != "+8613800990078" {
+		t.Errorf("created after the rotation: %v", got)
 	}
 }

@@ -43,7 +43,8 @@ type settings[C any] interface {
 
 // Main runs the service until a signal. Subcommands: `migrate` brings its database up to
 // date, `parked` lists the events that it could not apply, `redrive SOURCE` makes those of
-// a source due at once. It gives the exit code: 0 after an ordered end.
+// a source due at once, `keys status`, `keys rotate` and `keys retire` are about the master
+// key. It gives the exit code: 0 after an ordered end.
 func Main[C any, P settings[C]](spec Spec[C]) int {
 	// From the first signal on the default applies again: a second one kills.
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -67,8 +68,11 @@ func command[C any, P settings[C]](ctx context.Context, spec Spec[C], args []str
 		return parked(ctx, "", os.Stdout)
 	case len(args) == 2 && args[0] == "redrive":
 		return parked(ctx, args[1], os.Stdout)
+	case len(args) == 2 && args[0] == "keys" && (args[1] == keysStatus || args[1] == keysRotate || args[1] == keysRetire):
+		return keys(ctx, args[1], os.Stdout)
 	}
-	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`, `parked` or `redrive SOURCE`", args)
+	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`, `parked`, `redrive SOURCE`, "+
+		"`keys status`, `keys rotate` or `keys retire`", args)
 }
 
 // migrate brings the database up to date as its owner.

@@ -21,6 +21,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/config"
 	"github.com/kefu-suite/kefu/runtime/discovery"
+	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/runtime/testkit/etcdtest"
@@ -125,10 +126,10 @@ func TestEveryProblemOfTheEnvironmentIsToldAtOnce(t *testing.T) {
 
 func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "master.key")
-	if err := os.WriteFile(key, []byte("x"), 0o644); err != nil {
+	if err := pii.NewKeyFile(key); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(key, 0o644); err != nil {
+	if err := os.Chmod(key, 0o664); err != nil {
 		t.Fatal(err)
 	}
 	environ := map[string]string{
@@ -313,4 +314,38 @@ func served(p *program) int {
 		}
 	}
 	return n
+}
+
+func TestKeys(t *testing.T) {
+	s := newStack(t)
+	call := func(verb string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", verb)
+		cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, out)
+		}
+		return string(out)
+	}
+	p := s.start(t, "serve").up() // works meanwhile
+	expect(t, call("status"), "root", "secret", "wraps")
+	expect(t, call("rotate"), "the master key is now", "wraps", "retired")
+	if out := call("status"); strings.Contains(out, "to be replaced") {
+		t.Errorf("after the rotation:\n%s", out)
+	}
+	if _, err := s.db.Owner(t).Exec(t.Context(), `UPDATE service_keys SET retire_time = retire_time - interval '1 hour' WHERE retire_time IS NOT NULL`); err != nil {
+		t.Fatal(err)
+	}
+	call("rotate")
+	call("retire")
+	p.signal()
+	if code := p.end(20 * time.Second); code != 0 {
+		t.Errorf("the service beside it: exit code %d", code)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "keys", "lose")
+	cmd.Env = append(append([]string{}, s.env...), childEnv+"=serve")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "keys rotate") {
+		t.Errorf("an unknown verb: %v\n%s", err, out)
+	}
 }

@@ -46,8 +46,7 @@ type Config struct {
 	TLSKey    string `env:"KEFU_TLS_KEY_FILE"`
 	Plaintext bool   `env:"KEFU_PLAINTEXT"`
 
-	// MasterKey is the file of the key that all others are derived from or wrapped by.
-	MasterKey string `env:"KEFU_MASTER_KEY_FILE,required,notEmpty"`
+	Keys Keys
 
 	Tokens Tokens
 	// GatewayKeys is the file of the gateway's public keys; without it no gateway
@@ -91,12 +90,13 @@ func (c *Config) Check() []error {
 	}
 	for name, file := range map[string]string{
 		"KEFU_TLS_CA_FILE": c.TLSCA, "KEFU_TLS_CERT_FILE": c.TLSCert, "KEFU_TLS_KEY_FILE": c.TLSKey,
-		"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
+		"KEFU_GATEWAY_KEYS_FILE": c.GatewayKeys,
 	} {
 		if err := readable(file); err != nil {
 			add("%s: %w", name, err)
 		}
 	}
+	problems = append(problems, c.Keys.check()...)
 	if c.TestClock != "" {
 		if _, err := NewTestClock(c.TestClock); err != nil {
 			add("KEFU_TEST_CLOCK_FILE: %w", err)
@@ -126,12 +126,10 @@ func (c *Config) unsafe() []error {
 			add("KEFU_ISSUERS: %q is not https; a development issuer has no place in production", issuer)
 		}
 	}
-	for name, file := range map[string]string{"KEFU_MASTER_KEY_FILE": c.MasterKey, "KEFU_TLS_KEY_FILE": c.TLSKey} {
-		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			add("%s: %s may be read by everyone; take those rights away", name, file)
-		}
+	if info, err := os.Stat(c.TLSKey); err == nil && info.Mode().Perm()&0o007 != 0 {
+		add("KEFU_TLS_KEY_FILE: %s may be read by everyone; take those rights away", c.TLSKey)
 	}
-	return problems
+	return append(problems, c.Keys.unsafe()...)
 }
 
 // readable tells whether a file that is named can be read.

@@ -68,7 +68,7 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
 		return err
 	}
-	keyring, err := pii.OpenKeyring(l.cfg.MasterKey)
+	master, err := l.cfg.Keys.master()
 	if err != nil {
 		return err
 	}
@@ -95,6 +95,10 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 		}
 	}
 	if err := l.openPool(ctx); err != nil {
+		return err
+	}
+	keyring, err := pii.Open(ctx, l.pool, master, time.Now)
+	if err != nil {
 		return err
 	}
 	p, err := New(Parts{

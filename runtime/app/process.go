@@ -133,6 +133,7 @@ func (p *Process) addEvents() error {
 	eventv1.RegisterEventServiceServer(p.GRPC, server)
 	p.Go("sequencer", sequencer.Run)
 	p.Go("idempotency purge", p.purge)
+	p.Go("master key", p.followMaster)
 	return nil
 }
 

@@ -337,6 +337,55 @@ func TestLostBeforeCommit(t *testing.T) {
 	}
 }
 
+// A caller that gives up costs its statement and not the connection, and the next one's
+// statement is not what is cancelled.
+func TestGivingUpKeepsTheConnection(t *testing.T) {
+	db := testkit.Database(t, things())
+	sleep := func(ctx context.Context, tx pg.DBTX) error {
+		_, err := tx.Exec(ctx, "SELECT pg_sleep(60)")
+		return err
+	}
+	for door, run := range map[string]func(context.Context) error{
+		"pool": func(ctx context.Context) error { return sleep(ctx, db.Pool) },
+		"InTx": func(ctx context.Context) error {
+			return pg.InTx(ctx, db.Pool, func(tx pgx.Tx) error {
+				return errors.Join(insert(tx, 1, "a"), sleep(ctx, tx))
+			})
+		},
+		"InBatch": func(ctx context.Context) error {
+			return pg.InBatch(ctx, db.Pool, func(b *pg.Batch) error {
+				return errors.Join(insert(b, 1, "a"), sleep(ctx, b))
+			})
+		},
+	} {
+		before := session(t, db)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		err := run(ctx)
+		cancel()
+		if err == nil {
+			t.Errorf("%s: a minute passed", door)
+		}
+		if after := session(t, db); after != before {
+			t.Errorf("%s: the session is another: %v", door, err)
+		}
+		if n := count(t, db); n != 0 {
+			t.Errorf("%s: %d rows stayed", door, n)
+		}
+	}
+}
+
+// session is the process of the only connection.
+func session(t *testing.T, db *testkit.DB) (pid uint32) {
+	t.Helper()
+	if n := db.Pool.Stat().TotalConns(); n > 1 {
+		t.Fatalf("%d connections", n)
+	}
+	if err := db.Pool.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
 // doors are both ways to a transaction, as one shape.
 func doors(t *testing.T, db *testkit.DB) map[string]func(func(pg.DBTX) error) error {
 	return map[string]func(func(pg.DBTX) error) error{

@@ -10,8 +10,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// cancelWithin bounds the wait for the end of a statement or a transaction whose caller
+// gave up; after it the connection is closed.
+const cancelWithin = 500 * time.Millisecond
 
 // Config says how one process uses its database. Zero durations and a zero
 // MaxConns mean the defaults named in the tags.
@@ -91,6 +96,12 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	// Spreads reconnecting after all connections were opened at one moment.
 	pc.MaxConnLifetime, pc.MaxConnLifetimeJitter = 30*time.Minute, 3*time.Minute
 	pc.ConnConfig.ConnectTimeout = orElse(cfg.ConnectTimeout, 5*time.Second)
+	// A statement whose caller gave up is cancelled on the server and its connection kept.
+	// Closing it, as pgx does otherwise, makes the next caller of a busy service wait for a
+	// new session and prepare its statements anew, and give up in its turn.
+	pc.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWithin}
+	}
 	params := pc.ConnConfig.RuntimeParams
 	if cfg.Application != "" {
 		params["application_name"] = cfg.Application

@@ -31,19 +31,27 @@ const (
 // whether the commit took effect it matches [ErrOutcomeUnknown].
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	return again(ctx, func(ctx context.Context) error {
-		committing := false
-		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			if err := fn(tx); err != nil {
-				return err
-			}
-			committing = true
-			return nil
-		})
-		if err != nil && committing {
+		tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+		if err != nil {
+			return err
+		}
+		defer rollBack(ctx, tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := tx.Commit(ctx); err != nil {
 			return commitError(err)
 		}
-		return err
+		return nil
 	})
+}
+
+// rollBack ends tx unless it has ended. It outlives ctx, because with a context that is
+// over pgx closes the connection instead.
+func rollBack(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
+	defer cancel()
+	_ = tx.Rollback(ctx) // a failure closes the connection, which rolls back as well
 }
 
 // InBatch lets fn queue statements and sends them in one round trip as one

@@ -1,31 +1,28 @@
 // Package pii encrypts personal data under a key of the person it is about.
 //
-// The chain is: wrapping key (from the master key file, or a KMS) → subject key (a row of
-// subject_keys) → AES-256-GCM over one value, bound to its table, column and row. Erasing
-// a person destroys the subject key: what was encrypted under it stays unreadable in every
-// copy and backup of the other tables. Each service keeps its own keys by subject id.
+// The chain is: master key (a file, or a KMS) → wrapping key (a row of service_keys) → subject
+// key (a row of subject_keys) → AES-256-GCM over one value, bound to its table, column and
+// row. Erasing a person destroys the subject key: what was encrypted under it stays unreadable
+// in every copy and backup of the other tables. Each service keeps its own keys by subject id.
+// A new version of the master key brings a new wrapping key, under which all subject keys come
+// while the service works; values are not touched.
 package pii
 
 import (
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"embed"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/google/uuid"
-	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/kefu-suite/kefu/runtime/pg"
 )
 
 // ErrShredded says that the subject's key was destroyed: the value is gone for good, and
@@ -41,68 +38,29 @@ const keySize = 32
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations creates subject_keys.
+// Migrations creates subject_keys and service_keys.
 func Migrations() pg.MigrationSet { return pg.MigrationSet{Name: "pii", FS: migrations} }
 
 // Keyring holds the keys of one service. It is safe for concurrent use.
 type Keyring struct {
 	secret []byte
-	wrap   tink.AEAD
-	wrapID string
+	master Master
+	db     pg.DBTX
 	cache  *keyCache
 
-	indexes sync.Map // field → its HMAC key
+	wrapping atomic.Pointer[wrapping]
+	indexes  sync.Map // field → its HMAC key
 }
 
-// NewKeyFile writes a new master key, 32 random bytes in base64, to a new file (0600).
-// It fails if the file exists: a lost master key is lost data.
-func NewKeyFile(path string) error {
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("pii: master key: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("pii: master key: %w", err)
-	}
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("pii: master key: %w", err)
-	}
-	return nil
+// wrapping is the set of wrapping keys as it was read last.
+type wrapping struct {
+	current string
+	keys    map[string]tink.AEAD
 }
 
-// OpenKeyring reads the master key file. It fails on anything but 32 bytes in base64.
-func OpenKeyring(masterKeyFile string) (*Keyring, error) {
-	data, err := os.ReadFile(masterKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("pii: master key: %w", err)
-	}
-	master, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
-	if err != nil || len(master) != keySize {
-		return nil, fmt.Errorf("pii: master key: %s must hold %d bytes in base64", masterKeyFile, keySize)
-	}
-	wrapKey := derive(master, "subject-key-wrap")
-	wrap, err := subtle.NewAESGCM(wrapKey)
-	if err != nil {
-		return nil, fmt.Errorf("pii: master key: %w", err)
-	}
-	id := hex.EncodeToString(derive(master, "subject-key-wrap-id")[:8])
-	return NewKeyring(master, wrap, id, time.Now)
-}
-
-// NewKeyring returns a keyring whose subject keys are wrapped by any AEAD, e.g. that of a
-// KMS; wrapID names its key and is stored beside each wrapped key. secret (32 bytes) is
-// what Derive and Index derive from.
-func NewKeyring(secret []byte, wrap tink.AEAD, wrapID string, now func() time.Time) (*Keyring, error) {
-	if len(secret) != keySize || wrapID == "" {
-		return nil, fmt.Errorf("pii: a keyring needs a secret of %d bytes and the name of its wrapping key", keySize)
-	}
-	return &Keyring{secret: secret, wrap: wrap, wrapID: wrapID, cache: newKeyCache(now)}, nil
-}
-
-// Derive returns 32 bytes that depend on the master key and the label only, for other
-// uses: MACs, page sealing, links. Different labels give unrelated keys.
+// Derive returns 32 bytes that depend on the service's secret and the label only, for other
+// uses: MACs, page sealing, links. Different labels give unrelated keys. They stay what they
+// are when the master key is rotated: the secret is wrapped anew, not replaced.
 func (k *Keyring) Derive(label string) []byte { return derive(k.secret, "derive/"+label) }
 
 // Index returns the blind index of a normalised value: equal values of one field have

@@ -139,7 +139,7 @@ func (k *Keyring) Subjects(ctx context.Context, db pg.DBTX, subjects ...uuid.UUI
 			out[id] = nil
 			return nil
 		}
-		s, err := k.unwrap(id, wrapped, wrapID)
+		s, err := k.unwrap(ctx, id, wrapped, wrapID)
 		if err != nil {
 			return err
 		}
@@ -163,35 +163,41 @@ func (k *Keyring) Shred(ctx context.Context, tx pg.DBTX, subject uuid.UUID) erro
 	_, err := tx.Exec(ctx, `INSERT INTO subject_keys (subject_id, wrapped, wrap_id, shred_time)
 		VALUES ($1, NULL, $2, clock_timestamp())
 		ON CONFLICT (subject_id) DO UPDATE SET wrapped = NULL, shred_time = clock_timestamp()
-		WHERE subject_keys.wrapped IS NOT NULL`, subject, k.wrapID)
+		WHERE subject_keys.wrapped IS NOT NULL`, subject, k.wrapping.Load().current)
 	if err != nil {
 		return fmt.Errorf("pii: shred subject %s: %w", subject, err)
 	}
 	return nil
 }
 
+// insertKey names the wrapping key by a look at it: one that was retired meanwhile is null
+// there, and nothing of the transaction happens. A keyring without service keys has none to
+// look at.
+const insertKey = `INSERT INTO subject_keys (subject_id, wrapped, wrap_id) VALUES ($1, $2,
+	(SELECT CASE WHEN count(*) = 0 THEN $3::text ELSE max(id) FILTER (WHERE id = $3::text AND retire_time IS NULL) END FROM service_keys)) `
+
 func (k *Keyring) insert(ctx context.Context, db pg.DBTX, subject uuid.UUID, onConflict string) (*Subject, error) {
 	key := make([]byte, keySize)
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("pii: make subject key: %w", err)
 	}
-	wrapped, err := k.wrap.Encrypt(key, wrapContext(subject))
+	set := k.wrapping.Load()
+	wrapped, err := set.keys[set.current].Encrypt(key, wrapContext(subject))
 	if err != nil {
 		return nil, fmt.Errorf("pii: wrap subject key: %w", err)
 	}
-	_, err = db.Exec(ctx, `INSERT INTO subject_keys (subject_id, wrapped, wrap_id) VALUES ($1, $2, $3) `+onConflict,
-		subject, wrapped, k.wrapID)
-	if err != nil {
+	if _, err = db.Exec(ctx, insertKey+onConflict, subject, wrapped, set.current); err != nil {
 		return nil, fmt.Errorf("pii: store subject key: %w", err)
 	}
 	return newSubject(key)
 }
 
-func (k *Keyring) unwrap(subject uuid.UUID, wrapped []byte, wrapID string) (*Subject, error) {
-	if wrapID != k.wrapID {
-		return nil, fmt.Errorf("the key of subject %s is wrapped by %s, this process has %s", subject, wrapID, k.wrapID)
+func (k *Keyring) unwrap(ctx context.Context, subject uuid.UUID, wrapped []byte, wrapID string) (*Subject, error) {
+	wrap, err := k.wrappingKey(ctx, wrapID)
+	if err != nil {
+		return nil, fmt.Errorf("key of subject %s: %w", subject, err)
 	}
-	key, err := k.wrap.Decrypt(wrapped, wrapContext(subject))
+	key, err := wrap.Decrypt(wrapped, wrapContext(subject))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: key of subject %s", ErrCorrupt, subject), err)
 	}

@@ -122,7 +122,7 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 	}
 	s.Authn = authn.New(bearer, nil, log)
 	s.Process, err = app.New(app.Parts{
-		Name: cfg.Name, Log: log, Pool: s.Pool, Keyring: keyring(t), Policy: cfg.Policy,
+		Name: cfg.Name, Log: log, Pool: s.Pool, Keyring: keyring(t, s.Pool), Policy: cfg.Policy,
 		Authn: s.Authn, TLS: secure, Limits: limits,
 		Metrics: prometheus.NewRegistry(), Now: s.Clock.Now, Forwarder: "gateway",
 		Dial: func(service, _ string) (*grpc.ClientConn, error) {
@@ -138,15 +138,19 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 	return s.Process, s
 }
 
-func keyring(t testing.TB) *pii.Keyring {
+func keyring(t testing.TB, pool *pgxpool.Pool) *pii.Keyring {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "master.key")
 	if err := pii.NewKeyFile(file); err != nil {
 		t.Fatalf("master key: %v", err)
 	}
-	k, err := pii.OpenKeyring(file)
+	master, err := pii.OpenFileMaster(file)
 	if err != nil {
 		t.Fatalf("master key: %v", err)
+	}
+	k, err := pii.Open(t.Context(), pool, master, time.Now)
+	if err != nil {
+		t.Fatalf("keys of the service: %v", err)
 	}
 	return k
 }

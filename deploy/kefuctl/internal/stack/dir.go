@@ -31,7 +31,8 @@ func (d Dir) gatewayKeys() string   { return d.in("keys", "gateway-public.pem") 
 func (d Dir) masterKey(service string) string {
 	return d.in("keys", "master-"+service+".key")
 }
-func (d Dir) logFile(program string) string { return d.in("logs", program+".log") }
+func (d Dir) environFile(service string) string { return d.in("keys", service+".env") }
+func (d Dir) logFile(program string) string     { return d.in("logs", program+".log") }
 
 // openDir makes the folder and its parts, readable by nobody else.
 func openDir(path string) (Dir, error) {

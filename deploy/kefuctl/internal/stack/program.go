@@ -147,6 +147,9 @@ func (p *program) start() (*exec.Cmd, error) {
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(p.binary)
 	cmd.Env, cmd.Dir = p.environ(p), string(p.up.dir)
+	if err := keepEnviron(p.up.dir.environFile(p.name), cmd.Env); err != nil {
+		return nil, err
+	}
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, childAttr()
 	p.up.launcher.do(func() { err = cmd.Start() })
 	if err != nil {
