@@ -42,6 +42,10 @@ type Config struct {
 	TLSCA   string `env:"KEFU_TLS_CA_FILE,required,notEmpty"`
 	TLSCert string `env:"KEFU_TLS_CERT_FILE,required,notEmpty"`
 	TLSKey  string `env:"KEFU_TLS_KEY_FILE,required,notEmpty"`
+	// EdgeCert and EdgeKey are the certificate of the public port and its key. Without them
+	// it speaks plain HTTP, in development only.
+	EdgeCert string `env:"KEFU_HTTP_TLS_CERT_FILE"`
+	EdgeKey  string `env:"KEFU_HTTP_TLS_KEY_FILE"`
 	// SigningKey is the file of the key that the gateway's tokens are signed with.
 	SigningKey string `env:"KEFU_GATEWAY_KEY_FILE,required,notEmpty"`
 
@@ -125,9 +129,16 @@ func serve(ctx context.Context, cfg Config, handler http.Handler, log *slog.Logg
 		return fmt.Errorf("listen for REST: %w", err)
 	}
 	server := edge.NewServer(cfg.Limits, handler, log)
+	take := server.Serve
+	if cfg.EdgeCert != "" {
+		if server.TLSConfig, err = authn.EdgeTLS(cfg.EdgeCert, cfg.EdgeKey); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+		take = func(lis net.Listener) error { return server.ServeTLS(lis, "", "") }
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(lis) }()
-	log.Info("serving", "http", lis.Addr().String(), "env", cfg.Env)
+	go func() { failed <- take(lis) }()
+	log.Info("serving", "http", lis.Addr().String(), "tls", cfg.EdgeCert != "", "env", cfg.Env)
 	select {
 	case err := <-failed:
 		return err

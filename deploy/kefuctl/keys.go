@@ -29,25 +29,15 @@ func keysVerb(dir *string, verb, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: verb, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			names := stack.Services()
-			if service != "" {
-				if !slices.Contains(names, service) {
-					return fmt.Errorf("--service %q: there are %s", service, strings.Join(names, ", "))
-				}
-				names = []string{service}
-			}
-			if bin == "" {
-				self, err := os.Executable()
-				if err != nil {
-					return fmt.Errorf("where the programs are: %w", err)
-				}
-				bin = filepath.Dir(self)
+			names, folder, err := programs(service, bin)
+			if err != nil {
+				return err
 			}
 			for _, name := range names {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), name); err != nil {
 					return err
 				}
-				if err := stack.Subcommand(cmd.Context(), *dir, bin, name, cmd.OutOrStdout(), "keys", verb); err != nil {
+				if err := stack.Subcommand(cmd.Context(), *dir, folder, name, cmd.OutOrStdout(), "keys", verb); err != nil {
 					return err
 				}
 			}
@@ -57,4 +47,23 @@ func keysVerb(dir *string, verb, short string) *cobra.Command {
 	cmd.Flags().StringVar(&service, "service", "", "only this service")
 	cmd.Flags().StringVar(&bin, "bin", "", "folder of the programs; by default that of kefuctl")
 	return cmd
+}
+
+// programs are those that a subcommand is called of, and the folder in which they are.
+func programs(service, bin string) (names []string, folder string, err error) {
+	names = stack.Services()
+	if service != "" {
+		if !slices.Contains(names, service) {
+			return nil, "", fmt.Errorf("--service %q: there are %s", service, strings.Join(names, ", "))
+		}
+		names = []string{service}
+	}
+	if bin != "" {
+		return names, bin, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", fmt.Errorf("where the programs are: %w", err)
+	}
+	return names, filepath.Dir(self), nil
 }

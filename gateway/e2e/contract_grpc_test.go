@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
@@ -33,7 +34,7 @@ import (
 )
 
 // served are the packages of contracts, or single services of one, that each program
-// serves beside the events.
+// serves beside the events and its audit trail.
 var served = map[string][]protoreflect.FullName{
 	"customer-registry": {"kefu.customer.v1"}, "service-ticket": {"kefu.ticket.v1", "kefu.calendar.v1", "kefu.clock.v1.TicketPolicyService"},
 	"complaint": {"kefu.complaint.v1", "kefu.clock.v1.ComplaintPolicyService"}, "survey": {"kefu.survey.v1"},
@@ -41,7 +42,7 @@ var served = map[string][]protoreflect.FullName{
 
 func serves(program string, s protoreflect.ServiceDescriptor) bool {
 	pkg := s.ParentFile().Package()
-	return pkg == "kefu.event.v1" || slices.Contains(served[program], pkg) || slices.Contains(served[program], s.FullName())
+	return pkg == "kefu.event.v1" || pkg == "kefu.audit.v1" || slices.Contains(served[program], pkg) || slices.Contains(served[program], s.FullName())
 }
 
 func contractFiles(found func(protoreflect.ServiceDescriptor)) {

@@ -28,8 +28,9 @@ func TestSecurityTour(t *testing.T) {
 		"GRANT_NEEDED", "SECOND_PERSON_NEEDED", "ACCESS_REQUEST_STATE_APPROVED", "+8613800135678", "ACCESS_REQUEST_STATE_REVOKED", "GRANT_NEEDED",
 		"ACCESS_REQUEST_STATE_APPROVED", "赵六（市场监督管理局）", `"phone":"138****5678"`,
 		"TIER_KEY", "GRANT_NEEDED", "+8613800135678", "the fire brigade confirms it",
-		"CONSENT_PURPOSE_SURVEYS", `"granted":false`, `"granted":true`, "CONSENT_WITHDRAWN",
-		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水")
+		"CONSENT_PURPOSE_SURVEYS", `"granted":false`, `"granted":true`, "INVITATION_STATE_REVOKED", "CONSENT_WITHDRAWN",
+		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
+		"GRANT_NEEDED", "TICKET_STATE_ASSIGNED", `"phone":"+8613800135678","email":"z***@jinggong.example"`, "TICKET_STATE_RESOLVED", "GRANT_NEEDED")
 }
 
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of

@@ -70,9 +70,11 @@ func command[C any, P settings[C]](ctx context.Context, spec Spec[C], args []str
 		return parked(ctx, args[1], os.Stdout)
 	case len(args) == 2 && args[0] == "keys" && (args[1] == keysStatus || args[1] == keysRotate || args[1] == keysRetire):
 		return keys(ctx, args[1], os.Stdout)
+	case len(args) == 2 && args[0] == "audit" && args[1] == "verify":
+		return verifyAudit(ctx, spec.Name, os.Stdout)
 	}
 	return fmt.Errorf("unknown arguments %q; call it without any to serve, or with `migrate`, `parked`, `redrive SOURCE`, "+
-		"`keys status`, `keys rotate` or `keys retire`", args)
+		"`keys status`, `keys rotate`, `keys retire` or `audit verify`", args)
 }
 
 // migrate brings the database up to date as its owner.

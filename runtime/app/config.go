@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -53,6 +52,11 @@ type Config struct {
 	// token is accepted.
 	GatewayKeys string `env:"KEFU_GATEWAY_KEYS_FILE"`
 
+	// AuditAnchors is the directory where heads of the audit chain are kept outside of the
+	// database; empty means that none are, in development only. AuditAnchorEvery is how often.
+	AuditAnchors     string        `env:"KEFU_AUDIT_ANCHORS"`
+	AuditAnchorEvery time.Duration `env:"KEFU_AUDIT_ANCHOR_EVERY" envDefault:"60s"`
+
 	// TraceEndpoint gets traces by OTLP over gRPC; empty means that none are made.
 	TraceEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 
@@ -96,6 +100,14 @@ func (c *Config) Check() []error {
 			add("%s: %w", name, err)
 		}
 	}
+	if c.AuditAnchors != "" {
+		if info, err := os.Stat(c.AuditAnchors); err != nil || !info.IsDir() {
+			add("KEFU_AUDIT_ANCHORS: %s is no directory that is there", c.AuditAnchors)
+		}
+	}
+	if c.AuditAnchorEvery <= 0 {
+		add("KEFU_AUDIT_ANCHOR_EVERY is %s; it must be positive, as 60s", c.AuditAnchorEvery)
+	}
 	problems = append(problems, c.Keys.check()...)
 	if c.TestClock != "" {
 		if _, err := NewTestClock(c.TestClock); err != nil {
@@ -106,30 +118,6 @@ func (c *Config) Check() []error {
 		problems = append(problems, c.unsafe()...)
 	}
 	return problems
-}
-
-// unsafe is what production refuses.
-func (c *Config) unsafe() []error {
-	var problems []error
-	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if c.Plaintext {
-		add("KEFU_PLAINTEXT: production does not run without TLS")
-	}
-	if c.TestClock != "" {
-		add("KEFU_TEST_CLOCK_FILE: production goes by the machine's clock")
-	}
-	if c.GatewayKeys == "" {
-		add("KEFU_GATEWAY_KEYS_FILE is not set; without it nobody gets through the gateway")
-	}
-	for _, issuer := range c.Tokens.Issuers {
-		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" {
-			add("KEFU_ISSUERS: %q is not https; a development issuer has no place in production", issuer)
-		}
-	}
-	if info, err := os.Stat(c.TLSKey); err == nil && info.Mode().Perm()&0o007 != 0 {
-		add("KEFU_TLS_KEY_FILE: %s may be read by everyone; take those rights away", c.TLSKey)
-	}
-	return append(problems, c.Keys.unsafe()...)
 }
 
 // readable tells whether a file that is named can be read.

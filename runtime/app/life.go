@@ -17,6 +17,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/discovery"
@@ -111,6 +112,13 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	}
 	probe := &databaseProbe{config: l.pool.Config().ConnConfig}
 	p.Ready("database", probe.check)
+	if l.cfg.AuditAnchors != "" {
+		a, err := newAnchoring(l.log, l.metrics, l.pool, audit.AnchorFile(l.cfg.AuditAnchors, l.name), l.cfg.AuditAnchorEvery)
+		if err != nil {
+			return err
+		}
+		p.Go("audit anchors", a.run)
+	}
 	p.Go("readiness", func(ctx context.Context) error {
 		defer probe.close()
 		return p.ready.run(ctx)

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
@@ -88,8 +89,8 @@ type Process struct {
 	once  sync.Once
 }
 
-// New puts a process together, with the sequencer, the EventService and the health
-// service that every service has. Nothing runs yet.
+// New puts a process together, with the sequencer, the services of events and of the audit
+// trail, and the health service that every service has. Nothing runs yet.
 func New(parts Parts) (*Process, error) {
 	if parts.Now == nil {
 		parts.Now = time.Now
@@ -131,6 +132,8 @@ func (p *Process) addEvents() error {
 	}
 	p.Write, p.wake = path, sequencer.Wake
 	eventv1.RegisterEventServiceServer(p.GRPC, server)
+	auditv1.RegisterAuditServiceServer(p.GRPC, audit.NewServer(
+		p.Name, p.Pool, p.Keyring.Derive(audit.KeyLabel), p.Pages, sequencer.Wake, p.Now))
 	p.Go("sequencer", sequencer.Run)
 	p.Go("idempotency purge", p.purge)
 	p.Go("master key", p.followMaster)

@@ -3,10 +3,11 @@
 // A record is written in the transaction of the change and carries a MAC over all its
 // fields, so nobody without the key can make or alter one. [Link] binds committed records
 // into a chain of keyed hashes, in the sequencer's pass and not in the business
-// transaction, because a chain head is a lock that all writers would share. Both tables
-// are INSERT and SELECT only for the role the service runs as. Removing a record in the
-// moment before it is linked is outside the promise; so is removing the chain's end,
-// which only a [Head] anchored outside the database shows.
+// transaction, because a chain head is a lock that all writers would share. The same pass
+// enters them into the table that [Server] searches. All three tables are INSERT and
+// SELECT only for the role the service runs as. Removing a record in the moment before it
+// is linked is outside the promise. Removing the chain's end shows by the heads that
+// [Anchor] keeps outside the database.
 package audit
 
 import (
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/proto"
 
@@ -48,6 +50,8 @@ type Entry struct {
 	ObjectID   uuid.UUID
 	// Right is the right that was used.
 	Right string
+	// CustomerID is the customer concerned; zero where there is none.
+	CustomerID uuid.UUID
 	// Changes is what was changed: a proto.Message or anything that encodes to JSON. Only
 	// its keyed hash is stored, so a disputed value can be confirmed and not read.
 	Changes any
@@ -71,8 +75,8 @@ type Execer interface {
 const insertRecord = `
 WITH record AS (
   INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
-    access_right, changes_hash, request_id, cause_event_id, mac)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
   RETURNING id
 )
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
@@ -81,26 +85,69 @@ INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 // queues it for its link. It fails when the changes cannot be encoded or the database
 // refuses; then the change must not commit.
 func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error {
+	r, err := newRecord(key, e, o)
+	if err != nil {
+		return err
+	}
+	if _, err := db.Exec(ctx, insertRecord, r.values(key)...); err != nil {
+		return fmt.Errorf("insert audit record: %w", err)
+	}
+	return nil
+}
+
+// InsertAll is Insert for many records by COPY: for imports, where a statement a record would
+// cost more than the rows it tells of.
+func InsertAll(ctx context.Context, tx pgx.Tx, key []byte, entries []Entry, o Origin) error {
+	records := make([]*record, len(entries))
+	for i, e := range entries {
+		var err error
+		if records[i], err = newRecord(key, e, o); err != nil {
+			return err
+		}
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"audit_records"}, columns,
+		pgx.CopyFromSlice(len(records), func(i int) ([]any, error) { return records[i].values(key), nil }))
+	if err != nil {
+		return fmt.Errorf("insert %d audit records: %w", len(records), err)
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"audit_pending"}, []string{"audit_id"},
+		pgx.CopyFromSlice(len(records), func(i int) ([]any, error) { return []any{records[i].id}, nil }))
+	if err != nil {
+		return fmt.Errorf("queue %d audit records: %w", len(records), err)
+	}
+	return nil
+}
+
+// columns of a record, in the order of values.
+var columns = []string{
+	"id", "time", "actor", "actor_kind", "action", "object_type", "object_id",
+	"access_right", "changes_hash", "request_id", "cause_event_id", "mac", "customer_id",
+}
+
+func (r *record) values(key []byte) []any {
+	return []any{
+		r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
+		r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer,
+	}
+}
+
+func newRecord(key []byte, e Entry, o Origin) (*record, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return fmt.Errorf("audit id: %w", err)
+		return nil, fmt.Errorf("audit id: %w", err)
 	}
-	r := record{
+	r := &record{
 		id: id, time: o.Time.UTC().Truncate(time.Microsecond), actor: o.Actor, actorKind: int16(o.ActorKind),
 		action: e.Action, objectType: e.ObjectType, objectID: e.ObjectID, right: e.Right, requestID: o.RequestID,
 	}
 	if o.CauseEventID != uuid.Nil {
 		r.cause = &o.CauseEventID
 	}
-	if r.changes, err = HashChanges(key, e.Changes); err != nil {
-		return err
+	if e.CustomerID != uuid.Nil {
+		r.customer = &e.CustomerID
 	}
-	_, err = db.Exec(ctx, insertRecord, r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
-		r.right, r.changes, r.requestID, r.cause, r.mac(key))
-	if err != nil {
-		return fmt.Errorf("insert audit record: %w", err)
-	}
-	return nil
+	r.changes, err = HashChanges(key, e.Changes)
+	return r, err
 }
 
 // HashChanges is the keyed hash that a record of these changes holds; nil changes hash
@@ -133,7 +180,7 @@ type record struct {
 	objectID                         uuid.UUID
 	changes                          []byte
 	requestID                        string
-	cause                            *uuid.UUID
+	cause, customer                  *uuid.UUID
 }
 
 // mac covers every field, each with its length, so that no two records share an encoding.
@@ -155,6 +202,9 @@ func (r *record) mac(key []byte) []byte {
 	part(h, r.changes)
 	part(h, []byte(r.requestID))
 	part(h, cause)
+	if r.customer != nil { // records of before there was one have none
+		part(h, r.customer[:])
+	}
 	return h.Sum(nil)
 }
 

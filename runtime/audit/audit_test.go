@@ -48,7 +48,11 @@ func insert(t *testing.T, db *testkit.DB, i int) {
 	if i%2 == 1 {
 		o.CauseEventID = uuid.New()
 	}
-	e := audit.Entry{Action: "/kefu.Things/Change", ObjectType: "thing", ObjectID: uuid.New(), Right: "role:x/y", Changes: map[string]int{"n": i}}
+	var customer uuid.UUID
+	if i%3 == 1 {
+		customer = uuid.New()
+	}
+	e := audit.Entry{Action: "/kefu.Things/Change", ObjectType: "thing", ObjectID: uuid.New(), Right: "role:x/y", CustomerID: customer, Changes: map[string]int{"n": i}}
 	if err := audit.Insert(t.Context(), db.Pool, key, e, o); err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +82,14 @@ func TestVerifyNamesTampering(t *testing.T) {
 UPDATE audit_records AS r SET actor = o.actor, time = o.time, object_id = o.object_id, changes_hash = o.changes_hash, mac = o.mac,
   cause_event_id = o.cause_event_id
 FROM audit_records AS o WHERE (r.id, o.id) IN ((` + at("4") + `, ` + at("6") + `), (` + at("6") + `, ` + at("4") + `))`
+	copyRecord := `INSERT INTO audit_records SELECT '00000000-0000-7000-8000-00000000f00d', time, actor, actor_kind, action, object_type, object_id,
+  access_right, changes_hash, request_id, cause_event_id, mac, customer_id FROM audit_records WHERE id = ` + at("2")
+	insertLinked := copyRecord + `;
+INSERT INTO audit_chain SELECT 11, '00000000-0000-7000-8000-00000000f00d', hash, sha256('x') FROM audit_chain WHERE position = 10`
+	shiftAndInsert := copyRecord + `;
+UPDATE audit_chain SET position = -position - 1 WHERE position >= 5;
+UPDATE audit_chain SET position = -position WHERE position < 0;
+INSERT INTO audit_chain SELECT 5, '00000000-0000-7000-8000-00000000f00d', previous, hash FROM audit_chain WHERE position = 6`
 	swapLinks := `
 UPDATE audit_chain SET audit_id = gen_random_uuid() WHERE position = 4;`
 	for name, c := range map[string]struct {
@@ -102,7 +114,12 @@ UPDATE audit_chain SET audit_id = gen_random_uuid() WHERE position = 4;`
 		"swapped links": {`
 UPDATE audit_chain SET position = CASE position WHEN 4 THEN -6 ELSE -4 END WHERE position IN (4, 6);
 UPDATE audit_chain SET position = -position WHERE position < 0`, 4, "does not continue"},
-		"record never queued": {`INSERT INTO audit_records SELECT gen_random_uuid(), time, actor, actor_kind, action, object_type, object_id, access_right, changes_hash, request_id, cause_event_id, mac FROM audit_records WHERE id = ` + at("2"), 0, "never linked"},
+		"edited customer":        {`UPDATE audit_records SET customer_id = gen_random_uuid() WHERE id = ` + at("6"), 6, "edited"},
+		"edited search entry":    {`UPDATE audit_search SET actor = 'nobody' WHERE position = 4`, 4, "search of auditors"},
+		"deleted search entry":   {`DELETE FROM audit_search WHERE position = 4`, 4, "search of auditors"},
+		"inserted with a link":   {insertLinked, 11, "edited or forged"},
+		"inserted in the middle": {shiftAndInsert, 5, "edited or forged"},
+		"record never queued":    {`INSERT INTO audit_records SELECT gen_random_uuid(), time, actor, actor_kind, action, object_type, object_id, access_right, changes_hash, request_id, cause_event_id, mac, customer_id FROM audit_records WHERE id = ` + at("2"), 0, "never linked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := trail(t, 10)
@@ -139,6 +156,7 @@ func TestRunRoleOnlyInserts(t *testing.T) {
 	for _, sql := range []string{
 		`UPDATE audit_records SET actor = ''`, `DELETE FROM audit_records`, `TRUNCATE audit_records`,
 		`UPDATE audit_chain SET position = 2`, `DELETE FROM audit_chain`, `TRUNCATE audit_chain`,
+		`UPDATE audit_search SET actor = ''`, `DELETE FROM audit_search`, `TRUNCATE audit_search`,
 	} {
 		if _, err := db.Pool.Exec(t.Context(), sql); pg.Code(err) != "42501" {
 			t.Errorf("%s: %v; want insufficient privilege", sql, err)

@@ -36,6 +36,14 @@ ORDER BY p.audit_id`
 	insertLinks = `
 INSERT INTO audit_chain (position, audit_id, previous, hash)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[])`
+	enterSearch = `
+INSERT INTO audit_search (position, audit_id, time, actor, action, object_id, customer_id, access_right)
+SELECT l.position, r.id, r.time, r.actor, r.action, r.object_id, r.customer_id, r.access_right
+FROM unnest($1::bigint[], $2::uuid[]) AS l (position, audit_id) JOIN audit_records AS r ON r.id = l.audit_id`
+	// What a replica of the release before has linked, which knew of no search.
+	readUnentered = `
+SELECT c.position, c.audit_id FROM audit_chain AS c
+WHERE c.position > (SELECT coalesce(max(position), 0) FROM audit_search) AND c.position <= $1 ORDER BY c.position LIMIT $2`
 	deletePending = `DELETE FROM audit_pending WHERE audit_id = ANY($1)`
 )
 
@@ -62,6 +70,10 @@ func Link(ctx context.Context, tx pgx.Tx, key []byte, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	batch := new(pgx.Batch)
+	if err := enterOthers(ctx, tx, batch, position, limit); err != nil {
+		return 0, err
+	}
 	var positions []int64
 	var ids []uuid.UUID
 	var before, hashes [][]byte
@@ -72,13 +84,38 @@ func Link(ctx context.Context, tx pgx.Tx, key []byte, limit int) (int, error) {
 		before, hashes = append(before, notNil(previous)), append(hashes, own)
 		previous = own
 	}
-	batch := new(pgx.Batch)
 	batch.Queue(insertLinks, positions, ids, before, hashes)
+	batch.Queue(enterSearch, positions, ids)
 	batch.Queue(deletePending, ids)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, fmt.Errorf("link audit records: %w", err)
 	}
 	return len(ids), nil
+}
+
+// enterOthers queues the entries of links up to the head that have none.
+func enterOthers(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, head int64, limit int) error {
+	rows, err := tx.Query(ctx, readUnentered, head, limit)
+	if err != nil {
+		return fmt.Errorf("read links without entry: %w", err)
+	}
+	others, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Position int64
+		ID       uuid.UUID
+	}])
+	if err != nil {
+		return fmt.Errorf("read links without entry: %w", err)
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	var positions []int64
+	var ids []uuid.UUID
+	for _, o := range others {
+		positions, ids = append(positions, o.Position), append(ids, o.ID)
+	}
+	batch.Queue(enterSearch, positions, ids)
+	return nil
 }
 
 // link is keyed, so that a chain cannot be made anew after a deletion without the key.

@@ -102,6 +102,10 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	pc.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWithin}
 	}
+	pc.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		asUUIDs(conn.TypeMap())
+		return nil
+	}
 	params := pc.ConnConfig.RuntimeParams
 	if cfg.Application != "" {
 		params["application_name"] = cfg.Application

@@ -86,7 +86,7 @@ func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Messag
 		return fmt.Errorf("%s: %w", c.action, errNoAnswer)
 	}
 	q := new(pg.Batch)
-	if err := p.record(ctx, q, c, &tx.Record); err != nil {
+	if err := p.recordIn(ctx, tx.Tx, q, c, &tx.Record); err != nil {
 		return err
 	}
 	if err := p.keep(ctx, q, c, &tx.Record, response); err != nil {

@@ -54,7 +54,7 @@ func (p *Path) act(ctx context.Context, pgTx pgx.Tx, c *call, fn func(ctx contex
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
 	q := new(pg.Batch)
-	if err := p.record(ctx, q, c, &tx.Record); err != nil {
+	if err := p.recordIn(ctx, pgTx, q, c, &tx.Record); err != nil {
 		return err
 	}
 	if err := pg.Flush(ctx, pgTx, q); err != nil {

@@ -67,6 +67,27 @@ func (r *Record) version(id uuid.UUID) (v int64) {
 	return v
 }
 
+// customer is whom the change of an object concerns: the customer of the object's event, or
+// the only one that the events of the call tell of.
+func (r *Record) customer(object uuid.UUID) uuid.UUID {
+	var only uuid.UUID
+	several := false
+	for _, e := range r.events {
+		if e.CustomerID == uuid.Nil {
+			continue
+		}
+		if e.SubjectID == object {
+			return e.CustomerID
+		}
+		several = several || (only != uuid.Nil && only != e.CustomerID)
+		only = e.CustomerID
+	}
+	if several {
+		return uuid.Nil
+	}
+	return only
+}
+
 // Tx is a transaction in which to read, decide and write. sqlc's queries take it, and so
 // does whatever takes its embedded pgx.Tx.
 type Tx struct {

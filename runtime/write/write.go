@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -155,15 +157,53 @@ func (p *Path) record(ctx context.Context, db audit.Execer, c *call, r *Record) 
 		}
 	}
 	for _, e := range r.audits {
-		e.Action = c.action
-		if e.Right == "" {
-			e.Right = c.right
-		}
-		if err := audit.Insert(ctx, db, p.auditKey, e, c.audit); err != nil {
+		if err := audit.Insert(ctx, db, p.auditKey, c.entry(e, r), c.audit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// copyFrom is how many events and audit records of one change go by COPY rather than by a
+// statement each in one round trip.
+const copyFrom = 100
+
+// recordIn is record in an open transaction, where what is much can go by COPY. What else is
+// to be written goes with rest.
+func (p *Path) recordIn(ctx context.Context, tx pgx.Tx, rest *pg.Batch, c *call, r *Record) error {
+	if len(r.events)+len(r.audits) < copyFrom {
+		return p.record(ctx, rest, c, r)
+	}
+	if err := event.InsertAll(ctx, tx, r.events, c.event); err != nil {
+		return err
+	}
+	// The rule of Record.customer, without a look through all events for each record.
+	customers := make(map[uuid.UUID]uuid.UUID, len(r.events))
+	for _, e := range r.events {
+		if _, known := customers[e.SubjectID]; !known && e.CustomerID != uuid.Nil {
+			customers[e.SubjectID] = e.CustomerID
+		}
+	}
+	entries := make([]audit.Entry, len(r.audits))
+	for i, e := range r.audits {
+		if e.CustomerID == uuid.Nil {
+			e.CustomerID = customers[e.ObjectID]
+		}
+		entries[i] = c.entry(e, r)
+	}
+	return audit.InsertAll(ctx, tx, p.auditKey, entries, c.audit)
+}
+
+// entry completes what the use case said of a change.
+func (c *call) entry(e audit.Entry, r *Record) audit.Entry {
+	e.Action = c.action
+	if e.Right == "" {
+		e.Right = c.right
+	}
+	if e.CustomerID == uuid.Nil {
+		e.CustomerID = r.customer(e.ObjectID)
+	}
+	return e
 }
 
 // keep writes the outcome, if the caller can ask for it again.

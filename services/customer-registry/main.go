@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	UnmaskBudget int32 `env:"KEFU_UNMASK_BUDGET" envDefault:"20"`
 	// ContactBudget (1 h to a year) is the time in which one message of a kind is sent.
 	ContactBudget time.Duration `env:"KEFU_CONTACT_BUDGET" envDefault:"720h"`
+	// TierSchedule is how often customers are scored by themselves: off, monthly or quarterly.
+	TierSchedule tier.Schedule `env:"KEFU_TIER_SCHEDULE" envDefault:"monthly"`
 
 	ServiceTicketTarget string `env:"KEFU_SERVICE_TICKET_TARGET" envDefault:"etcd:///service-ticket"`
 	ComplaintTarget     string `env:"KEFU_COMPLAINT_TARGET" envDefault:"etcd:///complaint"`
@@ -57,6 +60,9 @@ func (c *Config) Check() []error {
 	}
 	if c.ContactBudget < time.Hour || c.ContactBudget > 366*24*time.Hour {
 		problems = append(problems, fmt.Errorf("KEFU_CONTACT_BUDGET is %s; it must be from 1h to 8784h", c.ContactBudget))
+	}
+	if !c.TierSchedule.Valid() {
+		problems = append(problems, fmt.Errorf("KEFU_TIER_SCHEDULE is %q; it must be off, monthly or quarterly", c.TierSchedule))
 	}
 	return problems
 }
@@ -82,12 +88,14 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 			GrantDays: cfg.GrantDays, BreakGlass: cfg.BreakGlassTime, UnmaskBudget: cfg.UnmaskBudget,
 			ContactBudget: cfg.ContactBudget, Zone: zone,
 		},
+		Schedule: cfg.TierSchedule,
 	})
 	if err != nil {
 		return err
 	}
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
+	p.Go("tier runs", s.RunTiers)
 	return errors.Join(
 		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),

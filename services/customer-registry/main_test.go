@@ -141,7 +141,7 @@ func TestAnUnknownDefaultRegionStopsTheStart(t *testing.T) {
 func testConfig(region string) Config {
 	return Config{
 		DefaultRegion: region, TimeZone: "Asia/Shanghai", GrantDays: 7, BreakGlassTime: time.Hour, UnmaskBudget: 20,
-		ContactBudget: 720 * time.Hour,
+		ContactBudget: 720 * time.Hour, TierSchedule: "off",
 	}
 }
 
@@ -154,6 +154,7 @@ func TestConfigNamesEachLimitThatIsWrong(t *testing.T) {
 		"KEFU_BREAK_GLASS_TIME": func(c *Config) { c.BreakGlassTime = 25 * time.Hour },
 		"KEFU_UNMASK_BUDGET":    func(c *Config) { c.UnmaskBudget = -1 },
 		"KEFU_CONTACT_BUDGET":   func(c *Config) { c.ContactBudget = time.Minute },
+		"KEFU_TIER_SCHEDULE":    func(c *Config) { c.TierSchedule = "weekly" },
 	} {
 		c := testConfig("CN")
 		spoil(&c)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -90,6 +92,27 @@ func (s asked) CloseSend() error {
 		return err
 	}
 	return nil
+}
+
+// bySource is a connection to what every service has for itself: the request's field
+// `source` says which is meant. A source that is none is refused by whichever is asked.
+type bySource map[string]*carrier
+
+func (s bySource) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	source := ""
+	if m, ok := args.(interface{ GetSource() string }); ok {
+		source = m.GetSource()
+	}
+	to, ok := s[source]
+	if !ok {
+		to = s[slices.Min(slices.Collect(maps.Keys(s)))]
+	}
+	return to.Invoke(ctx, method, args, reply, opts...)
+}
+
+// NewStream is of no use here: no such method answers with a stream over REST.
+func (s bySource) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, status.Error(codes.Unimplemented, "a trail is no stream")
 }
 
 // admit refuses here what no service would take: without a token only public methods are

@@ -25,6 +25,7 @@ import (
 
 	"github.com/kefu-suite/kefu/runtime/authn"
 
+	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
 	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
@@ -39,6 +40,10 @@ type Limits struct {
 	BodyBytes int64 `env:"KEFU_HTTP_MAX_BODY_BYTES" envDefault:"1048576"`
 	// ImportBytes bounds the body of an `:import` call.
 	ImportBytes int64 `env:"KEFU_HTTP_MAX_IMPORT_BYTES" envDefault:"4194304"`
+	// Depth bounds how deep a body nests.
+	Depth int `env:"KEFU_HTTP_MAX_DEPTH" envDefault:"32"`
+	// Streams is the number of requests in flight on one connection of HTTP/2.
+	Streams int `env:"KEFU_HTTP_MAX_STREAMS" envDefault:"100"`
 	// HeaderBytes bounds the headers; larger ones are 431.
 	HeaderBytes int `env:"KEFU_HTTP_MAX_HEADER_BYTES" envDefault:"16384"`
 	// HeaderRead, Read, Write and Idle are the timeouts of a connection.
@@ -50,6 +55,22 @@ type Limits struct {
 	Call time.Duration `env:"KEFU_HTTP_CALL" envDefault:"25s"`
 	// Stream bounds a call that answers with a stream, in the place of Call and Write.
 	Stream time.Duration `env:"KEFU_HTTP_STREAM" envDefault:"10m"`
+}
+
+// Check tells the limits that are none, each with its setting.
+func (l Limits) Check() []error {
+	var problems []error
+	for name, n := range map[string]int64{
+		"KEFU_HTTP_MAX_BODY_BYTES": l.BodyBytes, "KEFU_HTTP_MAX_IMPORT_BYTES": l.ImportBytes, "KEFU_HTTP_MAX_HEADER_BYTES": int64(l.HeaderBytes),
+		"KEFU_HTTP_MAX_DEPTH": int64(l.Depth), "KEFU_HTTP_MAX_STREAMS": int64(l.Streams), "KEFU_HTTP_HEADER_READ": int64(l.HeaderRead),
+		"KEFU_HTTP_READ": int64(l.Read), "KEFU_HTTP_WRITE": int64(l.Write), "KEFU_HTTP_IDLE": int64(l.Idle),
+		"KEFU_HTTP_CALL": int64(l.Call), "KEFU_HTTP_STREAM": int64(l.Stream),
+	} {
+		if n <= 0 {
+			problems = append(problems, fmt.Errorf("%s is not positive; a limit must be", name))
+		}
+	}
+	return problems
 }
 
 // Conns are the connections to the services.
@@ -106,7 +127,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 			MaxAge:         600,
 		}).Handler(h)
 	}
-	return identify(cfg.TrustedHops, protect(cfg.Log, record(cfg.Log, h))), nil
+	return identify(cfg.TrustedHops, protect(cfg.Log, record(cfg.Log, refusePath(h)))), nil
 }
 
 // newMux registers every service with a REST binding.
@@ -116,7 +137,9 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 	ticket := &carrier{cfg.Conns.Ticket, routes}
 	complaint := &carrier{cfg.Conns.Complaint, routes}
 	survey := &carrier{cfg.Conns.Survey, routes}
+	trails := bySource{"customer-registry": customer, "service-ticket": ticket, "complaint": complaint, "survey": survey}
 	err := errors.Join(
+		auditv1.RegisterAuditServiceHandlerClient(ctx, mux, auditv1.NewAuditServiceClient(trails)),
 		customerv1.RegisterCustomerServiceHandlerClient(ctx, mux, customerv1.NewCustomerServiceClient(customer)),
 		customerv1.RegisterContactServiceHandlerClient(ctx, mux, customerv1.NewContactServiceClient(customer)),
 		customerv1.RegisterOrderServiceHandlerClient(ctx, mux, customerv1.NewOrderServiceClient(customer)),
@@ -126,6 +149,9 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		customerv1.RegisterAccessRequestServiceHandlerClient(ctx, mux, customerv1.NewAccessRequestServiceClient(customer)),
 		customerv1.RegisterBreakGlassServiceHandlerClient(ctx, mux, customerv1.NewBreakGlassServiceClient(customer)),
 		customerv1.RegisterAccessReviewServiceHandlerClient(ctx, mux, customerv1.NewAccessReviewServiceClient(customer)),
+		customerv1.RegisterPurchaseServiceHandlerClient(ctx, mux, customerv1.NewPurchaseServiceClient(customer)),
+		customerv1.RegisterWarrantyServiceHandlerClient(ctx, mux, customerv1.NewWarrantyServiceClient(customer)),
+		customerv1.RegisterTierServiceHandlerClient(ctx, mux, customerv1.NewTierServiceClient(customer)),
 		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
 		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
 		calendarv1.RegisterCalendarServiceHandlerClient(ctx, mux, calendarv1.NewCalendarServiceClient(ticket)),
@@ -135,6 +161,7 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),
 		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
+		surveyv1.RegisterAnalysisServiceHandlerClient(ctx, mux, surveyv1.NewAnalysisServiceClient(survey)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("register the services at the edge: %w", err)
@@ -151,6 +178,7 @@ func NewServer(l Limits, h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      l.Write,
 		IdleTimeout:       l.Idle,
 		MaxHeaderBytes:    l.HeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: l.Streams},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -22,6 +22,7 @@ import (
 // Reasons of what the edge itself refuses.
 const (
 	reasonNoRoute     = "ROUTE_NOT_FOUND"
+	reasonPath        = "PATH_INVALID"
 	reasonVerb        = "METHOD_NOT_ALLOWED"
 	reasonBody        = "BODY_INVALID"
 	reasonBodySize    = "BODY_TOO_LARGE"

@@ -48,6 +48,9 @@ func identify(trusted []netip.Prefix, next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		h.Add("Vary", "Accept-Language")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -227,7 +230,7 @@ func limitBody(l Limits, next http.Handler) http.Handler {
 			most = l.ImportBytes
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-		if f := badBody(r, body, err, most); f != nil {
+		if f := badBody(r, body, err, most, l.Depth); f != nil {
 			writeError(w, r, *f)
 			return
 		}
@@ -236,7 +239,7 @@ func limitBody(l Limits, next http.Handler) http.Handler {
 	})
 }
 
-func badBody(r *http.Request, body []byte, err error, most int64) *refusal {
+func badBody(r *http.Request, body []byte, err error, most int64, depth int) *refusal {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &refusal{code: http.StatusRequestEntityTooLarge, err: rpcerr.New(codes.InvalidArgument, reasonBodySize, rpcerr.T(
@@ -252,6 +255,10 @@ func badBody(r *http.Request, body []byte, err error, most int64) *refusal {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &refusal{code: http.StatusUnsupportedMediaType, err: rpcerr.New(codes.InvalidArgument, reasonContentType, rpcerr.T(
 			"the Content-Type is %q; it must be application/json", "Content-Type 为 %q；应为 application/json", clip(r.Header.Get("Content-Type"))))}
+	}
+	if deep(body, depth) {
+		return &refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonBody, rpcerr.T(
+			"the body nests deeper than %d levels; nothing here needs that", "请求体嵌套超过 %d 层；此处不需要如此嵌套", depth))}
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(body, &whole); err != nil {

@@ -73,6 +73,7 @@ func serviceManager() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(), tierReaders(), coverKeepers(),
 	)
 }
 
@@ -87,6 +88,7 @@ func serviceSupervisor() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(),
 	)
 }
 
@@ -101,6 +103,7 @@ func serviceAgent() []authz.Grant {
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
+		coverReaders(),
 	)
 }
 
@@ -111,18 +114,22 @@ func supportEngineer() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
-		breakers(),
+		askers(),
+		coverReaders(),
 	)
 }
 
-// Repairs, returns, on-site visits; nothing of other customers.
+// Repairs, returns, on-site visits, with address and phone while one is open; nothing of
+// other customers.
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
+		at(own, "visits.read"),
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
-		breakers(),
+		askers(),
+		coverReaders(),
 	)
 }
 
@@ -137,6 +144,7 @@ func crmSpecialist() []authz.Grant {
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
 		breakers(), at(company, "consents.read"),
+		coverReaders(), tierReaders(), tierPreparers(),
 	)
 }
 
@@ -151,6 +159,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
+		coverReaders(), tierReaders(), coverKeepers(),
 	)
 }
 
@@ -161,6 +170,7 @@ func qcInspector() []authz.Grant {
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.work"),
 		askers(),
+		coverReaders(),
 	)
 }
 
@@ -171,6 +181,7 @@ func salesperson() []authz.Grant {
 		at(company, "directory.read", "calendars.read"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		askers(),
+		coverReaders(),
 	)
 }
 
@@ -182,6 +193,7 @@ func salesManager() []authz.Grant {
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
+		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
 	)
 }
 
@@ -194,13 +206,14 @@ func companyManager() []authz.Grant {
 		at(own, "complaints.submit", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
+		coverReaders(), tierReaders(), tierDeciders(), coverDeciders(),
 	)
 }
 
 // The audit trail, which has methods of its own; of the rest the directory
 // that names who acted and the calendars that deadlines are counted by.
 func auditor() []authz.Grant {
-	return grants(at(company, "directory.read", "calendars.read"), reviewer())
+	return grants(at(company, "directory.read", "calendars.read", "auditrecords.read"), reviewer(), coverReaders())
 }
 
 // Their own file, tickets and complaints.

@@ -48,9 +48,11 @@ type Case struct {
 	As   context.Context
 	Call func(ctx context.Context, on grpc.ClientConnInterface) error
 	// Record queues what stands in the audit trail of one call, Rest what else the call's
-	// transaction writes. Where only the record makes a transaction Rest is nil, where a
-	// call leaves no record both are.
+	// transaction writes.
 	Record, Rest func(ctx context.Context, b *pg.Batch) error
+	// Alone commits the record by the service's own code, where only the record makes a
+	// transaction. Where a call leaves no record all three are nil.
+	Alone func(ctx context.Context) error
 }
 
 // Bench has the two servers.

@@ -102,10 +102,10 @@ func (b *Bench) ways(c Case) [wayCount]func(context.Context) error {
 		byOff: func(ctx context.Context) error { return c.Call(ctx, b.off) },
 	}
 	switch {
-	case c.Record != nil && c.Rest != nil:
-		ways[byRecord], ways[byRest] = batch(c.Rest, c.Record), batch(c.Rest)
+	case c.Alone != nil:
+		ways[byRecord] = c.Alone
 	case c.Record != nil:
-		ways[byRecord] = batch(c.Record)
+		ways[byRecord], ways[byRest] = batch(c.Rest, c.Record), batch(c.Rest)
 	}
 	return ways
 }

@@ -120,3 +120,16 @@ func TestDataNYC311(t *testing.T) {
 	same(t, "told complaints", states["COMPLAINT_STATE_TOLD"], 4)
 	same(t, "received complaints", states["COMPLAINT_STATE_RECEIVED"], 6)
 }
+
+func TestDataAirline(t *testing.T) {
+	flights, err := readAirline(dataDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "answers", len(flights.answers), 1359)
+	responses := 0
+	for _, a := range flights.answers {
+		responses += len(a.GetResponses())
+	}
+	same(t, "what was answered and what did not apply", responses+flights.inapplicable, 1359*(4+14))
+}

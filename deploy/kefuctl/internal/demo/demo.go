@@ -56,9 +56,13 @@ func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *sum
 	if err != nil {
 		return err
 	}
+	flights, err := readAirline(data)
+	if err != nil {
+		return err
+	}
 	s.describe(shop, city)
-	_, _ = fmt.Fprintf(out, "read %d customers, %d orders, %d reviews, %d requests of 311\n",
-		len(shop.customers), len(shop.orders), len(shop.answers), city.rows)
+	_, _ = fmt.Fprintf(out, "read %d customers, %d orders, %d reviews, %d requests of 311, %d answers of passengers\n",
+		len(shop.customers), len(shop.orders), len(shop.answers), city.rows, len(flights.answers))
 	p := newProgress(out)
 	defer p.wait()
 	_, departments, staff, err := ensureDirectory(ctx, c, p)
@@ -66,7 +70,7 @@ func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *sum
 		return err
 	}
 	s.add(departments, staff)
-	return errors.Join(loadOlist(ctx, c, p, shop, s), loadNYC311(ctx, c, p, city, s))
+	return errors.Join(loadOlist(ctx, c, p, shop, s), loadNYC311(ctx, c, p, city, s), loadAirline(ctx, c, p, flights, s))
 }
 
 func loadOlist(ctx context.Context, c *Client, p *progress, shop *olist, s *summary) error {
@@ -90,19 +94,22 @@ func loadOlist(ctx context.Context, c *Client, p *progress, shop *olist, s *summ
 		a.record.CustomerId = customers.id(a.person)
 		records, origins[a.ID] = append(records, a.record), a.origin
 	}
-	answers, err := importer[*surveyv1.AnswerRecord]{
-		name: "answers", path: "/v1/questionnaires/" + questionnaire.GetId() + "/answers:import", role: administrator,
+	answers, err := importAnswers("answers", questionnaire, olistSource, func(id string) origin { return origins[id] }).run(ctx, c, p, records)
+	s.add(answers)
+	return err
+}
+
+func importAnswers(name string, q *surveyv1.Questionnaire, source string, where func(string) origin) importer[*surveyv1.AnswerRecord] {
+	return importer[*surveyv1.AnswerRecord]{
+		name: name, path: "/v1/questionnaires/" + q.GetId() + "/answers:import", role: administrator, where: where,
 		request: func(batch []*surveyv1.AnswerRecord) proto.Message {
-			return &surveyv1.ImportAnswersRequest{Source: olistSource, Records: batch}
+			return &surveyv1.ImportAnswersRequest{Source: source, Records: batch}
 		},
 		response: func() (proto.Message, func() []*typev1.ImportResult) {
 			m := &surveyv1.ImportAnswersResponse{}
 			return m, m.GetResults
 		},
-		where: func(id string) origin { return origins[id] },
-	}.run(ctx, c, p, records)
-	s.add(answers)
-	return err
+	}
 }
 
 func importCustomers(source string, where func(string) origin) importer[*customerv1.CustomerRecord] {

@@ -26,6 +26,7 @@ func (d Dir) stateFile() string     { return d.in("stack.json") }
 func (d Dir) passwordFile() string  { return d.in("keys", "passwords.json") }
 func (d Dir) issuerKey() string     { return d.in("keys", "issuer.pem") }
 func (d Dir) issuerAddress() string { return d.in("issuer-address") }
+func (d Dir) anchors() string       { return d.in("anchors") }
 func (d Dir) gatewayKey() string    { return d.in("keys", "gateway.pem") }
 func (d Dir) gatewayKeys() string   { return d.in("keys", "gateway-public.pem") }
 func (d Dir) masterKey(service string) string {
@@ -41,7 +42,7 @@ func openDir(path string) (Dir, error) {
 		return "", fmt.Errorf("folder of the stack: %w", err)
 	}
 	d := Dir(abs)
-	for _, p := range []string{abs, d.in("keys"), d.in("logs")} {
+	for _, p := range []string{abs, d.in("keys"), d.in("logs"), d.anchors()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return "", fmt.Errorf("folder of the stack: %w", err)
 		}

@@ -161,9 +161,7 @@ func (u *up) certificates() (map[string]authn.TLSConfig, error) {
 // serviceEnviron is what a service reads at its start.
 func (u *up) serviceEnviron(p *program) []string {
 	at := p.running()
-	words := u.secrets.passwords[p.name]
-	role := strings.ReplaceAll(p.name, "-", "_")
-	url, err := pg.Login(u.adminURL(), role, words.Run, role)
+	url, err := u.runURL(p.name)
 	if err != nil {
 		u.say("%s: %v", p.label(), err)
 	}
@@ -177,7 +175,14 @@ func (u *up) serviceEnviron(p *program) []string {
 		"KEFU_DATABASE_MAX_CONNS": strconv.Itoa(max(2, min(poolMax, connections/(len(services())*u.opts.Replicas)))),
 		"KEFU_MASTER_KEY_FILE":    u.dir.masterKey(p.name),
 		"KEFU_GATEWAY_KEYS_FILE":  u.dir.gatewayKeys(),
+		"KEFU_AUDIT_ANCHORS":      u.dir.anchors(),
 	})
+}
+
+// runURL is the database of a service, as its run role.
+func (u *up) runURL(name string) (string, error) {
+	role := strings.ReplaceAll(name, "-", "_")
+	return pg.Login(u.adminURL(), role, u.secrets.passwords[name].Run, role)
 }
 
 // gatewayEnviron is what the gateway reads at its start.

@@ -71,3 +71,12 @@ func decimal(units int64, nanos int32) string {
 	}
 	return fmt.Sprintf("%d.%09d", units, nanos)
 }
+
+// CheckMoney judges a sum that stands alone: its currency, its form, and that it is not
+// negative.
+func CheckMoney(field string, m *money.Money) *Fault {
+	if text, ok := checkMoney(m, true); !ok {
+		return &Fault{field, text}
+	}
+	return nil
+}

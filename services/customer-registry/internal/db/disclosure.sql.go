@@ -65,32 +65,6 @@ func (q *Queries) FindCustomers(ctx context.Context, db DBTX, ids []uuid.UUID, o
 	return items, nil
 }
 
-const findGrant = `-- name: FindGrant :one
-SELECT g.id, g.break_glass, g.end_time::timestamptz AS end_time FROM (
-  (SELECT r.id, false AS break_glass, r.end_time FROM access_requests r
-   JOIN access_request_customers rc ON rc.request_id = r.id
-   WHERE rc.customer_id = $1 AND r.asker = $2 AND r.state = 2 AND r.outsider IS NULL
-   ORDER BY r.end_time DESC LIMIT 1)
-  UNION ALL
-  (SELECT b.id, true, b.end_time FROM break_glasses b
-   WHERE b.customer_id = $1 AND b.actor = $2 ORDER BY b.end_time DESC LIMIT 1)
-) g ORDER BY g.end_time DESC LIMIT 1
-`
-
-type FindGrantRow struct {
-	ID         uuid.UUID
-	BreakGlass bool
-	EndTime    time.Time
-}
-
-// The grant of a person for a file that ends last, over or not.
-func (q *Queries) FindGrant(ctx context.Context, db DBTX, customerID uuid.UUID, actor string) (FindGrantRow, error) {
-	row := db.QueryRow(ctx, findGrant, customerID, actor)
-	var i FindGrantRow
-	err := row.Scan(&i.ID, &i.BreakGlass, &i.EndTime)
-	return i, err
-}
-
 const getAccessRequest = `-- name: GetAccessRequest :one
 SELECT id, asker, purpose, days, outsider, organisation, identity_check, state, decider, decide_time, note, end_time, revoke_time, create_time, version FROM access_requests WHERE id = $1
 `
@@ -251,6 +225,31 @@ func (q *Queries) InsertFileRead(ctx context.Context, db DBTX, arg InsertFileRea
 		arg.Reader,
 		arg.CustomerID,
 		arg.Basis,
+	)
+	return err
+}
+
+const insertFileReads = `-- name: InsertFileReads :exec
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
+SELECT unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::text[]), unnest($4::uuid[]),
+  unnest($5::smallint[])
+`
+
+type InsertFileReadsParams struct {
+	Ids         []uuid.UUID
+	ReadTimes   []time.Time
+	Readers     []string
+	CustomerIds []uuid.UUID
+	Bases       []int16
+}
+
+func (q *Queries) InsertFileReads(ctx context.Context, db DBTX, arg InsertFileReadsParams) error {
+	_, err := db.Exec(ctx, insertFileReads,
+		arg.Ids,
+		arg.ReadTimes,
+		arg.Readers,
+		arg.CustomerIds,
+		arg.Bases,
 	)
 	return err
 }
@@ -491,6 +490,123 @@ func (q *Queries) LockBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Br
 		&i.Justified,
 		&i.Note,
 		&i.Version,
+	)
+	return i, err
+}
+
+const openFile = `-- name: OpenFile :one
+SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states,
+  coalesce(g.id, '00000000-0000-0000-0000-000000000000')::uuid AS grant_id, coalesce(g.break_glass, false)::boolean AS break_glass,
+  coalesce(g.end_time, c.create_time)::timestamptz AS grant_end_time,
+  coalesce(me.id, '00000000-0000-0000-0000-000000000000')::uuid AS staff_id,
+  coalesce(me.department_id, '00000000-0000-0000-0000-000000000000')::uuid AS department_id,
+  coalesce(m.department_id, '00000000-0000-0000-0000-000000000000')::uuid AS owner_department_id,
+  coalesce(v.subject_id, '00000000-0000-0000-0000-000000000000')::uuid AS visit_ticket_id
+FROM customers c
+LEFT JOIN LATERAL (
+  (SELECT r.id, false AS break_glass, r.end_time FROM access_requests r
+   JOIN access_request_customers rc ON rc.request_id = r.id
+   WHERE rc.customer_id = c.id AND r.asker = $1 AND r.state = 2 AND r.outsider IS NULL
+   ORDER BY r.end_time DESC LIMIT 1)
+  UNION ALL
+  (SELECT b.id, true, b.end_time FROM break_glasses b
+   WHERE b.customer_id = c.id AND b.actor = $1 ORDER BY b.end_time DESC LIMIT 1)
+  ORDER BY end_time DESC LIMIT 1
+) g ON true
+LEFT JOIN LATERAL (
+  SELECT s.id, s.department_id FROM directory_staff s WHERE s.issuer = $2 AND s.subject = $3
+    AND NOT EXISTS (SELECT FROM directory_staff o WHERE o.issuer = s.issuer AND o.subject = s.subject AND o.id <> s.id)
+) me ON true
+LEFT JOIN directory_staff m ON m.id = c.owner_staff_id
+LEFT JOIN LATERAL (
+  SELECT k.subject_id FROM cases k
+  WHERE $4::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
+) v ON true
+WHERE c.id = $5
+`
+
+type OpenFileParams struct {
+	Actor   string
+	Issuer  string
+	Subject string
+	Visits  bool
+	ID      uuid.UUID
+}
+
+type OpenFileRow struct {
+	Customer          Customer
+	GrantID           uuid.UUID
+	BreakGlass        bool
+	GrantEndTime      time.Time
+	StaffID           uuid.UUID
+	DepartmentID      uuid.UUID
+	OwnerDepartmentID uuid.UUID
+	VisitTicketID     uuid.UUID
+}
+
+// A file with what decides whether a member of staff may read it, all in one round trip:
+// their grant for it that ends last, over or not; where they stand in the directory, nowhere
+// when two claim their identity; the account manager's department; and the ticket for which
+// they go to the customer. The nil id stands for none.
+func (q *Queries) OpenFile(ctx context.Context, db DBTX, arg OpenFileParams) (OpenFileRow, error) {
+	row := db.QueryRow(ctx, openFile,
+		arg.Actor,
+		arg.Issuer,
+		arg.Subject,
+		arg.Visits,
+		arg.ID,
+	)
+	var i OpenFileRow
+	err := row.Scan(
+		&i.Customer.ID,
+		&i.Customer.Number,
+		&i.Customer.Name,
+		&i.Customer.Kind,
+		&i.Customer.Party,
+		&i.Customer.ClassificationCode,
+		&i.Customer.Industry,
+		&i.Customer.Region,
+		&i.Customer.SourceChannel,
+		&i.Customer.OwnerStaffID,
+		&i.Customer.Tags,
+		&i.Customer.Lifecycle,
+		&i.Customer.Tier,
+		&i.Customer.TierReason,
+		&i.Customer.TierEndTime,
+		&i.Customer.Status,
+		&i.Customer.Language,
+		&i.Customer.ServiceQualityConsent,
+		&i.Customer.MergedInto,
+		&i.Customer.Address,
+		&i.Customer.Phone,
+		&i.Customer.PhoneIndex,
+		&i.Customer.PhoneLast4Index,
+		&i.Customer.Email,
+		&i.Customer.EmailIndex,
+		&i.Customer.Source,
+		&i.Customer.ExternalID,
+		&i.Customer.CreateTime,
+		&i.Customer.UpdateTime,
+		&i.Customer.Version,
+		&i.Customer.Attributes,
+		&i.Customer.Needs,
+		&i.Customer.Credit,
+		&i.Customer.Relationship,
+		&i.Customer.ResponsibleStaffID,
+		&i.Customer.UpdateIntervalDays,
+		&i.Customer.ReviewDueTime,
+		&i.Customer.RetireReason,
+		&i.Customer.RetireTime,
+		&i.Customer.Creator,
+		&i.Customer.CreateSource,
+		&i.Customer.FieldStates,
+		&i.GrantID,
+		&i.BreakGlass,
+		&i.GrantEndTime,
+		&i.StaffID,
+		&i.DepartmentID,
+		&i.OwnerDepartmentID,
+		&i.VisitTicketID,
 	)
 	return i, err
 }

@@ -70,11 +70,12 @@ type BreakGlass struct {
 }
 
 type Case struct {
-	SubjectID  uuid.UUID
-	Kind       int16
-	CustomerID *uuid.UUID
-	Open       bool
-	Version    int64
+	SubjectID      uuid.UUID
+	Kind           int16
+	CustomerID     *uuid.UUID
+	Open           bool
+	Version        int64
+	VisitorStaffID *uuid.UUID
 }
 
 type Consent struct {
@@ -176,6 +177,16 @@ type CustomerChange struct {
 	Source     int16
 	Before     []byte
 	After      []byte
+}
+
+type CustomerStanding struct {
+	CustomerID      uuid.UUID
+	Strategic       bool
+	StrategicReason string
+	GrowthRating    *int16
+	ReferrerID      *uuid.UUID
+	UpdateTime      time.Time
+	Version         int64
 }
 
 type CustomerSummary struct {
@@ -281,6 +292,51 @@ type OrderLine struct {
 	PriceNanos      *int32
 	FreightUnits    *int64
 	FreightNanos    *int32
+}
+
+type RuleVersion struct {
+	ID            uuid.UUID
+	Kind          int16
+	Version       int64
+	State         int16
+	EffectiveTime *time.Time
+	Definition    []byte
+	Author        string
+	Publisher     *string
+	CreateTime    time.Time
+	Revision      int64
+}
+
+type TierRun struct {
+	ID            uuid.UUID
+	ModelID       uuid.UUID
+	AsOfTime      time.Time
+	State         int16
+	Scored        int64
+	Moves         int64
+	Moved         int64
+	OrdersLeftOut int64
+	BeforeCounts  []int64
+	AfterCounts   []int64
+	Schedule      *string
+	Author        string
+	Applier       *string
+	AfterID       uuid.UUID
+	CreateTime    time.Time
+	ApplyTime     *time.Time
+	Revision      int64
+}
+
+type TierScore struct {
+	RunID      uuid.UUID
+	CustomerID uuid.UUID
+	Measures   []float64
+	Ranks      []float64
+	Score      float64
+	Tier       int16
+	FromTier   int16
+	ToTier     int16
+	Reason     int16
 }
 
 type Timeline struct {

@@ -184,10 +184,11 @@ WITH days AS (
 ), totals AS (
   SELECT f.reader, count(*)::int AS reads, count(DISTINCT f.customer_id)::int AS customers,
     (count(*) FILTER (WHERE f.basis = 1))::int AS by_role, (count(*) FILTER (WHERE f.basis = 2))::int AS by_team,
-    (count(*) FILTER (WHERE f.basis = 3))::int AS by_grant, (count(*) FILTER (WHERE f.basis = 4))::int AS by_break_glass
+    (count(*) FILTER (WHERE f.basis = 3))::int AS by_grant, (count(*) FILTER (WHERE f.basis = 4))::int AS by_break_glass,
+    (count(*) FILTER (WHERE f.basis = 5))::int AS by_ticket
   FROM file_reads f WHERE f.read_time >= $3 AND f.read_time < $4 GROUP BY f.reader
 )
-SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, b.busiest_day, s.id AS staff_id
+SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, t.by_ticket, b.busiest_day, s.id AS staff_id
 FROM totals t JOIN busiest b ON b.reader = t.reader
 LEFT JOIN directory_staff s ON s.issuer || '|' || s.subject = t.reader
 ORDER BY t.reads DESC, t.reader LIMIT $1
@@ -208,6 +209,7 @@ type ListReadersRow struct {
 	ByTeam       int32
 	ByGrant      int32
 	ByBreakGlass int32
+	ByTicket     int32
 	BusiestDay   int32
 	StaffID      *uuid.UUID
 }
@@ -235,6 +237,7 @@ func (q *Queries) ListReaders(ctx context.Context, db DBTX, arg ListReadersParam
 			&i.ByTeam,
 			&i.ByGrant,
 			&i.ByBreakGlass,
+			&i.ByTicket,
 			&i.BusiestDay,
 			&i.StaffID,
 		); err != nil {

@@ -137,7 +137,7 @@ func (q *Queries) ListTimeline(ctx context.Context, db DBTX, arg ListTimelinePar
 }
 
 const lockCases = `-- name: LockCases :many
-SELECT subject_id, kind, customer_id, open, version FROM cases WHERE subject_id = ANY($1::uuid[]) ORDER BY subject_id FOR UPDATE
+SELECT subject_id, kind, customer_id, open, version, visitor_staff_id FROM cases WHERE subject_id = ANY($1::uuid[]) ORDER BY subject_id FOR UPDATE
 `
 
 func (q *Queries) LockCases(ctx context.Context, db DBTX, subjectIds []uuid.UUID) ([]Case, error) {
@@ -155,6 +155,7 @@ func (q *Queries) LockCases(ctx context.Context, db DBTX, subjectIds []uuid.UUID
 			&i.CustomerID,
 			&i.Open,
 			&i.Version,
+			&i.VisitorStaffID,
 		); err != nil {
 			return nil, err
 		}
@@ -177,21 +178,22 @@ func (q *Queries) MoveTimeline(ctx context.Context, db DBTX, customerID *uuid.UU
 }
 
 const upsertCases = `-- name: UpsertCases :exec
-INSERT INTO cases (subject_id, kind, customer_id, open, version)
+INSERT INTO cases (subject_id, kind, customer_id, open, visitor_staff_id, version)
 SELECT unnest($1::uuid[]), unnest($2::smallint[]),
   NULLIF(unnest($3::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($4::boolean[]),
-  unnest($5::bigint[])
+  NULLIF(unnest($5::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($6::bigint[])
 ON CONFLICT (subject_id) DO UPDATE SET customer_id = excluded.customer_id, open = excluded.open,
-  version = excluded.version
+  visitor_staff_id = excluded.visitor_staff_id, version = excluded.version
 WHERE cases.version < excluded.version
 `
 
 type UpsertCasesParams struct {
-	SubjectIds  []uuid.UUID
-	Kinds       []int16
-	CustomerIds []uuid.UUID
-	Opens       []bool
-	Versions    []int64
+	SubjectIds      []uuid.UUID
+	Kinds           []int16
+	CustomerIds     []uuid.UUID
+	Opens           []bool
+	VisitorStaffIds []uuid.UUID
+	Versions        []int64
 }
 
 // Nobody stands as the nil id, for arrays of ids have no null.
@@ -201,6 +203,7 @@ func (q *Queries) UpsertCases(ctx context.Context, db DBTX, arg UpsertCasesParam
 		arg.Kinds,
 		arg.CustomerIds,
 		arg.Opens,
+		arg.VisitorStaffIds,
 		arg.Versions,
 	)
 	return err

@@ -77,6 +77,8 @@ const (
 	ByGrant
 	// ByBreakGlass is an opening in an emergency.
 	ByBreakGlass
+	// ByVisit is a ticket for which the reader goes to the customer.
+	ByVisit
 )
 
 // Verdict is what a reader gets of a file.
@@ -86,6 +88,8 @@ type Verdict struct {
 	Whole bool
 	// Grant is the one used; of a refused reader the last they had, zero for none.
 	Grant Grant
+	// Ticket is the one of a visit.
+	Ticket uuid.UUID
 	// Hidden: the reader may not know of the customer.
 	Hidden bool
 }
@@ -100,6 +104,8 @@ func (v Verdict) Right(role string) string {
 		return "grant:" + v.Grant.ID.String()
 	case ByBreakGlass:
 		return "break-glass:" + v.Grant.ID.String()
+	case ByVisit:
+		return "ticket:" + v.Ticket.String()
 	}
 	return role
 }

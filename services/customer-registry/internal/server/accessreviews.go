@@ -132,7 +132,7 @@ func (s *Server) readers(ctx context.Context, on pg.DBTX, start, end time.Time) 
 	for _, row := range rows {
 		out = append(out, &customerv1.ReaderActivity{
 			Reader: row.Reader, StaffId: idString(row.StaffID), Reads: row.Reads, Customers: row.Customers,
-			ByRole: row.ByRole, ByTeam: row.ByTeam, ByGrant: row.ByGrant, ByBreakGlass: row.ByBreakGlass,
+			ByRole: row.ByRole, ByTeam: row.ByTeam, ByGrant: row.ByGrant, ByBreakGlass: row.ByBreakGlass, ByTicket: row.ByTicket,
 			BusiestDay: row.BusiestDay,
 		})
 		busiest = append(busiest, row.BusiestDay)

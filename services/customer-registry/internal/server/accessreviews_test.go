@@ -111,7 +111,7 @@ func TestAccessReview(t *testing.T) {
 	if n := len(r.review(t, "2027-q1").GetReaders()); n != 0 {
 		t.Errorf("%d readers in the next quarter", n)
 	}
-	list, err := r.reviews.ListAccessReviews(r.As(access.CompanyManager), &customerv1.ListAccessReviewsRequest{})
+	list, err := r.reviews.ListAccessReviews(r.As(access.Auditor), &customerv1.ListAccessReviewsRequest{})
 	if err != nil || len(list.GetAccessReviews()) != 1 || !proto.Equal(list.GetAccessReviews()[0], signed) {
 		t.Errorf("list %v, %v", list, err)
 	}

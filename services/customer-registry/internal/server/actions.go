@@ -7,7 +7,9 @@ import (
 	"github.com/google/uuid"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
@@ -29,28 +31,15 @@ func (s *Server) SetTier(ctx context.Context, req *customerv1.SetTierRequest) (*
 		if err != nil {
 			return nil, err
 		}
+		from := typev1.Tier(row.Tier)
 		row.Tier, row.TierReason, row.TierEndTime = int16(req.GetTier()), req.GetReason(), timePtr(req.GetEndTime())
-		if err := s.storeTier(ctx, tx, row); err != nil {
+		if err := s.storeTier(ctx, tx, row, from, customerv1.TierReason_TIER_REASON_OVERRIDE, nil, event.Event{}); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		out, err := s.file(ctx, tx, row)
+		tx.Audit("customer", row.ID, out)
+		return out, err
 	})
-}
-
-// storeTier writes the tier of the locked row to file and summary.
-func (s *Server) storeTier(ctx context.Context, tx *write.Tx, row *db.Customer) error {
-	row.UpdateTime, row.Version = s.now(), row.Version+1
-	var b pg.Batch
-	err := s.q.SetCustomerTier(ctx, &b, db.SetCustomerTierParams{
-		ID: row.ID, Tier: row.Tier, TierReason: row.TierReason, TierEndTime: row.TierEndTime, UpdateTime: row.UpdateTime,
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.q.SetSummaryTier(ctx, &b, row.Tier, row.ID); err != nil {
-		return err
-	}
-	return pg.Flush(ctx, tx, &b)
 }
 
 // SetConsent records that consent was given or withdrawn. Each decision is kept,
@@ -112,6 +101,6 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		return s.changed(ctx, tx, row, &customerv1.ConsentDecision{Purpose: req.GetPurpose(), Granted: req.GetGranted()})
 	})
 }

@@ -89,7 +89,7 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if own(ctx, customerID) != nil {
 		return nil, contactNotFound(id)
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, waysThere)
 	if err != nil {
 		return nil, withoutCustomer(err, id)
 	}
@@ -97,11 +97,12 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if err != nil {
 		return nil, missingContact(err, id)
 	}
+	recorded := s.recordRead(ctx, verdict, "contact", id, customerID)
 	found, err := s.contacts(ctx, s.pool, []db.Contact{row})
 	if err != nil {
 		return nil, err
 	}
-	return found[0], s.recordRead(ctx, verdict, "contact", id, customerID)
+	return contactsForVisit(verdict, found)[0], recorded(ctx)
 }
 
 // ListContacts lists the contacts of a customer in the order they were added.
@@ -110,7 +111,7 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, waysThere)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +120,7 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
+	recorded := s.recordRead(ctx, verdict, "customer", customerID, customerID)
 	rows, err := s.q.ListContacts(ctx, s.pool, customerID, after, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list contacts: %w", err)
@@ -131,7 +133,8 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 	if out.Contacts, err = s.contacts(ctx, s.pool, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	out.Contacts = contactsForVisit(verdict, out.GetContacts())
+	return out, recorded(ctx)
 }
 
 // contacts decrypts rows.

@@ -21,7 +21,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
@@ -56,7 +55,7 @@ func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCusto
 		if err != nil {
 			return nil, err
 		}
-		emitCustomer(&tx.Record, customerref.TypeCreated, row, event.Event{})
+		emitCustomer(&tx.Record, customerref.TypeCreated, row, nil, event.Event{})
 		out, err := customerProto(row, nil, keys)
 		if err != nil {
 			return nil, err
@@ -98,9 +97,9 @@ func (s *Server) insertCustomer(ctx context.Context, p pg.DBTX, row *db.Customer
 
 // emitCustomer tells the others what they keep of the customer. Time and history
 // are taken from like.
-func emitCustomer(to *write.Record, kind string, row *db.Customer, like event.Event) {
+func emitCustomer(to *write.Record, kind string, row *db.Customer, decision *customerv1.ConsentDecision, like event.Event) {
 	like.Type, like.SubjectID, like.SubjectVersion, like.CustomerID = kind, row.ID, row.Version, row.ID
-	like.Payload = &customerv1.CustomerChanged{Customer: customerRef(row)}
+	like.Payload = &customerv1.CustomerChanged{Customer: customerRef(row), Decision: decision}
 	to.Emit(like)
 }
 
@@ -110,31 +109,25 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 	if err != nil {
 		return nil, err
 	}
-	out, verdict, err := s.readCustomer(ctx, id)
+	out, recorded, err := s.readCustomer(ctx, id, waysThere)
 	if err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)
+	return out, recorded(ctx)
 }
 
-// readCustomer returns a file as the caller may see it, and what the read rests on.
-func (s *Server) readCustomer(ctx context.Context, id uuid.UUID) (*customerv1.Customer, disclosure.Verdict, error) {
-	if err := own(ctx, id); err != nil {
-		return nil, disclosure.Verdict{}, err
-	}
-	row, err := s.q.GetCustomer(ctx, s.pool, id)
+// readCustomer returns a file as the caller may see it, and what waits for the record of it.
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, func(context.Context) error, error) {
+	row, verdict, err := s.openFile(ctx, id, wanted)
 	if err != nil {
-		return nil, disclosure.Verdict{}, unopened(ctx, err, id)
+		return nil, nil, err
 	}
-	verdict, err := s.open(ctx, id, row.Tier, row.OwnerStaffID)
+	recorded := s.recordRead(ctx, verdict, "customer", id, id)
+	out, err := s.file(ctx, s.pool, row)
 	if err != nil {
-		return nil, verdict, err
+		return nil, nil, err
 	}
-	out, err := s.file(ctx, s.pool, &row)
-	if err != nil {
-		return nil, verdict, err
-	}
-	return view(ctx, out), verdict, nil
+	return forVisit(verdict, view(ctx, out)), recorded, nil
 }
 
 // file completes a row to its file.
@@ -282,7 +275,7 @@ func (s *Server) changeCustomer(ctx context.Context, tx *write.Tx, row *db.Custo
 	if err := s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by); err != nil {
 		return nil, err
 	}
-	return s.changed(ctx, tx, row)
+	return s.changed(ctx, tx, row, nil)
 }
 
 // storeCustomer writes the locked row and its summary.
@@ -298,13 +291,14 @@ func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Custom
 	return pg.Flush(ctx, tx, &b)
 }
 
-// changed tells and records that the row changed, and returns its file.
-func (s *Server) changed(ctx context.Context, tx *write.Tx, row *db.Customer) (*customerv1.Customer, error) {
+// changed tells and records that the row changed, and returns its file. decision is the one
+// on consent that the change is, nil for every other.
+func (s *Server) changed(ctx context.Context, tx *write.Tx, row *db.Customer, decision *customerv1.ConsentDecision) (*customerv1.Customer, error) {
 	out, err := s.file(ctx, tx, row)
 	if err != nil {
 		return nil, err
 	}
-	emitCustomer(&tx.Record, customerref.TypeChanged, row, event.Event{})
+	emitCustomer(&tx.Record, customerref.TypeChanged, row, decision, event.Event{})
 	tx.Audit("customer", row.ID, out)
 	return out, nil
 }

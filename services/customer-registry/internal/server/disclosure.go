@@ -3,22 +3,18 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
-	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
@@ -29,6 +25,7 @@ import (
 // The permissions that are asked for beside the one that let a call in.
 const (
 	grantsUse   = "grants.use"
+	visitsRead  = "visits.read"
 	readSummary = "summaries.read"
 )
 
@@ -42,7 +39,7 @@ func whole(ctx context.Context) {
 func readerOf(ctx context.Context) disclosure.Reader {
 	r := disclosure.Reader{Clearance: disclosure.Whole, Trusted: trusted(authn.FromContext(ctx))}
 	switch permission := authz.FromContext(ctx).Permission; {
-	case permission == grantsUse:
+	case permission == grantsUse, permission == visitsRead:
 		r.Clearance = disclosure.None
 	case strings.HasSuffix(permission, ".readmasked"):
 		r.Clearance = disclosure.Masked
@@ -71,18 +68,6 @@ func trusted(caller authn.Identity) bool {
 	})
 }
 
-// openByID decides what the caller may read of the file of a customer not loaded yet.
-func (s *Server) openByID(ctx context.Context, id uuid.UUID) (disclosure.Verdict, error) {
-	if err := own(ctx, id); err != nil {
-		return disclosure.Verdict{}, err
-	}
-	row, err := s.q.GetStanding(ctx, s.pool, id)
-	if err != nil {
-		return disclosure.Verdict{}, unopened(ctx, err, id)
-	}
-	return s.open(ctx, id, row.Tier, row.OwnerStaffID)
-}
-
 // unopened is CUSTOMER_NOT_FOUND for those who may know which customers there are. The
 // others need a grant for this one, whether it exists or not.
 func unopened(ctx context.Context, err error, id uuid.UUID) error {
@@ -93,42 +78,76 @@ func unopened(ctx context.Context, err error, id uuid.UUID) error {
 	return missingCustomer(err, id)
 }
 
-// open decides what the caller may read of a file, by clearance, customer value and team,
-// and where these do not suffice by a grant. What it refuses it says why.
-func (s *Server) open(ctx context.Context, id uuid.UUID, tier int16, owner *uuid.UUID) (disclosure.Verdict, error) {
-	reader, file, err := s.place(ctx, readerOf(ctx), tier, owner)
-	if err != nil {
-		return disclosure.Verdict{}, err
+// part is what somebody wants to read of a file.
+type part int
+
+const (
+	// allOfIt is anything that a visit does not open.
+	allOfIt part = iota
+	// waysThere is how to get to the customer and reach the people there.
+	waysThere
+)
+
+// openFile reads a customer and decides what the caller may read of the file: by clearance,
+// customer value and team, and where these do not suffice by a grant or a visit. What it
+// refuses it says why.
+func (s *Server) openFile(ctx context.Context, id uuid.UUID, wanted part) (*db.Customer, disclosure.Verdict, error) {
+	if err := own(ctx, id); err != nil {
+		return nil, disclosure.Verdict{}, err
 	}
-	verdict := disclosure.ByClearance(reader, file)
 	caller := authn.FromContext(ctx)
-	if caller.Kind == authn.Person && !(verdict.Basis != disclosure.Refused && verdict.Whole) {
-		grant, err := s.q.FindGrant(ctx, s.pool, id, caller.Actor())
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return disclosure.Verdict{}, fmt.Errorf("find a grant: %w", err)
+	if caller.Kind != authn.Person {
+		row, err := s.q.GetCustomer(ctx, s.pool, id)
+		if err != nil {
+			return nil, disclosure.Verdict{}, unopened(ctx, err, id)
 		}
-		verdict = disclosure.WithGrant(verdict, disclosure.Grant{ID: grant.ID, BreakGlass: grant.BreakGlass, EndTime: grant.EndTime}, s.now())
+		verdict := disclosure.ByClearance(readerOf(ctx), fileOf(&row))
+		return &row, verdict, closed(id, verdict)
 	}
-	switch {
-	case verdict.Basis == disclosure.ByGrant || verdict.Basis == disclosure.ByBreakGlass:
+	found, err := s.q.OpenFile(ctx, pg.OnePlan{Sender: s.pool}, db.OpenFileParams{
+		ID: id, Actor: caller.Actor(), Issuer: caller.Issuer, Subject: caller.Subject,
+		Visits: wanted == waysThere && authz.Held(ctx, visitsRead) != accessv1.Scope_SCOPE_UNSPECIFIED,
+	})
+	if err != nil {
+		return nil, disclosure.Verdict{}, unopened(ctx, err, id)
+	}
+	reader, file := readerOf(ctx), fileOf(&found.Customer)
+	reader.Staff, reader.Department, file.OwnerDepartment = found.StaffID, found.DepartmentID, found.OwnerDepartmentID
+	grant := disclosure.Grant{ID: found.GrantID, BreakGlass: found.BreakGlass, EndTime: found.GrantEndTime}
+	verdict := disclosure.WithGrant(disclosure.ByClearance(reader, file), grant, s.now())
+	verdict = disclosure.WithVisit(verdict, found.VisitTicketID)
+	switch verdict.Basis {
+	case disclosure.ByGrant, disclosure.ByBreakGlass, disclosure.ByVisit:
 		whole(ctx)
-		return verdict, nil
-	case verdict.Basis != disclosure.Refused:
-		return verdict, nil
-	case verdict.Hidden:
-		return verdict, notFound(id)
-	case verdict.Grant.ID != uuid.Nil:
-		return verdict, grantExpired(verdict.Grant.ID, verdict.Grant.EndTime)
 	}
-	return verdict, grantNeeded()
+	return &found.Customer, verdict, closed(id, verdict)
+}
+
+// closed says why a verdict refuses; nil when it does not.
+func closed(id uuid.UUID, v disclosure.Verdict) error {
+	switch {
+	case v.Basis != disclosure.Refused:
+		return nil
+	case v.Hidden:
+		return notFound(id)
+	case v.Grant.ID != uuid.Nil:
+		return grantExpired(v.Grant.ID, v.Grant.EndTime)
+	}
+	return grantNeeded()
+}
+
+// fileOf is what decides about a file, without the owner's department.
+func fileOf(row *db.Customer) disclosure.File {
+	f := disclosure.File{Key: typev1.Tier(row.Tier) == typev1.Tier_TIER_KEY}
+	if row.OwnerStaffID != nil {
+		f.Owner = *row.OwnerStaffID
+	}
+	return f
 }
 
 // place looks up where reader and file stand in the directory, if that matters.
 func (s *Server) place(ctx context.Context, r disclosure.Reader, tier int16, owner *uuid.UUID) (disclosure.Reader, disclosure.File, error) {
-	f := disclosure.File{Key: typev1.Tier(tier) == typev1.Tier_TIER_KEY}
-	if owner != nil {
-		f.Owner = *owner
-	}
+	f := fileOf(&db.Customer{Tier: tier, OwnerStaffID: owner})
 	if f.Owner == uuid.Nil || r.Trusted || !f.Key && r.Sight != disclosure.Own {
 		return r, f, nil
 	}
@@ -176,31 +195,6 @@ func (s *Server) callerMember(ctx context.Context) (directory.Member, error) {
 		return directory.Member{}, nil
 	}
 	return member, err
-}
-
-// recordRead leaves the audit record of one read of a file, with the right used, and counts
-// it for the quarterly review. The answer must not leave without it, so its failure is the
-// call's.
-func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) error {
-	method, _ := grpc.Method(ctx)
-	caller := authn.FromContext(ctx)
-	id, err := newID()
-	if err != nil {
-		return err
-	}
-	now := s.now()
-	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
-		if caller.Kind != authn.Customer {
-			if err := s.q.InsertFileRead(ctx, b, db.InsertFileReadParams{
-				ID: id, ReadTime: now, Reader: caller.Actor(), CustomerID: customer, Basis: int16(v.Basis),
-			}); err != nil {
-				return err
-			}
-		}
-		return audit.Insert(ctx, b, s.keys.Derive(audit.KeyLabel),
-			audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, Right: v.Right(authz.FromContext(ctx).Right)},
-			audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)})
-	})
 }
 
 // person refuses callers that are no people: what rests on somebody's judgement no system

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
@@ -12,6 +14,7 @@ import (
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
@@ -41,8 +44,12 @@ func ticketFact(env *eventv1.Envelope) (*fact, error) {
 		if err != nil {
 			return nil, err
 		}
+		goes, err := visitor(payload)
+		if err != nil {
+			return nil, fmt.Errorf("event %s: %w", env.GetId(), err)
+		}
 		return &fact{
-			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()),
+			kind: caseTicket, number: payload.GetNumber(), open: ticketOpen(payload.GetStateAfter()), visitor: goes,
 			state:   stateName(payload.GetStateAfter().String(), "TICKET_STATE_"),
 			contact: kind == "ticket.contacted.v1" || kind == "ticket.created.v1" && fromOutside(payload.GetChannel()),
 			hidden:  kind == "ticket.updated.v1",
@@ -103,6 +110,19 @@ func surveyFact(env *eventv1.Envelope) (*fact, error) {
 		return &fact{state: payload.GetState()}, nil
 	}
 	return nil, nil
+}
+
+// visitor is who goes to the customer for a ticket: the assignee of one that is settled at
+// the customer's, until it is resolved.
+func visitor(t *ticketv1.TicketChanged) (uuid.UUID, error) {
+	if t.GetAssigneeStaffId() == "" || !disclosure.Visits(t.GetType(), t.GetStateAfter()) {
+		return uuid.Nil, nil
+	}
+	id, err := uuid.Parse(t.GetAssigneeStaffId())
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("assignee of ticket %s: %w", t.GetNumber(), err)
+	}
+	return id, nil
 }
 
 // ticketOpen tells whether a ticket in the state counts as open.

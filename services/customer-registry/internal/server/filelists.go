@@ -21,7 +21,7 @@ func (s *Server) ListCustomerChanges(ctx context.Context, req *customerv1.ListCu
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, id)
+	_, verdict, err := s.openFile(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Server) ListCustomerChanges(ctx context.Context, req *customerv1.ListCu
 	if out.Changes, err = s.changes(ctx, id, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)
+	return out, s.recordRead(ctx, verdict, "customer", id, id)(ctx)
 }
 
 // changes decrypts rows of a customer's history.

@@ -45,32 +45,26 @@ func (s *Server) GetFieldStates(ctx context.Context, req *customerv1.GetFieldSta
 	if err != nil {
 		return nil, err
 	}
-	if err := own(ctx, id); err != nil {
-		return nil, err
-	}
-	row, err := s.q.GetCustomer(ctx, s.pool, id)
-	if err != nil {
-		return nil, unopened(ctx, err, id)
-	}
-	verdict, err := s.open(ctx, id, row.Tier, row.OwnerStaffID)
+	row, verdict, err := s.openFile(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.file(ctx, s.pool, &row)
+	recorded := s.recordRead(ctx, verdict, "customer", id, id)
+	file, err := s.file(ctx, s.pool, row)
 	if err != nil {
 		return nil, err
 	}
-	kept, err := fieldStates(&row)
+	kept, err := fieldStates(row)
 	if err != nil {
 		return nil, err
 	}
-	out := customer.States(view(ctx, file), opened(&row), kept)
+	out := customer.States(view(ctx, file), opened(row), kept)
 	if authn.FromContext(ctx).Kind == authn.Customer {
 		for _, state := range out.GetStates() {
 			state.Setter, state.Verifier = "", ""
 		}
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)
+	return out, recorded(ctx)
 }
 
 // VerifyCustomer records that values of a file were verified.
@@ -103,7 +97,7 @@ func (s *Server) VerifyCustomer(ctx context.Context, req *customerv1.VerifyCusto
 		if err := s.storeCustomer(ctx, tx, row); err != nil {
 			return nil, err
 		}
-		if _, err := s.changed(ctx, tx, row); err != nil {
+		if _, err := s.changed(ctx, tx, row, nil); err != nil {
 			return nil, err
 		}
 		return customer.States(file, opened(row), states), nil
@@ -143,7 +137,7 @@ func (s *Server) ConfirmCustomer(ctx context.Context, req *customerv1.ConfirmCus
 		if err := s.storeCustomer(ctx, tx, row); err != nil {
 			return nil, err
 		}
-		return s.changed(ctx, tx, row)
+		return s.changed(ctx, tx, row, nil)
 	})
 }
 
@@ -212,7 +206,7 @@ func (s *Server) setStatus(ctx context.Context, tx *write.Tx, row *db.Customer, 
 	if err := s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by); err != nil {
 		return nil, err
 	}
-	return s.changed(ctx, tx, row)
+	return s.changed(ctx, tx, row, nil)
 }
 
 // statusText is a file's status for its history, with the reason where there is one.

@@ -169,7 +169,7 @@ func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Cus
 		return err
 	}
 	for i, row := range rows {
-		emitCustomer(&tx.Record, customerref.TypeCreated, row, event.Event{OccurTime: row.CreateTime, Historic: true})
+		emitCustomer(&tx.Record, customerref.TypeCreated, row, nil, event.Event{OccurTime: row.CreateTime, Historic: true})
 		tx.Audit("customer", row.ID, files[i])
 	}
 	return nil

@@ -32,42 +32,57 @@ func (s *Server) UpsertOrder(ctx context.Context, req *customerv1.UpsertOrderReq
 	if err != nil {
 		return nil, err
 	}
-	currency, faults := customer.CheckOrder(req.GetOrder(), s.now())
-	if err := invalid("order.", faults); err != nil {
+	if err := s.checkOrder("order.", req.GetOrder()); err != nil {
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Order, error) {
 		if err := s.exists(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
-		row, isNew, err := s.claimOrder(ctx, tx, customerID, req.GetOrder(), currency)
-		if err != nil {
-			return nil, err
+		out, changed, err := s.putOrder(ctx, tx, customerID, req.GetOrder(), req.GetHistoric())
+		if err == nil && !changed {
+			tx.Unchanged()
 		}
-		if row.CustomerID != customerID {
-			return nil, rpcerr.WrongState("ORDER_OF_OTHER_CUSTOMER", rpcerr.T(
-				"The order %[1]q belongs to another customer; an order number belongs to one customer for ever.",
-				"订单 %[1]q 属于另一客户；一个订单号永远只属于一个客户。", row.OrderNumber))
-		}
-		if !isNew {
-			before, err := s.order(ctx, tx, row)
-			if err != nil {
-				return nil, err
-			}
-			next := *row
-			fillOrder(&next, req.GetOrder(), currency)
-			if proto.Equal(before, orderProto(&next, lineRows(row.ID, req.GetOrder()))) {
-				tx.Unchanged()
-				return before, nil
-			}
-			next.UpdateTime, next.Version = s.now(), row.Version+1
-			row = &next
-			if err := s.q.UpdateOrder(ctx, tx, updateOrder(row)); err != nil {
-				return nil, fmt.Errorf("update order: %w", err)
-			}
-		}
-		return s.recordOrder(ctx, tx, row, req, isNew)
+		return out, err
 	})
+}
+
+func (s *Server) checkOrder(prefix string, o *customerv1.Order) error {
+	_, faults := customer.CheckOrder(o, s.now())
+	return invalid(prefix, faults)
+}
+
+// putOrder records a checked order of a customer there is, and tells whether that changed
+// anything.
+func (s *Server) putOrder(ctx context.Context, tx *write.Tx, customerID uuid.UUID, o *customerv1.Order, historic bool) (*customerv1.Order, bool, error) {
+	currency, _ := customer.CheckOrder(o, s.now())
+	row, isNew, err := s.claimOrder(ctx, tx, customerID, o, currency)
+	if err != nil {
+		return nil, false, err
+	}
+	if row.CustomerID != customerID {
+		return nil, false, rpcerr.WrongState("ORDER_OF_OTHER_CUSTOMER", rpcerr.T(
+			"The order %[1]q belongs to another customer; an order number belongs to one customer for ever.",
+			"订单 %[1]q 属于另一客户；一个订单号永远只属于一个客户。", row.OrderNumber))
+	}
+	if !isNew {
+		before, err := s.order(ctx, tx, row)
+		if err != nil {
+			return nil, false, err
+		}
+		next := *row
+		fillOrder(&next, o, currency)
+		if proto.Equal(before, orderProto(&next, lineRows(row.ID, o))) {
+			return before, false, nil
+		}
+		next.UpdateTime, next.Version = s.now(), row.Version+1
+		row = &next
+		if err := s.q.UpdateOrder(ctx, tx, updateOrder(row)); err != nil {
+			return nil, false, fmt.Errorf("update order: %w", err)
+		}
+	}
+	out, err := s.recordOrder(ctx, tx, row, o, historic, isNew)
+	return out, true, err
 }
 
 // claimOrder returns the locked row of the order number, new or not, of whatever
@@ -97,7 +112,7 @@ func (s *Server) claimOrder(ctx context.Context, tx *write.Tx, customerID uuid.U
 }
 
 // recordOrder writes lines, count and timeline of a new or changed order.
-func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, req *customerv1.UpsertOrderRequest, isNew bool) (*customerv1.Order, error) {
+func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, o *customerv1.Order, historic, isNew bool) (*customerv1.Order, error) {
 	var b pg.Batch
 	if isNew {
 		if err := s.q.CountSummaryOrder(ctx, &b, row.CustomerID); err != nil {
@@ -106,16 +121,16 @@ func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, r
 	} else if err := s.q.DeleteOrderLines(ctx, &b, row.ID); err != nil {
 		return nil, err
 	}
-	lines := lineRows(row.ID, req.GetOrder())
+	lines := lineRows(row.ID, o)
 	for i := range lines {
 		if err := s.q.InsertOrderLine(ctx, &b, db.InsertOrderLineParams(lines[i])); err != nil {
 			return nil, err
 		}
 	}
-	occurred := micro(customer.OrderOccurTime(req.GetOrder(), isNew, req.GetHistoric(), s.now()))
+	occurred := micro(customer.OrderOccurTime(o, isNew, historic, s.now()))
 	entry := db.InsertTimelineEntryParams{
 		CustomerID: &row.CustomerID, OccurTime: occurred, Type: typeOrderRecorded, SubjectID: row.ID,
-		Number: row.OrderNumber, State: strings.ToLower(row.Status), Historic: req.GetHistoric(),
+		Number: row.OrderNumber, State: strings.ToLower(row.Status), Historic: historic,
 	}
 	if err := s.addEntry(ctx, &b, entry); err != nil {
 		return nil, err
@@ -126,7 +141,7 @@ func (s *Server) recordOrder(ctx context.Context, tx *write.Tx, row *db.Order, r
 	out := orderProto(row, lines)
 	tx.Emit(event.Event{
 		Type: typeOrderRecorded, SubjectID: row.ID, SubjectVersion: row.Version, CustomerID: row.CustomerID,
-		OccurTime: occurred, Historic: req.GetHistoric(),
+		OccurTime: occurred, Historic: historic,
 		Payload: &customerv1.OrderRecorded{
 			OrderNumber: row.OrderNumber, OrderTime: out.GetOrderTime(), DeliveryTime: out.GetDeliveryTime(),
 		},
@@ -160,7 +175,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +196,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if out.Orders, err = s.orders(ctx, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }
 
 // orders reads the lines of many rows at once.

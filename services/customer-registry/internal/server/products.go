@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,36 +26,50 @@ func (s *Server) UpsertInstalledProduct(ctx context.Context, req *customerv1.Ups
 	if err != nil {
 		return nil, err
 	}
-	if err := invalid("installed_product.", customer.CheckInstalledProduct(req.GetInstalledProduct())); err != nil {
+	if err := checkProduct("installed_product.", req.GetInstalledProduct()); err != nil {
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.InstalledProduct, error) {
 		if err := s.exists(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
-		row, isNew, err := s.claimProduct(ctx, tx, customerID, req.GetInstalledProduct())
-		if err != nil {
-			return nil, err
+		out, changed, err := s.putProduct(ctx, tx, customerID, req.GetInstalledProduct(), false)
+		if err == nil && !changed {
+			tx.Unchanged()
 		}
-		if row.CustomerID != customerID {
-			return nil, rpcerr.WrongState("SERIAL_NUMBER_OF_OTHER_CUSTOMER", rpcerr.T(
-				"The product with serial number %[1]q is installed at another customer's; give the serial number of this customer's product.",
-				"序列号为 %[1]q 的产品安装在另一客户处；请填写该客户产品的序列号。", row.SerialNumber))
-		}
-		if !isNew {
-			before := productProto(row)
-			fillProduct(row, req.GetInstalledProduct())
-			if proto.Equal(before, productProto(row)) {
-				tx.Unchanged()
-				return before, nil
-			}
-			row.UpdateTime, row.Version = s.now(), row.Version+1
-			if err := s.q.UpdateInstalledProduct(ctx, tx, updateProduct(row)); err != nil {
-				return nil, fmt.Errorf("update installed product: %w", err)
-			}
-		}
-		return s.recordProduct(ctx, tx, row)
+		return out, err
 	})
+}
+
+func checkProduct(prefix string, p *customerv1.InstalledProduct) error {
+	return invalid(prefix, customer.CheckInstalledProduct(p))
+}
+
+// putProduct records a checked product of a customer there is, and tells whether that changed
+// anything.
+func (s *Server) putProduct(ctx context.Context, tx *write.Tx, customerID uuid.UUID, p *customerv1.InstalledProduct, historic bool) (*customerv1.InstalledProduct, bool, error) {
+	row, isNew, err := s.claimProduct(ctx, tx, customerID, p)
+	if err != nil {
+		return nil, false, err
+	}
+	if row.CustomerID != customerID {
+		return nil, false, rpcerr.WrongState("SERIAL_NUMBER_OF_OTHER_CUSTOMER", rpcerr.T(
+			"The product with serial number %[1]q is installed at another customer's; give the serial number of this customer's product.",
+			"序列号为 %[1]q 的产品安装在另一客户处；请填写该客户产品的序列号。", row.SerialNumber))
+	}
+	if !isNew {
+		before := productProto(row)
+		fillProduct(row, p)
+		if proto.Equal(before, productProto(row)) {
+			return before, false, nil
+		}
+		row.UpdateTime, row.Version = s.now(), row.Version+1
+		if err := s.q.UpdateInstalledProduct(ctx, tx, updateProduct(row)); err != nil {
+			return nil, false, fmt.Errorf("update installed product: %w", err)
+		}
+	}
+	out, err := s.recordProduct(ctx, tx, row, historic)
+	return out, true, err
 }
 
 // claimProduct returns the locked row of the serial number, new or not, of
@@ -82,22 +97,34 @@ func (s *Server) claimProduct(ctx context.Context, tx *write.Tx, customerID uuid
 	return &row, false, err
 }
 
-func (s *Server) recordProduct(ctx context.Context, tx *write.Tx, row *db.InstalledProduct) (*customerv1.InstalledProduct, error) {
+func (s *Server) recordProduct(ctx context.Context, tx *write.Tx, row *db.InstalledProduct, historic bool) (*customerv1.InstalledProduct, error) {
+	occurred := productOccurTime(row, historic)
 	entry := db.InsertTimelineEntryParams{
-		CustomerID: &row.CustomerID, OccurTime: row.UpdateTime, Type: typeProductInstalled, SubjectID: row.ID,
-		Number: row.SerialNumber,
+		CustomerID: &row.CustomerID, OccurTime: occurred, Type: typeProductInstalled, SubjectID: row.ID,
+		Number: row.SerialNumber, Historic: historic,
 	}
 	if err := s.addEntry(ctx, tx, entry); err != nil {
 		return nil, fmt.Errorf("insert timeline entry: %w", err)
 	}
 	tx.Emit(event.Event{
 		Type: typeProductInstalled, SubjectID: row.ID, SubjectVersion: row.Version, CustomerID: row.CustomerID,
-		OccurTime: row.UpdateTime,
-		Payload:   &customerv1.ProductInstalled{SerialNumber: row.SerialNumber, ProductModel: row.ProductModel},
+		OccurTime: occurred, Historic: historic,
+		Payload: &customerv1.ProductInstalled{SerialNumber: row.SerialNumber, ProductModel: row.ProductModel},
 	})
 	out := productProto(row)
 	tx.Audit("installed_product", row.ID, out)
 	return out, nil
+}
+
+// productOccurTime is when what a product's event tells happened: history at its delivery or
+// shipping, where these lie in the past, and anything else now.
+func productOccurTime(row *db.InstalledProduct, historic bool) time.Time {
+	for _, t := range []*time.Time{row.DeliveryTime, row.ShipTime} {
+		if historic && t != nil && t.Before(row.UpdateTime) {
+			return *t
+		}
+	}
+	return row.UpdateTime
 }
 
 // ListInstalledProducts lists the installed products of a customer, newest
@@ -107,7 +134,7 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.openByID(ctx, customerID)
+	_, verdict, err := s.openFile(ctx, customerID, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -128,5 +155,5 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	for i := range rows {
 		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)
+	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
 }

@@ -21,7 +21,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	if err != nil {
 		return nil, err
 	}
-	customer, verdict, err := s.readCustomer(ctx, id)
+	customer, recorded, err := s.readCustomer(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	for i := range rows {
 		out.Timeline = append(out.Timeline, entryProto(&rows[i]))
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)
+	return out, recorded(ctx)
 }
 
 func (s *Server) addSummary(ctx context.Context, out *customerv1.Profile, req *customerv1.GetProfileRequest) error {

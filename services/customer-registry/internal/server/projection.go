@@ -24,11 +24,13 @@ const (
 // fact is what an event tells of a customer.
 type fact struct {
 	// kind is that of the case whose state the event tells; 0 when it tells none.
-	kind   int16
-	open   bool
-	number string
-	state  string
-	score  int16
+	kind int16
+	open bool
+	// visitor is who goes to the customer for the case; the nil one: nobody.
+	visitor uuid.UUID
+	number  string
+	state   string
+	score   int16
 	// contact: the customer and the company spoke.
 	contact bool
 	// hidden: it belongs on no timeline.
@@ -101,6 +103,7 @@ type standing struct {
 	kind     int16
 	customer uuid.UUID // the nil one: nobody's
 	open     bool
+	visitor  uuid.UUID // the nil one: nobody
 	version  int64
 }
 
@@ -147,7 +150,7 @@ func (p *projection) apply(f *fact) {
 		p.scored.when(f.score > 0 || moved, customer)
 	}
 	if tells {
-		p.cases[f.subject] = standing{f.kind, to, f.open, f.env.GetSubjectVersion()}
+		p.cases[f.subject] = standing{f.kind, to, f.open, f.visitor, f.env.GetSubjectVersion()}
 		p.changed.add(f.subject)
 		p.moved.when(moved, f.subject)
 	}
@@ -169,7 +172,7 @@ func (s *Server) store(ctx context.Context, on *pg.Batch, p *projection) error {
 		c := p.cases[id]
 		now.SubjectIds, now.Kinds = append(now.SubjectIds, id), append(now.Kinds, c.kind)
 		now.CustomerIds, now.Opens = append(now.CustomerIds, c.customer), append(now.Opens, c.open)
-		now.Versions = append(now.Versions, c.version)
+		now.VisitorStaffIds, now.Versions = append(now.VisitorStaffIds, c.visitor), append(now.Versions, c.version)
 	}
 	if len(now.SubjectIds) > 0 {
 		if err := s.q.UpsertCases(ctx, on, now); err != nil {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -25,6 +26,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -45,6 +47,8 @@ type Config struct {
 	// Region is where a phone without country code is, e.g. "CN".
 	Region     string
 	Disclosure Disclosure
+	// Schedule is how often customers are scored by themselves; empty is never.
+	Schedule tier.Schedule
 }
 
 // Disclosure is how long and how much is disclosed.
@@ -79,6 +83,9 @@ type Server struct {
 	customerv1.UnimplementedAccessReviewServiceServer
 	customerv1.UnimplementedFileServiceServer
 	customerv1.UnimplementedAttributeServiceServer
+	customerv1.UnimplementedPurchaseServiceServer
+	customerv1.UnimplementedWarrantyServiceServer
+	customerv1.UnimplementedTierServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -92,6 +99,11 @@ type Server struct {
 
 	disclosure Disclosure
 	attributes attributeCache
+	schedule   tier.Schedule
+	tiers      worker
+	// reads gathers the records of files that are read at the same time.
+	reads    *pg.Gather[fileRead]
+	auditKey []byte
 }
 
 // New makes a Server. It fails when the region is none that phones are read by.
@@ -99,10 +111,14 @@ func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
-	return &Server{
+	s := &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
-	}, nil
+		schedule: cfg.Schedule, tiers: newWorker(),
+		auditKey: cfg.Keyring.Derive(audit.KeyLabel),
+	}
+	s.reads = pg.NewGather(s.storeReads)
+	return s, nil
 }
 
 // Register puts the registry's services on a gRPC server.
@@ -116,6 +132,9 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAccessReviewServiceServer(on, s)
 	customerv1.RegisterFileServiceServer(on, s)
 	customerv1.RegisterAttributeServiceServer(on, s)
+	customerv1.RegisterPurchaseServiceServer(on, s)
+	customerv1.RegisterWarrantyServiceServer(on, s)
+	customerv1.RegisterTierServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

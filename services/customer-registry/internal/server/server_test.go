@@ -22,6 +22,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -39,6 +40,7 @@ type registry struct {
 	reviews    customerv1.AccessReviewServiceClient
 	files      customerv1.FileServiceClient
 	attributes customerv1.AttributeServiceClient
+	trade
 }
 
 func start(t *testing.T) *registry {
@@ -47,7 +49,7 @@ func start(t *testing.T) *registry {
 }
 
 // startWith starts the service with or without what goes on beside calls.
-func startWith(t *testing.T, background bool) *registry {
+func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *registry {
 	t.Helper()
 	r := &registry{}
 	limits := rpc.DefaultLimits()
@@ -62,6 +64,7 @@ func startWith(t *testing.T, background bool) *registry {
 			r.Server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 				Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)),
+				Schedule: append(schedule, tier.Off)[0],
 			})
 			if err != nil {
 				return err
@@ -79,6 +82,7 @@ func startWith(t *testing.T, background bool) *registry {
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	r.files = customerv1.NewFileServiceClient(r.Conn)
 	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
+	r.trade = newTrade(r.Conn)
 	return r
 }
 

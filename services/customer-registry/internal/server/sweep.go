@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
-	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
 
 const (
@@ -33,8 +34,8 @@ func (s *Server) SweepTiers(ctx context.Context) error {
 	}
 }
 
-// EndTiers returns every customer whose override ended to the tier of customers
-// not scored, with event and audit record as this service.
+// EndTiers returns every customer whose override ended to the tier that marks and score come
+// to, with event and audit record as this service.
 func (s *Server) EndTiers(ctx context.Context) error {
 	for {
 		ended, err := s.endTiers(ctx)
@@ -56,14 +57,22 @@ func (s *Server) endTiers(ctx context.Context) (ended int, err error) {
 			tx.Unchanged()
 			return nil
 		}
+		ids := make([]uuid.UUID, len(rows))
+		for i := range rows {
+			ids[i] = rows[i].ID
+		}
+		marks, err := s.marksOf(ctx, tx, ids, nil)
+		if err != nil {
+			return err
+		}
 		for i := range rows {
 			row := &rows[i]
-			end := *row.TierEndTime
-			row.Tier, row.TierReason, row.TierEndTime = int16(customer.TierAfterOverride()), "", nil
-			if err := s.storeTier(ctx, tx, row); err != nil {
+			end, from := *row.TierEndTime, typev1.Tier(row.Tier)
+			to, reason := marks[row.ID].Tier()
+			row.Tier, row.TierReason, row.TierEndTime = int16(to), "", nil
+			if err := s.storeTier(ctx, tx, row, from, reason, nil, event.Event{OccurTime: end}); err != nil {
 				return err
 			}
-			emitCustomer(&tx.Record, customerref.TypeChanged, row, event.Event{OccurTime: end})
 			tx.Audit("customer", row.ID, map[string]any{"tier": row.Tier, "tier_end_time": end})
 		}
 		return nil

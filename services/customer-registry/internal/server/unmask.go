@@ -36,7 +36,7 @@ func (s *Server) UnmaskCustomer(ctx context.Context, req *customerv1.UnmaskCusto
 		return nil, rpcerr.Invalid("field", rpcerr.T("a contact has no address; give UNMASK_FIELD_PHONE or UNMASK_FIELD_EMAIL",
 			"联系人没有地址；请填写 UNMASK_FIELD_PHONE 或 UNMASK_FIELD_EMAIL"))
 	}
-	verdict, err := s.openByID(ctx, id)
+	_, verdict, err := s.openFile(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}

@@ -104,8 +104,9 @@ survey.v1.QuestionnaireService ImportAnswers                             ......*
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
 survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
+survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
-customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use
+customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read
 customer.v1.CustomerService UnmaskCustomer                               ***.......... customers.unmask
 customer.v1.CustomerService SetTier                                      ......*...... customers.tier
 customer.v1.CustomerService SetConsent                                   .....*......o consents.write
@@ -113,7 +114,7 @@ customer.v1.CustomerService ImportCustomers                              ......*
 customer.v1.CustomerService ListCustomerSummaries                        ***..**.o*... summaries.read
 customer.v1.CustomerService GetProfile                                   ***oo**oooo.o profiles.read,profiles.readmasked,grants.use
 customer.v1.CustomerService ResolveCustomer                              ............. - service-ticket,complaint,survey
-customer.v1.ContactService GetContact,ListContacts                       ***oo**oooo.o contacts.read,contacts.readmasked,grants.use
+customer.v1.ContactService GetContact,ListContacts                       ***oo**oooo.o contacts.read,contacts.readmasked,grants.use,visits.read
 customer.v1.ContactService CreateContact,UpdateContact,DeleteContact     .....**...... contacts.write
 customer.v1.OrderService ListOrders,ListInstalledProducts                ***oo**oooo.o orders.read,grants.use
 customer.v1.OrderService UpsertOrder,UpsertInstalledProduct              ......*...... orders.write
@@ -123,10 +124,10 @@ customer.v1.AccessRequestService CreateAccessRequest,ExtractAccessRequest oooooo
 customer.v1.AccessRequestService GetAccessRequest,ListAccessRequests     ooooooooo***. accessrequests.read
 customer.v1.AccessRequestService ApproveAccessRequest,RefuseAccessRequest .........**.. accessrequests.decide
 customer.v1.AccessRequestService RevokeAccessRequest                     ooooooooo**.. accessrequests.decide,accessrequests.create
-customer.v1.BreakGlassService CreateBreakGlass                           oooooo...oo.. breakglass.use
-customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             oooooo...***. breakglass.read
+customer.v1.BreakGlassService CreateBreakGlass                           ooo..o...oo.. breakglass.use
+customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             ooo..o...***. breakglass.read
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
-customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        .........***. accessreviews.read
+customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        ...........*. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
 customer.v1.FileService GetFieldStates                                   ***oo**oooo.o customers.read,customers.readmasked,grants.use
 customer.v1.FileService VerifyCustomer,ConfirmCustomer                   .....**...... customers.write
@@ -138,6 +139,17 @@ customer.v1.AttributeService GetAttributeDefinition                      ***..**
 customer.v1.AttributeService ListAttributeDefinitions                    ***..**.o*... summaries.read
 customer.v1.AttributeService CreateAttributeDefinition                   ......*...... attributes.write
 customer.v1.AttributeService UpdateAttributeDefinition                   ......*...... attributes.write
+customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
+customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
+customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read
+customer.v1.WarrantyService CreateWarrantyPolicy                         *.....*...... warranties.prepare
+customer.v1.WarrantyService PublishWarrantyPolicy                        .........**.. warranties.publish
+customer.v1.TierService  GetTierModel,ListTierModels,GetTierRun          *....**..**.. tiers.read
+customer.v1.TierService  ListTierRuns,ListTierMoves,GetStanding          *....**..**.. tiers.read
+customer.v1.TierService  CreateTierModel,CreateTierRun                   .....*...*... tiers.prepare
+customer.v1.TierService  PublishTierModel,ApplyTierRun                   .........**.. tiers.decide
+customer.v1.TierService  MarkCustomer                                    .........**.. tiers.mark
+audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -12,12 +12,14 @@ import (
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // list walks all pages of a list.
@@ -121,12 +123,51 @@ func TestListTicketsRefusals(t *testing.T) {
 
 // explainer runs a query's plan in place of the query and keeps the plan.
 type explainer struct {
-	db.DBTX
+	pg.Sender
+	pool *pgxpool.Pool
 	plan string
 }
 
+// SendBatch explains the last of the statements, by the plan for any arguments: EXPLAIN of the
+// statement itself would be planned for these.
+func (e *explainer) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	asked := b.QueuedQueries[len(b.QueuedQueries)-1]
+	e.plan = e.anyArguments(ctx, asked.SQL, asked.Arguments)
+	none := new(pgx.Batch)
+	none.Queue("SELECT 1")
+	none.Queue("SELECT * FROM tickets WHERE false")
+	return e.Sender.SendBatch(ctx, none)
+}
+
+func (e *explainer) anyArguments(ctx context.Context, sql string, args []any) string {
+	conn, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Release()
+	given := make([]string, len(args))
+	for i, arg := range args {
+		if states, ok := arg.([]int16); ok {
+			arg = "{" + strings.Trim(strings.ReplaceAll(fmt.Sprint(states), " ", ","), "[]") + "}"
+		}
+		given[i] = fmt.Sprintf("'%v'", arg)
+	}
+	results, err := conn.Conn().PgConn().Exec(ctx, "BEGIN; SET LOCAL plan_cache_mode = 'force_generic_plan'; PREPARE listed AS "+sql+
+		"; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE listed("+strings.Join(given, ", ")+"); DEALLOCATE listed; COMMIT").ReadAll()
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			lines = append(lines, string(row[0]))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := e.DBTX.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
+	rows, err := e.Sender.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +176,7 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	if err != nil {
 		return nil, err
 	}
-	return e.DBTX.Query(ctx, "SELECT * FROM tickets WHERE false")
+	return e.Sender.Query(ctx, "SELECT * FROM tickets WHERE false")
 }
 
 func TestListsReadNoMoreThanTheirPage(t *testing.T) {
@@ -195,7 +236,7 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 // goesBy checks the plan of a list.
 func (w *world) goesBy(index string, f db.TicketFilter) {
 	w.t.Helper()
-	e := &explainer{DBTX: w.Pool}
+	e := &explainer{Sender: w.Pool, pool: w.Pool}
 	// More often than it takes Postgres to consider one plan for all arguments.
 	for range 7 {
 		if _, err := db.New().ListTickets(w.t.Context(), e, f); err != nil {

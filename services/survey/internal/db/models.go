@@ -40,6 +40,17 @@ type AnswerResponse struct {
 	Body                 *string
 }
 
+type AnswerScore struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
+	AnswerTime      time.Time
+	Tier            *int16
+	Kind            *int16
+	Region          *string
+	Cause           int16
+	Scores          []int16
+}
+
 type Count struct {
 	QuestionnaireID      uuid.UUID
 	QuestionnaireVersion int32
@@ -98,6 +109,15 @@ type Invitation struct {
 	HeldBack             *int16
 }
 
+type QuestionSlot struct {
+	QuestionnaireID      uuid.UUID
+	QuestionnaireVersion int32
+	QuestionKey          string
+	Type                 int16
+	Slot                 int16
+	Choices              []string
+}
+
 type Questionnaire struct {
 	ID               uuid.UUID
 	Draft            []byte
@@ -115,6 +135,12 @@ type QuestionnaireVersion struct {
 	Content         []byte
 	PublishTime     time.Time
 	PublishActor    string
+}
+
+type SurveyConsent struct {
+	CustomerID uuid.UUID
+	Granted    bool
+	Version    int64
 }
 
 type Uncounted struct {

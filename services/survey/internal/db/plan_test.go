@@ -38,6 +38,9 @@ func crowded(t *testing.T) *testkit.DB {
 		   lpad(to_hex(1 + n % 500), 32, '0')::uuid, 0, '', 1, false, now(), 's', n, now() FROM generate_series(1, 20000) n`,
 		`INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score)
 		 SELECT id, p, questionnaire_id, 1, 'q' || p, 1 FROM answers, generate_series(1, 3) p`,
+		`INSERT INTO questionnaire_versions SELECT id, 1, '{}', now(), 'x' FROM questionnaires ON CONFLICT DO NOTHING`,
+		`INSERT INTO question_slots SELECT id, 1, 'q' || p, 1, p, '{}' FROM questionnaires, generate_series(1, 3) p WHERE draft = '{}'`,
+		`INSERT INTO answer_scores SELECT id, questionnaire_id, answer_time, 1, 1, '', 4, '{1,1,1}' FROM answers`,
 		`INSERT INTO due_invitations SELECT id, 'x', '', questionnaire_id, 1, customer_id, id, NULL, 1, 'en', now() - (row_number() OVER ()) * interval '1 min'
 		 FROM invitations`,
 		`INSERT INTO counts SELECT gen_random_uuid(), 1, 'q', '1', 1 FROM generate_series(1, 20000)`,
@@ -74,6 +77,10 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	survey, some := uuid.MustParse(ticketSurvey), uuid.MustParse("00000000-0000-0000-0000-0000000000aa")
 	now, size := time.Now(), int32(51)
 	var none *uuid.UUID
+	cells, arguments := CellQuery{
+		Selection: Selection{QuestionnaireID: survey, From: &now, Filters: []Filter{{Dimension: Dimension{Slot: 2}, Numbers: []int16{1}}}},
+		Slots:     []int16{1, 2}, Overall: 3, Dimensions: []Dimension{{Column: TierColumn}, {Column: RegionColumn}, {Slot: 1}}, Periods: []time.Time{now},
+	}.statement()
 	for _, c := range []struct {
 		name, sql string
 		args      []any
@@ -98,6 +105,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"results", readCounts, []any{survey, int32(1), int32(3)}, []string{"counts_pkey", "answer_responses_pkey", "answers_pkey", "invitations_pkey"}},
 		{"asked before", wasAsked, []any{&some, int32(1), none}, []string{"invitations_ticket_id_round_key"}},
 		{"due", listDueInvitations, []any{now.Add(-time.Hour), int32(100)}, []string{"due_invitations_next_time_idx"}},
+		{"slots", listQuestionSlots, []any{survey}, []string{"question_slots_pkey"}},
+		{"scores of answers", insertAnswerScores, []any{[]uuid.UUID{some, survey}}, []string{"answers_pkey", "answer_responses_pkey", "question_slots_pkey"}},
+		{"analysis", cells, arguments, []string{"answer_scores_questionnaire_idx"}},
 		{"fold", foldCounts, []any{int32(2000)}, []string{"answer_responses_pkey", "answers_pkey", "invitations_pkey"}},
 	} {
 		plan := explain(t, base.Pool, c.sql, c.args...)

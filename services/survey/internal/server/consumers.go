@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
@@ -119,7 +120,8 @@ func (s *Server) notAsked(ctx context.Context, e *eventv1.Envelope, why string) 
 }
 
 // OnCustomer keeps what is known of customers, and revokes the pending invitations of one
-// who withdrew consent.
+// who withdrew the consent that they rest on: all of them with the one to service quality,
+// with the one to surveys those that no service caused.
 func (s *Server) OnCustomer(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
 	if err := customerref.Handle(ctx, tx, e); err != nil {
 		return err
@@ -136,14 +138,41 @@ func (s *Server) OnCustomer(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope)
 	if err != nil {
 		return fmt.Errorf("read consent: %w", err)
 	}
-	if consents {
-		return nil
+	withdrawn, err := s.decided(ctx, tx, e, id)
+	switch {
+	case err != nil:
+		return err
+	case !consents:
+		return s.revokeAll(ctx, tx, e, id, s.queries.LockPendingOfCustomer)
+	case withdrawn:
+		return s.revokeAll(ctx, tx, e, id, s.queries.LockPendingByHand)
 	}
-	return s.revokeAll(ctx, tx, e, id)
+	return nil
 }
 
-func (s *Server) revokeAll(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, customer uuid.UUID) error {
-	rows, err := s.queries.LockPendingOfCustomer(ctx, tx, customer)
+// decided keeps the decision on surveys that an event carries, and tells whether consent to
+// them is withdrawn since.
+func (s *Server) decided(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, customer uuid.UUID) (bool, error) {
+	payload, err := event.Unpack[*customerv1.CustomerChanged](e)
+	if err != nil {
+		return false, err
+	}
+	decision := payload.GetDecision()
+	if decision.GetPurpose() != surveys {
+		return false, nil
+	}
+	if err := s.queries.KeepSurveyConsent(ctx, tx, customer, decision.GetGranted(), e.GetSubjectVersion()); err != nil {
+		return false, fmt.Errorf("keep the consent to surveys: %w", err)
+	}
+	withdrawn, err := s.queries.HasWithdrawnSurveys(ctx, tx, customer)
+	if err != nil {
+		return false, fmt.Errorf("read the consent to surveys: %w", err)
+	}
+	return withdrawn, nil
+}
+
+func (s *Server) revokeAll(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, customer uuid.UUID, lock func(context.Context, db.DBTX, uuid.UUID) ([]db.Invitation, error)) error {
+	rows, err := lock(ctx, tx, customer)
 	if err != nil {
 		return fmt.Errorf("read pending invitations: %w", err)
 	}

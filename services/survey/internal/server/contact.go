@@ -172,9 +172,7 @@ func (s *Server) mayInvite(ctx context.Context, customer uuid.UUID, requestID st
 	case customerv1.HeldBack_HELD_BACK_UNSPECIFIED:
 		return nil
 	case customerv1.HeldBack_HELD_BACK_WITHDRAWN:
-		return rpcerr.WrongState("CONSENT_WITHDRAWN", rpcerr.T(
-			"The customer %[1]s withdrew consent to surveys; do not ask them until they give it again.",
-			"客户 %[1]s 已撤回调查的同意；在其重新同意之前请勿调查。", customer)).With("customer_id", customer.String())
+		return surveysWithdrawn(customer)
 	case customerv1.HeldBack_HELD_BACK_BUDGET_USED:
 		until := answer.GetBudgetTime().AsTime().Format(time.RFC3339)
 		return rpcerr.WrongState("CONTACT_BUDGET_USED", rpcerr.T(
@@ -184,4 +182,10 @@ func (s *Server) mayInvite(ctx context.Context, customer uuid.UUID, requestID st
 	return rpcerr.WrongState("CONSENT_MISSING", rpcerr.T(
 		"The customer %[1]s has not agreed to surveys; record their consent with :setConsent first.",
 		"客户 %[1]s 尚未同意接受调查；请先用 :setConsent 记录其同意。", customer)).With("customer_id", customer.String())
+}
+
+func surveysWithdrawn(customer uuid.UUID) *rpcerr.Error {
+	return rpcerr.WrongState("CONSENT_WITHDRAWN", rpcerr.T(
+		"The customer %[1]s withdrew consent to surveys; do not ask them until they give it again.",
+		"客户 %[1]s 已撤回调查的同意；在其重新同意之前请勿调查。", customer)).With("customer_id", customer.String())
 }

@@ -117,8 +117,8 @@ func (s *Server) insertAnswer(ctx context.Context, tx *write.Tx, asked db.Invita
 	}
 	batch := responseRows(row.QuestionnaireID, row.QuestionnaireVersion)
 	addResponses(&batch, row.ID, responses)
-	if err := s.queries.InsertResponses(ctx, tx, batch); err != nil {
-		return row, fmt.Errorf("insert responses: %w", err)
+	if err := s.insertResponses(ctx, tx, batch, []uuid.UUID{row.ID}); err != nil {
+		return row, err
 	}
 	recordAnswer(tx, row, score, responses, false)
 	return row, nil
@@ -143,6 +143,17 @@ func recordAnswer(tx *write.Tx, row db.Answer, score questionnaire.Score, respon
 
 func responseRows(questionnaireID uuid.UUID, version int32) db.InsertResponsesParams {
 	return db.InsertResponsesParams{QuestionnaireID: questionnaireID, QuestionnaireVersion: version}
+}
+
+// insertResponses keeps the responses of answers, and with them the rows that analyses count.
+func (s *Server) insertResponses(ctx context.Context, tx *write.Tx, batch db.InsertResponsesParams, answers []uuid.UUID) error {
+	if err := s.queries.InsertResponses(ctx, tx, batch); err != nil {
+		return fmt.Errorf("insert responses: %w", err)
+	}
+	if err := s.queries.InsertAnswerScores(ctx, tx, answers); err != nil {
+		return fmt.Errorf("insert scores: %w", err)
+	}
+	return nil
 }
 
 // noScore stands for a response without a score: the columns of a batch hold no nulls.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -184,13 +185,17 @@ func (i *intake) checkRules(record *surveyv1.AnswerRecord) []*typev1.Refusal {
 	return refusals
 }
 
+// noInstant refuses a time that no clock shows.
+func noInstant() rpcerr.Text {
+	return rpcerr.T("it is no instant between the years 1 and 9999.", "不是公元 1 年至 9999 年之间的有效时间。")
+}
+
 func (i *intake) checkTimes(record *surveyv1.AnswerRecord) []*typev1.Refusal {
-	noInstant := rpcerr.T("it is no instant between the years 1 and 9999.", "不是公元 1 年至 9999 年之间的有效时间。")
 	if record.GetAnswerTime().CheckValid() != nil {
-		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "answer_time", noInstant)}
+		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "answer_time", noInstant())}
 	}
 	if record.GetInviteTime() != nil && record.GetInviteTime().CheckValid() != nil {
-		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "invite_time", noInstant)}
+		return []*typev1.Refusal{i.refusal(rpcerr.ReasonValidation, "invite_time", noInstant())}
 	}
 	answered, invited := record.GetAnswerTime().AsTime(), record.GetInviteTime()
 	var refusals []*typev1.Refusal
@@ -273,8 +278,8 @@ func (i *intake) store(ctx context.Context, tx *write.Tx, take []accepted) (map[
 	}
 	if len(made) == 0 {
 		tx.Unchanged()
-	} else if err := i.server.queries.InsertResponses(ctx, tx, responses); err != nil {
-		return nil, fmt.Errorf("insert responses: %w", err)
+	} else if err := i.server.insertResponses(ctx, tx, responses, slices.Collect(maps.Keys(made))); err != nil {
+		return nil, err
 	}
 	return ids, i.settleLost(ctx, tx, take, lost, ids)
 }

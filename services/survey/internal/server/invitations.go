@@ -100,8 +100,9 @@ func languageOf(customer customerref.Ref) string {
 	return rpcerr.Chinese
 }
 
-// consenting refuses a customer who withdrew consent. The row stays locked against a
-// withdrawal until this transaction has ended: a later one finds and revokes the invitation.
+// consenting refuses a customer who withdrew consent, to be asked about service or to be
+// asked at all. The row stays locked against a withdrawal until this transaction has ended: a
+// later one finds and revokes the invitation.
 func (s *Server) consenting(ctx context.Context, tx *write.Tx, customer uuid.UUID) error {
 	consents, err := s.queries.LockConsent(ctx, tx, customer)
 	if err != nil {
@@ -111,6 +112,13 @@ func (s *Server) consenting(ctx context.Context, tx *write.Tx, customer uuid.UUI
 		return rpcerr.WrongState("CONSENT_WITHDRAWN", rpcerr.T(
 			"The customer %[1]s withdrew consent to questions on service quality; do not ask them until they give it again.",
 			"客户 %[1]s 已撤回服务质量调查的同意；在其重新同意之前请勿调查。", customer)).With("customer_id", customer.String())
+	}
+	withdrawn, err := s.queries.HasWithdrawnSurveys(ctx, tx, customer)
+	if err != nil {
+		return fmt.Errorf("read the consent to surveys: %w", err)
+	}
+	if withdrawn {
+		return surveysWithdrawn(customer)
 	}
 	return nil
 }

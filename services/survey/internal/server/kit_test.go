@@ -101,6 +101,7 @@ type kit struct {
 	questionnaires surveyv1.QuestionnaireServiceClient
 	invitations    surveyv1.InvitationServiceClient
 	answers        surveyv1.AnswerServiceClient
+	analyses       surveyv1.AnalysisServiceClient
 	log            *safeBuffer
 }
 
@@ -145,6 +146,7 @@ func newKit(t testing.TB) *kit {
 	k.questionnaires = surveyv1.NewQuestionnaireServiceClient(k.Conn)
 	k.invitations = surveyv1.NewInvitationServiceClient(k.Conn)
 	k.answers = surveyv1.NewAnswerServiceClient(k.Conn)
+	k.analyses = surveyv1.NewAnalysisServiceClient(k.Conn)
 	return k
 }
 

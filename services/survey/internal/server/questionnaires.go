@@ -228,6 +228,9 @@ func (s *Server) PublishQuestionnaire(ctx context.Context, req *surveyv1.Publish
 		if err := s.publish(ctx, tx, row); err != nil {
 			return nil, err
 		}
+		if err := s.placeQuestions(ctx, tx, row, draft); err != nil {
+			return nil, err
+		}
 		recordQuestionnaire(tx, "questionnaire.published.v1", row, draft)
 		return draftOf(row)
 	})

@@ -2,14 +2,16 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	"github.com/kefu-suite/kefu/services/survey/internal/analysis"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
-	"github.com/kefu-suite/kefu/services/survey/internal/statistics"
+	"github.com/kefu-suite/kefu/services/survey/internal/report"
 )
 
 // GetResults computes the figures of all versions, or one.
@@ -42,9 +44,13 @@ func (s *Server) GetResults(ctx context.Context, req *surveyv1.GetResultsRequest
 		return nil, err
 	}
 	t.add(counts)
+	questions, err := t.results()
+	if err != nil {
+		return nil, err
+	}
 	return &surveyv1.Results{
 		QuestionnaireId: row.ID.String(), Version: req.GetVersion(), Answers: t.answered + t.imported,
-		Invitations: t.asked, ResponseRate: statistics.Share(t.answered, t.asked), Questions: t.results(),
+		Invitations: t.asked, ResponseRate: analysis.Part(t.answered, t.asked), Questions: questions,
 	}, nil
 }
 
@@ -131,32 +137,23 @@ func (t *tally) addWhole(row db.ReadCountsRow) {
 	}
 }
 
-func (t *tally) results() []*surveyv1.QuestionResult {
+func (t *tally) results() ([]*surveyv1.QuestionResult, error) {
 	out := make([]*surveyv1.QuestionResult, 0, len(t.questions))
 	for _, a := range t.questions {
-		out = append(out, a.result())
+		result, err := a.result()
+		if err != nil {
+			return nil, fmt.Errorf("results of question %s: %w", a.key, err)
+		}
+		out = append(out, result)
 	}
-	return out
+	return out, nil
 }
 
-func (a *asked) result() *surveyv1.QuestionResult {
+func (a *asked) result() (*surveyv1.QuestionResult, error) {
 	out := &surveyv1.QuestionResult{QuestionKey: a.key, Type: a.kind}
 	switch least, greatest, scored := questionnaire.Range(a.kind); {
 	case scored:
-		counts := make([]statistics.Count, 0, greatest-least+1)
-		for score := least; score <= greatest; score++ {
-			counts = append(counts, statistics.Count{Score: score, N: a.counts[strconv.Itoa(int(score))]})
-		}
-		out.N = statistics.N(counts)
-		for _, c := range counts {
-			out.Distribution = append(out.Distribution, bucket(strconv.Itoa(int(c.Score)), c.N, out.N))
-		}
-		out.Mean, out.StandardDeviation = statistics.MeanDeviation(counts)
-		if a.kind == surveyv1.QuestionType_QUESTION_TYPE_RATING {
-			out.Csat = statistics.TopTwo(counts)
-		} else {
-			out.Nps = statistics.NetPromoter(counts)
-		}
+		return out, a.scores(out, analysis.Scale{Least: least, Greatest: greatest})
 	case a.kind == surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
 		for _, n := range a.counts {
 			out.N += n
@@ -167,9 +164,40 @@ func (a *asked) result() *surveyv1.QuestionResult {
 	default:
 		out.N = a.counts[""]
 	}
-	return out
+	return out, nil
 }
 
+// scores adds the figures of a question that is answered with scores.
+func (a *asked) scores(out *surveyv1.QuestionResult, scale analysis.Scale) error {
+	var counts analysis.Counts
+	for score := scale.Least; score <= scale.Greatest; score++ {
+		counts = append(counts, analysis.Count{Score: score, N: a.counts[strconv.Itoa(int(score))]})
+	}
+	out.N = counts.N()
+	for _, c := range counts {
+		out.Distribution = append(out.Distribution, bucket(strconv.Itoa(int(c.Score)), c.N, out.N))
+	}
+	var faults [3]error
+	out.Mean, faults[0] = present(analysis.Mean(counts))
+	out.StandardDeviation, faults[1] = present(analysis.Deviation(counts))
+	if a.kind == surveyv1.QuestionType_QUESTION_TYPE_RATING {
+		out.Csat, faults[2] = estimated(analysis.CSAT(counts, report.Level))
+	} else {
+		out.Nps, faults[2] = estimated(analysis.NPS(counts, report.Level))
+	}
+	return errors.Join(faults[:]...)
+}
+
+// present is a figure, nil where the answers are not enough for it.
+func present(figure float64, err error) (*float64, error) {
+	if analysis.AsLack(err) != nil {
+		return nil, nil
+	}
+	return &figure, err
+}
+
+func estimated(e analysis.Estimate, err error) (*float64, error) { return present(e.Value, err) }
+
 func bucket(value string, count, n int64) *surveyv1.Bucket {
-	return &surveyv1.Bucket{Value: value, Count: count, Share: statistics.Share(count, n)}
+	return &surveyv1.Bucket{Value: value, Count: count, Share: analysis.Part(count, n)}
 }

@@ -42,11 +42,12 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Server serves questionnaires, invitations and answers.
+// Server serves questionnaires, invitations, answers and their analysis.
 type Server struct {
 	surveyv1.UnimplementedQuestionnaireServiceServer
 	surveyv1.UnimplementedInvitationServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
+	surveyv1.UnimplementedAnalysisServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -60,6 +61,7 @@ type Server struct {
 	now       func() time.Time
 	queries   *db.Queries
 	missing   missing
+	analyses  analyses
 }
 
 // New makes a Server. It fails when something is missing.
@@ -75,11 +77,12 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Register adds the three services to a gRPC server.
+// Register adds the services to a gRPC server.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	surveyv1.RegisterQuestionnaireServiceServer(r, s)
 	surveyv1.RegisterInvitationServiceServer(r, s)
 	surveyv1.RegisterAnswerServiceServer(r, s)
+	surveyv1.RegisterAnalysisServiceServer(r, s)
 }
 
 // moment is the present as Postgres keeps it, so that what a call answers equals what a

@@ -2,17 +2,44 @@
 -- What decides to whom a file is open.
 SELECT tier, owner_staff_id FROM customers WHERE id = @id;
 
--- name: FindGrant :one
--- The grant of a person for a file that ends last, over or not.
-SELECT g.id, g.break_glass, g.end_time::timestamptz AS end_time FROM (
+-- name: OpenFile :one
+-- A file with what decides whether a member of staff may read it, all in one round trip:
+-- their grant for it that ends last, over or not; where they stand in the directory, nowhere
+-- when two claim their identity; the account manager's department; and the ticket for which
+-- they go to the customer. The nil id stands for none.
+SELECT sqlc.embed(c),
+  coalesce(g.id, '00000000-0000-0000-0000-000000000000')::uuid AS grant_id, coalesce(g.break_glass, false)::boolean AS break_glass,
+  coalesce(g.end_time, c.create_time)::timestamptz AS grant_end_time,
+  coalesce(me.id, '00000000-0000-0000-0000-000000000000')::uuid AS staff_id,
+  coalesce(me.department_id, '00000000-0000-0000-0000-000000000000')::uuid AS department_id,
+  coalesce(m.department_id, '00000000-0000-0000-0000-000000000000')::uuid AS owner_department_id,
+  coalesce(v.subject_id, '00000000-0000-0000-0000-000000000000')::uuid AS visit_ticket_id
+FROM customers c
+LEFT JOIN LATERAL (
   (SELECT r.id, false AS break_glass, r.end_time FROM access_requests r
    JOIN access_request_customers rc ON rc.request_id = r.id
-   WHERE rc.customer_id = @customer_id AND r.asker = @actor AND r.state = 2 AND r.outsider IS NULL
+   WHERE rc.customer_id = c.id AND r.asker = @actor AND r.state = 2 AND r.outsider IS NULL
    ORDER BY r.end_time DESC LIMIT 1)
   UNION ALL
   (SELECT b.id, true, b.end_time FROM break_glasses b
-   WHERE b.customer_id = @customer_id AND b.actor = @actor ORDER BY b.end_time DESC LIMIT 1)
-) g ORDER BY g.end_time DESC LIMIT 1;
+   WHERE b.customer_id = c.id AND b.actor = @actor ORDER BY b.end_time DESC LIMIT 1)
+  ORDER BY end_time DESC LIMIT 1
+) g ON true
+LEFT JOIN LATERAL (
+  SELECT s.id, s.department_id FROM directory_staff s WHERE s.issuer = @issuer AND s.subject = @subject
+    AND NOT EXISTS (SELECT FROM directory_staff o WHERE o.issuer = s.issuer AND o.subject = s.subject AND o.id <> s.id)
+) me ON true
+LEFT JOIN directory_staff m ON m.id = c.owner_staff_id
+LEFT JOIN LATERAL (
+  SELECT k.subject_id FROM cases k
+  WHERE @visits::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
+) v ON true
+WHERE c.id = @id;
+
+-- name: InsertFileReads :exec
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
+SELECT unnest(@ids::uuid[]), unnest(@read_times::timestamptz[]), unnest(@readers::text[]), unnest(@customer_ids::uuid[]),
+  unnest(@bases::smallint[]);
 
 -- name: InsertFileRead :exec
 INSERT INTO file_reads (id, read_time, reader, customer_id, basis) VALUES (@id, @read_time, @reader, @customer_id, @basis);

@@ -33,10 +33,11 @@ WITH days AS (
 ), totals AS (
   SELECT f.reader, count(*)::int AS reads, count(DISTINCT f.customer_id)::int AS customers,
     (count(*) FILTER (WHERE f.basis = 1))::int AS by_role, (count(*) FILTER (WHERE f.basis = 2))::int AS by_team,
-    (count(*) FILTER (WHERE f.basis = 3))::int AS by_grant, (count(*) FILTER (WHERE f.basis = 4))::int AS by_break_glass
+    (count(*) FILTER (WHERE f.basis = 3))::int AS by_grant, (count(*) FILTER (WHERE f.basis = 4))::int AS by_break_glass,
+    (count(*) FILTER (WHERE f.basis = 5))::int AS by_ticket
   FROM file_reads f WHERE f.read_time >= @start_time AND f.read_time < @end_time GROUP BY f.reader
 )
-SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, b.busiest_day, s.id AS staff_id
+SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, t.by_ticket, b.busiest_day, s.id AS staff_id
 FROM totals t JOIN busiest b ON b.reader = t.reader
 LEFT JOIN directory_staff s ON s.issuer || '|' || s.subject = t.reader
 ORDER BY t.reads DESC, t.reader LIMIT @count;

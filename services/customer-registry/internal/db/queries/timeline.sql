@@ -3,12 +3,12 @@ SELECT * FROM cases WHERE subject_id = ANY(@subject_ids::uuid[]) ORDER BY subjec
 
 -- name: UpsertCases :exec
 -- Nobody stands as the nil id, for arrays of ids have no null.
-INSERT INTO cases (subject_id, kind, customer_id, open, version)
+INSERT INTO cases (subject_id, kind, customer_id, open, visitor_staff_id, version)
 SELECT unnest(@subject_ids::uuid[]), unnest(@kinds::smallint[]),
   NULLIF(unnest(@customer_ids::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest(@opens::boolean[]),
-  unnest(@versions::bigint[])
+  NULLIF(unnest(@visitor_staff_ids::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest(@versions::bigint[])
 ON CONFLICT (subject_id) DO UPDATE SET customer_id = excluded.customer_id, open = excluded.open,
-  version = excluded.version
+  visitor_staff_id = excluded.visitor_staff_id, version = excluded.version
 WHERE cases.version < excluded.version;
 
 -- name: InsertTimelineEntry :exec

@@ -252,7 +252,9 @@ type ReaderActivity struct {
 	BusiestDay int32 `protobuf:"varint,9,opt,name=busiest_day,json=busiestDay,proto3" json:"busiest_day,omitempty"`
 	// The busiest day stands out: at least 20 reads and more than three times the median of
 	// all readers' busiest days.
-	Unusual       bool `protobuf:"varint,10,opt,name=unusual,proto3" json:"unusual,omitempty"`
+	Unusual bool `protobuf:"varint,10,opt,name=unusual,proto3" json:"unusual,omitempty"`
+	// Reads of address and phones for the sake of an open repair, return or installation.
+	ByTicket      int32 `protobuf:"varint,11,opt,name=by_ticket,json=byTicket,proto3" json:"by_ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +357,13 @@ func (x *ReaderActivity) GetUnusual() bool {
 		return x.Unusual
 	}
 	return false
+}
+
+func (x *ReaderActivity) GetByTicket() int32 {
+	if x != nil {
+		return x.ByTicket
+	}
+	return 0
 }
 
 // BreakGlassCounts counts openings in an emergency.
@@ -732,7 +741,7 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\bapproved\x18\x03 \x01(\x05R\bapproved\x12\x18\n" +
 	"\arefused\x18\x04 \x01(\x05R\arefused\x12\x18\n" +
 	"\arevoked\x18\x05 \x01(\x05R\arevoked\x12\x1c\n" +
-	"\toutsiders\x18\x06 \x01(\x05R\toutsiders\"\xa5\x02\n" +
+	"\toutsiders\x18\x06 \x01(\x05R\toutsiders\"\xc2\x02\n" +
 	"\x0eReaderActivity\x12\x16\n" +
 	"\x06reader\x18\x01 \x01(\tR\x06reader\x12\x19\n" +
 	"\bstaff_id\x18\x02 \x01(\tR\astaffId\x12\x14\n" +
@@ -745,7 +754,8 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\vbusiest_day\x18\t \x01(\x05R\n" +
 	"busiestDay\x12\x18\n" +
 	"\aunusual\x18\n" +
-	" \x01(\bR\aunusual\"\x8a\x01\n" +
+	" \x01(\bR\aunusual\x12\x1b\n" +
+	"\tby_ticket\x18\v \x01(\x05R\bbyTicket\"\x8a\x01\n" +
 	"\x10BreakGlassCounts\x12\x16\n" +
 	"\x06opened\x18\x01 \x01(\x05R\x06opened\x12\x1c\n" +
 	"\tjustified\x18\x02 \x01(\x05R\tjustified\x12 \n" +

@@ -670,14 +670,14 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\x19DECISION_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DECISION_ROLE_INITIATOR\x10\x01\x12\x1d\n" +
 	"\x19DECISION_ROLE_PARTICIPANT\x10\x02\x12 \n" +
-	"\x1cDECISION_ROLE_DECISION_MAKER\x10\x032\xd3\a\n" +
+	"\x1cDECISION_ROLE_DECISION_MAKER\x10\x032\xee\a\n" +
 	"\x0eContactService\x12\xae\x01\n" +
-	"\rCreateContact\x12&.kefu.customer.v1.CreateContactRequest\x1a\x19.kefu.customer.v1.Contact\"Z\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02/:\acontact\"$/v1/customers/{customer_id}/contacts\x12\xc4\x01\n" +
+	"\rCreateContact\x12&.kefu.customer.v1.CreateContactRequest\x1a\x19.kefu.customer.v1.Contact\"Z\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02/:\acontact\"$/v1/customers/{customer_id}/contacts\x12\xd2\x01\n" +
 	"\n" +
-	"GetContact\x12#.kefu.customer.v1.GetContactRequest\x1a\x19.kefu.customer.v1.Contact\"v\xaa\xbb\x18A\x12\rcontacts.read\x12\x13contacts.readmasked\x12\n" +
-	"grants.use\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/contacts/{id}\x12\xd0\x01\n" +
-	"\fListContacts\x12%.kefu.customer.v1.ListContactsRequest\x1a&.kefu.customer.v1.ListContactsResponse\"q\xaa\xbb\x18A\x12\rcontacts.read\x12\x13contacts.readmasked\x12\n" +
-	"grants.use\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/contacts\x12\xcb\x01\n" +
+	"GetContact\x12#.kefu.customer.v1.GetContactRequest\x1a\x19.kefu.customer.v1.Contact\"\x83\x01\xaa\xbb\x18N\x12\rcontacts.read\x12\x13contacts.readmasked\x12\n" +
+	"grants.use\x12\vvisits.read\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/contacts/{id}\x12\xdd\x01\n" +
+	"\fListContacts\x12%.kefu.customer.v1.ListContactsRequest\x1a&.kefu.customer.v1.ListContactsResponse\"~\xaa\xbb\x18N\x12\rcontacts.read\x12\x13contacts.readmasked\x12\n" +
+	"grants.use\x12\vvisits.read\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/contacts\x12\xcb\x01\n" +
 	"\rUpdateContact\x12&.kefu.customer.v1.UpdateContactRequest\x1a\x19.kefu.customer.v1.Contact\"w\xaa\xbb\x18)\x12\x0econtacts.write\x18\x03\"\x13contact.customer_id@\x02\x82\xd3\xe4\x93\x02D:\acontact29/v1/customers/{contact.customer_id}/contacts/{contact.id}\x12\xa7\x01\n" +
 	"\rDeleteContact\x12&.kefu.customer.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"V\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02+*)/v1/customers/{customer_id}/contacts/{id}B\xcb\x01\n" +
 	"\x14com.kefu.customer.v1B\fContactProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"

@@ -2570,11 +2570,11 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x18UNMASK_FIELD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12UNMASK_FIELD_PHONE\x10\x01\x12\x16\n" +
 	"\x12UNMASK_FIELD_EMAIL\x10\x02\x12\x18\n" +
-	"\x14UNMASK_FIELD_ADDRESS\x10\x032\xe3\f\n" +
+	"\x14UNMASK_FIELD_ADDRESS\x10\x032\xf0\f\n" +
 	"\x0fCustomerService\x12\x8f\x01\n" +
-	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\xa9\x01\n" +
-	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"X\xaa\xbb\x18:\x12\x0ecustomers.read\x12\x14customers.readmasked\x12\n" +
-	"grants.use\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
+	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\xb6\x01\n" +
+	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"e\xaa\xbb\x18G\x12\x0ecustomers.read\x12\x14customers.readmasked\x12\n" +
+	"grants.use\x12\vvisits.read\x18\x01\"\x02id@\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\xaa\x01\n" +
 	"\x0eUpdateCustomer\x12'.kefu.customer.v1.UpdateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"S\xaa\xbb\x18\"\x12\x0fcustomers.write\x18\x03\"\vcustomer.id@\x02\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x8a\x01\n" +
 	"\aSetTier\x12 .kefu.customer.v1.SetTierRequest\x1a\x1a.kefu.customer.v1.Customer\"A\xaa\xbb\x18\x18\x12\x0ecustomers.tier\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:setTier\x12\x93\x01\n" +
 	"\n" +

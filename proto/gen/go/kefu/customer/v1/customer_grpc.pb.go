@@ -48,9 +48,11 @@ type CustomerServiceClient interface {
 	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
 	// open only to their account team (the owner and the owner's department), the information
 	// administrator and managers. Everybody else on the staff needs a grant: an approved access
-	// request, or broken glass, which opens the whole file. Who may not know of a customer
-	// hears that there is none. Each read leaves an audit record that names the right used:
-	// `role:…`, `team/role:…`, `grant:ID` or `break-glass:ID`.
+	// request, or broken glass, which opens the whole file. With `visits.read` the assignee of a
+	// repair, return or installation sees name, address and phone of its customer until it is
+	// resolved, and the e-mail masked. Who may not know of a customer hears that there is none.
+	// Each read leaves an audit record that names the right used: `role:…`, `team/role:…`,
+	// `grant:ID`, `break-glass:ID` or `ticket:ID`.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Changes the fields that `update_mask` names and keeps of each what it was before, who
@@ -60,7 +62,8 @@ type CustomerServiceClient interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
 	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
+	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
+	// GetStanding tells: key while marked strategic, else that of the last score, else C.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(ctx context.Context, in *SetTierRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.
@@ -220,9 +223,11 @@ type CustomerServiceServer interface {
 	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
 	// open only to their account team (the owner and the owner's department), the information
 	// administrator and managers. Everybody else on the staff needs a grant: an approved access
-	// request, or broken glass, which opens the whole file. Who may not know of a customer
-	// hears that there is none. Each read leaves an audit record that names the right used:
-	// `role:…`, `team/role:…`, `grant:ID` or `break-glass:ID`.
+	// request, or broken glass, which opens the whole file. With `visits.read` the assignee of a
+	// repair, return or installation sees name, address and phone of its customer until it is
+	// resolved, and the e-mail masked. Who may not know of a customer hears that there is none.
+	// Each read leaves an audit record that names the right used: `role:…`, `team/role:…`,
+	// `grant:ID`, `break-glass:ID` or `ticket:ID`.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
 	// Changes the fields that `update_mask` names and keeps of each what it was before, who
@@ -232,7 +237,8 @@ type CustomerServiceServer interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
 	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
-	// Sets a customer's tier by hand until a date; after it the customer is in tier C again.
+	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
+	// GetStanding tells: key while marked strategic, else that of the last score, else C.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	SetTier(context.Context, *SetTierRequest) (*Customer, error)
 	// Records that a customer gave or withdrew consent for a purpose, with who recorded it.

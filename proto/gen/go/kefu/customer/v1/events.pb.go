@@ -7,6 +7,7 @@
 package customerv1
 
 import (
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -25,8 +26,11 @@ const (
 // CustomerChanged is the payload of `customer.created.v1` and `customer.changed.v1`: what
 // other services keep of the customer.
 type CustomerChanged struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Customer      *CustomerRef           `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Customer *CustomerRef           `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The decision on consent that the change is; absent for every other change. Whoever sends
+	// ends on a withdrawal what has not been answered yet.
+	Decision      *ConsentDecision `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -68,6 +72,67 @@ func (x *CustomerChanged) GetCustomer() *CustomerRef {
 	return nil
 }
 
+func (x *CustomerChanged) GetDecision() *ConsentDecision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+// ConsentDecision is what a customer agreed to, or no longer agrees to.
+type ConsentDecision struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Purpose ConsentPurpose         `protobuf:"varint,1,opt,name=purpose,proto3,enum=kefu.customer.v1.ConsentPurpose" json:"purpose,omitempty"`
+	// True: given; false: withdrawn.
+	Granted       bool `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentDecision) Reset() {
+	*x = ConsentDecision{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentDecision) ProtoMessage() {}
+
+func (x *ConsentDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentDecision.ProtoReflect.Descriptor instead.
+func (*ConsentDecision) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ConsentDecision) GetPurpose() ConsentPurpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
+}
+
+func (x *ConsentDecision) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
 // OrderRecorded is the payload of `order.recorded.v1`.
 type OrderRecorded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -83,7 +148,7 @@ type OrderRecorded struct {
 
 func (x *OrderRecorded) Reset() {
 	*x = OrderRecorded{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[1]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +160,7 @@ func (x *OrderRecorded) String() string {
 func (*OrderRecorded) ProtoMessage() {}
 
 func (x *OrderRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[1]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +173,7 @@ func (x *OrderRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderRecorded.ProtoReflect.Descriptor instead.
 func (*OrderRecorded) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{1}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OrderRecorded) GetOrderNumber() string {
@@ -143,7 +208,7 @@ type ProductInstalled struct {
 
 func (x *ProductInstalled) Reset() {
 	*x = ProductInstalled{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[2]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -155,7 +220,7 @@ func (x *ProductInstalled) String() string {
 func (*ProductInstalled) ProtoMessage() {}
 
 func (x *ProductInstalled) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[2]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -168,7 +233,7 @@ func (x *ProductInstalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProductInstalled.ProtoReflect.Descriptor instead.
 func (*ProductInstalled) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ProductInstalled) GetSerialNumber() string {
@@ -201,7 +266,7 @@ type FileAccessChanged struct {
 
 func (x *FileAccessChanged) Reset() {
 	*x = FileAccessChanged{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +278,7 @@ func (x *FileAccessChanged) String() string {
 func (*FileAccessChanged) ProtoMessage() {}
 
 func (x *FileAccessChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[3]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +291,7 @@ func (x *FileAccessChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileAccessChanged.ProtoReflect.Descriptor instead.
 func (*FileAccessChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FileAccessChanged) GetCustomerIds() []string {
@@ -262,7 +327,7 @@ type ContactReserved struct {
 
 func (x *ContactReserved) Reset() {
 	*x = ContactReserved{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +339,7 @@ func (x *ContactReserved) String() string {
 func (*ContactReserved) ProtoMessage() {}
 
 func (x *ContactReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +352,7 @@ func (x *ContactReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactReserved.ProtoReflect.Descriptor instead.
 func (*ContactReserved) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ContactReserved) GetKind() string {
@@ -304,13 +369,88 @@ func (x *ContactReserved) GetPurpose() ConsentPurpose {
 	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
 }
 
+// TierChanged is the payload of `tier.changed.v1`, whose subject is the customer: they came to
+// another tier. `customer.changed.v1` of the same version goes before it.
+type TierChanged struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	From   v1.Tier                `protobuf:"varint,1,opt,name=from,proto3,enum=kefu.type.v1.Tier" json:"from,omitempty"`
+	To     v1.Tier                `protobuf:"varint,2,opt,name=to,proto3,enum=kefu.type.v1.Tier" json:"to,omitempty"`
+	Reason TierReason             `protobuf:"varint,3,opt,name=reason,proto3,enum=kefu.customer.v1.TierReason" json:"reason,omitempty"`
+	// UUID of the run that moved them; empty for another reason.
+	TierRunId     string `protobuf:"bytes,4,opt,name=tier_run_id,json=tierRunId,proto3" json:"tier_run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TierChanged) Reset() {
+	*x = TierChanged{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierChanged) ProtoMessage() {}
+
+func (x *TierChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierChanged.ProtoReflect.Descriptor instead.
+func (*TierChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TierChanged) GetFrom() v1.Tier {
+	if x != nil {
+		return x.From
+	}
+	return v1.Tier(0)
+}
+
+func (x *TierChanged) GetTo() v1.Tier {
+	if x != nil {
+		return x.To
+	}
+	return v1.Tier(0)
+}
+
+func (x *TierChanged) GetReason() TierReason {
+	if x != nil {
+		return x.Reason
+	}
+	return TierReason_TIER_REASON_UNSPECIFIED
+}
+
+func (x *TierChanged) GetTierRunId() string {
+	if x != nil {
+		return x.TierRunId
+	}
+	return ""
+}
+
 var File_kefu_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\"L\n" +
+	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x1bkefu/customer/v1/tier.proto\x1a\x17kefu/type/v1/type.proto\"\x8b\x01\n" +
 	"\x0fCustomerChanged\x129\n" +
-	"\bcustomer\x18\x01 \x01(\v2\x1d.kefu.customer.v1.CustomerRefR\bcustomer\"\xae\x01\n" +
+	"\bcustomer\x18\x01 \x01(\v2\x1d.kefu.customer.v1.CustomerRefR\bcustomer\x12=\n" +
+	"\bdecision\x18\x02 \x01(\v2!.kefu.customer.v1.ConsentDecisionR\bdecision\"g\n" +
+	"\x0fConsentDecision\x12:\n" +
+	"\apurpose\x18\x01 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\x12\x18\n" +
+	"\agranted\x18\x02 \x01(\bR\agranted\"\xae\x01\n" +
 	"\rOrderRecorded\x12!\n" +
 	"\forder_number\x18\x01 \x01(\tR\vorderNumber\x129\n" +
 	"\n" +
@@ -325,7 +465,12 @@ const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"a\n" +
 	"\x0fContactReserved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12:\n" +
-	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurposeB\xca\x01\n" +
+	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\"\xaf\x01\n" +
+	"\vTierChanged\x12&\n" +
+	"\x04from\x18\x01 \x01(\x0e2\x12.kefu.type.v1.TierR\x04from\x12\"\n" +
+	"\x02to\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierR\x02to\x124\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x1c.kefu.customer.v1.TierReasonR\x06reason\x12\x1e\n" +
+	"\vtier_run_id\x18\x04 \x01(\tR\ttierRunIdB\xca\x01\n" +
 	"\x14com.kefu.customer.v1B\vEventsProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
 var (
@@ -340,28 +485,37 @@ func file_kefu_customer_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_events_proto_rawDescData
 }
 
-var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*CustomerChanged)(nil),       // 0: kefu.customer.v1.CustomerChanged
-	(*OrderRecorded)(nil),         // 1: kefu.customer.v1.OrderRecorded
-	(*ProductInstalled)(nil),      // 2: kefu.customer.v1.ProductInstalled
-	(*FileAccessChanged)(nil),     // 3: kefu.customer.v1.FileAccessChanged
-	(*ContactReserved)(nil),       // 4: kefu.customer.v1.ContactReserved
-	(*CustomerRef)(nil),           // 5: kefu.customer.v1.CustomerRef
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(ConsentPurpose)(0),           // 7: kefu.customer.v1.ConsentPurpose
+	(*ConsentDecision)(nil),       // 1: kefu.customer.v1.ConsentDecision
+	(*OrderRecorded)(nil),         // 2: kefu.customer.v1.OrderRecorded
+	(*ProductInstalled)(nil),      // 3: kefu.customer.v1.ProductInstalled
+	(*FileAccessChanged)(nil),     // 4: kefu.customer.v1.FileAccessChanged
+	(*ContactReserved)(nil),       // 5: kefu.customer.v1.ContactReserved
+	(*TierChanged)(nil),           // 6: kefu.customer.v1.TierChanged
+	(*CustomerRef)(nil),           // 7: kefu.customer.v1.CustomerRef
+	(ConsentPurpose)(0),           // 8: kefu.customer.v1.ConsentPurpose
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(v1.Tier)(0),                  // 10: kefu.type.v1.Tier
+	(TierReason)(0),               // 11: kefu.customer.v1.TierReason
 }
 var file_kefu_customer_v1_events_proto_depIdxs = []int32{
-	5, // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
-	6, // 1: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
-	6, // 2: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
-	6, // 3: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
-	7, // 4: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
+	1,  // 1: kefu.customer.v1.CustomerChanged.decision:type_name -> kefu.customer.v1.ConsentDecision
+	8,  // 2: kefu.customer.v1.ConsentDecision.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	9,  // 3: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
+	9,  // 4: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
+	8,  // 6: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	10, // 7: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
+	10, // 8: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
+	11, // 9: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_events_proto_init() }
@@ -370,13 +524,14 @@ func file_kefu_customer_v1_events_proto_init() {
 		return
 	}
 	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_tier_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_events_proto_rawDesc), len(file_kefu_customer_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,56 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Act is what happened and on whose call: what one record holds.
+type Act struct {
+	Entry  Entry
+	Origin Origin
+}
+
+const insertRecords = `
+WITH record AS (
+  INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id)
+  SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::uuid[],
+    $8::text[], $9::bytea[], $10::text[], $11::uuid[], $12::bytea[], $13::uuid[])
+  RETURNING id
+)
+INSERT INTO audit_pending (audit_id) SELECT id FROM record`
+
+// InsertMany writes the records of several acts in one statement, under the promises of
+// Insert: all of them, or none and an error. No acts are no statement.
+func InsertMany(ctx context.Context, db Execer, key []byte, acts []Act) error {
+	if len(acts) == 0 {
+		return nil
+	}
+	var (
+		ids, objects                          []uuid.UUID
+		causes, customers                     []*uuid.UUID
+		times                                 []time.Time
+		actors, actions, types, rights, calls []string
+		kinds                                 []int16
+		changes, macs                         [][]byte
+	)
+	for i := range acts {
+		r, err := newRecord(key, acts[i].Entry, acts[i].Origin)
+		if err != nil {
+			return err
+		}
+		ids, objects, causes, times = append(ids, r.id), append(objects, r.objectID), append(causes, r.cause), append(times, r.time)
+		actors, actions, types = append(actors, r.actor), append(actions, r.action), append(types, r.objectType)
+		rights, calls, kinds = append(rights, r.right), append(calls, r.requestID), append(kinds, r.actorKind)
+		changes, macs, customers = append(changes, r.changes), append(macs, r.mac(key)), append(customers, r.customer)
+	}
+	_, err := db.Exec(ctx, insertRecords, ids, times, actors, kinds, actions, types, objects, rights, changes, calls, causes, macs, customers)
+	if err != nil {
+		return fmt.Errorf("insert %d audit records: %w", len(acts), err)
+	}
+	return nil
+}
