@@ -57,6 +57,8 @@ func responses(form *surveyv1.Questionnaire, score int32, comment string) []*sur
 			r.Value = &surveyv1.Response_Score{Score: score}
 		case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 			r.Value = &surveyv1.Response_Score{Score: score * 2}
+		case surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
+			r.Value = &surveyv1.Response_Score{Score: score + 2}
 		case surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
 			r.Value = &surveyv1.Response_Choice{Choice: q.GetChoices()[0].GetKey()}
 		case surveyv1.QuestionType_QUESTION_TYPE_TEXT:

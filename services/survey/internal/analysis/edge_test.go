@@ -169,7 +169,7 @@ func TestSentences(t *testing.T) {
 	level := &Interval{Low: 1, High: 2, Level: 0.95}
 	var texts []rpcerr.Text
 	for _, e := range []Estimate{{9, 1.5, level, nil}, {1, 1.5, nil, &Lack{TooFew, 1, 2}}} {
-		texts = append(texts, e.ExplainMean(x), e.ExplainTopTwo(x), e.ExplainNPS(x), e.ExplainCES(x), e.ExplainResponseRate(x),
+		texts = append(texts, e.ExplainMean(x), e.ExplainTopTwo(x), e.ExplainShare(x, Name{EN: "100% satisfied", ZH: "100% 满意"}), e.ExplainNPS(x), e.ExplainCES(x), e.ExplainResponseRate(x),
 			Weighted{Estimate: e, EffectiveN: 7}.ExplainWeighted(x))
 	}
 	for _, p := range []float64{0.0001, 0.04, 0.5} {

@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
@@ -67,6 +68,14 @@ func (e Estimate) ExplainTopTwo(of Name) rpcerr.Text {
 	return e.explain(100, "%", "%s got one of the two best scores in %.2f%% of the answers",
 		"「%s」获得最高两档评分的比例为 %.2f%%", of)
 }
+
+// ExplainShare says how many chose something in a sentence.
+func (e Estimate) ExplainShare(of, chosen Name) rpcerr.Text {
+	return e.explain(100, "%", "%s: "+escape(chosen.EN)+" in %.2f%% of the answers", "「%s」中选择「"+escape(chosen.ZH)+"」的比例为 %.2f%%", of)
+}
+
+// escape keeps a text from being read as verbs of a format.
+func escape(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
 // ExplainNPS says a net promoter score in a sentence.
 func (e Estimate) ExplainNPS(of Name) rpcerr.Text {

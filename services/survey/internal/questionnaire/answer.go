@@ -18,6 +18,8 @@ func Range(t surveyv1.QuestionType) (least, greatest int32, scored bool) {
 		return 1, 5, true
 	case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 		return 0, 10, true
+	case surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
+		return 1, 7, true
 	}
 	return 0, 0, false
 }

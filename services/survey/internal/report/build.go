@@ -131,8 +131,7 @@ func (b *builder) subject(q Question) (*subject, error) {
 
 // describe adds the figures of the question alone.
 func (s *subject) describe() (err error) {
-	mean, meanErr := analysis.MeanInterval(s.counts, Level)
-	if s.out.Mean, err = s.estimate(mean, meanErr, analysis.Estimate.ExplainMean); err != nil {
+	if s.out.Mean, err = s.average(s.counts, s.hidden, s.name); err != nil {
 		return err
 	}
 	s.mean = s.out.Mean.Value
@@ -143,6 +142,9 @@ func (s *subject) describe() (err error) {
 	case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 		nps, npsErr := analysis.NPS(s.counts, Level)
 		s.out.Nps, err = s.estimate(nps, npsErr, analysis.Estimate.ExplainNPS)
+	case surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
+		ces, cesErr := analysis.CES(s.counts, Level)
+		s.out.Ces, err = s.estimate(ces, cesErr, analysis.Estimate.ExplainCES)
 	}
 	if err != nil || s.hidden != nil {
 		return err
@@ -165,6 +167,21 @@ func (s *subject) describe() (err error) {
 		s.out.Distribution = append(s.out.Distribution, &surveyv1.Bucket{Value: value, Count: bar.N, Share: bar.Share})
 	}
 	return nil
+}
+
+// average writes the mean of answers to the question, of a choice of two the share of the
+// second, unless it is hidden.
+func (s *subject) average(c analysis.Counts, hidden *analysis.Lack, of analysis.Name) (*surveyv1.Figure, error) {
+	mean, err := analysis.MeanInterval(c, Level)
+	explain := analysis.Estimate.ExplainMean
+	if s.Choices != nil {
+		mean, err = analysis.Share(c.Between(1, 1), c.N(), Level)
+		explain = func(e analysis.Estimate, of analysis.Name) rpcerr.Text { return e.ExplainShare(of, name(s.Chosen)) }
+	}
+	if hidden != nil {
+		err = hidden
+	}
+	return estimate(mean, err, explain, of)
 }
 
 // estimate writes an estimate of the question, unless it is hidden.
@@ -295,7 +312,10 @@ func (b *builder) trend(s *subject) error {
 		if why == nil {
 			why = withheld(reasons[i])
 		}
-		out := &surveyv1.TrendPoint{StartTime: timestamppb.New(b.tables.Periods[i]), Mean: s.point(point, why)}
+		out := &surveyv1.TrendPoint{StartTime: timestamppb.New(b.tables.Periods[i])}
+		if out.Mean, err = s.average(periods[i], why, s.name); err != nil {
+			return err
+		}
 		if i > 0 {
 			out.Change = s.change(point)
 		}
@@ -311,16 +331,6 @@ func (b *builder) trend(s *subject) error {
 		s.out.Slope = &surveyv1.Figure{N: slope.N, Value: &slope.Value, Interval: interval(slope.Interval), Lack: lackOf(slope.Why), Text: text(slope.Explain(s.name))}
 	}
 	return nil
-}
-
-func (s *subject) point(p analysis.Point, why *analysis.Lack) *surveyv1.Figure {
-	if why == nil {
-		why = p.Why
-	}
-	if why != nil {
-		return missing(why, s.name)
-	}
-	return &surveyv1.Figure{N: p.Mean.N, Value: &p.Mean.Value, Interval: interval(p.Mean.Interval), Lack: lackOf(p.Mean.Why), Text: text(p.Mean.ExplainMean(s.name))}
 }
 
 func (s *subject) change(p analysis.Point) *surveyv1.Figure {

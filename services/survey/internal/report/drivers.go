@@ -13,7 +13,7 @@ func quadrants(aspects []*subject) error {
 		if s.mean == nil || s.importance == nil {
 			continue
 		}
-		// Ratings and NPS scores meet on one scale from 0 to 1.
+		// All kinds of scores meet on one scale from 0 to 1.
 		height := (*s.mean - float64(s.Scale.Least)) / float64(s.Scale.Greatest-s.Scale.Least)
 		known, where = append(known, s), append(where, analysis.Aspect{Importance: *s.importance, Performance: height})
 	}
@@ -31,6 +31,9 @@ func quadrants(aspects []*subject) error {
 	return nil
 }
 
+// lowEffort is the highest effort score that says it was made hard: 4 is neither.
+const lowEffort = 3
+
 // problems ranks the aspects whose figures are known and which someone rated low.
 func (b *builder) problems(aspects []*subject) ([]*surveyv1.RankedProblem, error) {
 	var found []analysis.Problem
@@ -44,8 +47,11 @@ func (b *builder) problems(aspects []*subject) ([]*surveyv1.RankedProblem, error
 			return nil, err
 		}
 		low := b.plan.Low.Rating
-		if s.Type == surveyv1.QuestionType_QUESTION_TYPE_NPS {
+		switch s.Type {
+		case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 			low = b.plan.Low.NPS
+		case surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
+			low = lowEffort
 		}
 		share := analysis.Part(s.counts.Between(s.Scale.Least, low), s.counts.N())
 		if share == 0 {

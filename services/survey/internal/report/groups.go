@@ -67,11 +67,7 @@ func (c *comparing) question(s *subject, by map[string]analysis.Counts) (*survey
 		if why == nil {
 			why = withheld(reasons[i])
 		}
-		mean, meanErr := analysis.MeanInterval(counts, Level)
-		if why != nil {
-			meanErr = why
-		}
-		figure, err := estimate(mean, meanErr, analysis.Estimate.ExplainMean, within(s.name, name(g.GetLabel())))
+		figure, err := s.average(counts, why, within(s.name, name(g.GetLabel())))
 		if err != nil {
 			return nil, err
 		}
@@ -134,11 +130,12 @@ func (c *comparing) tests(out *surveyv1.QuestionComparison, s *subject, shown []
 }
 
 // lacking is the test that there is none, or nil with the error that is no lack.
-func lacking(err error, of analysis.Name) (*surveyv1.GroupTest, error) {
+func (c *comparing) lacking(err error, s *subject) (*surveyv1.GroupTest, error) {
 	lack := analysis.AsLack(err)
 	if lack == nil {
 		return nil, err
 	}
+	of := analysis.Name{EN: "the comparison of " + s.name.EN + " by " + c.label.EN, ZH: "按" + c.label.ZH + "比较" + s.name.ZH}
 	return &surveyv1.GroupTest{N: lack.N, Lack: lackOf(lack), Text: text(lack.Explain(of))}, nil
 }
 
@@ -147,7 +144,7 @@ func (c *comparing) difference(s *subject, d analysis.Difference, err error, nam
 		err = s.hidden
 	}
 	if err != nil {
-		return lacking(err, s.name)
+		return c.lacking(err, s)
 	}
 	out := &surveyv1.GroupTest{
 		N: d.N[0] + d.N[1], Statistic: d.T, Df1: d.DF, P: &d.P, Effect: d.Effect, EffectInterval: interval(&d.EffectInterval),
@@ -159,7 +156,7 @@ func (c *comparing) difference(s *subject, d analysis.Difference, err error, nam
 
 func (c *comparing) test(s *subject, kind int, test analysis.Test, result analysis.Comparison, err error) (*surveyv1.GroupTest, error) {
 	if err != nil {
-		return lacking(err, s.name)
+		return c.lacking(err, s)
 	}
 	out := &surveyv1.GroupTest{N: result.N, Statistic: result.Statistic, Df1: result.DF1, Df2: result.DF2, P: &result.P, Effect: result.Effect}
 	c.pending[kind] = append(c.pending[kind], pending{out, func(p float64) analysis.Name { return result.Explain(test, s.name, c.label, p) }})

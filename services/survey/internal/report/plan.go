@@ -24,8 +24,9 @@ type Question struct {
 	Slot  int16
 	// Scale of its scores; of a choice of two 0 to 1.
 	Scale analysis.Scale
-	// Choices of a choice of two.
+	// Choices of a choice of two, and the text of the second.
 	Choices  []string
+	Chosen   *typev1.Text
 	Nature   surveyv1.ProblemNature
 	Severity surveyv1.ProblemSeverity
 }
@@ -220,14 +221,15 @@ func (p *planner) overall(key string) *Question {
 		q, scored := p.scored(slot)
 		if !scored && len(slot.Choices) == 2 {
 			q.Scale, q.Choices, scored = analysis.Scale{Least: 0, Greatest: 1}, slot.Choices, true
+			q.Chosen = p.choices(key)[slot.Choices[1]]
 		}
 		if scored {
 			return &q
 		}
 	}
 	p.fault("overall", key, rpcerr.T(
-		"%[1]q is no rating or NPS question and no single choice of two of this questionnaire; give the key of one",
-		"%[1]q 不是该问卷的评分题、NPS 题或二选一单选题；请填写此类问题的键", key))
+		"%[1]q is no rating, NPS or effort question and no single choice of two of this questionnaire; give the key of one",
+		"%[1]q 不是该问卷的评分题、NPS 题、费力度题或二选一单选题；请填写此类问题的键", key))
 	return nil
 }
 
@@ -240,8 +242,8 @@ func (p *planner) aspects(req *surveyv1.AnalyzeAnswersRequest) []Question {
 		q, scored := p.scored(slot)
 		switch {
 		case !scored:
-			p.fault(path, key, rpcerr.T("%[1]q is no rating or NPS question of this questionnaire; give the key of one",
-				"%[1]q 不是该问卷的评分题或 NPS 题；请填写此类问题的键", key))
+			p.fault(path, key, rpcerr.T("%[1]q is no rating, NPS or effort question of this questionnaire; give the key of one",
+				"%[1]q 不是该问卷的评分题、NPS 题或费力度题；请填写此类问题的键", key))
 		case seen[key]:
 			p.fault(path, key, rpcerr.T("%[1]q is named twice, or is the overall question; name each question once",
 				"%[1]q 重复，或已作为总体问题；每个问题只能出现一次", key))
@@ -259,8 +261,8 @@ func (p *planner) aspects(req *surveyv1.AnalyzeAnswersRequest) []Question {
 		}
 	}
 	if most := 50; len(out) > most {
-		p.fault("aspects", "", rpcerr.T("the questionnaire has %[1]d rating and NPS questions; name at most %[2]d of them",
-			"该问卷有 %[1]d 个评分题和 NPS 题；请从中指定至多 %[2]d 个", len(out), most))
+		p.fault("aspects", "", rpcerr.T("the questionnaire has %[1]d rating, NPS and effort questions; name at most %[2]d of them",
+			"该问卷有 %[1]d 个评分题、NPS 题和费力度题；请从中指定至多 %[2]d 个", len(out), most))
 	}
 	return out
 }
@@ -281,21 +283,26 @@ func (p *planner) dimension(path string, asked *surveyv1.AnswerDimension) (Dimen
 		return Dimension{}, false
 	}
 	out := Dimension{Asked: asked, Label: p.survey.question(slot).GetText(), Slot: slot.Number, order: slot.Choices,
-		values: map[string]string{}, labels: map[string]*typev1.Text{}}
+		values: map[string]string{}, labels: p.choices(key)}
 	for i, choice := range slot.Choices {
 		out.values[strconv.Itoa(i+1)] = choice
 	}
-	// The newest text of each choice: older versions do not overwrite it.
+	return out, true
+}
+
+// choices are the newest texts of a question's choices: older versions do not overwrite them.
+func (p *planner) choices(key string) map[string]*typev1.Text {
+	out := map[string]*typev1.Text{}
 	for _, version := range p.survey.Versions {
 		for _, q := range version.GetQuestions() {
 			for _, c := range q.GetChoices() {
-				if q.GetKey() == key && out.labels[c.GetKey()] == nil {
-					out.labels[c.GetKey()] = c.GetText()
+				if q.GetKey() == key && out[c.GetKey()] == nil {
+					out[c.GetKey()] = c.GetText()
 				}
 			}
 		}
 	}
-	return out, true
+	return out
 }
 
 func (p *planner) filter(path string, asked *surveyv1.AnswerFilter) Filter {

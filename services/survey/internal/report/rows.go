@@ -139,6 +139,7 @@ func (l *listing) question(q *surveyv1.QuestionAnalysis) {
 	}
 	l.figure(questionSection, label, "CSAT", q.GetCsat())
 	l.figure(questionSection, label, "NPS", q.GetNps())
+	l.figure(questionSection, label, "CES", q.GetCes())
 	l.figure(questionSection, label, l.word("weighted mean", "加权平均分"), q.GetWeightedMean())
 	for _, b := range q.GetDistribution() {
 		l.rows = append(l.rows, row{section: questionSection, question: label, item: l.word("share of ", "占比：") + b.GetValue(), n: b.GetCount(), value: &b.Share})

@@ -353,6 +353,30 @@ func TestAnalysisRefuses(t *testing.T) {
 	refused(t, err, codes.FailedPrecondition, "QUESTIONNAIRE_NOT_PUBLISHED")
 }
 
+func TestAnalysisOfEffort(t *testing.T) {
+	k := newKit(t)
+	q := k.published(question("easy", effort), question("overall", rating)).GetId()
+	var counts analysis.Counts
+	for i := range int32(14) {
+		k.imports(q, k.record(fmt.Sprint(i), score("easy", 1+i%7), score("overall", 1+i%5)))
+		counts = append(counts, analysis.Count{Score: 1 + i%7, N: 1})
+	}
+	got := k.analyze(&surveyv1.AnalyzeAnswersRequest{QuestionnaireId: q, Overall: "overall"})
+	want, _ := analysis.CES(counts, 0.95)
+	figureIs(t, "CES", got.GetAspects()[0].GetCes(), want)
+	if easy := got.GetAspects()[0]; easy.GetNps() != nil || easy.GetCsat() != nil || len(easy.GetDistribution()) != 7 {
+		t.Errorf("effort %v", easy)
+	}
+	if r := k.results(q, 0).GetQuestions()[0]; r.GetMean() != 4 || r.Nps != nil || r.Csat != nil || len(r.GetDistribution()) != 7 {
+		t.Errorf("results of effort %v", r)
+	}
+	_, err := k.questionnaires.ImportAnswers(k.importer(), &surveyv1.ImportAnswersRequest{QuestionnaireId: q, Source: "s",
+		Records: []*surveyv1.AnswerRecord{k.record("high", score("easy", 8))}})
+	if err != nil || k.results(q, 0).GetAnswers() != 14 {
+		t.Errorf("an effort of 8 was taken: %v", err)
+	}
+}
+
 // Versions are analysed together, and what the migration writes for them equals what was
 // written with each answer.
 func TestAnalysisOverVersionsAndBackfill(t *testing.T) {

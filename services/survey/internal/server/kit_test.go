@@ -41,6 +41,7 @@ const (
 const (
 	rating = surveyv1.QuestionType_QUESTION_TYPE_RATING
 	nps    = surveyv1.QuestionType_QUESTION_TYPE_NPS
+	effort = surveyv1.QuestionType_QUESTION_TYPE_EFFORT
 	single = surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE
 	words  = surveyv1.QuestionType_QUESTION_TYPE_TEXT
 )

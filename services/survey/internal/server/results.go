@@ -180,9 +180,10 @@ func (a *asked) scores(out *surveyv1.QuestionResult, scale analysis.Scale) error
 	var faults [3]error
 	out.Mean, faults[0] = present(analysis.Mean(counts))
 	out.StandardDeviation, faults[1] = present(analysis.Deviation(counts))
-	if a.kind == surveyv1.QuestionType_QUESTION_TYPE_RATING {
+	switch a.kind {
+	case surveyv1.QuestionType_QUESTION_TYPE_RATING:
 		out.Csat, faults[2] = estimated(analysis.CSAT(counts, report.Level))
-	} else {
+	case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 		out.Nps, faults[2] = estimated(analysis.NPS(counts, report.Level))
 	}
 	return errors.Join(faults[:]...)

@@ -433,9 +433,9 @@ type AnalyzeAnswersRequest struct {
 	// UUID of the questionnaire; all of its versions are analysed together, a question being the
 	// same as long as key and type stay.
 	QuestionnaireId string `protobuf:"bytes,1,opt,name=questionnaire_id,json=questionnaireId,proto3" json:"questionnaire_id,omitempty"`
-	// Rating and NPS questions; all but the overall one unless given, at most 50.
+	// Rating, NPS and effort questions; all but the overall one unless given, at most 50.
 	Aspects []*AnalyzedAspect `protobuf:"bytes,2,rep,name=aspects,proto3" json:"aspects,omitempty"`
-	// Key of the question that asks for overall satisfaction: a rating or NPS question, or a
+	// Key of the question that asks for overall satisfaction: a rating, NPS or effort question, or a
 	// single choice of two, of which the first counts 0 and the second 1. Without one nothing is
 	// said about what drives satisfaction.
 	Overall string `protobuf:"bytes,3,opt,name=overall,proto3" json:"overall,omitempty"`
@@ -560,7 +560,7 @@ func (x *AnalyzeAnswersRequest) GetRequestId() string {
 // AnalyzedAspect is a question to analyse, and how people judge a problem with it.
 type AnalyzedAspect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Key of a rating or NPS question.
+	// Key of a rating, NPS or effort question.
 	QuestionKey string `protobuf:"bytes,1,opt,name=question_key,json=questionKey,proto3" json:"question_key,omitempty"`
 	// What an improvement would have to change.
 	Nature ProblemNature `protobuf:"varint,2,opt,name=nature,proto3,enum=kefu.survey.v1.ProblemNature" json:"nature,omitempty"`
@@ -1154,6 +1154,8 @@ type QuestionAnalysis struct {
 	Csat *Figure `protobuf:"bytes,7,opt,name=csat,proto3" json:"csat,omitempty"`
 	// NPS question: net promoter score, -100 to 100; else absent.
 	Nps *Figure `protobuf:"bytes,8,opt,name=nps,proto3" json:"nps,omitempty"`
+	// Effort: customer effort score, the mean of 1 to 7; else absent.
+	Ces *Figure `protobuf:"bytes,17,opt,name=ces,proto3" json:"ces,omitempty"`
 	// Mean weighted to all active customers by tier; only where asked for.
 	WeightedMean *Figure `protobuf:"bytes,9,opt,name=weighted_mean,json=weightedMean,proto3" json:"weighted_mean,omitempty"`
 	// How many answers of a simple random sample the weighted ones are worth; 0 where unknown.
@@ -1257,6 +1259,13 @@ func (x *QuestionAnalysis) GetCsat() *Figure {
 func (x *QuestionAnalysis) GetNps() *Figure {
 	if x != nil {
 		return x.Nps
+	}
+	return nil
+}
+
+func (x *QuestionAnalysis) GetCes() *Figure {
+	if x != nil {
+		return x.Ces
 	}
 	return nil
 }
@@ -1824,7 +1833,7 @@ type RankedProblem struct {
 	Importance float64 `protobuf:"fixed64,4,opt,name=importance,proto3" json:"importance,omitempty"`
 	// How far the mean is below the best score, as a part of the scale.
 	Shortfall float64 `protobuf:"fixed64,5,opt,name=shortfall,proto3" json:"shortfall,omitempty"`
-	// Share of low scores: ratings up to 2, NPS scores up to 6 (or as configured).
+	// Share of low scores: ratings up to 2, NPS scores up to 6 (or as configured), effort up to 3.
 	LowShare float64 `protobuf:"fixed64,6,opt,name=low_share,json=lowShare,proto3" json:"low_share,omitempty"`
 	// Importance × shortfall × share.
 	Weight float64 `protobuf:"fixed64,7,opt,name=weight,proto3" json:"weight,omitempty"`
@@ -1981,7 +1990,7 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\x04Lack\x122\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1a.kefu.survey.v1.LackReasonR\x06reason\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x03R\x01n\x12\x12\n" +
-	"\x04need\x18\x03 \x01(\x03R\x04need\"\xbe\x06\n" +
+	"\x04need\x18\x03 \x01(\x03R\x04need\"\xe8\x06\n" +
 	"\x10QuestionAnalysis\x12!\n" +
 	"\fquestion_key\x18\x01 \x01(\tR\vquestionKey\x12(\n" +
 	"\x05label\x18\x02 \x01(\v2\x12.kefu.type.v1.TextR\x05label\x120\n" +
@@ -1990,7 +1999,8 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\x12standard_deviation\x18\x05 \x01(\x01H\x00R\x11standardDeviation\x88\x01\x01\x12:\n" +
 	"\fdistribution\x18\x06 \x03(\v2\x16.kefu.survey.v1.BucketR\fdistribution\x12*\n" +
 	"\x04csat\x18\a \x01(\v2\x16.kefu.survey.v1.FigureR\x04csat\x12(\n" +
-	"\x03nps\x18\b \x01(\v2\x16.kefu.survey.v1.FigureR\x03nps\x12;\n" +
+	"\x03nps\x18\b \x01(\v2\x16.kefu.survey.v1.FigureR\x03nps\x12(\n" +
+	"\x03ces\x18\x11 \x01(\v2\x16.kefu.survey.v1.FigureR\x03ces\x12;\n" +
 	"\rweighted_mean\x18\t \x01(\v2\x16.kefu.survey.v1.FigureR\fweightedMean\x12\x1f\n" +
 	"\veffective_n\x18\n" +
 	" \x01(\x01R\n" +
@@ -2179,44 +2189,45 @@ var file_kefu_survey_v1_analysis_proto_depIdxs = []int32{
 	27, // 24: kefu.survey.v1.QuestionAnalysis.distribution:type_name -> kefu.survey.v1.Bucket
 	13, // 25: kefu.survey.v1.QuestionAnalysis.csat:type_name -> kefu.survey.v1.Figure
 	13, // 26: kefu.survey.v1.QuestionAnalysis.nps:type_name -> kefu.survey.v1.Figure
-	13, // 27: kefu.survey.v1.QuestionAnalysis.weighted_mean:type_name -> kefu.survey.v1.Figure
-	17, // 28: kefu.survey.v1.QuestionAnalysis.pearson:type_name -> kefu.survey.v1.Relation
-	17, // 29: kefu.survey.v1.QuestionAnalysis.spearman:type_name -> kefu.survey.v1.Relation
-	6,  // 30: kefu.survey.v1.QuestionAnalysis.quadrant:type_name -> kefu.survey.v1.ImportancePerformance
-	25, // 31: kefu.survey.v1.QuestionAnalysis.quadrant_text:type_name -> kefu.type.v1.Text
-	18, // 32: kefu.survey.v1.QuestionAnalysis.trend:type_name -> kefu.survey.v1.TrendPoint
-	13, // 33: kefu.survey.v1.QuestionAnalysis.slope:type_name -> kefu.survey.v1.Figure
-	13, // 34: kefu.survey.v1.Relation.r:type_name -> kefu.survey.v1.Figure
-	24, // 35: kefu.survey.v1.TrendPoint.start_time:type_name -> google.protobuf.Timestamp
-	13, // 36: kefu.survey.v1.TrendPoint.mean:type_name -> kefu.survey.v1.Figure
-	13, // 37: kefu.survey.v1.TrendPoint.change:type_name -> kefu.survey.v1.Figure
-	9,  // 38: kefu.survey.v1.GroupingAnalysis.dimension:type_name -> kefu.survey.v1.AnswerDimension
-	25, // 39: kefu.survey.v1.GroupingAnalysis.label:type_name -> kefu.type.v1.Text
-	20, // 40: kefu.survey.v1.GroupingAnalysis.groups:type_name -> kefu.survey.v1.AnswerGroup
-	21, // 41: kefu.survey.v1.GroupingAnalysis.questions:type_name -> kefu.survey.v1.QuestionComparison
-	25, // 42: kefu.survey.v1.AnswerGroup.label:type_name -> kefu.type.v1.Text
-	13, // 43: kefu.survey.v1.QuestionComparison.means:type_name -> kefu.survey.v1.Figure
-	22, // 44: kefu.survey.v1.QuestionComparison.welch_t:type_name -> kefu.survey.v1.GroupTest
-	22, // 45: kefu.survey.v1.QuestionComparison.anova:type_name -> kefu.survey.v1.GroupTest
-	22, // 46: kefu.survey.v1.QuestionComparison.welch_anova:type_name -> kefu.survey.v1.GroupTest
-	22, // 47: kefu.survey.v1.QuestionComparison.kruskal_wallis:type_name -> kefu.survey.v1.GroupTest
-	22, // 48: kefu.survey.v1.QuestionComparison.chi_square:type_name -> kefu.survey.v1.GroupTest
-	14, // 49: kefu.survey.v1.GroupTest.effect_interval:type_name -> kefu.survey.v1.ConfidenceInterval
-	13, // 50: kefu.survey.v1.GroupTest.difference:type_name -> kefu.survey.v1.Figure
-	15, // 51: kefu.survey.v1.GroupTest.lack:type_name -> kefu.survey.v1.Lack
-	25, // 52: kefu.survey.v1.GroupTest.text:type_name -> kefu.type.v1.Text
-	0,  // 53: kefu.survey.v1.RankedProblem.nature:type_name -> kefu.survey.v1.ProblemNature
-	1,  // 54: kefu.survey.v1.RankedProblem.severity:type_name -> kefu.survey.v1.ProblemSeverity
-	25, // 55: kefu.survey.v1.RankedProblem.text:type_name -> kefu.type.v1.Text
-	7,  // 56: kefu.survey.v1.AnalysisService.AnalyzeAnswers:input_type -> kefu.survey.v1.AnalyzeAnswersRequest
-	11, // 57: kefu.survey.v1.AnalysisService.ExportAnalysis:input_type -> kefu.survey.v1.ExportAnalysisRequest
-	12, // 58: kefu.survey.v1.AnalysisService.AnalyzeAnswers:output_type -> kefu.survey.v1.Analysis
-	28, // 59: kefu.survey.v1.AnalysisService.ExportAnalysis:output_type -> google.api.HttpBody
-	58, // [58:60] is the sub-list for method output_type
-	56, // [56:58] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	13, // 27: kefu.survey.v1.QuestionAnalysis.ces:type_name -> kefu.survey.v1.Figure
+	13, // 28: kefu.survey.v1.QuestionAnalysis.weighted_mean:type_name -> kefu.survey.v1.Figure
+	17, // 29: kefu.survey.v1.QuestionAnalysis.pearson:type_name -> kefu.survey.v1.Relation
+	17, // 30: kefu.survey.v1.QuestionAnalysis.spearman:type_name -> kefu.survey.v1.Relation
+	6,  // 31: kefu.survey.v1.QuestionAnalysis.quadrant:type_name -> kefu.survey.v1.ImportancePerformance
+	25, // 32: kefu.survey.v1.QuestionAnalysis.quadrant_text:type_name -> kefu.type.v1.Text
+	18, // 33: kefu.survey.v1.QuestionAnalysis.trend:type_name -> kefu.survey.v1.TrendPoint
+	13, // 34: kefu.survey.v1.QuestionAnalysis.slope:type_name -> kefu.survey.v1.Figure
+	13, // 35: kefu.survey.v1.Relation.r:type_name -> kefu.survey.v1.Figure
+	24, // 36: kefu.survey.v1.TrendPoint.start_time:type_name -> google.protobuf.Timestamp
+	13, // 37: kefu.survey.v1.TrendPoint.mean:type_name -> kefu.survey.v1.Figure
+	13, // 38: kefu.survey.v1.TrendPoint.change:type_name -> kefu.survey.v1.Figure
+	9,  // 39: kefu.survey.v1.GroupingAnalysis.dimension:type_name -> kefu.survey.v1.AnswerDimension
+	25, // 40: kefu.survey.v1.GroupingAnalysis.label:type_name -> kefu.type.v1.Text
+	20, // 41: kefu.survey.v1.GroupingAnalysis.groups:type_name -> kefu.survey.v1.AnswerGroup
+	21, // 42: kefu.survey.v1.GroupingAnalysis.questions:type_name -> kefu.survey.v1.QuestionComparison
+	25, // 43: kefu.survey.v1.AnswerGroup.label:type_name -> kefu.type.v1.Text
+	13, // 44: kefu.survey.v1.QuestionComparison.means:type_name -> kefu.survey.v1.Figure
+	22, // 45: kefu.survey.v1.QuestionComparison.welch_t:type_name -> kefu.survey.v1.GroupTest
+	22, // 46: kefu.survey.v1.QuestionComparison.anova:type_name -> kefu.survey.v1.GroupTest
+	22, // 47: kefu.survey.v1.QuestionComparison.welch_anova:type_name -> kefu.survey.v1.GroupTest
+	22, // 48: kefu.survey.v1.QuestionComparison.kruskal_wallis:type_name -> kefu.survey.v1.GroupTest
+	22, // 49: kefu.survey.v1.QuestionComparison.chi_square:type_name -> kefu.survey.v1.GroupTest
+	14, // 50: kefu.survey.v1.GroupTest.effect_interval:type_name -> kefu.survey.v1.ConfidenceInterval
+	13, // 51: kefu.survey.v1.GroupTest.difference:type_name -> kefu.survey.v1.Figure
+	15, // 52: kefu.survey.v1.GroupTest.lack:type_name -> kefu.survey.v1.Lack
+	25, // 53: kefu.survey.v1.GroupTest.text:type_name -> kefu.type.v1.Text
+	0,  // 54: kefu.survey.v1.RankedProblem.nature:type_name -> kefu.survey.v1.ProblemNature
+	1,  // 55: kefu.survey.v1.RankedProblem.severity:type_name -> kefu.survey.v1.ProblemSeverity
+	25, // 56: kefu.survey.v1.RankedProblem.text:type_name -> kefu.type.v1.Text
+	7,  // 57: kefu.survey.v1.AnalysisService.AnalyzeAnswers:input_type -> kefu.survey.v1.AnalyzeAnswersRequest
+	11, // 58: kefu.survey.v1.AnalysisService.ExportAnalysis:input_type -> kefu.survey.v1.ExportAnalysisRequest
+	12, // 59: kefu.survey.v1.AnalysisService.AnalyzeAnswers:output_type -> kefu.survey.v1.Analysis
+	28, // 60: kefu.survey.v1.AnalysisService.ExportAnalysis:output_type -> google.api.HttpBody
+	59, // [59:61] is the sub-list for method output_type
+	57, // [57:59] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_analysis_proto_init() }

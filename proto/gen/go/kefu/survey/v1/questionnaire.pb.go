@@ -91,6 +91,8 @@ const (
 	QuestionType_QUESTION_TYPE_NPS           QuestionType = 2
 	QuestionType_QUESTION_TYPE_SINGLE_CHOICE QuestionType = 3
 	QuestionType_QUESTION_TYPE_TEXT          QuestionType = 4
+	// 1 (worst) to 7 (best): whether it was made easy.
+	QuestionType_QUESTION_TYPE_EFFORT QuestionType = 5
 )
 
 // Enum value maps for QuestionType.
@@ -101,6 +103,7 @@ var (
 		2: "QUESTION_TYPE_NPS",
 		3: "QUESTION_TYPE_SINGLE_CHOICE",
 		4: "QUESTION_TYPE_TEXT",
+		5: "QUESTION_TYPE_EFFORT",
 	}
 	QuestionType_value = map[string]int32{
 		"QUESTION_TYPE_UNSPECIFIED":   0,
@@ -108,6 +111,7 @@ var (
 		"QUESTION_TYPE_NPS":           2,
 		"QUESTION_TYPE_SINGLE_CHOICE": 3,
 		"QUESTION_TYPE_TEXT":          4,
+		"QUESTION_TYPE_EFFORT":        5,
 	}
 )
 
@@ -638,7 +642,7 @@ type isResponse_Value interface {
 }
 
 type Response_Score struct {
-	// For rating (1 to 5) and NPS (0 to 10).
+	// For rating (1 to 5), NPS (0 to 10) and effort (1 to 7).
 	Score int32 `protobuf:"varint,2,opt,name=score,proto3,oneof"`
 }
 
@@ -755,11 +759,11 @@ type QuestionResult struct {
 	Type        QuestionType           `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.survey.v1.QuestionType" json:"type,omitempty"`
 	// Responses to this question.
 	N int64 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
-	// Arithmetic mean of the scores; absent with n = 0 and for choices and texts.
+	// Arithmetic mean of the scores, of effort the customer effort score; absent with n = 0 and for choices and texts.
 	Mean *float64 `protobuf:"fixed64,4,opt,name=mean,proto3,oneof" json:"mean,omitempty"`
 	// Sample standard deviation, divisor n - 1; absent with n < 2 and for choices and texts.
 	StandardDeviation *float64 `protobuf:"fixed64,5,opt,name=standard_deviation,json=standardDeviation,proto3,oneof" json:"standard_deviation,omitempty"`
-	// One entry a possible score (1 to 5, 0 to 10) or choice, also where the count is 0;
+	// One entry a possible score (1 to 5, 0 to 10, 1 to 7) or choice, also where the count is 0;
 	// none for texts.
 	Distribution []*Bucket `protobuf:"bytes,6,rep,name=distribution,proto3" json:"distribution,omitempty"`
 	// Rating: share of scores 4 and 5, 0 to 1. Absent with n = 0.
@@ -1798,13 +1802,14 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TRIGGER_TICKET_RESOLVED\x10\x01\x12\x1a\n" +
-	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02*\x97\x01\n" +
+	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02*\xb1\x01\n" +
 	"\fQuestionType\x12\x1d\n" +
 	"\x19QUESTION_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14QUESTION_TYPE_RATING\x10\x01\x12\x15\n" +
 	"\x11QUESTION_TYPE_NPS\x10\x02\x12\x1f\n" +
 	"\x1bQUESTION_TYPE_SINGLE_CHOICE\x10\x03\x12\x16\n" +
-	"\x12QUESTION_TYPE_TEXT\x10\x042\xea\n" +
+	"\x12QUESTION_TYPE_TEXT\x10\x04\x12\x18\n" +
+	"\x14QUESTION_TYPE_EFFORT\x10\x052\xea\n" +
 	"\n" +
 	"\x14QuestionnaireService\x12\xa9\x01\n" +
 	"\x13CreateQuestionnaire\x12*.kefu.survey.v1.CreateQuestionnaireRequest\x1a\x1d.kefu.survey.v1.Questionnaire\"G\xaa\xbb\x18\x1a\x12\x14questionnaires.write\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\rquestionnaire\"\x12/v1/questionnaires\x12\x98\x01\n" +
