@@ -29,6 +29,6 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", ".kefu", "folder of the stack")
-	cmd.AddCommand(upCommand(&dir), tokenCommand(&dir), demoCommand(&dir), dryRunCommand(&dir), keysCommand(&dir), auditCommand(&dir))
+	cmd.AddCommand(upCommand(&dir), tokenCommand(&dir), demoCommand(&dir), dryRunCommand(&dir), importCommand(&dir), keysCommand(&dir), auditCommand(&dir))
 	return cmd
 }

@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/proto"
 
@@ -95,35 +94,7 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 	return nil
 }
 
-// InsertAll is Insert for many records by COPY: for imports, where a statement a record would
-// cost more than the rows it tells of.
-func InsertAll(ctx context.Context, tx pgx.Tx, key []byte, entries []Entry, o Origin) error {
-	records := make([]*record, len(entries))
-	for i, e := range entries {
-		var err error
-		if records[i], err = newRecord(key, e, o); err != nil {
-			return err
-		}
-	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"audit_records"}, columns,
-		pgx.CopyFromSlice(len(records), func(i int) ([]any, error) { return records[i].values(key), nil }))
-	if err != nil {
-		return fmt.Errorf("insert %d audit records: %w", len(records), err)
-	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"audit_pending"}, []string{"audit_id"},
-		pgx.CopyFromSlice(len(records), func(i int) ([]any, error) { return []any{records[i].id}, nil }))
-	if err != nil {
-		return fmt.Errorf("queue %d audit records: %w", len(records), err)
-	}
-	return nil
-}
-
-// columns of a record, in the order of values.
-var columns = []string{
-	"id", "time", "actor", "actor_kind", "action", "object_type", "object_id",
-	"access_right", "changes_hash", "request_id", "cause_event_id", "mac", "customer_id",
-}
-
+// values are those of the parameters of insertRecord.
 func (r *record) values(key []byte) []any {
 	return []any{
 		r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,

@@ -86,6 +86,16 @@ func Sees(ctx context.Context, m proto.Message, field protoreflect.Name) mask.Vi
 	return c.viewer(ctx)(rule)
 }
 
+// Seen gives data as the caller of the current call may see it, as an answer of their own
+// would show it: for what leaves in another form than a message, e.g. the rows of an export. m
+// itself is not changed.
+func Seen(ctx context.Context, m proto.Message) proto.Message {
+	if seen, ok := current(ctx).seen(ctx, m).(proto.Message); ok {
+		return seen
+	}
+	return m
+}
+
 // Reveal adds a clearance to the current call, for a right that no role gives: a grant for
 // this one object, or unmasking with a purpose. The handler calls it before it answers and
 // leaves the record of it.

@@ -164,14 +164,14 @@ func (p *Path) record(ctx context.Context, db audit.Execer, c *call, r *Record) 
 	return nil
 }
 
-// copyFrom is how many events and audit records of one change go by COPY rather than by a
-// statement each in one round trip.
-const copyFrom = 100
+// many is how many events and audit records of one change go together rather than by a
+// statement each.
+const many = 100
 
-// recordIn is record in an open transaction, where what is much can go by COPY. What else is
-// to be written goes with rest.
+// recordIn is record in an open transaction, where many events go by COPY and many audit records
+// in one statement. What else is to be written goes with rest.
 func (p *Path) recordIn(ctx context.Context, tx pgx.Tx, rest *pg.Batch, c *call, r *Record) error {
-	if len(r.events)+len(r.audits) < copyFrom {
+	if len(r.events)+len(r.audits) < many {
 		return p.record(ctx, rest, c, r)
 	}
 	if err := event.InsertAll(ctx, tx, r.events, c.event); err != nil {
@@ -184,14 +184,14 @@ func (p *Path) recordIn(ctx context.Context, tx pgx.Tx, rest *pg.Batch, c *call,
 			customers[e.SubjectID] = e.CustomerID
 		}
 	}
-	entries := make([]audit.Entry, len(r.audits))
+	acts := make([]audit.Act, len(r.audits))
 	for i, e := range r.audits {
 		if e.CustomerID == uuid.Nil {
 			e.CustomerID = customers[e.ObjectID]
 		}
-		entries[i] = c.entry(e, r)
+		acts[i] = audit.Act{Entry: c.entry(e, r), Origin: c.audit}
 	}
-	return audit.InsertAll(ctx, tx, p.auditKey, entries, c.audit)
+	return audit.InsertMany(ctx, tx, p.auditKey, acts)
 }
 
 // entry completes what the use case said of a change.

@@ -96,6 +96,7 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
 	p.Go("tier runs", s.RunTiers)
+	p.Go("imports", s.RunSheets)
 	return errors.Join(
 		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),

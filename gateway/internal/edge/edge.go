@@ -53,6 +53,10 @@ type Limits struct {
 	Idle       time.Duration `env:"KEFU_HTTP_IDLE" envDefault:"60s"`
 	// Call bounds one call to a service, also where Grpc-Timeout asks for more.
 	Call time.Duration `env:"KEFU_HTTP_CALL" envDefault:"25s"`
+	// UploadBytes bounds a file that is uploaded, and Transfer how long neither a byte of it nor
+	// of an exported file may move.
+	UploadBytes int64         `env:"KEFU_HTTP_MAX_UPLOAD_BYTES" envDefault:"1073741824"`
+	Transfer    time.Duration `env:"KEFU_HTTP_TRANSFER_IDLE" envDefault:"30s"`
 	// Stream bounds a call that answers with a stream, in the place of Call and Write.
 	Stream time.Duration `env:"KEFU_HTTP_STREAM" envDefault:"10m"`
 }
@@ -106,7 +110,11 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guarded := signIn(cfg.Verifier, cfg.Minter, limitCall(cfg.Limits, routes, limitBody(cfg.Limits, refuseQuery(routes, notModified(rest)))))
+	customer := &carrier{cfg.Conns.Customer, routes}
+	files := &transfers{
+		limits: cfg.Limits, imports: customerv1.NewCustomerImportServiceClient(customer), exports: customerv1.NewCustomerExportServiceClient(customer),
+	}
+	guarded := signIn(cfg.Verifier, cfg.Minter, files.uploads(limitCall(cfg.Limits, routes, limitBody(cfg.Limits, refuseQuery(routes, notModified(files.downloads(rest)))))))
 	root := http.NewServeMux()
 	root.Handle("/v1/", guarded)
 	root.Handle("/docs", cfg.Docs)
@@ -152,6 +160,8 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		customerv1.RegisterPurchaseServiceHandlerClient(ctx, mux, customerv1.NewPurchaseServiceClient(customer)),
 		customerv1.RegisterWarrantyServiceHandlerClient(ctx, mux, customerv1.NewWarrantyServiceClient(customer)),
 		customerv1.RegisterTierServiceHandlerClient(ctx, mux, customerv1.NewTierServiceClient(customer)),
+		customerv1.RegisterCustomerImportServiceHandlerClient(ctx, mux, customerv1.NewCustomerImportServiceClient(customer)),
+		customerv1.RegisterCustomerExportServiceHandlerClient(ctx, mux, customerv1.NewCustomerExportServiceClient(customer)),
 		ticketv1.RegisterTicketServiceHandlerClient(ctx, mux, ticketv1.NewTicketServiceClient(ticket)),
 		ticketv1.RegisterDirectoryServiceHandlerClient(ctx, mux, ticketv1.NewDirectoryServiceClient(ticket)),
 		calendarv1.RegisterCalendarServiceHandlerClient(ctx, mux, calendarv1.NewCalendarServiceClient(ticket)),

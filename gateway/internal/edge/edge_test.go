@@ -39,6 +39,7 @@ type backend struct {
 	ticketv1.UnimplementedTicketServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
 	clockv1.UnimplementedTicketPolicyServiceServer
+	files
 
 	mu    sync.Mutex
 	calls int
@@ -116,6 +117,8 @@ func setup(t *testing.T) *world {
 	ticketv1.RegisterTicketServiceServer(server, b)
 	surveyv1.RegisterAnswerServiceServer(server, b)
 	clockv1.RegisterTicketPolicyServiceServer(server, b)
+	customerv1.RegisterCustomerImportServiceServer(server, &b.files)
+	customerv1.RegisterCustomerExportServiceServer(server, &b.files)
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)

@@ -175,6 +175,10 @@ func exchange(ctx context.Context, verifier *authn.Verifier, minter *authn.Minte
 // bound of its own, for its answer as for its call.
 func limitCall(l Limits, routes *routeTable, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if transferring(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		limit := l.Call
 		if routes.streams(r.Method, r.URL.Path) {
 			limit = l.Stream

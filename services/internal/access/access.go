@@ -73,7 +73,7 @@ func serviceManager() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
-		coverReaders(), tierReaders(), coverKeepers(),
+		coverReaders(), exporters(), tierReaders(), coverKeepers(),
 	)
 }
 
@@ -88,7 +88,7 @@ func serviceSupervisor() []authz.Grant {
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
-		coverReaders(),
+		coverReaders(), exporters(),
 	)
 }
 
@@ -159,7 +159,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
-		coverReaders(), tierReaders(), coverKeepers(),
+		coverReaders(), exporters(), tierReaders(), coverKeepers(),
 	)
 }
 

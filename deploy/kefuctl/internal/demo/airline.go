@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 const (
@@ -100,7 +102,7 @@ func readAirline(dir string) (*airline, error) {
 }
 
 // loadAirline imports the survey and asks what the passengers say.
-func loadAirline(ctx context.Context, c *Client, p *progress, flights *airline, s *summary) error {
+func loadAirline(ctx context.Context, c *Client, p *progress.Progress, flights *airline, s *summary) error {
 	questionnaire, err := ensureQuestionnaire(ctx, c, airlineSurvey())
 	if err != nil {
 		return err

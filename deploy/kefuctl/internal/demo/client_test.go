@@ -18,6 +18,8 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 func client(t *testing.T, h http.HandlerFunc) *Client {
@@ -140,7 +142,7 @@ func TestImporter(t *testing.T) {
 			return m, m.GetResults
 		},
 		where: func(id string) origin { return origin{"f.csv", 9, id} },
-	}.run(context.Background(), c, newProgress(io.Discard), records)
+	}.run(context.Background(), c, progress.New(io.Discard), records)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ import (
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 // Run fills the stack that the client calls: with the data sets of the folder data, or
@@ -63,8 +65,8 @@ func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *sum
 	s.describe(shop, city)
 	_, _ = fmt.Fprintf(out, "read %d customers, %d orders, %d reviews, %d requests of 311, %d answers of passengers\n",
 		len(shop.customers), len(shop.orders), len(shop.answers), city.rows, len(flights.answers))
-	p := newProgress(out)
-	defer p.wait()
+	p := progress.New(out)
+	defer p.Wait()
 	_, departments, staff, err := ensureDirectory(ctx, c, p)
 	if err != nil {
 		return err
@@ -73,7 +75,7 @@ func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *sum
 	return errors.Join(loadOlist(ctx, c, p, shop, s), loadNYC311(ctx, c, p, city, s), loadAirline(ctx, c, p, flights, s))
 }
 
-func loadOlist(ctx context.Context, c *Client, p *progress, shop *olist, s *summary) error {
+func loadOlist(ctx context.Context, c *Client, p *progress.Progress, shop *olist, s *summary) error {
 	customers, err := importCustomers(olistSource, func(id string) origin { return shop.origins[id] }).run(ctx, c, p, shop.customers)
 	s.add(customers)
 	if err != nil {
@@ -126,7 +128,7 @@ func importCustomers(source string, where func(string) origin) importer[*custome
 }
 
 // loadOrders sends the orders one by one, as the system of origin would.
-func loadOrders(ctx context.Context, c *Client, p *progress, shop *olist, customers *tally) (*tally, error) {
+func loadOrders(ctx context.Context, c *Client, p *progress.Progress, shop *olist, customers *tally) (*tally, error) {
 	t := newTally("orders", len(shop.orders))
 	err := each(ctx, p, t.Name, shop.orders, func(ctx context.Context, o olistOrder) error {
 		customer := customers.id(o.person)
@@ -156,7 +158,7 @@ func upsertOrder(ctx context.Context, c *Client, t *tally, at origin, customer s
 	return nil
 }
 
-func loadNYC311(ctx context.Context, c *Client, p *progress, city *nyc311, s *summary) error {
+func loadNYC311(ctx context.Context, c *Client, p *progress.Progress, city *nyc311, s *summary) error {
 	where := func(id string) origin { return city.origins[id] }
 	tickets, err := importer[*ticketv1.TicketRecord]{
 		name: "tickets", path: "/v1/tickets:import", role: administrator, where: where,

@@ -6,6 +6,8 @@ import (
 	"net/url"
 
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 // Roles in which the demo calls.
@@ -72,15 +74,15 @@ type directory struct {
 
 // ensureDirectory makes the departments and staff that are missing; what is there stays
 // as it is, but a department without a head gets one.
-func ensureDirectory(ctx context.Context, c *Client, p *progress) (*directory, *tally, *tally, error) {
+func ensureDirectory(ctx context.Context, c *Client, p *progress.Progress) (*directory, *tally, *tally, error) {
 	units := organisation()
 	people := 0
 	for _, u := range units {
 		people += len(u.staff)
 	}
 	departments, staff := newTally("departments", len(units)), newTally("staff", people)
-	part := p.begin("directory", len(units)+people)
-	defer part.end()
+	part := p.Begin("directory", len(units)+people)
+	defer part.End()
 	d := &directory{departments: map[string]string{}, staff: map[string]string{}}
 	for _, u := range units {
 		department, created, err := d.department(ctx, c, u)
@@ -89,14 +91,14 @@ func ensureDirectory(ctx context.Context, c *Client, p *progress) (*directory, *
 		}
 		d.departments[u.code] = department.GetId()
 		departments.one(created)
-		part.add(1)
+		part.Add(1)
 		for _, s := range u.staff {
 			created, err := d.member(ctx, c, department.GetId(), s)
 			if err != nil {
 				return nil, nil, nil, err
 			}
 			staff.one(created)
-			part.add(1)
+			part.Add(1)
 		}
 		if department.GetHeadStaffId() == "" {
 			if err := appoint(ctx, c, department, d.staff[u.staff[0].subject]); err != nil {

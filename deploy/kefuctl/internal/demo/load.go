@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 // How many calls of each kind run at once.
@@ -96,10 +98,10 @@ type importer[R any] struct {
 	where            func(id string) origin
 }
 
-func (i importer[R]) run(ctx context.Context, c *Client, p *progress, records []R) (*tally, error) {
+func (i importer[R]) run(ctx context.Context, c *Client, p *progress.Progress, records []R) (*tally, error) {
 	t := newTally(i.name, len(records))
-	part := p.begin(i.name, len(records))
-	defer part.end()
+	part := p.Begin(i.name, len(records))
+	defer part.End()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(importCalls)
 	for from := 0; from < len(records); from += batchSize {
@@ -113,7 +115,7 @@ func (i importer[R]) run(ctx context.Context, c *Client, p *progress, records []
 				return fmt.Errorf("%s: %d results for %d records", i.path, got, len(batch))
 			}
 			t.take(results(), i.where)
-			part.add(len(batch))
+			part.Add(len(batch))
 			return nil
 		})
 	}
@@ -121,9 +123,9 @@ func (i importer[R]) run(ctx context.Context, c *Client, p *progress, records []
 }
 
 // each sends records singly, several at once, and stops at the first error.
-func each[R any](ctx context.Context, p *progress, name string, records []R, send func(context.Context, R) error) error {
-	part := p.begin(name, len(records))
-	defer part.end()
+func each[R any](ctx context.Context, p *progress.Progress, name string, records []R, send func(context.Context, R) error) error {
+	part := p.Begin(name, len(records))
+	defer part.End()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(singleCalls)
 	for _, r := range records {
@@ -134,7 +136,7 @@ func each[R any](ctx context.Context, p *progress, name string, records []R, sen
 			if err := send(ctx, r); err != nil {
 				return err
 			}
-			part.add(1)
+			part.Add(1)
 			return nil
 		})
 	}

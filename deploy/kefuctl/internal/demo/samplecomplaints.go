@@ -123,8 +123,8 @@ func (m *sampler) complaints(ctx context.Context) error {
 	all := courses()
 	t := newTally("complaints", len(all))
 	m.s.add(t)
-	part := m.p.begin(t.Name, len(all))
-	defer part.end()
+	part := m.p.Begin(t.Name, len(all))
+	defer part.End()
 	for i, c := range all {
 		// From the end, so that not the same customers have everything.
 		owner := m.people[len(m.people)-1-i]
@@ -136,7 +136,7 @@ func (m *sampler) complaints(ctx context.Context) error {
 		if err := m.walk(ctx, complaint, c.plan(m.directory)); err != nil {
 			return err
 		}
-		part.add(1)
+		part.Add(1)
 	}
 	return nil
 }

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+
+	"github.com/kefu-suite/kefu/deploy/kefuctl/internal/progress"
 )
 
 // sampler makes the samples through the ordinary verbs.
 type sampler struct {
 	c         *Client
-	p         *progress
+	p         *progress.Progress
 	s         *summary
 	directory *directory
 	people    []person
@@ -25,8 +27,8 @@ type sampler struct {
 }
 
 func loadSamples(ctx context.Context, c *Client, out io.Writer, s *summary) error {
-	p := newProgress(out)
-	defer p.wait()
+	p := progress.New(out)
+	defer p.Wait()
 	m := &sampler{c: c, p: p, s: s, people: people()}
 	var err error
 	var departments, staff *tally

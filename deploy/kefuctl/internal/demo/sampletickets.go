@@ -101,8 +101,8 @@ func (m *sampler) tickets(ctx context.Context) error {
 	all = append(all, ticketSample{owner: m.people[0], title: "重复来电：泵启动后异响", merge: true})
 	t := newTally("tickets", len(all))
 	m.s.add(t)
-	part := m.p.begin(t.Name, len(all))
-	defer part.end()
+	part := m.p.Begin(t.Name, len(all))
+	defer part.End()
 	first := map[string]string{} // customer → its first ticket
 	for _, sample := range all {
 		customer := m.customers.id(sample.owner.ID)
@@ -126,7 +126,7 @@ func (m *sampler) tickets(ctx context.Context) error {
 				return err
 			}
 		}
-		part.add(1)
+		part.Add(1)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func Do(ctx context.Context, r Request, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return refused(content, resp.Status)
+		return Refused(content, resp.Status)
 	}
 	return read(resp.Body, out)
 }
@@ -70,7 +70,7 @@ func read(answer io.Reader, out io.Writer) error {
 			return fmt.Errorf("read the answer: %w", err)
 		}
 		if line.Error != nil {
-			return refused(line.Error, "the dry run failed")
+			return Refused(line.Error, "the dry run failed")
 		}
 		var got clockv1.DryRunPolicyResponse
 		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(line.Result, &got); err != nil {
@@ -87,8 +87,8 @@ func read(answer io.Reader, out io.Writer) error {
 	}
 }
 
-// refused reads a google.rpc.Status.
-func refused(content []byte, otherwise string) error {
+// Refused reads a google.rpc.Status.
+func Refused(content []byte, otherwise string) error {
 	var status struct {
 		Message string
 		Details []struct {

@@ -179,6 +179,55 @@ type CustomerChange struct {
 	After      []byte
 }
 
+type CustomerImport struct {
+	ID         uuid.UUID
+	Source     string
+	Definition []byte
+	OnExisting int16
+	DryRun     bool
+	State      int16
+	Received   int64
+	DoneBytes  int64
+	Rows       int64
+	Created    int64
+	Updated    int64
+	Existing   int64
+	Reviews    int64
+	Refused    int64
+	Faults     int64
+	FailureZh  string
+	FailureEn  string
+	Author     string
+	CreateTime time.Time
+	EndTime    *time.Time
+	KeepUntil  *time.Time
+	Revision   int64
+}
+
+type CustomerImportError struct {
+	ImportID uuid.UUID
+	Line     int64
+	Position int32
+	Sealed   []byte
+}
+
+type CustomerImportPart struct {
+	ImportID uuid.UUID
+	At       int64
+	Sealed   []byte
+}
+
+type CustomerImportReview struct {
+	ImportID   uuid.UUID
+	Line       int64
+	CustomerID uuid.UUID
+	ExternalID string
+	Fields     []string
+	Sealed     []byte
+	State      int16
+	Decider    *string
+}
+
 type CustomerStanding struct {
 	CustomerID      uuid.UUID
 	Strategic       bool

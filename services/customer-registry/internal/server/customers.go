@@ -244,38 +244,43 @@ func (s *Server) renormalize(phone, email *string, oldPhone, oldEmail string) []
 	return faults
 }
 
-// changeCustomer writes a changed file to the locked row, and to its history what changed.
+// changeCustomer writes a changed file to the locked row and tells the others.
 func (s *Server) changeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer, before, after *customerv1.Customer, source customerv1.ValueSource) (*customerv1.Customer, error) {
+	if err := s.storeFile(ctx, tx, row, before, after, source); err != nil {
+		return nil, err
+	}
+	return s.changed(ctx, tx, row, nil)
+}
+
+// storeFile writes a changed file to the locked row, and to its history what changed.
+func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, before, after *customerv1.Customer, source customerv1.ValueSource) error {
 	changes := customer.Diff(before, after)
 	by := s.origin(ctx, source)
 	kept, err := fieldStates(row)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if row.FieldStates, err = proto.Marshal(customer.Changed(kept, changes, by)); err != nil {
-		return nil, fmt.Errorf("encode field states: %w", err)
+		return fmt.Errorf("encode field states: %w", err)
 	}
 	subject, err := s.keys.Subject(ctx, tx, row.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := fillCustomer(row, after); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.sealCustomer(row, after, subject); err != nil {
-		return nil, err
+		return err
 	}
 	row.ReviewDueTime = customer.ReviewDue(by.Time, row.UpdateIntervalDays)
 	if err := s.storeCustomer(ctx, tx, row); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.refreshSearch(ctx, tx, row.ID); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by); err != nil {
-		return nil, err
-	}
-	return s.changed(ctx, tx, row, nil)
+	return s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by)
 }
 
 // storeCustomer writes the locked row and its summary.

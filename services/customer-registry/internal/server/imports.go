@@ -73,39 +73,58 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 
 // checkRecord normalises a record's file and tells why it is refused, if it is.
 func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, []*typev1.Refusal, error) {
+	file, bad, err := s.readRecord(ctx, record)
+	if bad != nil {
+		return nil, refusals(ctx, bad), nil
+	}
+	return file, nil, err
+}
+
+// readRecord is checkRecord with the whole error that the record would get: every fault of it,
+// of the contract's rules and of those about phones, e-mails and times.
+func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, *rpcerr.Error, error) {
 	err := rpc.Check(s.validator, record)
-	if err == nil {
-		file := proto.CloneOf(record.GetCustomer())
+	bad, ok := isInvalid(err)
+	if err != nil && !ok {
+		return nil, nil, err
+	}
+	file := proto.CloneOf(record.GetCustomer())
+	var faults []customer.Fault
+	if file != nil {
 		customer.Complete(file)
-		faults := append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
-		definitions, unread := s.definitions(ctx)
-		if unread != nil {
-			return nil, nil, unread
+		definitions, err := s.definitions(ctx)
+		if err != nil {
+			return nil, nil, err
 		}
+		faults = append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
 		faults = append(faults, customer.CheckAttributes(definitions, file, nil)...)
 		for i := range faults {
 			faults[i].Field = "customer." + faults[i].Field
 		}
-		if record.GetCreateTime() != nil {
-			if fault := customer.CreateTime(record.GetCreateTime().AsTime(), s.now()); fault != nil {
-				faults = append(faults, *fault)
-			}
-		}
-		if err = invalid("", faults); err == nil {
-			return file, nil, nil
+	}
+	if record.GetCreateTime() != nil {
+		if fault := customer.CreateTime(record.GetCreateTime().AsTime(), s.now()); fault != nil {
+			faults = append(faults, *fault)
 		}
 	}
-	public, ok := isInvalid(err)
-	if !ok {
-		return nil, nil, err
+	for _, f := range faults {
+		if bad == nil {
+			bad = rpcerr.Invalid(f.Field, f.Text)
+		} else {
+			bad = bad.Field(f.Field, f.Text)
+		}
 	}
-	return nil, refusals(ctx, public), nil
+	return file, bad, nil
 }
 
-// refusals tells the violations of an error one by one.
+// refusals tells the violations of an error one by one, in the caller's language.
 func refusals(ctx context.Context, err *rpcerr.Error) []*typev1.Refusal {
+	return refusalsIn(rpc.Language(ctx), err)
+}
+
+func refusalsIn(language string, err *rpcerr.Error) []*typev1.Refusal {
 	var out []*typev1.Refusal
-	for _, detail := range err.Status(rpc.Language(ctx)).Details() {
+	for _, detail := range err.Status(language).Details() {
 		if bad, ok := detail.(*errdetails.BadRequest); ok {
 			for _, v := range bad.GetFieldViolations() {
 				out = append(out, &typev1.Refusal{Reason: err.Reason(), Field: v.GetField(), Message: v.GetDescription()})

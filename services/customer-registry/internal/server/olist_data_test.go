@@ -114,11 +114,9 @@ func olistOrders(t *testing.T) (persons []string, orders map[string][]*customerv
 	return persons, orders
 }
 
-// The further orders of a person hang on the one customer that the person is, and the scores
-// of all customers are those of the reference.
-func TestDataOlistPurchasesAndScores(t *testing.T) {
-	r := start(t)
-	persons, orders := olistOrders(t)
+// importPersons makes a customer of each person and gives their ids.
+func (r *registry) importPersons(t *testing.T, persons []string) map[string]string {
+	t.Helper()
 	ids := map[string]string{}
 	for from := 0; from < len(persons); from += 500 {
 		req := &customerv1.ImportCustomersRequest{Source: "olist"}
@@ -133,6 +131,12 @@ func TestDataOlistPurchasesAndScores(t *testing.T) {
 			ids[got.GetExternalId()] = got.GetId()
 		}
 	}
+	return ids
+}
+
+// streamOrders sends all orders, 500 a message.
+func (r *registry) streamOrders(t *testing.T, persons []string, orders map[string][]*customerv1.Order) {
+	t.Helper()
 	stream, err := r.purchases.StreamPurchases(r.erp())
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +168,15 @@ func TestDataOlistPurchasesAndScores(t *testing.T) {
 		}
 	}
 	flush()
+}
+
+// The further orders of a person hang on the one customer that the person is, and the scores
+// of all customers are those of the reference.
+func TestDataOlistPurchasesAndScores(t *testing.T) {
+	r := start(t)
+	persons, orders := olistOrders(t)
+	ids := r.importPersons(t, persons)
+	r.streamOrders(t, persons, orders)
 	repeat := r.count(t, `SELECT count(*) FROM customer_summaries WHERE orders > 1`)
 	further := r.count(t, `SELECT sum(orders - 1) FROM customer_summaries WHERE orders > 1`)
 	if repeat != 73 || further != 119 {

@@ -89,7 +89,6 @@ func TestImportPurchases(t *testing.T) {
 			t.Errorf("event %v is not history", e)
 		}
 	}
-	// The same again, as after a lost answer without a request id.
 	again, err := r.purchases.ImportPurchases(r.erp(), req)
 	for i, o := range outcomesOf(again.GetResults()) {
 		if want[i] != no && o != exists {

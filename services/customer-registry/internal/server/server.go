@@ -86,6 +86,8 @@ type Server struct {
 	customerv1.UnimplementedPurchaseServiceServer
 	customerv1.UnimplementedWarrantyServiceServer
 	customerv1.UnimplementedTierServiceServer
+	customerv1.UnimplementedCustomerImportServiceServer
+	customerv1.UnimplementedCustomerExportServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -101,6 +103,7 @@ type Server struct {
 	attributes attributeCache
 	schedule   tier.Schedule
 	tiers      worker
+	sheets     worker
 	// reads gathers the records of files that are read at the same time.
 	reads    *pg.Gather[fileRead]
 	auditKey []byte
@@ -114,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
-		schedule: cfg.Schedule, tiers: newWorker(),
+		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel),
 	}
 	s.reads = pg.NewGather(s.storeReads)
@@ -135,6 +138,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterPurchaseServiceServer(on, s)
 	customerv1.RegisterWarrantyServiceServer(on, s)
 	customerv1.RegisterTierServiceServer(on, s)
+	customerv1.RegisterCustomerImportServiceServer(on, s)
+	customerv1.RegisterCustomerExportServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.

@@ -11,11 +11,14 @@ type trade struct {
 	purchases  customerv1.PurchaseServiceClient
 	warranties customerv1.WarrantyServiceClient
 	tiers      customerv1.TierServiceClient
+	imports    customerv1.CustomerImportServiceClient
+	exports    customerv1.CustomerExportServiceClient
 }
 
 func newTrade(on grpc.ClientConnInterface) trade {
 	return trade{
 		purchases: customerv1.NewPurchaseServiceClient(on), warranties: customerv1.NewWarrantyServiceClient(on),
-		tiers: customerv1.NewTierServiceClient(on),
+		tiers: customerv1.NewTierServiceClient(on), imports: customerv1.NewCustomerImportServiceClient(on),
+		exports: customerv1.NewCustomerExportServiceClient(on),
 	}
 }

@@ -149,6 +149,10 @@ customer.v1.TierService  ListTierRuns,ListTierMoves,GetStanding          *....**
 customer.v1.TierService  CreateTierModel,CreateTierRun                   .....*...*... tiers.prepare
 customer.v1.TierService  PublishTierModel,ApplyTierRun                   .........**.. tiers.decide
 customer.v1.TierService  MarkCustomer                                    .........**.. tiers.mark
+customer.v1.CustomerImportService CreateCustomerImport,UploadCustomerImport,GetCustomerImport,ListCustomerImports ......*...... customers.import
+customer.v1.CustomerImportService ListCustomerImportErrors,ListCustomerImportReviews,DecideCustomerImportReview ......*...... customers.import
+customer.v1.CustomerImportService RunCustomerImport,CancelCustomerImport ......*...... customers.import
+customer.v1.CustomerExportService ExportCustomers                        **....*...... customers.export
 audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `

@@ -5,12 +5,12 @@ import (
 	"encoding/csv"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/xuri/excelize/v2"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/services/internal/cell"
 )
 
 // CSV writes an analysis as one table, its first column the part that a row belongs to. It
@@ -22,8 +22,8 @@ func CSV(plan *Plan, a *surveyv1.Analysis, language string) ([]byte, error) {
 	records := [][]string{append([]string{rpcerr.Text{EN: "Part", ZH: "部分"}.In(language)}, columns(language)...)}
 	for _, r := range rowsOf(plan, a, language) {
 		record := []string{r.section.title(language)}
-		for _, cell := range r.cells() {
-			record = append(record, written(cell))
+		for _, value := range r.cells() {
+			record = append(record, written(value))
 		}
 		records = append(records, record)
 	}
@@ -34,13 +34,10 @@ func CSV(plan *Plan, a *surveyv1.Analysis, language string) ([]byte, error) {
 }
 
 // written writes a cell. A text that a spreadsheet would take for a formula is marked as text.
-func written(cell any) string {
-	switch v := cell.(type) {
+func written(value any) string {
+	switch v := value.(type) {
 	case string:
-		if strings.ContainsAny(v[:min(1, len(v))], "=+-@\t\r") {
-			return "'" + v
-		}
-		return v
+		return cell.Guard(v)
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	case int64:

@@ -1,4 +1,5 @@
-package demo
+// Package progress shows how far work is on a terminal, or in a log.
+package progress
 
 import (
 	"fmt"
@@ -12,16 +13,17 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// progress shows how far each part of the work is: as bars on a terminal, as lines
+// Progress shows how far each part of the work is: as bars on a terminal, as lines
 // elsewhere.
-type progress struct {
+type Progress struct {
 	out  io.Writer
 	bars *mpb.Progress
 	mu   sync.Mutex
 }
 
-func newProgress(out io.Writer) *progress {
-	p := &progress{out: out}
+// New shows progress on out.
+func New(out io.Writer) *Progress {
+	p := &Progress{out: out}
 	if roomy(cupwriter.New(out, false)) {
 		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(50))
 	}
@@ -37,9 +39,9 @@ func roomy(w *cupwriter.Writer) bool {
 	return err == nil && width >= 80 && height >= 10
 }
 
-// part is one part of the work. Add may be called from any goroutine.
-type part struct {
-	progress *progress
+// Part is one part of the work. Add may be called from any goroutine.
+type Part struct {
+	progress *Progress
 	name     string
 	total    int
 	bar      *mpb.Bar
@@ -47,8 +49,9 @@ type part struct {
 	done     atomic.Int64
 }
 
-func (p *progress) begin(name string, total int) *part {
-	t := &part{progress: p, name: name, total: total, begun: time.Now()}
+// Begin begins a part of total steps.
+func (p *Progress) Begin(name string, total int) *Part {
+	t := &Part{progress: p, name: name, total: total, begun: time.Now()}
 	if p.bars != nil && total > 0 {
 		t.bar = p.bars.AddBar(int64(total),
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-12s", name))),
@@ -57,7 +60,8 @@ func (p *progress) begin(name string, total int) *part {
 	return t
 }
 
-func (t *part) add(n int) {
+// Add counts n steps as done.
+func (t *Part) Add(n int) {
 	if t.bar != nil {
 		t.bar.IncrBy(n)
 		return
@@ -72,15 +76,16 @@ func (t *part) add(n int) {
 	}
 }
 
-// end leaves the bar where it is when the part ended early.
-func (t *part) end() {
+// End leaves the bar where it is when the part ended early.
+func (t *Part) End() {
 	if t.bar != nil {
 		t.bar.Abort(false) // does nothing to one that is full
 		t.bar.Wait()
 	}
 }
 
-func (p *progress) wait() {
+// Wait leaves the bars as they are at the end; every part must have ended.
+func (p *Progress) Wait() {
 	if p.bars != nil {
 		p.bars.Wait()
 	}

@@ -1,0 +1,17 @@
+package e2e
+
+import "testing"
+
+// TestRegistryTour runs the tour of purchases, tiers and spreadsheets.
+func TestRegistryTour(t *testing.T) {
+	out := tour(t, "docs", "registry.md")
+	t.Log(out)
+	tells(t, out,
+		"dry run: 4 rows: 2 new", `line 3,column C (客户性质): "门店"`, `line 4,column B (客户): ""`, `line 4,column D (电话): "12"`,
+		"4 rows: 2 new", "4 rows: 0 new,0 changed,2 left as they are", "+8657487654321", "2019-03-03T16:00:00Z",
+		"VALIDATION_FAILED", "宁波海达船舶有限公司,'+8657487654321", "宁波海达船舶有限公司,", "****4321",
+		"IMPORT_OUTCOME_CREATED", "IMPORT_OUTCOME_EXISTS",
+		"COVERAGE_STATE_COVERED", "2027-03-09T02:00:00Z", "cover-default", "COVERAGE_STATE_ENDED", "PERMISSION_DENIED", "VERSION_STATE_PUBLISHED",
+		"they add up to 0.9", `"from":"TIER_C"`, "TIER_REASON_SCORE", "PERMISSION_DENIED", "TIER_RUN_STATE_APPLYING", "TIER_REASON_SCORE", `"measure":"scale"`,
+		"KEY_REASON_STRATEGIC", `"visits":12`)
+}
