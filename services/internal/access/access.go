@@ -138,7 +138,7 @@ func afterSalesSpecialist() []authz.Grant {
 func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
-			"contacts.read", "contacts.write", "orders.read"),
+			"contacts.read", "contacts.write", "orders.read", "customerchanges.read"),
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
@@ -154,6 +154,7 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
+		at(company, "customerchanges.read", "attributes.write", "maintenanceplans.write"),
 		at(company, "tickets.import", "directory.read", "causes.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
 		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),

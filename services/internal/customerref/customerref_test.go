@@ -262,3 +262,20 @@ func TestEnsureAllAsksOncePerUnknown(t *testing.T) {
 		t.Error("an unreachable registry was passed over")
 	}
 }
+
+func TestEnsureActive(t *testing.T) {
+	db := testkit.Database(t, customerref.Migrations())
+	used, retired := newID(t), newID(t)
+	gone := ref(retired, 2)
+	gone.Status = customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED
+	r := &registry{refs: map[string]*customerv1.CustomerRef{used.String(): ref(used, 1), retired.String(): gone}}
+	if _, err := customerref.EnsureActive(t.Context(), db.Pool, used, "customer_id", r); err != nil {
+		t.Errorf("a file in use: %v", err)
+	}
+	for range 2 { // asked of the registry, then known here
+		_, err := customerref.EnsureActive(t.Context(), db.Pool, retired, "customer_id", r)
+		if status.Code(err) != codes.FailedPrecondition || rpcerr.Reason(err) != "CUSTOMER_RETIRED" {
+			t.Errorf("a retired file: %v", err)
+		}
+	}
+}

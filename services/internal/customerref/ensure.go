@@ -41,6 +41,18 @@ func Ensure(ctx context.Context, db pg.DBTX, id uuid.UUID, field string, registr
 	return FromProto(answer)
 }
 
+// EnsureActive is Ensure for new business: a customer whose file is retired is refused with
+// CUSTOMER_RETIRED, once its retirement is known here.
+func EnsureActive(ctx context.Context, db pg.DBTX, id uuid.UUID, field string, registry Resolver) (Ref, error) {
+	ref, err := Ensure(ctx, db, id, field, registry)
+	if err == nil && ref.Status == customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED {
+		return Ref{}, rpcerr.WrongState("CUSTOMER_RETIRED", rpcerr.T(
+			"The file of customer %[1]s is retired; name a customer whose file is in use, or have it restored.",
+			"客户 %[1]s 的档案已停用；请填写档案在用的客户，或先恢复该档案。", ref.Number)).With("customer", ref.ID.String())
+	}
+	return ref, err
+}
+
 // EnsureAll is Ensure for many ids, as an import names them: it asks the
 // registry once for each id not stored. The result holds the references found
 // by the ids asked for; an id the registry does not know is left out. It fails

@@ -66,7 +66,8 @@ type Table struct {
 // Sealed is an encrypted column.
 type Sealed struct {
 	Column string
-	// Subject is the column of the id whose key it is under.
+	// Subject is the column of the id whose key it is under; empty where the bytes are not
+	// encrypted and only need Open.
 	Subject string
 	// Open turns the plain value into what an export shows; the text itself unless given.
 	Open func(plain string) (any, error)

@@ -32,7 +32,7 @@ func (s *Server) CreateComplaint(ctx context.Context, req *complaintv1.CreateCom
 	if err := registrable(who, in); err != nil {
 		return nil, err
 	}
-	customer, err := customerref.Ensure(ctx, s.pool, id(in.GetCustomerId()), "complaint.customer_id", s.registry)
+	customer, err := customerref.EnsureActive(ctx, s.pool, id(in.GetCustomerId()), "complaint.customer_id", s.registry)
 	if err != nil {
 		return nil, err
 	}

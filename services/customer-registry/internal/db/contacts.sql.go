@@ -14,7 +14,7 @@ import (
 
 const eraseContact = `-- name: EraseContact :exec
 UPDATE contacts SET name = '', decision_role = 0, phone = NULL, phone_index = NULL, phone_last4_index = NULL,
-  email = NULL, email_index = NULL, update_time = $1::timestamptz, delete_time = $1::timestamptz,
+  email = NULL, email_index = NULL, preferred_channel = 0, birthday = NULL, update_time = $1::timestamptz, delete_time = $1::timestamptz,
   version = version + 1
 WHERE id = $2
 `
@@ -25,7 +25,7 @@ func (q *Queries) EraseContact(ctx context.Context, db DBTX, now time.Time, iD u
 }
 
 const getContact = `-- name: GetContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
 `
 
 func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -46,30 +46,34 @@ func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, custome
 		&i.UpdateTime,
 		&i.DeleteTime,
 		&i.Version,
+		&i.PreferredChannel,
+		&i.Birthday,
 	)
 	return i, err
 }
 
 const insertContact = `-- name: InsertContact :exec
 INSERT INTO contacts (id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index,
-  email, email_index, create_time, update_time, version)
+  email, email_index, preferred_channel, birthday, create_time, update_time, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-  $9, $10, $11, $12, 1)
+  $9, $10, $11, $12, $13, $14, 1)
 `
 
 type InsertContactParams struct {
-	ID              uuid.UUID
-	CustomerID      uuid.UUID
-	Name            string
-	DecisionRole    int16
-	Language        string
-	Phone           []byte
-	PhoneIndex      []byte
-	PhoneLast4Index []byte
-	Email           []byte
-	EmailIndex      []byte
-	CreateTime      time.Time
-	UpdateTime      time.Time
+	ID               uuid.UUID
+	CustomerID       uuid.UUID
+	Name             string
+	DecisionRole     int16
+	Language         string
+	Phone            []byte
+	PhoneIndex       []byte
+	PhoneLast4Index  []byte
+	Email            []byte
+	EmailIndex       []byte
+	PreferredChannel int16
+	Birthday         []byte
+	CreateTime       time.Time
+	UpdateTime       time.Time
 }
 
 func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactParams) error {
@@ -84,6 +88,8 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 		arg.PhoneLast4Index,
 		arg.Email,
 		arg.EmailIndex,
+		arg.PreferredChannel,
+		arg.Birthday,
 		arg.CreateTime,
 		arg.UpdateTime,
 	)
@@ -91,7 +97,7 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 }
 
 const listContacts = `-- name: ListContacts :many
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
 ORDER BY id LIMIT $3
 `
 
@@ -119,6 +125,8 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 			&i.UpdateTime,
 			&i.DeleteTime,
 			&i.Version,
+			&i.PreferredChannel,
+			&i.Birthday,
 		); err != nil {
 			return nil, err
 		}
@@ -131,7 +139,7 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 }
 
 const lockContact = `-- name: LockContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -152,6 +160,8 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 		&i.UpdateTime,
 		&i.DeleteTime,
 		&i.Version,
+		&i.PreferredChannel,
+		&i.Birthday,
 	)
 	return i, err
 }
@@ -159,21 +169,23 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 const updateContact = `-- name: UpdateContact :exec
 UPDATE contacts SET name = $1, decision_role = $2, language = $3, phone = $4,
   phone_index = $5, phone_last4_index = $6, email = $7, email_index = $8,
-  update_time = $9, version = version + 1
-WHERE id = $10
+  preferred_channel = $9, birthday = $10, update_time = $11, version = version + 1
+WHERE id = $12
 `
 
 type UpdateContactParams struct {
-	Name            string
-	DecisionRole    int16
-	Language        string
-	Phone           []byte
-	PhoneIndex      []byte
-	PhoneLast4Index []byte
-	Email           []byte
-	EmailIndex      []byte
-	UpdateTime      time.Time
-	ID              uuid.UUID
+	Name             string
+	DecisionRole     int16
+	Language         string
+	Phone            []byte
+	PhoneIndex       []byte
+	PhoneLast4Index  []byte
+	Email            []byte
+	EmailIndex       []byte
+	PreferredChannel int16
+	Birthday         []byte
+	UpdateTime       time.Time
+	ID               uuid.UUID
 }
 
 func (q *Queries) UpdateContact(ctx context.Context, db DBTX, arg UpdateContactParams) error {
@@ -186,6 +198,8 @@ func (q *Queries) UpdateContact(ctx context.Context, db DBTX, arg UpdateContactP
 		arg.PhoneLast4Index,
 		arg.Email,
 		arg.EmailIndex,
+		arg.PreferredChannel,
+		arg.Birthday,
 		arg.UpdateTime,
 		arg.ID,
 	)

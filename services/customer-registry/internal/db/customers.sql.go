@@ -13,7 +13,7 @@ import (
 )
 
 const customerExists = `-- name: CustomerExists :one
-SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND erase_time IS NULL)
+SELECT EXISTS (SELECT FROM customers WHERE id = $1)
 `
 
 func (q *Queries) CustomerExists(ctx context.Context, db DBTX, id uuid.UUID) (bool, error) {
@@ -126,7 +126,7 @@ func (q *Queries) FindByPhoneLast4(ctx context.Context, db DBTX, index []byte) (
 }
 
 const getCustomer = `-- name: GetCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time FROM customers WHERE id = $1 AND erase_time IS NULL
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE id = $1
 `
 
 func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -163,7 +163,18 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
-		&i.EraseTime,
+		&i.Attributes,
+		&i.Needs,
+		&i.Credit,
+		&i.Relationship,
+		&i.ResponsibleStaffID,
+		&i.UpdateIntervalDays,
+		&i.ReviewDueTime,
+		&i.RetireReason,
+		&i.RetireTime,
+		&i.Creator,
+		&i.CreateSource,
+		&i.FieldStates,
 	)
 	return i, err
 }
@@ -203,20 +214,23 @@ WITH made AS (
   INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel,
     owner_staff_id, tags, lifecycle, tier, tier_reason, status, language, service_quality_consent,
     address, phone, phone_index, phone_last4_index, email, email_index, source, external_id,
-    create_time, update_time, version)
-  VALUES ($3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, '', $16, $17, true,
-    $18, $19, $20, $21, $22, $23, $24, $25,
-    $26, $27, 1)
+    attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, creator,
+    create_source, create_time, update_time, version)
+  VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12,
+    $13, $14, $15, $16, '', $17, $18, true,
+    $19, $20, $21, $22, $23, $24, $25, $26,
+    $27, $28, $29, $30, $31, $32, $33, $34,
+    $35, $36, $37, 1)
   RETURNING id, number, name, kind, region, tier, owner_staff_id, status
 )
-INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams)
-SELECT id, number, name, kind, region, tier, owner_staff_id, status, $1::text, $2::text[] FROM made
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
+SELECT id, number, name, kind, region, tier, owner_staff_id, status, $1::text, $2::text[], $3::bigint FROM made
 `
 
 type InsertCustomerParams struct {
 	Folded             string
 	Grams              []string
+	Position           int64
 	ID                 uuid.UUID
 	Number             string
 	Name               string
@@ -240,6 +254,15 @@ type InsertCustomerParams struct {
 	EmailIndex         []byte
 	Source             *string
 	ExternalID         *string
+	Attributes         []byte
+	Needs              []byte
+	Credit             []byte
+	Relationship       string
+	ResponsibleStaffID *uuid.UUID
+	UpdateIntervalDays int32
+	ReviewDueTime      time.Time
+	Creator            string
+	CreateSource       int16
 	CreateTime         time.Time
 	UpdateTime         time.Time
 }
@@ -248,6 +271,7 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 	_, err := db.Exec(ctx, insertCustomer,
 		arg.Folded,
 		arg.Grams,
+		arg.Position,
 		arg.ID,
 		arg.Number,
 		arg.Name,
@@ -271,6 +295,15 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 		arg.EmailIndex,
 		arg.Source,
 		arg.ExternalID,
+		arg.Attributes,
+		arg.Needs,
+		arg.Credit,
+		arg.Relationship,
+		arg.ResponsibleStaffID,
+		arg.UpdateIntervalDays,
+		arg.ReviewDueTime,
+		arg.Creator,
+		arg.CreateSource,
 		arg.CreateTime,
 		arg.UpdateTime,
 	)
@@ -342,7 +375,7 @@ func (q *Queries) ListImportedCustomers(ctx context.Context, db DBTX, source str
 }
 
 const lockCustomer = `-- name: LockCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -379,13 +412,24 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Cust
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
-		&i.EraseTime,
+		&i.Attributes,
+		&i.Needs,
+		&i.Credit,
+		&i.Relationship,
+		&i.ResponsibleStaffID,
+		&i.UpdateIntervalDays,
+		&i.ReviewDueTime,
+		&i.RetireReason,
+		&i.RetireTime,
+		&i.Creator,
+		&i.CreateSource,
+		&i.FieldStates,
 	)
 	return i, err
 }
 
 const lockEndedTiers = `-- name: LockEndedTiers :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 `
 
 func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, count int32) ([]Customer, error) {
@@ -428,7 +472,18 @@ func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, c
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
-			&i.EraseTime,
+			&i.Attributes,
+			&i.Needs,
+			&i.Credit,
+			&i.Relationship,
+			&i.ResponsibleStaffID,
+			&i.UpdateIntervalDays,
+			&i.ReviewDueTime,
+			&i.RetireReason,
+			&i.RetireTime,
+			&i.Creator,
+			&i.CreateSource,
+			&i.FieldStates,
 		); err != nil {
 			return nil, err
 		}
@@ -479,8 +534,8 @@ WITH RECURSIVE way AS (
   UNION ALL
   SELECT c.id, c.merged_into, way.step + 1 FROM way JOIN customers c ON c.id = way.merged_into WHERE way.step < 32
 )
-SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time FROM customers
-WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1) AND customers.erase_time IS NULL
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states FROM customers
+WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1)
 `
 
 type ResolveCustomerRow struct {
@@ -521,7 +576,18 @@ func (q *Queries) ResolveCustomer(ctx context.Context, db DBTX, id uuid.UUID) (R
 		&i.Customer.CreateTime,
 		&i.Customer.UpdateTime,
 		&i.Customer.Version,
-		&i.Customer.EraseTime,
+		&i.Customer.Attributes,
+		&i.Customer.Needs,
+		&i.Customer.Credit,
+		&i.Customer.Relationship,
+		&i.Customer.ResponsibleStaffID,
+		&i.Customer.UpdateIntervalDays,
+		&i.Customer.ReviewDueTime,
+		&i.Customer.RetireReason,
+		&i.Customer.RetireTime,
+		&i.Customer.Creator,
+		&i.Customer.CreateSource,
+		&i.Customer.FieldStates,
 	)
 	return i, err
 }
@@ -567,8 +633,12 @@ UPDATE customers SET name = $1, kind = $2, party = $3, classification_code = $4,
   industry = $5, region = $6, source_channel = $7, owner_staff_id = $8,
   tags = $9, lifecycle = $10, language = $11,
   address = $12, phone = $13, phone_index = $14, phone_last4_index = $15,
-  email = $16, email_index = $17, update_time = $18, version = version + 1
-WHERE id = $19
+  email = $16, email_index = $17, attributes = $18, needs = $19, credit = $20,
+  relationship = $21, responsible_staff_id = $22,
+  update_interval_days = $23, review_due_time = $24, status = $25,
+  retire_reason = $26, retire_time = $27, field_states = $28,
+  update_time = $29, version = version + 1
+WHERE id = $30
 `
 
 type UpdateCustomerParams struct {
@@ -589,6 +659,17 @@ type UpdateCustomerParams struct {
 	PhoneLast4Index    []byte
 	Email              []byte
 	EmailIndex         []byte
+	Attributes         []byte
+	Needs              []byte
+	Credit             []byte
+	Relationship       string
+	ResponsibleStaffID *uuid.UUID
+	UpdateIntervalDays int32
+	ReviewDueTime      time.Time
+	Status             int16
+	RetireReason       string
+	RetireTime         *time.Time
+	FieldStates        []byte
 	UpdateTime         time.Time
 	ID                 uuid.UUID
 }
@@ -612,6 +693,17 @@ func (q *Queries) UpdateCustomer(ctx context.Context, db DBTX, arg UpdateCustome
 		arg.PhoneLast4Index,
 		arg.Email,
 		arg.EmailIndex,
+		arg.Attributes,
+		arg.Needs,
+		arg.Credit,
+		arg.Relationship,
+		arg.ResponsibleStaffID,
+		arg.UpdateIntervalDays,
+		arg.ReviewDueTime,
+		arg.Status,
+		arg.RetireReason,
+		arg.RetireTime,
+		arg.FieldStates,
 		arg.UpdateTime,
 		arg.ID,
 	)

@@ -46,6 +46,15 @@ type AccessReview struct {
 	Report   []byte
 }
 
+type AttributeDefinition struct {
+	ID         uuid.UUID
+	Key        string
+	Definition []byte
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
+}
+
 type BreakGlass struct {
 	ID         uuid.UUID
 	Actor      string
@@ -81,20 +90,22 @@ type Consent struct {
 }
 
 type Contact struct {
-	ID              uuid.UUID
-	CustomerID      uuid.UUID
-	Name            string
-	DecisionRole    int16
-	Language        string
-	Phone           []byte
-	PhoneIndex      []byte
-	PhoneLast4Index []byte
-	Email           []byte
-	EmailIndex      []byte
-	CreateTime      time.Time
-	UpdateTime      time.Time
-	DeleteTime      *time.Time
-	Version         int64
+	ID               uuid.UUID
+	CustomerID       uuid.UUID
+	Name             string
+	DecisionRole     int16
+	Language         string
+	Phone            []byte
+	PhoneIndex       []byte
+	PhoneLast4Index  []byte
+	Email            []byte
+	EmailIndex       []byte
+	CreateTime       time.Time
+	UpdateTime       time.Time
+	DeleteTime       *time.Time
+	Version          int64
+	PreferredChannel int16
+	Birthday         []byte
 }
 
 type ContactReservation struct {
@@ -141,7 +152,31 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
-	EraseTime             *time.Time
+	Attributes            []byte
+	Needs                 []byte
+	Credit                []byte
+	Relationship          string
+	ResponsibleStaffID    *uuid.UUID
+	UpdateIntervalDays    int32
+	ReviewDueTime         time.Time
+	RetireReason          string
+	RetireTime            *time.Time
+	Creator               string
+	CreateSource          int16
+	FieldStates           []byte
+}
+
+type CustomerChange struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	ContactID  *uuid.UUID
+	Version    int64
+	Field      string
+	ChangeTime time.Time
+	Actor      string
+	Source     int16
+	Before     []byte
+	After      []byte
 }
 
 type CustomerImport struct {
@@ -220,6 +255,7 @@ type CustomerSummary struct {
 	Scores          int32
 	Folded          string
 	Grams           []string
+	Position        int64
 }
 
 type DirectoryDepartment struct {
@@ -269,14 +305,12 @@ type InstalledProduct struct {
 	Version          int64
 }
 
-type LegalHold struct {
-	ID         uuid.UUID
-	CustomerID uuid.UUID
-	Reason     string
-	Actor      string
-	CreateTime time.Time
-	LiftTime   *time.Time
-	Version    int64
+type MaintenancePlan struct {
+	Lifecycle           int16
+	Actions             []string
+	ContactIntervalDays int32
+	UpdateTime          time.Time
+	Version             int64
 }
 
 type Order struct {
@@ -320,35 +354,6 @@ type RuleVersion struct {
 	Publisher     *string
 	CreateTime    time.Time
 	Revision      int64
-}
-
-type SubjectDocument struct {
-	RequestID uuid.UUID
-	Service   string
-	Part      int32
-	Body      []byte
-}
-
-type SubjectRequest struct {
-	ID                 uuid.UUID
-	Kind               int16
-	CustomerID         uuid.UUID
-	ContactID          *uuid.UUID
-	Purpose            string
-	Correction         []byte
-	State              int16
-	Requester          string
-	Decider            *string
-	DecideTime         *time.Time
-	Note               string
-	Step               int32
-	Cursor             string
-	Receipt            []byte
-	NextTime           *time.Time
-	DoneTime           *time.Time
-	DocumentExpireTime *time.Time
-	CreateTime         time.Time
-	Version            int64
 }
 
 type TierRun struct {

@@ -40,14 +40,15 @@ func crowded(t *testing.T) *testkit.DB {
 			id := uuid.MustParse(staff)
 			owner = &id
 		}
-		summaries[i] = []any{ids[i], fmt.Sprint("C-", i), name, 1, fmt.Sprint("region ", i%200), 1 + i%4/3*i%4, owner, 1, folded, customer.Grams(folded)}
+		summaries[i] = []any{ids[i], fmt.Sprint("C-", i), name, 1, fmt.Sprint("region ", i%200), 1 + i%4/3*i%4, owner, 1, folded, customer.Grams(folded), i + 1}
 	}
 	fill := []string{
 		`INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel, tags,
 			lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, phone, phone_index,
-			phone_last4_index, email, email_index, create_time, update_time, version)
+			phone_last4_index, email, email_index, create_time, update_time, version, responsible_staff_id)
 		 SELECT u, 'C-' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', CASE WHEN n % 500 = 0 THEN now() + n * interval '1 s' END,
-			1, 'en', true, '\x00', int8send(n), int2send((n % 10000)::int2), '\x00', int8send(n), now(), now(), 1
+			1, 'en', true, '\x00', int8send(n), int2send((n % 10000)::int2), '\x00', int8send(n), now(), now(), 1,
+			CASE WHEN n % 100 = 0 THEN '01890a5d-ac96-774b-bcce-b302099a8057'::uuid END
 		 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO contacts (id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email,
 			email_index, create_time, update_time, version)
@@ -76,6 +77,8 @@ func crowded(t *testing.T) *testkit.DB {
 		 SELECT u, now() - n * interval '1 hour', 'reader ' || n % 40, ($2::uuid[])[1 + n % 300], 1 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version)
 		 SELECT ($2::uuid[])[1 + n % 300], 1 + n % 4, true, now(), 1, 'v', n FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
+		`INSERT INTO customer_changes (id, customer_id, version, field, change_time, actor, source)
+		 SELECT u, ($2::uuid[])[1 + n % 300], 1, 'name', now(), '', 0 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO contact_reservations (id, customer_id, recipient_id, kind, purpose, channel, event_id, sender, request_id, reserve_time)
 		 SELECT u, u, ($2::uuid[])[1 + n % 300], 'survey', 1, 0, u, 'survey', n, now() - n * interval '1 min'
 		 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
@@ -90,7 +93,7 @@ func crowded(t *testing.T) *testkit.DB {
 		}
 	}
 	if _, err := base.Pool.CopyFrom(ctx, pgx.Identifier{"customer_summaries"}, []string{"customer_id", "number", "name", "kind",
-		"region", "tier", "owner_staff_id", "status", "folded", "grams"}, pgx.CopyFromRows(summaries)); err != nil {
+		"region", "tier", "owner_staff_id", "status", "folded", "grams", "position"}, pgx.CopyFromRows(summaries)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := base.Owner(t).Exec(ctx, `ANALYZE`); err != nil {
@@ -116,22 +119,38 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	base := crowded(t)
 	var none any
 	anyID := uuid.Max
-	list := func(tier, status, region, owner, grams, found any, folded string) []any {
-		return []any{anyID, tier, status, region, owner, grams, found, folded, int32(51)}
+	list := func(tier, status, region, owner any) []any {
+		return []any{anyID, tier, status, region, owner, int32(51)}
+	}
+	search := func(text string) []any {
+		q := customer.ParseQuery(text, "CN")
+		return []any{int32(51), int64(planRows + 1), q.Grams, q.Folded, none, none, none, none}
+	}
+	spans := func(text string, owner any) []any {
+		q := customer.ParseQuery(text, "CN")
+		return []any{int32(51), []int64{0, 1}, int64(planRows + 1), q.Grams, q.Folded, none, none, none, owner}
 	}
 	for _, c := range []struct {
 		name, sql string
 		args      []any
 		index     string
 	}{
-		{"all", listSummaries, list(none, none, none, none, none, none, ""), "customer_summaries_pkey"},
-		{"region", listSummaries, list(none, none, "region 7", none, none, none, ""), "customer_summaries_region_idx"},
-		{"owner", listSummaries, list(none, none, none, uuid.MustParse(staff), none, none, ""), "customer_summaries_owner_staff_id_idx"},
-		{"two rare characters", listSummaries, list(none, none, none, none, []string{"一怀"}, none, "一怀"), "customer_summaries_grams_idx"},
-		{"one character", listSummaries, list(none, none, none, none, []string{"丁"}, none, "丁"), "customer_summaries_grams_idx"},
-		{"two common characters", listSummaries, list(none, none, none, none, []string{"公司"}, none, "公司"), "customer_summaries_pkey"},
-		{"found by phone", listSummaries, list(none, none, none, none, none, []uuid.UUID{uuid.MustParse(staff)}, ""), "customer_summaries_pkey"},
-		{"digits and found", listSummaries, list(none, none, none, none, []string{"20", "00", "08"}, []uuid.UUID{uuid.MustParse(staff)}, "2008"), "customer_summaries_grams_idx"},
+		{"all", listSummaries, list(none, none, none, none), "customer_summaries_pkey"},
+		{"region", listSummaries, list(none, none, "region 7", none), "customer_summaries_region_idx"},
+		{"owner", listSummaries, list(none, none, none, uuid.MustParse(staff)), "customer_summaries_owner_staff_id_idx"},
+		{"the newest one by one", searchNewest, []any{int64(planRows + 1), int64(planRows - 1023), "公司", none, none, none, none, int32(51)}, "customer_summaries_position_key"},
+		{"the last position", lastPosition, nil, "customer_summaries_position_key"},
+		{"two characters", searchRest, search("一怀"), "customer_summaries_grams_idx"},
+		{"one character", searchRest, search("丁"), "customer_summaries_grams_idx"},
+		{"Latin letters", searchRest, search("zq"), "customer_summaries_grams_idx"},
+		{"digits", searchRest, search("4711"), "customer_summaries_grams_idx"},
+		{"two characters in spans", searchSpans, spans("一怀", none), "customer_summaries_grams_idx"},
+		{"two characters of one's own", searchSpans, spans("武汉", uuid.MustParse(staff)), "customer_summaries_grams_idx"},
+		{"found", listFound, []any{[]uuid.UUID{uuid.MustParse(staff)}, int64(planRows), none, none, none, none, int32(51)}, "customer_summaries_pkey"},
+		{"search words", listSearchWords, []any{anyID}, "contacts_customer_id_idx"},
+		{"overdue files", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, none, none, int32(51)}, "customers_review_due_time_idx"},
+		{"overdue files of one person", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, uuid.MustParse(staff), none, int32(51)}, "customers_responsible_staff_id_idx"},
+		{"changes of a file", listCustomerChanges, []any{anyID, anyID, "", int32(51)}, "customer_changes_customer_id_idx"},
 		{"phone", findByPhone, []any{[]byte{1}}, "customers_phone_index_idx"},
 		{"phone of a contact", findByPhone, []any{[]byte{1}}, "contacts_phone_index_idx"},
 		{"last four digits", findByPhoneLast4, []any{[]byte{0, 7}}, "customers_phone_last4_index_idx"},
@@ -167,9 +186,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 			t.Errorf("%s: wants %s and no sequential scan:\n%s", c.name, c.index, plan)
 		}
 	}
-	rows, err := New().ListSummaries(t.Context(), base.Pool, ListSummariesParams{
-		Before: anyID, Grams: []string{"武汉", "汉一"}, Folded: "武汉一", Count: 51,
-	})
+	q := customer.ParseQuery("武汉一", "CN")
+	rows, err := New().SearchRest(t.Context(), base.Pool, SearchRestParams{Before: planRows + 1, Grams: q.Grams, Folded: q.Folded, Count: 51})
 	if err != nil || len(rows) == 0 {
 		t.Fatalf("a search found %d rows: %v", len(rows), err)
 	}

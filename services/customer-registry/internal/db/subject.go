@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -36,24 +37,40 @@ func fileTables() []subject.Table {
 		{
 			Name: "customers", Set: SetCustomer, Column: "id",
 			Kept: "id number kind party region owner_staff_id lifecycle tier tier_end_time status language " +
-				"service_quality_consent merged_into create_time update_time version erase_time",
-			Blank: "name classification_code industry source_channel tier_reason", Empty: "tags",
-			Null: "address phone phone_index phone_last4_index email email_index source external_id",
+				"service_quality_consent merged_into create_time update_time version erase_time " +
+				"responsible_staff_id update_interval_days review_due_time retire_time creator create_source",
+			Blank: "name classification_code industry source_channel tier_reason relationship retire_reason",
+			Empty: "tags attributes",
+			Null:  "address phone phone_index phone_last4_index email email_index source external_id needs credit field_states",
 			Also: "status = 2, service_quality_consent = false, tier_end_time = NULL, erase_time = coalesce(erase_time, $2), " +
 				"update_time = $2, version = version + 1",
 			Sealed: []subject.Sealed{
-				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "address", Subject: "id", Open: openAddress},
+				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "address", Subject: "id", Open: openMessage[*customerv1.Address]},
+				{Column: "credit", Subject: "id", Open: openMessage[*customerv1.Credit]}, {Column: "needs", Open: openMessage[*customerv1.Needs]},
 			},
-			Hidden: "phone_index phone_last4_index email_index version erase_time",
+			Hidden: "phone_index phone_last4_index email_index version erase_time field_states",
 		},
 		{
 			Name: "contacts", Set: SetContact, Column: "id",
-			Kept:  "id customer_id decision_role language create_time update_time delete_time version",
-			Blank: "name", Null: "phone phone_index phone_last4_index email email_index",
+			Kept:  "id customer_id decision_role language preferred_channel create_time update_time delete_time version",
+			Blank: "name", Null: "phone phone_index phone_last4_index email email_index birthday",
 			Also:   "decision_role = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
-			Sealed: []subject.Sealed{{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}},
+			Sealed: []subject.Sealed{
+				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "birthday", Subject: "id", Open: openDate},
+			},
 			Hidden: "phone_index phone_last4_index email_index version",
 		},
+		{
+			Name: "customer_changes", Set: SetCustomer, Where: "customer_id = ANY($1) AND contact_id IS NULL",
+			Kept: "id customer_id contact_id version field change_time actor source", Null: "before after", Hidden: "version",
+			Sealed: []subject.Sealed{{Column: "before", Subject: "customer_id"}, {Column: "after", Subject: "customer_id"}},
+		},
+		{
+			Name: "customer_changes", Set: SetContact, Column: "contact_id", Part: true, Null: "before after", Hidden: "version",
+			Sealed: []subject.Sealed{{Column: "before", Subject: "contact_id"}, {Column: "after", Subject: "contact_id"}},
+		},
+		{Name: "attribute_definitions", Reason: "rules of attributes", Kept: "id key definition create_time update_time version"},
+		{Name: "maintenance_plans", Reason: "plans by lifecycle", Kept: "lifecycle actions contact_interval_days update_time version"},
 		{
 			Name: "consents", Set: SetCustomer, Column: "customer_id", Key: "customer_id purpose version",
 			Kept: "customer_id purpose granted decide_time channel wording_version version recorder",
@@ -61,8 +78,8 @@ func fileTables() []subject.Table {
 		{
 			Name: "customer_summaries", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Delete: true,
 			Kept: "customer_id number name kind region tier owner_staff_id status last_contact_time open_tickets open_complaints " +
-				"orders score_sum scores folded grams",
-			Hidden: "folded grams",
+				"orders score_sum scores folded grams position",
+			Hidden: "folded grams position",
 		},
 		{
 			Name: "timeline", Set: SetCustomer, Column: "customer_id",
@@ -82,15 +99,25 @@ func fileTables() []subject.Table {
 	}
 }
 
-// openAddress shows an address as the API does.
-func openAddress(plain string) (any, error) {
-	address := new(customerv1.Address)
-	if err := proto.Unmarshal([]byte(plain), address); err != nil {
-		return nil, fmt.Errorf("decode address: %w", err)
+// openDate shows a day.
+func openDate(plain string) (any, error) {
+	day := new(date.Date)
+	if err := proto.Unmarshal([]byte(plain), day); err != nil {
+		return nil, fmt.Errorf("decode a date: %w", err)
 	}
-	text, err := protojson.Marshal(address)
+	return fmt.Sprintf("%04d-%02d-%02d", day.GetYear(), day.GetMonth(), day.GetDay()), nil
+}
+
+// openMessage shows a stored message as the API does.
+func openMessage[M proto.Message](plain string) (any, error) {
+	var of M
+	message := of.ProtoReflect().New().Interface()
+	if err := proto.Unmarshal([]byte(plain), message); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", of, err)
+	}
+	text, err := protojson.Marshal(message)
 	if err != nil {
-		return nil, fmt.Errorf("write address: %w", err)
+		return nil, fmt.Errorf("write %T: %w", of, err)
 	}
 	var out map[string]any
 	return out, json.Unmarshal(text, &out)

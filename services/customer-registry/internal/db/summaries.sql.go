@@ -22,7 +22,7 @@ func (q *Queries) CountSummaryOrder(ctx context.Context, db DBTX, customerID uui
 }
 
 const getSummary = `-- name: GetSummary :one
-SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, orders, score_sum, scores, folded, grams FROM customer_summaries WHERE customer_id = $1
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, orders, score_sum, scores, folded, grams, position FROM customer_summaries WHERE customer_id = $1
 `
 
 func (q *Queries) GetSummary(ctx context.Context, db DBTX, customerID uuid.UUID) (CustomerSummary, error) {
@@ -45,23 +45,137 @@ func (q *Queries) GetSummary(ctx context.Context, db DBTX, customerID uuid.UUID)
 		&i.Scores,
 		&i.Folded,
 		&i.Grams,
+		&i.Position,
 	)
 	return i, err
 }
 
+const lastPosition = `-- name: LastPosition :one
+SELECT coalesce(max(position), 0)::bigint FROM customer_summaries
+`
+
+func (q *Queries) LastPosition(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, lastPosition)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const listFound = `-- name: ListFound :many
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+FROM customer_summaries
+WHERE customer_id = ANY($1::uuid[]) AND position < $2::bigint
+  AND ($3::smallint IS NULL OR tier = $3::smallint)
+  AND ($4::smallint IS NULL OR status = $4::smallint)
+  AND ($5::text IS NULL OR region = $5::text)
+  AND ($6::uuid IS NULL OR owner_staff_id = $6::uuid)
+ORDER BY position DESC LIMIT $7
+`
+
+type ListFoundParams struct {
+	Found        []uuid.UUID
+	Before       int64
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+	Count        int32
+}
+
+type ListFoundRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+func (q *Queries) ListFound(ctx context.Context, db DBTX, arg ListFoundParams) ([]ListFoundRow, error) {
+	rows, err := db.Query(ctx, listFound,
+		arg.Found,
+		arg.Before,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+		arg.Count,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListFoundRow
+	for rows.Next() {
+		var i ListFoundRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listSearchWords = `-- name: ListSearchWords :many
+(SELECT unnest(ARRAY[c.name, c.number, c.region] || c.tags)::text AS word FROM customers c WHERE c.id = $1)
+UNION ALL
+(SELECT p.name FROM contacts p WHERE p.customer_id = $1 AND p.delete_time IS NULL ORDER BY p.id DESC LIMIT 200)
+`
+
+// What a customer is found by, the names of the newest 200 contacts among it.
+func (q *Queries) ListSearchWords(ctx context.Context, db DBTX, customerID uuid.UUID) ([]string, error) {
+	rows, err := db.Query(ctx, listSearchWords, customerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var word string
+		if err := rows.Scan(&word); err != nil {
+			return nil, err
+		}
+		items = append(items, word)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listSummaries = `-- name: ListSummaries :many
 SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints
+  open_complaints, position
 FROM customer_summaries
 WHERE customer_id < $1
   AND ($2::smallint IS NULL OR tier = $2::smallint)
   AND ($3::smallint IS NULL OR status = $3::smallint)
   AND ($4::text IS NULL OR region = $4::text)
   AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
-  AND ($6::text[] IS NULL AND $7::uuid[] IS NULL
-    OR grams @> $6::text[] AND strpos(folded, $8::text) > 0
-    OR customer_id = ANY($7::uuid[]))
-ORDER BY customer_id DESC LIMIT $9
+ORDER BY customer_id DESC LIMIT $6
 `
 
 type ListSummariesParams struct {
@@ -70,9 +184,6 @@ type ListSummariesParams struct {
 	Status       *int16
 	Region       *string
 	OwnerStaffID *uuid.UUID
-	Grams        []string
-	Found        []uuid.UUID
-	Folded       string
 	Count        int32
 }
 
@@ -88,6 +199,7 @@ type ListSummariesRow struct {
 	LastContactTime *time.Time
 	OpenTickets     int32
 	OpenComplaints  int32
+	Position        int64
 }
 
 func (q *Queries) ListSummaries(ctx context.Context, db DBTX, arg ListSummariesParams) ([]ListSummariesRow, error) {
@@ -97,9 +209,6 @@ func (q *Queries) ListSummaries(ctx context.Context, db DBTX, arg ListSummariesP
 		arg.Status,
 		arg.Region,
 		arg.OwnerStaffID,
-		arg.Grams,
-		arg.Found,
-		arg.Folded,
 		arg.Count,
 	)
 	if err != nil {
@@ -121,6 +230,7 @@ func (q *Queries) ListSummaries(ctx context.Context, db DBTX, arg ListSummariesP
 			&i.LastContactTime,
 			&i.OpenTickets,
 			&i.OpenComplaints,
+			&i.Position,
 		); err != nil {
 			return nil, err
 		}
@@ -191,6 +301,265 @@ func (q *Queries) RefreshScores(ctx context.Context, db DBTX, customerIds []uuid
 	return err
 }
 
+const searchNewest = `-- name: SearchNewest :many
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+FROM customer_summaries
+WHERE position < $1::bigint AND position >= $2::bigint AND strpos(folded, $3) > 0
+  AND ($4::smallint IS NULL OR tier = $4::smallint)
+  AND ($5::smallint IS NULL OR status = $5::smallint)
+  AND ($6::text IS NULL OR region = $6::text)
+  AND ($7::uuid IS NULL OR owner_staff_id = $7::uuid)
+ORDER BY position DESC LIMIT $8
+`
+
+type SearchNewestParams struct {
+	Before       int64
+	Since        int64
+	Folded       string
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+	Count        int32
+}
+
+type SearchNewestRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+// The newest customers one by one: what many have is found among them at once.
+func (q *Queries) SearchNewest(ctx context.Context, db DBTX, arg SearchNewestParams) ([]SearchNewestRow, error) {
+	rows, err := db.Query(ctx, searchNewest,
+		arg.Before,
+		arg.Since,
+		arg.Folded,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+		arg.Count,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SearchNewestRow
+	for rows.Next() {
+		var i SearchNewestRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const searchRest = `-- name: SearchRest :many
+WITH hits AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+  FROM customer_summaries
+  WHERE position < $2::bigint AND grams @> $3::text[] AND strpos(folded, $4) > 0
+    AND ($5::smallint IS NULL OR tier = $5::smallint)
+  AND ($6::smallint IS NULL OR status = $6::smallint)
+  AND ($7::text IS NULL OR region = $7::text)
+  AND ($8::uuid IS NULL OR owner_staff_id = $8::uuid)
+)
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, position FROM hits ORDER BY position DESC LIMIT $1
+`
+
+type SearchRestParams struct {
+	Count        int32
+	Before       int64
+	Grams        []string
+	Folded       string
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+}
+
+type SearchRestRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+func (q *Queries) SearchRest(ctx context.Context, db DBTX, arg SearchRestParams) ([]SearchRestRow, error) {
+	rows, err := db.Query(ctx, searchRest,
+		arg.Count,
+		arg.Before,
+		arg.Grams,
+		arg.Folded,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SearchRestRow
+	for rows.Next() {
+		var i SearchRestRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const searchSpans = `-- name: SearchSpans :many
+WITH hits AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+  FROM customer_summaries
+  WHERE (position >> 14) = ANY($2::bigint[]) AND position < $3::bigint
+    AND grams @> $4::text[] AND strpos(folded, $5) > 0
+    AND ($6::smallint IS NULL OR tier = $6::smallint)
+  AND ($7::smallint IS NULL OR status = $7::smallint)
+  AND ($8::text IS NULL OR region = $8::text)
+  AND ($9::uuid IS NULL OR owner_staff_id = $9::uuid)
+)
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, position FROM hits ORDER BY position DESC LIMIT $1
+`
+
+type SearchSpansParams struct {
+	Count        int32
+	Spans        []int64
+	Before       int64
+	Grams        []string
+	Folded       string
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+}
+
+type SearchSpansRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+// Customers of some spans of positions by the index. The whole of what it finds is put in
+// order afterwards: walking all customers for a page would take seconds where few match.
+func (q *Queries) SearchSpans(ctx context.Context, db DBTX, arg SearchSpansParams) ([]SearchSpansRow, error) {
+	rows, err := db.Query(ctx, searchSpans,
+		arg.Count,
+		arg.Spans,
+		arg.Before,
+		arg.Grams,
+		arg.Folded,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SearchSpansRow
+	for rows.Next() {
+		var i SearchSpansRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setSearchText = `-- name: SetSearchText :exec
+UPDATE customer_summaries SET folded = $1, grams = $2 WHERE customer_id = $3 AND folded <> $1
+`
+
+func (q *Queries) SetSearchText(ctx context.Context, db DBTX, folded string, grams []string, customerID uuid.UUID) error {
+	_, err := db.Exec(ctx, setSearchText, folded, grams, customerID)
+	return err
+}
+
 const setSummaryTier = `-- name: SetSummaryTier :exec
 UPDATE customer_summaries SET tier = $1 WHERE customer_id = $2
 `
@@ -202,8 +571,8 @@ func (q *Queries) SetSummaryTier(ctx context.Context, db DBTX, tier int16, custo
 
 const updateSummaryFile = `-- name: UpdateSummaryFile :exec
 UPDATE customer_summaries SET name = $1, kind = $2, region = $3, tier = $4,
-  owner_staff_id = $5, status = $6, folded = $7, grams = $8
-WHERE customer_id = $9
+  owner_staff_id = $5, status = $6
+WHERE customer_id = $7
 `
 
 type UpdateSummaryFileParams struct {
@@ -213,8 +582,6 @@ type UpdateSummaryFileParams struct {
 	Tier         int16
 	OwnerStaffID *uuid.UUID
 	Status       int16
-	Folded       string
-	Grams        []string
 	CustomerID   uuid.UUID
 }
 
@@ -226,8 +593,6 @@ func (q *Queries) UpdateSummaryFile(ctx context.Context, db DBTX, arg UpdateSumm
 		arg.Tier,
 		arg.OwnerStaffID,
 		arg.Status,
-		arg.Folded,
-		arg.Grams,
 		arg.CustomerID,
 	)
 	return err

@@ -7,11 +7,14 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
@@ -31,11 +34,12 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 	}
 	given := proto.CloneOf(req.GetContact())
 	completeContact(given)
-	if err := invalid("contact.", customer.Normalize(&given.Phone, &given.Email, s.region)); err != nil {
+	faults := append(customer.Normalize(&given.Phone, &given.Email, s.region), customer.CheckBirthday(given.GetBirthday(), s.now())...)
+	if err := invalid("contact.", faults); err != nil {
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
-		if err := s.writableByID(ctx, tx, customerID); err != nil {
+		if err := s.changeableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		id, err := newID()
@@ -56,6 +60,9 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 			return nil, err
 		}
 		if err := pg.Flush(ctx, tx, &b); err != nil {
+			return nil, err
+		}
+		if err := s.refreshSearch(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		out, err := contactProto(row, pii.Subjects{id: subject})
@@ -163,7 +170,7 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 		if err != nil {
 			return nil, err
 		}
-		if err := s.writableByID(ctx, tx, customerID); err != nil {
+		if err := s.changeableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		subject, err := s.keys.Subject(ctx, tx, id)
@@ -174,7 +181,7 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 		if err != nil {
 			return nil, err
 		}
-		after, err := s.mergeContact(before, req)
+		after, err := s.mergeContact(before, given, req.GetUpdateMask())
 		if err != nil {
 			return nil, err
 		}
@@ -182,25 +189,39 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 			tx.Unchanged()
 			return before, nil
 		}
-		if err := s.fillContact(row, after, subject); err != nil {
-			return nil, err
-		}
-		row.UpdateTime, row.Version = s.now(), row.Version+1
-		if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
-			return nil, fmt.Errorf("update contact: %w", err)
-		}
-		out, err := contactProto(row, pii.Subjects{id: subject})
-		if err != nil {
-			return nil, err
-		}
-		tx.Audit("contact", id, out)
-		return out, nil
+		return s.changeContact(ctx, tx, row, before, after, subject, req.GetSource())
 	})
 }
 
-func (s *Server) mergeContact(before *customerv1.Contact, req *customerv1.UpdateContactRequest) (*customerv1.Contact, error) {
+// changeContact writes a changed contact to the locked row, and to the history what changed.
+func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contact, before, after *customerv1.Contact, subject *pii.Subject, source customerv1.ValueSource) (*customerv1.Contact, error) {
+	if err := s.fillContact(row, after, subject); err != nil {
+		return nil, err
+	}
+	by := s.origin(ctx, source)
+	row.UpdateTime, row.Version = by.Time, row.Version+1
+	if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
+		return nil, fmt.Errorf("update contact: %w", err)
+	}
+	if before.GetName() != after.GetName() {
+		if err := s.refreshSearch(ctx, tx, row.CustomerID); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.keepChanges(ctx, tx, trail{subject, row.CustomerID, &row.ID, row.Version}, customer.Diff(before, after), by); err != nil {
+		return nil, err
+	}
+	out, err := contactProto(row, pii.Subjects{row.ID: subject})
+	if err != nil {
+		return nil, err
+	}
+	tx.Audit("contact", row.ID, out)
+	return out, nil
+}
+
+func (s *Server) mergeContact(before, given *customerv1.Contact, mask *fieldmaskpb.FieldMask) (*customerv1.Contact, error) {
 	after := proto.CloneOf(before)
-	if err := fieldmask.Apply(after, req.GetContact(), req.GetUpdateMask(), "id", "customer_id"); err != nil {
+	if err := fieldmask.Apply(after, given, mask, "id", "customer_id"); err != nil {
 		return nil, err
 	}
 	completeContact(after)
@@ -208,7 +229,8 @@ func (s *Server) mergeContact(before *customerv1.Contact, req *customerv1.Update
 	if err := rpc.Check(s.validator, check); err != nil {
 		return nil, err
 	}
-	return after, invalid("contact.", s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()))
+	faults := s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail())
+	return after, invalid("contact.", append(faults, customer.CheckBirthday(after.GetBirthday(), s.now())...))
 }
 
 // DeleteContact removes a contact: nobody can read their data afterwards, from
@@ -227,6 +249,9 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		}
 		if err := s.q.EraseContact(ctx, tx, s.now(), id); err != nil {
 			return nil, fmt.Errorf("erase contact: %w", err)
+		}
+		if err := s.refreshSearch(ctx, tx, customerID); err != nil {
+			return nil, err
 		}
 		if err := s.keys.Shred(ctx, tx, id); err != nil {
 			return nil, err
@@ -278,8 +303,13 @@ func (s *Server) fillContact(row *db.Contact, c *customerv1.Contact, subject *pi
 	}
 	row.Name, row.DecisionRole, row.Language = c.GetName(), int16(c.GetDecisionRole()), c.GetLanguage()
 	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
-	row.Email, row.EmailIndex = p.email, p.emailIndex
-	return nil
+	row.Email, row.EmailIndex, row.PreferredChannel = p.email, p.emailIndex, int16(c.GetPreferredChannel())
+	row.Birthday, err = sealPart(subject, birthdayPlace(row.ID), c.GetBirthday())
+	return err
+}
+
+func birthdayPlace(row uuid.UUID) pii.Place {
+	return pii.Place{Table: tableContacts, Column: "birthday", Row: row}
 }
 
 func contactProto(row *db.Contact, keys pii.Subjects) (*customerv1.Contact, error) {
@@ -287,7 +317,12 @@ func contactProto(row *db.Contact, keys pii.Subjects) (*customerv1.Contact, erro
 	if err != nil {
 		return nil, err
 	}
+	birthday, err := openPart(keys, birthdayPlace(row.ID), row.Birthday, new(date.Date))
+	if err != nil {
+		return nil, err
+	}
 	return &customerv1.Contact{
+		PreferredChannel: typev1.Channel(row.PreferredChannel), Birthday: birthday,
 		Id: row.ID.String(), CustomerId: row.CustomerID.String(), Name: row.Name, Phone: phone, Email: email,
 		DecisionRole: customerv1.DecisionRole(row.DecisionRole), Language: row.Language,
 		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
@@ -298,7 +333,7 @@ func insertContact(row *db.Contact) db.InsertContactParams {
 	return db.InsertContactParams{
 		ID: row.ID, CustomerID: row.CustomerID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language,
 		Phone: row.Phone, PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email,
-		EmailIndex: row.EmailIndex, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
+		EmailIndex: row.EmailIndex, PreferredChannel: row.PreferredChannel, Birthday: row.Birthday, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
 	}
 }
 
@@ -306,6 +341,6 @@ func updateContact(row *db.Contact) db.UpdateContactParams {
 	return db.UpdateContactParams{
 		ID: row.ID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language, Phone: row.Phone,
 		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
-		UpdateTime: row.UpdateTime,
+		PreferredChannel: row.PreferredChannel, Birthday: row.Birthday, UpdateTime: row.UpdateTime,
 	}
 }

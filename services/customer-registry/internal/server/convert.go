@@ -1,9 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
@@ -28,16 +30,30 @@ func customerProto(row *db.Customer, consents []db.Consent, keys pii.Subjects) (
 		Lifecycle: customerv1.Lifecycle(row.Lifecycle), Tier: typev1.Tier(row.Tier), TierReason: row.TierReason,
 		TierEndTime: stampPtr(row.TierEndTime), Status: customerv1.CustomerStatus(row.Status),
 		Language: row.Language, CreateTime: timestamppb.New(row.CreateTime),
-		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
+		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version), Relationship: row.Relationship,
+		ResponsibleStaffId: idString(row.ResponsibleStaffID), UpdateIntervalDays: row.UpdateIntervalDays,
+		ReviewDueTime: timestamppb.New(row.ReviewDueTime), RetireReason: row.RetireReason, RetireTime: stampPtr(row.RetireTime),
 	}
 	for i := range consents {
 		out.Consents = append(out.Consents, consentProto(&consents[i]))
 	}
 	var err error
+	if out.Attributes, err = customer.DecodeAttributes(row.Attributes); err != nil {
+		return nil, err
+	}
+	if row.Needs != nil {
+		out.Needs = new(customerv1.Needs)
+		if err := proto.Unmarshal(row.Needs, out.Needs); err != nil {
+			return nil, fmt.Errorf("decode needs of customer %s: %w", row.ID, err)
+		}
+	}
 	if out.Phone, out.Email, err = openPoints(keys, tableCustomers, row.ID, row.Phone, row.Email); err != nil {
 		return nil, err
 	}
-	out.Address, err = openAddress(keys, row.ID, row.Address)
+	if out.Address, err = openPart(keys, customerPlace("address", row.ID), row.Address, new(customerv1.Address)); err != nil {
+		return nil, err
+	}
+	out.Credit, err = openPart(keys, customerPlace("credit", row.ID), row.Credit, new(customerv1.Credit))
 	return out, err
 }
 
@@ -51,7 +67,17 @@ func fillCustomer(row *db.Customer, c *customerv1.Customer) error {
 	row.ClassificationCode, row.Industry, row.Region = c.GetClassificationCode(), c.GetIndustry(), c.GetRegion()
 	row.SourceChannel, row.OwnerStaffID, row.Tags = c.GetSourceChannel(), owner, some(c.GetTags())
 	row.Lifecycle, row.Language = int16(c.GetLifecycle()), c.GetLanguage()
-	return nil
+	row.Relationship, row.UpdateIntervalDays, row.Needs = c.GetRelationship(), c.GetUpdateIntervalDays(), nil
+	if row.ResponsibleStaffID, err = optionalID("responsible_staff_id", c.GetResponsibleStaffId()); err != nil {
+		return err
+	}
+	if c.GetNeeds() != nil {
+		if row.Needs, err = proto.Marshal(c.GetNeeds()); err != nil {
+			return fmt.Errorf("encode needs: %w", err)
+		}
+	}
+	row.Attributes, err = customer.EncodeAttributes(c.GetAttributes())
+	return err
 }
 
 // sealCustomer writes to a row the encrypted part of its file.
@@ -62,7 +88,10 @@ func (s *Server) sealCustomer(row *db.Customer, c *customerv1.Customer, subject 
 	}
 	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
 	row.Email, row.EmailIndex = p.email, p.emailIndex
-	row.Address, err = sealAddress(subject, row.ID, c.GetAddress())
+	if row.Address, err = sealPart(subject, customerPlace("address", row.ID), c.GetAddress()); err != nil {
+		return err
+	}
+	row.Credit, err = sealPart(subject, customerPlace("credit", row.ID), c.GetCredit())
 	return err
 }
 
@@ -85,8 +114,8 @@ func summaryProto(row *db.ListSummariesRow) *customerv1.CustomerSummary {
 	}
 }
 
-func insertCustomer(row *db.Customer) db.InsertCustomerParams {
-	folded := customer.Fold(row.Name)
+func insertCustomer(row *db.Customer, position int64) db.InsertCustomerParams {
+	folded := customer.SearchText(append([]string{row.Name, row.Number, row.Region}, row.Tags...)...)
 	return db.InsertCustomerParams{
 		ID: row.ID, Number: row.Number, Name: row.Name, Kind: row.Kind, Party: row.Party,
 		ClassificationCode: row.ClassificationCode, Industry: row.Industry, Region: row.Region,
@@ -94,7 +123,11 @@ func insertCustomer(row *db.Customer) db.InsertCustomerParams {
 		Lifecycle: row.Lifecycle, Tier: row.Tier, Status: row.Status, Language: row.Language,
 		Address: row.Address, Phone: row.Phone, PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index,
 		Email: row.Email, EmailIndex: row.EmailIndex, Source: row.Source, ExternalID: row.ExternalID,
+		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
+		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
+		ReviewDueTime: row.ReviewDueTime, Creator: row.Creator, CreateSource: row.CreateSource,
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: customer.Grams(folded),
+		Position: position,
 	}
 }
 
@@ -104,15 +137,17 @@ func updateCustomer(row *db.Customer) db.UpdateCustomerParams {
 		Industry: row.Industry, Region: row.Region, SourceChannel: row.SourceChannel, OwnerStaffID: row.OwnerStaffID,
 		Tags: row.Tags, Lifecycle: row.Lifecycle, Language: row.Language, Address: row.Address, Phone: row.Phone,
 		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
-		UpdateTime: row.UpdateTime,
+		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
+		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
+		ReviewDueTime: row.ReviewDueTime, Status: row.Status, RetireReason: row.RetireReason,
+		RetireTime: row.RetireTime, FieldStates: row.FieldStates, UpdateTime: row.UpdateTime,
 	}
 }
 
 func updateSummary(row *db.Customer) db.UpdateSummaryFileParams {
-	folded := customer.Fold(row.Name)
 	return db.UpdateSummaryFileParams{
 		CustomerID: row.ID, Name: row.Name, Kind: row.Kind, Region: row.Region, Tier: row.Tier,
-		OwnerStaffID: row.OwnerStaffID, Status: row.Status, Folded: folded, Grams: customer.Grams(folded),
+		OwnerStaffID: row.OwnerStaffID, Status: row.Status,
 	}
 }
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
@@ -26,7 +29,13 @@ import (
 func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCustomerRequest) (*customerv1.Customer, error) {
 	given := proto.CloneOf(req.GetCustomer())
 	customer.Complete(given)
-	if err := invalid("customer.", customer.Normalize(&given.Phone, &given.Email, s.region)); err != nil {
+	faults := append(customer.Normalize(&given.Phone, &given.Email, s.region), customer.CheckFile(given)...)
+	definitions, err := s.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	faults = append(faults, customer.CheckAttributes(definitions, given, nil)...)
+	if err := invalid("customer.", faults); err != nil {
 		return nil, err
 	}
 	// A number is drawn outside of the transaction, so that all of it travels in
@@ -41,7 +50,8 @@ func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCusto
 			return nil, err
 		}
 		row.Number = customer.Number(row.CreateTime, numbers[0])
-		keys, err := s.insertCustomer(ctx, tx, row, given)
+		row.Creator, row.CreateSource = authn.FromContext(ctx).Actor(), int16(req.GetSource())
+		keys, err := s.insertCustomer(ctx, tx, row, given, numbers[0])
 		if err != nil {
 			return nil, err
 		}
@@ -66,11 +76,12 @@ func (s *Server) newCustomer(given *customerv1.Customer) (*db.Customer, error) {
 		ID: id, Tier: int16(typev1.Tier_TIER_C), Status: int16(customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE),
 		ServiceQualityConsent: true, CreateTime: now, UpdateTime: now, Version: 1,
 	}
+	row.ReviewDueTime = customer.ReviewDue(now, given.GetUpdateIntervalDays())
 	return row, fillCustomer(row, given)
 }
 
 // insertCustomer queues key, file and summary of a new customer.
-func (s *Server) insertCustomer(ctx context.Context, p pg.DBTX, row *db.Customer, given *customerv1.Customer) (pii.Subjects, error) {
+func (s *Server) insertCustomer(ctx context.Context, p pg.DBTX, row *db.Customer, given *customerv1.Customer, sequence int64) (pii.Subjects, error) {
 	subject, err := s.keys.Create(ctx, p, row.ID)
 	if err != nil {
 		return nil, err
@@ -78,7 +89,7 @@ func (s *Server) insertCustomer(ctx context.Context, p pg.DBTX, row *db.Customer
 	if err := s.sealCustomer(row, given, subject); err != nil {
 		return nil, err
 	}
-	if err := s.q.InsertCustomer(ctx, p, insertCustomer(row)); err != nil {
+	if err := s.q.InsertCustomer(ctx, p, insertCustomer(row, sequence)); err != nil {
 		return nil, fmt.Errorf("insert customer: %w", err)
 	}
 	return pii.Subjects{row.ID: subject}, nil
@@ -159,14 +170,14 @@ func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCusto
 		if err != nil {
 			return nil, err
 		}
-		if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
+		if err := s.changeable(ctx, row); err != nil {
 			return nil, err
 		}
 		before, err := s.file(ctx, tx, row)
 		if err != nil {
 			return nil, err
 		}
-		after, err := s.mergeCustomer(before, req)
+		after, err := s.mergeCustomer(ctx, before, req.GetCustomer(), req.GetUpdateMask())
 		if err != nil {
 			return nil, err
 		}
@@ -174,24 +185,44 @@ func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCusto
 			tx.Unchanged()
 			return before, nil
 		}
-		return s.storeCustomer(ctx, tx, row, after)
+		return s.changeCustomer(ctx, tx, row, before, after, req.GetSource())
 	})
 }
 
+// changeable refuses a change of a file that is retired or closed to the caller.
+func (s *Server) changeable(ctx context.Context, row *db.Customer) error {
+	if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
+		return err
+	}
+	if row.Status == int16(customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED) {
+		return customer.Retired()
+	}
+	return nil
+}
+
 // mergeCustomer gives the file after the update, complete, normalised and valid.
-func (s *Server) mergeCustomer(before *customerv1.Customer, req *customerv1.UpdateCustomerRequest) (*customerv1.Customer, error) {
+func (s *Server) mergeCustomer(ctx context.Context, before, given *customerv1.Customer, mask *fieldmaskpb.FieldMask) (*customerv1.Customer, error) {
 	after := proto.CloneOf(before)
-	if err := fieldmask.Apply(after, req.GetCustomer(), req.GetUpdateMask(), "id"); err != nil {
+	if err := fieldmask.Apply(after, given, mask, "id"); err != nil {
 		return nil, err
 	}
 	customer.Complete(after)
-	if proto.Size(after.GetAddress()) == 0 {
-		after.Address = nil
-	}
 	if err := rpc.Check(s.validator, &customerv1.CreateCustomerRequest{Customer: after}); err != nil {
 		return nil, err
 	}
-	return after, invalid("customer.", s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()))
+	faults := append(s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()), customer.CheckFile(after)...)
+	if named(mask, "attributes") {
+		definitions, err := s.definitions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, customer.CheckAttributes(definitions, after, before.GetAttributes())...)
+	}
+	return after, invalid("customer.", faults)
+}
+
+func named(mask *fieldmaskpb.FieldMask, field string) bool {
+	return slices.Contains(mask.GetPaths(), field)
 }
 
 // renormalize normalises what changed: what is stored was valid when it came.
@@ -213,16 +244,25 @@ func (s *Server) renormalize(phone, email *string, oldPhone, oldEmail string) []
 	return faults
 }
 
-// storeCustomer writes a changed file to the locked row and tells the others.
-func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer, after *customerv1.Customer) (*customerv1.Customer, error) {
-	if err := s.storeFile(ctx, tx, row, after); err != nil {
+// changeCustomer writes a changed file to the locked row and tells the others.
+func (s *Server) changeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer, before, after *customerv1.Customer, source customerv1.ValueSource) (*customerv1.Customer, error) {
+	if err := s.storeFile(ctx, tx, row, before, after, source); err != nil {
 		return nil, err
 	}
 	return s.changed(ctx, tx, row, nil)
 }
 
-// storeFile writes a changed file to the locked row.
-func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, after *customerv1.Customer) error {
+// storeFile writes a changed file to the locked row, and to its history what changed.
+func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, before, after *customerv1.Customer, source customerv1.ValueSource) error {
+	changes := customer.Diff(before, after)
+	by := s.origin(ctx, source)
+	kept, err := fieldStates(row)
+	if err != nil {
+		return err
+	}
+	if row.FieldStates, err = proto.Marshal(customer.Changed(kept, changes, by)); err != nil {
+		return fmt.Errorf("encode field states: %w", err)
+	}
 	subject, err := s.keys.Subject(ctx, tx, row.ID)
 	if err != nil {
 		return err
@@ -233,6 +273,18 @@ func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, 
 	if err := s.sealCustomer(row, after, subject); err != nil {
 		return err
 	}
+	row.ReviewDueTime = customer.ReviewDue(by.Time, row.UpdateIntervalDays)
+	if err := s.storeCustomer(ctx, tx, row); err != nil {
+		return err
+	}
+	if err := s.refreshSearch(ctx, tx, row.ID); err != nil {
+		return err
+	}
+	return s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by)
+}
+
+// storeCustomer writes the locked row and its summary.
+func (s *Server) storeCustomer(ctx context.Context, tx *write.Tx, row *db.Customer) error {
 	row.UpdateTime, row.Version = s.now(), row.Version+1
 	var b pg.Batch
 	if err := s.q.UpdateCustomer(ctx, &b, updateCustomer(row)); err != nil {

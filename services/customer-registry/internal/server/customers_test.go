@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
@@ -43,6 +44,7 @@ func TestCreateCustomer(t *testing.T) {
 	want.Tier, want.Status = typev1.Tier_TIER_C, customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE
 	want.Id, want.Number, want.Etag = made.GetId(), made.GetNumber(), "1"
 	want.CreateTime, want.UpdateTime = made.GetCreateTime(), made.GetUpdateTime()
+	want.UpdateIntervalDays, want.ReviewDueTime = 180, timestamppb.New(r.Clock.Now().AddDate(0, 0, 180))
 	if !proto.Equal(made, want) {
 		t.Errorf("made %v\nwant %v", made, want)
 	}
@@ -286,7 +288,7 @@ func TestUpdateCustomer(t *testing.T) {
 	want := proto.CloneOf(made)
 	want.Name, want.Phone, want.Email, want.Region, want.Etag = change.GetName(), "+861062345678", "", "华北", "2"
 	want.Address.City = "北京"
-	want.UpdateTime = got.GetUpdateTime()
+	want.UpdateTime, want.ReviewDueTime = got.GetUpdateTime(), timestamppb.New(r.Clock.Now().AddDate(0, 0, 180))
 	if !proto.Equal(got, want) || !got.GetUpdateTime().AsTime().Equal(r.Clock.Now()) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}

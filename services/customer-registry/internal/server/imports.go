@@ -34,6 +34,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 		if err != nil {
 			return nil, err
 		}
+		by := s.origin(ctx, customerv1.ValueSource_VALUE_SOURCE_IMPORT)
 		out := &customerv1.ImportCustomersResponse{}
 		var rows []*db.Customer
 		var files []*customerv1.Customer
@@ -49,6 +50,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 				if err != nil {
 					return nil, err
 				}
+				row.Creator, row.CreateSource = by.Actor, int16(by.Source)
 				known[record.GetExternalId()] = row
 				rows, files = append(rows, row), append(files, given[i])
 				result.Outcome = typev1.ImportOutcome_IMPORT_OUTCOME_CREATED
@@ -71,7 +73,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 
 // checkRecord normalises a record's file and tells why it is refused, if it is.
 func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, []*typev1.Refusal, error) {
-	file, bad, err := s.readRecord(record)
+	file, bad, err := s.readRecord(ctx, record)
 	if bad != nil {
 		return nil, refusals(ctx, bad), nil
 	}
@@ -80,7 +82,7 @@ func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRec
 
 // readRecord is checkRecord with the whole error that the record would get: every fault of it,
 // of the contract's rules and of those about phones, e-mails and times.
-func (s *Server) readRecord(record *customerv1.CustomerRecord) (*customerv1.Customer, *rpcerr.Error, error) {
+func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, *rpcerr.Error, error) {
 	err := rpc.Check(s.validator, record)
 	bad, ok := isInvalid(err)
 	if err != nil && !ok {
@@ -90,7 +92,12 @@ func (s *Server) readRecord(record *customerv1.CustomerRecord) (*customerv1.Cust
 	var faults []customer.Fault
 	if file != nil {
 		customer.Complete(file)
-		faults = customer.Normalize(&file.Phone, &file.Email, s.region)
+		definitions, err := s.definitions(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		faults = append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
+		faults = append(faults, customer.CheckAttributes(definitions, file, nil)...)
 		for i := range faults {
 			faults[i].Field = "customer." + faults[i].Field
 		}
@@ -173,7 +180,7 @@ func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Cus
 	var b pg.Batch
 	for i, row := range rows {
 		row.Number = customer.Number(row.CreateTime, numbers[i])
-		if _, err := s.insertCustomer(ctx, &b, row, files[i]); err != nil {
+		if _, err := s.insertCustomer(ctx, &b, row, files[i], numbers[i]); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,11 @@ func (s *Server) timeCursor(ctx context.Context, req proto.Message, token string
 	return time.UnixMicro(micros).UTC(), before, nil
 }
 
+// timeAndID is the cursor that timeCursor reads.
+func timeAndID(at time.Time, id uuid.UUID) string {
+	return strconv.FormatInt(at.UnixMicro(), 10) + " " + id.String()
+}
+
 // cut takes the page from rows, which hold one more when there is a next page,
 // and seals the token of the next one.
 func cut[R any](ctx context.Context, s *Server, req proto.Message, rows []R, size int32, cursor func(*R) string) ([]R, string, error) {

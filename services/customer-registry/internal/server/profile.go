@@ -37,7 +37,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 		return nil, fmt.Errorf("list timeline: %w", err)
 	}
 	rows, next, err := cut(ctx, s, req, rows, size, func(r *db.Timeline) string {
-		return fmt.Sprintf("%d %s", r.OccurTime.UnixMicro(), r.ID)
+		return timeAndID(r.OccurTime, r.ID)
 	})
 	if err != nil {
 		return nil, err

@@ -79,6 +79,7 @@ func forVisit(v disclosure.Verdict, c *customerv1.Customer) *customerv1.Customer
 	if v.Basis == disclosure.ByVisit {
 		c.Email = mask.Text(accessv1.Mask_MASK_EMAIL, c.GetEmail())
 		c.ClassificationCode, c.SourceChannel, c.Tags, c.TierReason, c.Consents = "", "", nil, "", nil
+		c.Attributes, c.Needs, c.Credit, c.Relationship, c.RetireReason = nil, nil, nil, "", ""
 	}
 	return c
 }
@@ -87,7 +88,7 @@ func forVisit(v disclosure.Verdict, c *customerv1.Customer) *customerv1.Customer
 func contactsForVisit(v disclosure.Verdict, contacts []*customerv1.Contact) []*customerv1.Contact {
 	if v.Basis == disclosure.ByVisit {
 		for _, c := range contacts {
-			c.Email, c.DecisionRole = mask.Text(accessv1.Mask_MASK_EMAIL, c.GetEmail()), 0
+			c.Email, c.DecisionRole, c.Birthday = mask.Text(accessv1.Mask_MASK_EMAIL, c.GetEmail()), 0, nil
 		}
 	}
 	return contacts

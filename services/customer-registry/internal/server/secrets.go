@@ -67,38 +67,42 @@ func openPoints(keys pii.Subjects, table string, row uuid.UUID, sealedPhone, sea
 	return phone, email, err
 }
 
-func addressPlace(row uuid.UUID) pii.Place {
-	return pii.Place{Table: tableCustomers, Column: "address", Row: row}
+func customerPlace(column string, row uuid.UUID) pii.Place {
+	return pii.Place{Table: tableCustomers, Column: column, Row: row}
 }
 
-func sealAddress(subject *pii.Subject, row uuid.UUID, address *customerv1.Address) ([]byte, error) {
-	if address == nil || proto.Size(address) == 0 {
+// sealPart encrypts a part of a file for its place. Nothing stays null.
+func sealPart(subject *pii.Subject, at pii.Place, part proto.Message) ([]byte, error) {
+	if proto.Size(part) == 0 {
 		return nil, nil
 	}
-	plain, err := proto.Marshal(address)
+	plain, err := proto.Marshal(part)
 	if err != nil {
-		return nil, fmt.Errorf("encode address: %w", err)
+		return nil, fmt.Errorf("encode %s: %w", at.Column, err)
 	}
-	return subject.Seal(addressPlace(row), string(plain))
+	return subject.Seal(at, string(plain))
 }
 
-func openAddress(keys pii.Subjects, row uuid.UUID, sealed []byte) (*customerv1.Address, error) {
-	plain, err := unseal(keys, row, addressPlace(row), sealed)
+// openPart decrypts what sealPart made into an empty message; what is null or was erased is
+// nil.
+func openPart[M proto.Message](keys pii.Subjects, at pii.Place, sealed []byte, into M) (M, error) {
+	var none M
+	plain, err := unseal(keys, at.Row, at, sealed)
 	if err != nil || plain == "" {
-		return nil, err
+		return none, err
 	}
-	address := new(customerv1.Address)
-	if err := proto.Unmarshal([]byte(plain), address); err != nil {
-		return nil, fmt.Errorf("decode address of customer %s: %w", row, err)
+	if err := proto.Unmarshal([]byte(plain), into); err != nil {
+		return none, fmt.Errorf("decode %s of %s: %w", at.Column, at.Row, err)
 	}
-	return address, nil
+	return into, nil
 }
 
 // view hides from customers how the company judges them. What is hidden from staff stands
 // on the fields, and the walker of package authz hides it.
 func view(ctx context.Context, c *customerv1.Customer) *customerv1.Customer {
 	if authn.FromContext(ctx).Kind == authn.Customer {
-		c.ClassificationCode, c.Tags, c.TierReason = "", nil, ""
+		c.ClassificationCode, c.Tags, c.TierReason, c.RetireReason = "", nil, "", ""
+		c.Attributes, c.Needs, c.Credit, c.Relationship = nil, nil, nil, ""
 		hideRecorders(ctx, c.GetConsents())
 	}
 	return c

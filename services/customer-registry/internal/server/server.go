@@ -82,6 +82,8 @@ type Server struct {
 	customerv1.UnimplementedBreakGlassServiceServer
 	customerv1.UnimplementedAccessReviewServiceServer
 	customerv1.UnimplementedSubjectRequestServiceServer
+	customerv1.UnimplementedFileServiceServer
+	customerv1.UnimplementedAttributeServiceServer
 	customerv1.UnimplementedPurchaseServiceServer
 	customerv1.UnimplementedWarrantyServiceServer
 	customerv1.UnimplementedTierServiceServer
@@ -99,6 +101,7 @@ type Server struct {
 	q         *db.Queries
 
 	disclosure Disclosure
+	attributes attributeCache
 	schedule   tier.Schedule
 	tiers      worker
 	sheets     worker
@@ -132,6 +135,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterBreakGlassServiceServer(on, s)
 	customerv1.RegisterAccessReviewServiceServer(on, s)
 	customerv1.RegisterSubjectRequestServiceServer(on, s)
+	customerv1.RegisterFileServiceServer(on, s)
+	customerv1.RegisterAttributeServiceServer(on, s)
 	customerv1.RegisterPurchaseServiceServer(on, s)
 	customerv1.RegisterWarrantyServiceServer(on, s)
 	customerv1.RegisterTierServiceServer(on, s)

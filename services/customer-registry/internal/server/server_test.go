@@ -32,15 +32,17 @@ import (
 type registry struct {
 	*testkit.Service
 	*server.Server
-	customers customerv1.CustomerServiceClient
-	contacts  customerv1.ContactServiceClient
-	orders    customerv1.OrderServiceClient
-	consents  customerv1.ConsentServiceClient
-	requests  customerv1.AccessRequestServiceClient
-	glasses   customerv1.BreakGlassServiceClient
-	reviews   customerv1.AccessReviewServiceClient
-	subjects  customerv1.SubjectRequestServiceClient
-	own       *subject.Server
+	customers  customerv1.CustomerServiceClient
+	contacts   customerv1.ContactServiceClient
+	orders     customerv1.OrderServiceClient
+	consents   customerv1.ConsentServiceClient
+	requests   customerv1.AccessRequestServiceClient
+	glasses    customerv1.BreakGlassServiceClient
+	reviews    customerv1.AccessReviewServiceClient
+	files      customerv1.FileServiceClient
+	attributes customerv1.AttributeServiceClient
+	subjects   customerv1.SubjectRequestServiceClient
+	own        *subject.Server
 	trade
 }
 
@@ -83,6 +85,8 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	r.subjects = customerv1.NewSubjectRequestServiceClient(r.Conn)
+	r.files = customerv1.NewFileServiceClient(r.Conn)
+	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
 	r.trade = newTrade(r.Conn)
 	return r
 }

@@ -189,7 +189,10 @@ func (st *sheetStore) insert(ctx context.Context, keys *pii.NewKeys) error {
 	rows, which := make([]db.NewCustomer, len(st.fresh)), make([]int, len(st.fresh))
 	for i, r := range st.fresh {
 		r.row.Number = customer.Number(r.row.CreateTime, numbers[i])
-		rows[i] = db.NewCustomer{Customer: r.row, Folded: r.folded, Grams: r.grams}
+		number := customer.SearchText(r.row.Number)
+		rows[i] = db.NewCustomer{
+			Customer: r.row, Folded: r.folded + "\n" + number, Grams: append(r.grams, customer.Grams(number)...), Position: numbers[i],
+		}
 		which[i] = r.at
 	}
 	if err := keys.Store(ctx, st.tx, which); err != nil {
@@ -262,7 +265,7 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	if proto.Equal(before, after) {
 		return false, nil
 	}
-	if err := s.storeFile(ctx, tx, &row, after); err != nil {
+	if err := s.storeFile(ctx, tx, &row, before, after, customerv1.ValueSource_VALUE_SOURCE_IMPORT); err != nil {
 		return false, err
 	}
 	emitCustomer(&tx.Record, customerref.TypeChanged, &row, nil, event.Event{Historic: true})

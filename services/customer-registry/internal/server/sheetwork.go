@@ -245,7 +245,7 @@ func (j *sheetJob) read(ctx context.Context, skip int64, to chan<- *sheetPart) {
 			case err != nil:
 				part.err = err
 			default:
-				one := j.judge(line, cells)
+				one := j.judge(ctx, line, cells)
 				if skip > 0 {
 					skip--
 					continue
@@ -269,10 +269,10 @@ func (j *sheetJob) read(ctx context.Context, skip int64, to chan<- *sheetPart) {
 }
 
 // judge reads a row and tells what is wrong with it.
-func (j *sheetJob) judge(line int64, cells []string) sheetRow {
+func (j *sheetJob) judge(ctx context.Context, line int64, cells []string) sheetRow {
 	out := sheetRow{line: line}
 	out.record, out.given, out.faults = j.mapping.Record(cells)
-	file, bad, err := j.s.readRecord(out.record)
+	file, bad, err := j.s.readRecord(ctx, out.record)
 	switch {
 	case err != nil:
 		out.faults = append(out.faults, sheet.Fault{Column: -1, Reason: rpcerr.ReasonInternal, Text: rpcerr.T("it could not be judged", "无法校验")})
@@ -344,7 +344,7 @@ func (j *sheetJob) seal(part *sheetPart) error {
 			if err := j.s.sealCustomer(r.row, r.record.GetCustomer(), part.keys.Subject(r.at)); err != nil {
 				return err
 			}
-			r.folded = customer.Fold(r.row.Name)
+			r.folded = customer.SearchText(append([]string{r.row.Name, r.row.Region}, r.row.Tags...)...)
 			r.grams = customer.Grams(r.folded)
 		}
 	}

@@ -235,13 +235,14 @@ func (j *SubjectJobs) correctOwn(ctx context.Context, row *db.SubjectRequest, ri
 		if err != nil {
 			return missingCustomer(err, row.CustomerID)
 		}
-		after, err := j.file(ctx, tx, &file)
+		before, err := j.file(ctx, tx, &file)
 		if err != nil {
 			return err
 		}
+		after := proto.CloneOf(before)
 		after.Name, after.Phone, after.Email = righted(after.GetName(), right.GetName()), righted(after.GetPhone(), right.GetPhone()),
 			righted(after.GetEmail(), right.GetEmail())
-		_, err = j.storeCustomer(ctx, tx, &file, after)
+		_, err = j.changeCustomer(ctx, tx, &file, before, after, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
 		return err
 	})
 }
@@ -251,7 +252,7 @@ func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customer
 	if err != nil {
 		return err
 	}
-	after, err := j.contacts(ctx, tx, []db.Contact{*row})
+	held, err := j.contacts(ctx, tx, []db.Contact{*row})
 	if err != nil {
 		return err
 	}
@@ -259,17 +260,10 @@ func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customer
 	if err != nil {
 		return err
 	}
-	c := after[0]
+	c := proto.CloneOf(held[0])
 	c.Name, c.Phone, c.Email = righted(c.GetName(), right.GetName()), righted(c.GetPhone(), right.GetPhone()), righted(c.GetEmail(), right.GetEmail())
-	if err := j.fillContact(row, c, key); err != nil {
-		return err
-	}
-	row.UpdateTime = j.now()
-	if err := j.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
-		return fmt.Errorf("correct contact: %w", err)
-	}
-	tx.Audit("contact", id, c)
-	return nil
+	_, err = j.changeContact(ctx, tx, row, held[0], c, key, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
+	return err
 }
 
 func righted(have, right string) string {

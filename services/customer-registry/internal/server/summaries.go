@@ -3,10 +3,11 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 
-	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 
-	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/mask"
@@ -17,20 +18,32 @@ import (
 
 // ListCustomerSummaries lists one line a customer, newest first.
 func (s *Server) ListCustomerSummaries(ctx context.Context, req *customerv1.ListCustomerSummariesRequest) (*customerv1.ListCustomerSummariesResponse, error) {
-	before, err := s.idCursor(ctx, req, req.GetPageToken(), newestID)
+	filter, err := s.filterSummaries(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	filter := db.ListSummariesParams{Before: before, Count: size + 1}
-	if err := s.filterSummaries(ctx, req, &filter); err != nil {
-		return nil, err
+	filter.Count = size + 1
+	var rows []db.ListSummariesRow
+	cursor := func(r *db.ListSummariesRow) string { return r.CustomerID.String() }
+	if query := customer.ParseQuery(req.GetQuery(), s.region); query.Empty() {
+		if filter.Before, err = s.idCursor(ctx, req, req.GetPageToken(), newestID); err != nil {
+			return nil, err
+		}
+		if rows, err = s.q.ListSummaries(ctx, planned{s.pool}, filter); err != nil {
+			return nil, fmt.Errorf("list summaries: %w", err)
+		}
+	} else {
+		before, err := s.positionCursor(ctx, req, req.GetPageToken())
+		if err != nil {
+			return nil, err
+		}
+		if rows, err = s.search(ctx, query, filter, before); err != nil {
+			return nil, err
+		}
+		cursor = func(r *db.ListSummariesRow) string { return strconv.FormatInt(r.Position, 10) }
 	}
-	rows, err := s.q.ListSummaries(ctx, planned{s.pool}, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list summaries: %w", err)
-	}
-	rows, next, err := cut(ctx, s, req, rows, size, func(r *db.ListSummariesRow) string { return r.CustomerID.String() })
+	rows, next, err := cut(ctx, s, req, rows, size, cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +54,8 @@ func (s *Server) ListCustomerSummaries(ctx context.Context, req *customerv1.List
 	return out, nil
 }
 
-func (s *Server) filterSummaries(ctx context.Context, req *customerv1.ListCustomerSummariesRequest, filter *db.ListSummariesParams) error {
+func (s *Server) filterSummaries(ctx context.Context, req *customerv1.ListCustomerSummariesRequest) (db.ListSummariesParams, error) {
+	var filter db.ListSummariesParams
 	if tier := int16(req.GetTier()); tier != 0 {
 		filter.Tier = &tier
 	}
@@ -51,53 +65,29 @@ func (s *Server) filterSummaries(ctx context.Context, req *customerv1.ListCustom
 	if region := req.GetRegion(); region != "" {
 		filter.Region = &region
 	}
-	var err error
-	if filter.OwnerStaffID, err = idPtr(req.GetOwnerStaffId()); err != nil {
-		return err
+	owner, err := idPtr(req.GetOwnerStaffId())
+	if err != nil {
+		return filter, err
 	}
-	if authz.FromContext(ctx).Scope < accessv1.Scope_SCOPE_COMPANY {
-		member, err := s.callerMember(ctx)
-		if err != nil {
-			return err
-		}
-		staff := member.ID
-		if filter.OwnerStaffID != nil && *filter.OwnerStaffID != staff {
-			staff = uuid.Nil // another's customers: none
-		}
-		filter.OwnerStaffID = &staff
+	filter.OwnerStaffID, err = s.ownedBy(ctx, owner)
+	return filter, err
+}
+
+// positionCursor reads a page token whose cursor is a position; without a token it is before
+// every customer.
+func (s *Server) positionCursor(ctx context.Context, req proto.Message, token string) (int64, error) {
+	cursor, err := s.pages.Open(ctx, req, token)
+	if err != nil || cursor == "" {
+		return math.MaxInt64, err
 	}
-	return s.search(ctx, customer.ParseQuery(req.GetQuery(), s.region), filter)
+	before, err := strconv.ParseInt(cursor, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("cursor of a page token: %w", err)
+	}
+	return before, nil
 }
 
 // seesPhones tells whether the caller sees the phones of files in plain.
 func seesPhones(ctx context.Context) bool {
 	return authz.Sees(ctx, (*customerv1.Customer)(nil), "phone") == mask.Shown
-}
-
-// search turns a query into what the listing can filter by. Numbers, phones and
-// e-mails are looked up first; phones and e-mails also among contacts.
-func (s *Server) search(ctx context.Context, q customer.Query, filter *db.ListSummariesParams) error {
-	filter.Folded, filter.Grams = q.Folded, q.Grams
-	var err error
-	switch {
-	case q.Number != "":
-		filter.Found, err = s.q.FindByNumber(ctx, s.pool, q.Number)
-	case q.Email != "":
-		filter.Found, err = s.q.FindByEmail(ctx, s.pool, s.keys.Index(fieldEmail, q.Email))
-	case q.Phone != "":
-		filter.Found, err = s.q.FindByPhone(ctx, s.pool, s.keys.Index(fieldPhone, q.Phone))
-	// Who sees 138****5678 could otherwise look for whom the digits belong to, and who
-	// sees nothing learn them by trying.
-	case q.Last4 != "" && seesPhones(ctx):
-		filter.Found, err = s.q.FindByPhoneLast4(ctx, s.pool, s.keys.Index(fieldLast4, q.Last4))
-	default:
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look up by number, phone or e-mail: %w", err)
-	}
-	if filter.Found == nil {
-		filter.Found = []uuid.UUID{} // looked for and not found, unlike not looked for
-	}
-	return nil
 }

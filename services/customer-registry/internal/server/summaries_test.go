@@ -74,6 +74,73 @@ func TestSearchSummaries(t *testing.T) {
 	}
 }
 
+// Any part of what a customer is known by finds it, and no longer does when it is gone.
+func TestSearchByNumberContactRegionAndTag(t *testing.T) {
+	r := start(t)
+	c := file("武汉精工设备有限公司")
+	c.Region, c.Tags = "华中", []string{"展会", "VIP"}
+	made, other := r.make(t, c), r.make(t, file("别家"))
+	contact := r.addContact(t, made.GetId(), &customerv1.Contact{Name: "Ｏｕｙａｎｇ 娜娜"})
+	finds := func(query string, want ...string) {
+		t.Helper()
+		if got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: query}); !slices.Equal(got, want) {
+			t.Errorf("%q finds %q, want %q", query, got, want)
+		}
+	}
+	number := made.GetNumber()
+	finds(number[len(number)-4:], made.GetName())
+	finds(strings.ToLower(number[:len(number)-1])+other.GetNumber()[len(number)-1:], other.GetName())
+	finds("C-2026", other.GetName(), made.GetName())
+	finds("202611", other.GetName(), made.GetName())
+	for _, query := range []string{"中", "华中", "展", "展会", "vip", "ip", "娜", "娜娜", "ouyang", "ang 娜", "精工"} {
+		finds(query, made.GetName())
+	}
+	finds("中华")
+	finds("公司华") // no part of one of them
+	if _, err := r.contacts.UpdateContact(r.admin(), &customerv1.UpdateContactRequest{
+		Contact: &customerv1.Contact{Id: contact.GetId(), CustomerId: made.GetId(), Name: "赵云"}, UpdateMask: mask("name")}); err != nil {
+		t.Fatal(err)
+	}
+	finds("娜娜")
+	finds("赵云", made.GetName())
+	if _, err := r.contacts.DeleteContact(r.admin(), &customerv1.DeleteContactRequest{CustomerId: made.GetId(), Id: contact.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	finds("赵云")
+	if n := r.count(t, `SELECT count(*) FROM customer_summaries WHERE folded LIKE '%赵云%' OR '赵云' = ANY(grams)`); n != 0 {
+		t.Error("the name of a removed contact is still kept for searches")
+	}
+	r.update(t, &customerv1.Customer{Id: made.GetId(), Region: "华南", Tags: []string{"老客户"}}, 0, "region", "tags")
+	finds("展会")
+	finds("华南", made.GetName())
+	finds("户", made.GetName())
+}
+
+// Everything is found once, in order, by pages of any size, from the newest one by one over
+// the spans to the rest.
+func TestSearchPagesOverAllSpans(t *testing.T) {
+	r := start(t)
+	if _, err := r.DB.Owner(t).Exec(t.Context(), `
+INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel, tags, lifecycle,
+  tier, tier_reason, status, language, service_quality_consent, create_time, update_time, version)
+SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1, 'en', true, now(), now(), 1 FROM generate_series(1, 300) n;
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
+SELECT id, number, number, 1, '', 1, 1, '武汉' || number, ARRAY['武', '武汉', '汉'], 983040 - substr(number, 2)::bigint * 3270 FROM customers`); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int32{7, 100, 500} {
+		got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "武汉", PageSize: size})
+		if len(got) != 300 || got[0] != "N1" || got[299] != "N300" {
+			t.Errorf("pages of %d: %d customers from %s", size, len(got), got[0])
+		}
+		for i, name := range got {
+			if name != fmt.Sprint("N", i+1) {
+				t.Fatalf("pages of %d: %s stands at %d", size, name, i)
+			}
+		}
+	}
+}
+
 func TestFilterSummaries(t *testing.T) {
 	r := start(t)
 	var made []*customerv1.Customer

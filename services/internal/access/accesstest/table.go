@@ -165,6 +165,16 @@ customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,Lis
 customer.v1.SubjectRequestService ReadSubjectDocument                    ......*.....o subjectdocuments.read
 customer.v1.SubjectRequestService CreateLegalHold,LiftLegalHold          ......*...... legalholds.write
 subject.v1.SubjectService ExportSubject,EraseSubject,CorrectSubject      ............. - customer-registry
+customer.v1.FileService GetFieldStates                                   ***oo**oooo.o customers.read,customers.readmasked,grants.use
+customer.v1.FileService VerifyCustomer,ConfirmCustomer                   .....**...... customers.write
+customer.v1.FileService RetireCustomer,RestoreCustomer                   .....**...... customers.write
+customer.v1.FileService ListOverdueFiles,ListMaintenancePlans            ***..**.o*... summaries.read
+customer.v1.FileService ListCustomerChanges                              .....**...... customerchanges.read
+customer.v1.FileService SetMaintenancePlan                               ......*...... maintenanceplans.write
+customer.v1.AttributeService GetAttributeDefinition                      ***..**.o*... summaries.read
+customer.v1.AttributeService ListAttributeDefinitions                    ***..**.o*... summaries.read
+customer.v1.AttributeService CreateAttributeDefinition                   ......*...... attributes.write
+customer.v1.AttributeService UpdateAttributeDefinition                   ......*...... attributes.write
 customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
 customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
 customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read

@@ -26,6 +26,8 @@ const (
 	customerKey = "tickets_customer_id_fkey"
 	// tierKey is violated by clocks made ready for another tier than the customer has.
 	tierKey = "tickets_service_tier_check"
+	// retiredKey is violated by a customer whose file is retired.
+	retiredKey = "tickets_customer_retired_check"
 	// createTries bounds how often a ticket is made ready anew.
 	createTries = 4
 )
@@ -38,7 +40,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 		return nil, err
 	}
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
-	// another tier.
+	// another tier. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
 		key, err := s.reporterKey(ctx, row, told)
 		if err != nil {
@@ -49,7 +51,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 			return nil, err
 		}
 		t, err := s.insert(ctx, req, row, told, key, clocks)
-		unknown := pg.Violates(err, customerKey)
+		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
 		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
 			return t, err
 		}
@@ -80,7 +82,7 @@ func (s *Server) reporterKey(ctx context.Context, row *db.Ticket, told reporter)
 
 // ensure makes the ticket's customer known here and names the survivor of a merge.
 func (s *Server) ensure(ctx context.Context, row *db.Ticket) error {
-	ref, err := customerref.Ensure(ctx, s.pool, *row.CustomerID, "ticket.customer_id", s.registry)
+	ref, err := customerref.EnsureActive(ctx, s.pool, *row.CustomerID, "ticket.customer_id", s.registry)
 	if err != nil {
 		return err
 	}

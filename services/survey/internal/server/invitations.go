@@ -31,7 +31,7 @@ func (s *Server) CreateInvitation(ctx context.Context, req *surveyv1.CreateInvit
 	if err != nil {
 		return nil, err
 	}
-	customer, err := customerref.Ensure(ctx, s.pool, customerID, "invitation.customer_id", s.registry)
+	customer, err := customerref.EnsureActive(ctx, s.pool, customerID, "invitation.customer_id", s.registry)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -105,6 +106,11 @@ func TestCreateInvitationRefuses(t *testing.T) {
 	if _, err := customerref.Apply(t.Context(), k.Pool, ref(withdrawn, false, 1)); err != nil {
 		t.Fatal(err)
 	}
+	retired := ref(uuid.NewString(), true, 1)
+	retired.Status = customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED
+	if _, err := customerref.Apply(t.Context(), k.Pool, retired); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		i      *surveyv1.Invitation
 		code   codes.Code
@@ -115,6 +121,7 @@ func TestCreateInvitationRefuses(t *testing.T) {
 		"bad ids":           {&surveyv1.Invitation{QuestionnaireId: "x", CustomerId: "y"}, codes.InvalidArgument, "VALIDATION_FAILED", []string{"invitation.questionnaire_id", "invitation.customer_id"}},
 		"bad language":      {&surveyv1.Invitation{QuestionnaireId: q, CustomerId: customer, Language: "de"}, codes.InvalidArgument, "VALIDATION_FAILED", []string{"invitation.language"}},
 		"unknown customer":  {&surveyv1.Invitation{QuestionnaireId: q, CustomerId: uuid.NewString()}, codes.InvalidArgument, "VALIDATION_FAILED", []string{"invitation.customer_id"}},
+		"retired customer":  {&surveyv1.Invitation{QuestionnaireId: q, CustomerId: retired.GetId()}, codes.FailedPrecondition, "CUSTOMER_RETIRED", nil},
 		"past expiry":       {&surveyv1.Invitation{QuestionnaireId: q, CustomerId: customer, ExpireTime: timestamppb.New(k.Clock.Now())}, codes.InvalidArgument, "VALIDATION_FAILED", []string{"invitation.expire_time"}},
 		"impossible expiry": {&surveyv1.Invitation{QuestionnaireId: q, CustomerId: customer, ExpireTime: &timestamppb.Timestamp{Seconds: 1 << 40}}, codes.InvalidArgument, "VALIDATION_FAILED", []string{"invitation.expire_time"}},
 		"no questionnaire":  {&surveyv1.Invitation{QuestionnaireId: uuid.NewString(), CustomerId: customer}, codes.NotFound, "QUESTIONNAIRE_NOT_FOUND", nil},

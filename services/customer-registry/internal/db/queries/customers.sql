@@ -6,15 +6,17 @@ WITH made AS (
   INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel,
     owner_staff_id, tags, lifecycle, tier, tier_reason, status, language, service_quality_consent,
     address, phone, phone_index, phone_last4_index, email, email_index, source, external_id,
-    create_time, update_time, version)
+    attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, creator,
+    create_source, create_time, update_time, version)
   VALUES (@id, @number, @name, @kind, @party, @classification_code, @industry, @region, @source_channel,
     @owner_staff_id, @tags, @lifecycle, @tier, '', @status, @language, true,
     @address, @phone, @phone_index, @phone_last4_index, @email, @email_index, @source, @external_id,
-    @create_time, @update_time, 1)
+    @attributes, @needs, @credit, @relationship, @responsible_staff_id, @update_interval_days, @review_due_time, @creator,
+    @create_source, @create_time, @update_time, 1)
   RETURNING id, number, name, kind, region, tier, owner_staff_id, status
 )
-INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams)
-SELECT id, number, name, kind, region, tier, owner_staff_id, status, @folded::text, @grams::text[] FROM made;
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
+SELECT id, number, name, kind, region, tier, owner_staff_id, status, @folded::text, @grams::text[], @position::bigint FROM made;
 
 -- name: GetCustomer :one
 SELECT * FROM customers WHERE id = @id AND erase_time IS NULL;
@@ -39,7 +41,11 @@ UPDATE customers SET name = @name, kind = @kind, party = @party, classification_
   industry = @industry, region = @region, source_channel = @source_channel, owner_staff_id = @owner_staff_id,
   tags = @tags, lifecycle = @lifecycle, language = @language,
   address = @address, phone = @phone, phone_index = @phone_index, phone_last4_index = @phone_last4_index,
-  email = @email, email_index = @email_index, update_time = @update_time, version = version + 1
+  email = @email, email_index = @email_index, attributes = @attributes, needs = @needs, credit = @credit,
+  relationship = @relationship, responsible_staff_id = @responsible_staff_id,
+  update_interval_days = @update_interval_days, review_due_time = @review_due_time, status = @status,
+  retire_reason = @retire_reason, retire_time = @retire_time, field_states = @field_states,
+  update_time = @update_time, version = version + 1
 WHERE id = @id;
 
 -- name: SetCustomerTier :exec

@@ -1,7 +1,16 @@
 -- name: UpdateSummaryFile :exec
 UPDATE customer_summaries SET name = @name, kind = @kind, region = @region, tier = @tier,
-  owner_staff_id = @owner_staff_id, status = @status, folded = @folded, grams = @grams
+  owner_staff_id = @owner_staff_id, status = @status
 WHERE customer_id = @customer_id;
+
+-- name: ListSearchWords :many
+-- What a customer is found by, the names of the newest 200 contacts among it.
+(SELECT unnest(ARRAY[c.name, c.number, c.region] || c.tags)::text AS word FROM customers c WHERE c.id = @customer_id)
+UNION ALL
+(SELECT p.name FROM contacts p WHERE p.customer_id = @customer_id AND p.delete_time IS NULL ORDER BY p.id DESC LIMIT 200);
+
+-- name: SetSearchText :exec
+UPDATE customer_summaries SET folded = @folded, grams = @grams WHERE customer_id = @customer_id AND folded <> @folded;
 
 -- name: SetSummaryTier :exec
 UPDATE customer_summaries SET tier = @tier WHERE customer_id = @customer_id;
@@ -18,17 +27,69 @@ ORDER BY customer_id FOR UPDATE;
 
 -- name: ListSummaries :many
 SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints
+  open_complaints, position
 FROM customer_summaries
 WHERE customer_id < @before
   AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
   AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
   AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
   AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
-  AND (sqlc.narg('grams')::text[] IS NULL AND sqlc.narg('found')::uuid[] IS NULL
-    OR grams @> sqlc.narg('grams')::text[] AND strpos(folded, @folded::text) > 0
-    OR customer_id = ANY(sqlc.narg('found')::uuid[]))
 ORDER BY customer_id DESC LIMIT @count;
+
+-- name: LastPosition :one
+SELECT coalesce(max(position), 0)::bigint FROM customer_summaries;
+
+-- name: SearchNewest :many
+-- The newest customers one by one: what many have is found among them at once.
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+FROM customer_summaries
+WHERE position < @before::bigint AND position >= @since::bigint AND strpos(folded, @folded) > 0
+  AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+ORDER BY position DESC LIMIT @count;
+
+-- name: SearchSpans :many
+-- Customers of some spans of positions by the index. The whole of what it finds is put in
+-- order afterwards: walking all customers for a page would take seconds where few match.
+WITH hits AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+  FROM customer_summaries
+  WHERE (position >> 14) = ANY(@spans::bigint[]) AND position < @before::bigint
+    AND grams @> @grams::text[] AND strpos(folded, @folded) > 0
+    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+)
+SELECT * FROM hits ORDER BY position DESC LIMIT @count;
+
+-- name: SearchRest :many
+WITH hits AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+  FROM customer_summaries
+  WHERE position < @before::bigint AND grams @> @grams::text[] AND strpos(folded, @folded) > 0
+    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+)
+SELECT * FROM hits ORDER BY position DESC LIMIT @count;
+
+-- name: ListFound :many
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints, position
+FROM customer_summaries
+WHERE customer_id = ANY(@found::uuid[]) AND position < @before::bigint
+  AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+ORDER BY position DESC LIMIT @count;
 
 -- name: RefreshOpenCases :exec
 UPDATE customer_summaries s SET

@@ -71,8 +71,8 @@ const (
 // recorded with who, when and why.
 type ComplaintServiceClient interface {
 	// Registers a complaint in state `received`, round 1. The reference is its number.
-	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), CUSTOMER_RETIRED,
+	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateComplaint(ctx context.Context, in *CreateComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Returns a complaint. Customers see their own only, without what is internal.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.
@@ -405,8 +405,8 @@ func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *
 // recorded with who, when and why.
 type ComplaintServiceServer interface {
 	// Registers a complaint in state `received`, round 1. The reference is its number.
-	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), CUSTOMER_RETIRED,
+	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateComplaint(context.Context, *CreateComplaintRequest) (*Complaint, error)
 	// Returns a complaint. Customers see their own only, without what is internal.
 	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_FOUND.

@@ -9,7 +9,9 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	date "google.golang.org/genproto/googleapis/type/date"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -102,7 +104,12 @@ type Contact struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version of the contact, changed at each write.
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How the person likes to be reached.
+	PreferredChannel v1.Channel `protobuf:"varint,11,opt,name=preferred_channel,json=preferredChannel,proto3,enum=kefu.type.v1.Channel" json:"preferred_channel,omitempty"`
+	// Birthday; year 0 when only month and day are known. A day that exists and is not in the
+	// future. Encrypted.
+	Birthday      *date.Date `protobuf:"bytes,12,opt,name=birthday,proto3" json:"birthday,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +212,20 @@ func (x *Contact) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Contact) GetPreferredChannel() v1.Channel {
+	if x != nil {
+		return x.PreferredChannel
+	}
+	return v1.Channel(0)
+}
+
+func (x *Contact) GetBirthday() *date.Date {
+	if x != nil {
+		return x.Birthday
+	}
+	return nil
 }
 
 // CreateContactRequest adds a person.
@@ -451,7 +472,9 @@ type UpdateContactRequest struct {
 	// Fields to change; over REST the fields of the body unless given.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Where the new values come from.
+	Source        ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +528,13 @@ func (x *UpdateContactRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *UpdateContactRequest) GetSource() ValueSource {
+	if x != nil {
+		return x.Source
+	}
+	return ValueSource_VALUE_SOURCE_UNSPECIFIED
 }
 
 // DeleteContactRequest names a contact.
@@ -584,7 +614,7 @@ var File_kefu_customer_v1_contact_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xff\x03\n" +
+	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\x05\n" +
 	"\aContact\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12$\n" +
 	"\vcustomer_id\x18\x02 \x01(\tB\x03\xe0A\x03R\n" +
@@ -599,7 +629,9 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xac\x01\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12L\n" +
+	"\x11preferred_channel\x18\v \x01(\x0e2\x15.kefu.type.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x10preferredChannel\x12@\n" +
+	"\bbirthday\x18\f \x01(\v2\x11.google.type.DateB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\bbirthday\"\xac\x01\n" +
 	"\x14CreateContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12>\n" +
@@ -619,13 +651,14 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"u\n" +
 	"\x14ListContactsResponse\x125\n" +
 	"\bcontacts\x18\x01 \x03(\v2\x19.kefu.customer.v1.ContactR\bcontacts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbb\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfc\x01\n" +
 	"\x14UpdateContactRequest\x12>\n" +
 	"\acontact\x18\x01 \x01(\v2\x19.kefu.customer.v1.ContactB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\acontact\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa6\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
+	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"\xa6\x01\n" +
 	"\x14DeleteContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1b\n" +
@@ -673,32 +706,38 @@ var file_kefu_customer_v1_contact_proto_goTypes = []any{
 	(*UpdateContactRequest)(nil),  // 6: kefu.customer.v1.UpdateContactRequest
 	(*DeleteContactRequest)(nil),  // 7: kefu.customer.v1.DeleteContactRequest
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 9: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),         // 10: google.protobuf.Empty
+	(v1.Channel)(0),               // 9: kefu.type.v1.Channel
+	(*date.Date)(nil),             // 10: google.type.Date
+	(*fieldmaskpb.FieldMask)(nil), // 11: google.protobuf.FieldMask
+	(ValueSource)(0),              // 12: kefu.customer.v1.ValueSource
+	(*emptypb.Empty)(nil),         // 13: google.protobuf.Empty
 }
 var file_kefu_customer_v1_contact_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Contact.decision_role:type_name -> kefu.customer.v1.DecisionRole
 	8,  // 1: kefu.customer.v1.Contact.create_time:type_name -> google.protobuf.Timestamp
 	8,  // 2: kefu.customer.v1.Contact.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 3: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	1,  // 4: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
-	1,  // 5: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	9,  // 6: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 7: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
-	3,  // 8: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
-	4,  // 9: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
-	6,  // 10: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
-	7,  // 11: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
-	1,  // 12: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
-	1,  // 13: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
-	5,  // 14: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
-	1,  // 15: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
-	10, // 16: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	9,  // 3: kefu.customer.v1.Contact.preferred_channel:type_name -> kefu.type.v1.Channel
+	10, // 4: kefu.customer.v1.Contact.birthday:type_name -> google.type.Date
+	1,  // 5: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	1,  // 6: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
+	1,  // 7: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	11, // 8: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
+	12, // 9: kefu.customer.v1.UpdateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
+	2,  // 10: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
+	3,  // 11: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
+	4,  // 12: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
+	6,  // 13: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
+	7,  // 14: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
+	1,  // 15: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
+	1,  // 16: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
+	5,  // 17: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
+	1,  // 18: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
+	13, // 19: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_contact_proto_init() }
@@ -706,6 +745,7 @@ func file_kefu_customer_v1_contact_proto_init() {
 	if File_kefu_customer_v1_contact_proto != nil {
 		return
 	}
+	file_kefu_customer_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -34,7 +34,8 @@ const (
 // ContactService keeps the people behind a customer.
 type ContactServiceClient interface {
 	// Adds a person to a customer; a key customer's file is closed as to UpdateCustomer.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, FILE_CLOSED, REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED, FILE_CLOSED,
+	// REQUEST_ID_REUSED.
 	CreateContact(ctx context.Context, in *CreateContactRequest, opts ...grpc.CallOption) (*Contact, error)
 	// Returns one contact. Open to whom GetCustomer opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_NOT_FOUND, GRANT_NEEDED,
@@ -44,10 +45,10 @@ type ContactServiceClient interface {
 	// opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names; a key customer's file is closed as to
-	// UpdateCustomer.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, FILE_CLOSED,
-	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names and keeps what they were; a key customer's
+	// file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(ctx context.Context, in *UpdateContactRequest, opts ...grpc.CallOption) (*Contact, error)
 	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
 	// customer's file is closed as to UpdateCustomer.
@@ -121,7 +122,8 @@ func (c *contactServiceClient) DeleteContact(ctx context.Context, in *DeleteCont
 // ContactService keeps the people behind a customer.
 type ContactServiceServer interface {
 	// Adds a person to a customer; a key customer's file is closed as to UpdateCustomer.
-	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, FILE_CLOSED, REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED, FILE_CLOSED,
+	// REQUEST_ID_REUSED.
 	CreateContact(context.Context, *CreateContactRequest) (*Contact, error)
 	// Returns one contact. Open to whom GetCustomer opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_NOT_FOUND, GRANT_NEEDED,
@@ -131,10 +133,10 @@ type ContactServiceServer interface {
 	// opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names; a key customer's file is closed as to
-	// UpdateCustomer.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, FILE_CLOSED,
-	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names and keeps what they were; a key customer's
+	// file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(context.Context, *UpdateContactRequest) (*Contact, error)
 	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
 	// customer's file is closed as to UpdateCustomer.

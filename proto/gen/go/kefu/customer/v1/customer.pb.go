@@ -408,7 +408,26 @@ type Customer struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version of the file, changed at each write.
-	Etag          string `protobuf:"bytes,24,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,24,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Custom attributes, one a definition at most, in order of their keys.
+	Attributes []*AttributeValue `protobuf:"bytes,40,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	// What the customer wants and how they work.
+	Needs *Needs `protobuf:"bytes,41,opt,name=needs,proto3" json:"needs,omitempty"`
+	// What the company lends the customer. Encrypted.
+	Credit *Credit `protobuf:"bytes,42,opt,name=credit,proto3" json:"credit,omitempty"`
+	// How the customer stands to the company, at most 1,000 characters.
+	Relationship string `protobuf:"bytes,43,opt,name=relationship,proto3" json:"relationship,omitempty"`
+	// Staff id of who keeps the file right; empty for none.
+	ResponsibleStaffId string `protobuf:"bytes,44,opt,name=responsible_staff_id,json=responsibleStaffId,proto3" json:"responsible_staff_id,omitempty"`
+	// How often the file is to be reviewed, 1 to 3,650; 180 unless given.
+	UpdateIntervalDays int32 `protobuf:"varint,45,opt,name=update_interval_days,json=updateIntervalDays,proto3" json:"update_interval_days,omitempty"`
+	// When the file is to be reviewed again: its interval after it was last changed by hand or
+	// confirmed. Output only.
+	ReviewDueTime *timestamppb.Timestamp `protobuf:"bytes,46,opt,name=review_due_time,json=reviewDueTime,proto3" json:"review_due_time,omitempty"`
+	// Why the file was retired; empty while it is in use. Output only.
+	RetireReason string `protobuf:"bytes,47,opt,name=retire_reason,json=retireReason,proto3" json:"retire_reason,omitempty"`
+	// When the file was retired. Output only.
+	RetireTime    *timestamppb.Timestamp `protobuf:"bytes,48,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,6 +628,69 @@ func (x *Customer) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Customer) GetAttributes() []*AttributeValue {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Customer) GetNeeds() *Needs {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Customer) GetCredit() *Credit {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+func (x *Customer) GetRelationship() string {
+	if x != nil {
+		return x.Relationship
+	}
+	return ""
+}
+
+func (x *Customer) GetResponsibleStaffId() string {
+	if x != nil {
+		return x.ResponsibleStaffId
+	}
+	return ""
+}
+
+func (x *Customer) GetUpdateIntervalDays() int32 {
+	if x != nil {
+		return x.UpdateIntervalDays
+	}
+	return 0
+}
+
+func (x *Customer) GetReviewDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReviewDueTime
+	}
+	return nil
+}
+
+func (x *Customer) GetRetireReason() string {
+	if x != nil {
+		return x.RetireReason
+	}
+	return ""
+}
+
+func (x *Customer) GetRetireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetireTime
+	}
+	return nil
 }
 
 // Address is a postal address with its position.
@@ -855,7 +937,9 @@ type CreateCustomerRequest struct {
 	Customer *Customer `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Makes the call safe to repeat: the same id and body answer the first outcome. At most
 	// 64 characters.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Where the values come from.
+	Source        ValueSource `protobuf:"varint,3,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,6 +986,13 @@ func (x *CreateCustomerRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateCustomerRequest) GetSource() ValueSource {
+	if x != nil {
+		return x.Source
+	}
+	return ValueSource_VALUE_SOURCE_UNSPECIFIED
 }
 
 // GetCustomerRequest names a file.
@@ -958,7 +1049,9 @@ type UpdateCustomerRequest struct {
 	// Fields to change; over REST the fields of the body unless given.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Where the new values come from.
+	Source        ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1012,6 +1105,13 @@ func (x *UpdateCustomerRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *UpdateCustomerRequest) GetSource() ValueSource {
+	if x != nil {
+		return x.Source
+	}
+	return ValueSource_VALUE_SOURCE_UNSPECIFIED
 }
 
 // SetTierRequest sets a tier by hand.
@@ -2253,7 +2353,7 @@ var File_kefu_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xd4\t\n" +
+	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\x98\x0e\n" +
 	"\bCustomer\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x124\n" +
@@ -2282,7 +2382,20 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x18 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x88\x02\n" +
+	"\x04etag\x18\x18 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12J\n" +
+	"\n" +
+	"attributes\x18( \x03(\v2 .kefu.customer.v1.AttributeValueB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
+	"attributes\x12@\n" +
+	"\x05needs\x18) \x01(\v2\x17.kefu.customer.v1.NeedsB\x11\xb2\xbb\x18\r\b\x02\"\aservice(\x02R\x05needs\x12C\n" +
+	"\x06credit\x18* \x01(\v2\x18.kefu.customer.v1.CreditB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x06credit\x12=\n" +
+	"\frelationship\x18+ \x01(\tB\x19\xbaH\x05r\x03\x18\xe8\a\xb2\xbb\x18\r\b\x02\"\aservice(\x02R\frelationship\x12=\n" +
+	"\x14responsible_staff_id\x18, \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x12responsibleStaffId\x12<\n" +
+	"\x14update_interval_days\x18- \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x00R\x12updateIntervalDays\x12G\n" +
+	"\x0freview_due_time\x18. \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\rreviewDueTime\x12(\n" +
+	"\rretire_reason\x18/ \x01(\tB\x03\xe0A\x03R\fretireReason\x12@\n" +
+	"\vretire_time\x180 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"retireTime\"\x88\x02\n" +
 	"\aAddress\x12 \n" +
 	"\x06street\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06street\x12\x1b\n" +
 	"\x04city\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04city\x12#\n" +
@@ -2301,19 +2414,21 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"decideTime\x12/\n" +
 	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12'\n" +
 	"\x0fwording_version\x18\x05 \x01(\tR\x0ewordingVersion\x12\x1a\n" +
-	"\brecorder\x18\x06 \x01(\tR\brecorder\"\x82\x01\n" +
+	"\brecorder\x18\x06 \x01(\tR\brecorder\"\xc3\x01\n" +
 	"\x15CreateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"1\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
+	"\x06source\x18\x03 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"1\n" +
 	"\x12GetCustomerRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xbf\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x80\x02\n" +
 	"\x15UpdateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\bcustomer\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x92\x02\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
+	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"\x92\x02\n" +
 	"\x0eSetTierRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x125\n" +
 	"\x04tier\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04tier\x12%\n" +
@@ -2518,9 +2633,13 @@ var file_kefu_customer_v1_customer_proto_goTypes = []any{
 	(*CustomerRef)(nil),                   // 27: kefu.customer.v1.CustomerRef
 	(v1.Tier)(0),                          // 28: kefu.type.v1.Tier
 	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
-	(v1.Channel)(0),                       // 30: kefu.type.v1.Channel
-	(*fieldmaskpb.FieldMask)(nil),         // 31: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),               // 32: kefu.type.v1.ImportResult
+	(*AttributeValue)(nil),                // 30: kefu.customer.v1.AttributeValue
+	(*Needs)(nil),                         // 31: kefu.customer.v1.Needs
+	(*Credit)(nil),                        // 32: kefu.customer.v1.Credit
+	(v1.Channel)(0),                       // 33: kefu.type.v1.Channel
+	(ValueSource)(0),                      // 34: kefu.customer.v1.ValueSource
+	(*fieldmaskpb.FieldMask)(nil),         // 35: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),               // 36: kefu.type.v1.ImportResult
 }
 var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Customer.kind:type_name -> kefu.customer.v1.CustomerKind
@@ -2533,62 +2652,69 @@ var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
 	9,  // 7: kefu.customer.v1.Customer.consents:type_name -> kefu.customer.v1.Consent
 	29, // 8: kefu.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
 	29, // 9: kefu.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 10: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
-	4,  // 11: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	29, // 12: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
-	30, // 13: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
-	6,  // 14: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	6,  // 15: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	31, // 16: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 17: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
-	29, // 18: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 19: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	30, // 20: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
-	5,  // 21: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
-	7,  // 22: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
-	18, // 23: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
-	6,  // 24: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
-	29, // 25: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
-	32, // 26: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
-	28, // 27: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
-	3,  // 28: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
-	22, // 29: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
-	0,  // 30: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 31: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
-	3,  // 32: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
-	29, // 33: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
-	6,  // 34: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
-	22, // 35: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
-	25, // 36: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
-	29, // 37: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
-	0,  // 38: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 39: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
-	3,  // 40: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
-	10, // 41: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
-	11, // 42: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
-	12, // 43: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
-	13, // 44: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
-	14, // 45: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
-	17, // 46: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
-	20, // 47: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
-	23, // 48: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
-	15, // 49: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
-	26, // 50: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
-	6,  // 51: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 52: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 53: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 54: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
-	6,  // 55: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
-	19, // 56: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
-	21, // 57: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
-	24, // 58: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
-	16, // 59: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
-	27, // 60: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
-	51, // [51:61] is the sub-list for method output_type
-	41, // [41:51] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	30, // 10: kefu.customer.v1.Customer.attributes:type_name -> kefu.customer.v1.AttributeValue
+	31, // 11: kefu.customer.v1.Customer.needs:type_name -> kefu.customer.v1.Needs
+	32, // 12: kefu.customer.v1.Customer.credit:type_name -> kefu.customer.v1.Credit
+	29, // 13: kefu.customer.v1.Customer.review_due_time:type_name -> google.protobuf.Timestamp
+	29, // 14: kefu.customer.v1.Customer.retire_time:type_name -> google.protobuf.Timestamp
+	8,  // 15: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
+	4,  // 16: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	29, // 17: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
+	33, // 18: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
+	6,  // 19: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	34, // 20: kefu.customer.v1.CreateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	6,  // 21: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	35, // 22: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 23: kefu.customer.v1.UpdateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	28, // 24: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
+	29, // 25: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 26: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	33, // 27: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
+	5,  // 28: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
+	7,  // 29: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
+	18, // 30: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
+	6,  // 31: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
+	29, // 32: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
+	36, // 33: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
+	28, // 34: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
+	3,  // 35: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
+	22, // 36: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
+	0,  // 37: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 38: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
+	3,  // 39: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
+	29, // 40: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
+	6,  // 41: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
+	22, // 42: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
+	25, // 43: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
+	29, // 44: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
+	0,  // 45: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 46: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
+	3,  // 47: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
+	10, // 48: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
+	11, // 49: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
+	12, // 50: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
+	13, // 51: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
+	14, // 52: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
+	17, // 53: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
+	20, // 54: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
+	23, // 55: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
+	15, // 56: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
+	26, // 57: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
+	6,  // 58: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 59: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 60: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 61: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
+	6,  // 62: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
+	19, // 63: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
+	21, // 64: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
+	24, // 65: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
+	16, // 66: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
+	27, // 67: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
+	58, // [58:68] is the sub-list for method output_type
+	48, // [48:58] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_customer_proto_init() }
@@ -2596,6 +2722,7 @@ func file_kefu_customer_v1_customer_proto_init() {
 	if File_kefu_customer_v1_customer_proto != nil {
 		return
 	}
+	file_kefu_customer_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

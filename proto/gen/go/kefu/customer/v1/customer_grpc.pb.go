@@ -43,8 +43,8 @@ type CustomerServiceClient interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Returns a customer file. Customers see their own only, without classification code, tags
-	// and tier reason. With `customers.readmasked` the phone and e-mail are masked
+	// Returns a customer file. Customers see their own only, without what the company makes of
+	// them: classification code, tags, attributes, needs, credit, relationship and reasons. With `customers.readmasked` the phone and e-mail are masked
 	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
 	// open only to their account team (the owner and the owner's department), the information
 	// administrator and managers. Everybody else on the staff needs a grant: an approved access
@@ -55,11 +55,12 @@ type CustomerServiceClient interface {
 	// `grant:ID`, `break-glass:ID` or `ticket:ID`.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Changes the fields that `update_mask` names. Refused when the file changed since the
-	// etag given was read, and for a key customer's file to whom GetCustomer does not open it
-	// without a grant: a grant is for reading.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
-	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names and keeps of each what it was before, who
+	// changed it and when. Refused when the
+	// file is retired or changed since the etag given was read, and for a key customer's file to
+	// whom GetCustomer does not open it without a grant: a grant is for reading.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
 	// GetStanding tells: key while marked strategic, else that of the last score, else C.
@@ -217,8 +218,8 @@ type CustomerServiceServer interface {
 	// the e-mail to lower case. Two customers may have the same name, phone or e-mail.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
-	// Returns a customer file. Customers see their own only, without classification code, tags
-	// and tier reason. With `customers.readmasked` the phone and e-mail are masked
+	// Returns a customer file. Customers see their own only, without what the company makes of
+	// them: classification code, tags, attributes, needs, credit, relationship and reasons. With `customers.readmasked` the phone and e-mail are masked
 	// (138****5678, z***@example.com) and the address is absent. Files of key customers are
 	// open only to their account team (the owner and the owner's department), the information
 	// administrator and managers. Everybody else on the staff needs a grant: an approved access
@@ -229,11 +230,12 @@ type CustomerServiceServer interface {
 	// `grant:ID`, `break-glass:ID` or `ticket:ID`.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
-	// Changes the fields that `update_mask` names. Refused when the file changed since the
-	// etag given was read, and for a key customer's file to whom GetCustomer does not open it
-	// without a grant: a grant is for reading.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, FILE_CLOSED,
-	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Changes the fields that `update_mask` names and keeps of each what it was before, who
+	// changed it and when. Refused when the
+	// file is retired or changed since the etag given was read, and for a key customer's file to
+	// whom GetCustomer does not open it without a grant: a grant is for reading.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
 	// Sets a customer's tier by hand until a date; after it the customer is in the tier that
 	// GetStanding tells: key while marked strategic, else that of the last score, else C.

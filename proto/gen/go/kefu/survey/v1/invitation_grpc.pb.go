@@ -39,8 +39,8 @@ type InvitationServiceClient interface {
 	// Invites a customer by hand to the last published version and answers the link's token,
 	// once. No service caused it, so the customer must have agreed to surveys and not have
 	// been sent one within the contact budget's time (30 days unless configured).
-	// Errors: VALIDATION_FAILED (also for an unknown customer), QUESTIONNAIRE_NOT_FOUND,
-	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
+	// Errors: VALIDATION_FAILED (also for an unknown customer), CUSTOMER_RETIRED,
+	// QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
 	// (with `until` in the metadata), DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*InvitationLink, error)
 	// Returns an invitation.
@@ -131,8 +131,8 @@ type InvitationServiceServer interface {
 	// Invites a customer by hand to the last published version and answers the link's token,
 	// once. No service caused it, so the customer must have agreed to surveys and not have
 	// been sent one within the contact budget's time (30 days unless configured).
-	// Errors: VALIDATION_FAILED (also for an unknown customer), QUESTIONNAIRE_NOT_FOUND,
-	// QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
+	// Errors: VALIDATION_FAILED (also for an unknown customer), CUSTOMER_RETIRED,
+	// QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED, CONSENT_MISSING, CONSENT_WITHDRAWN, CONTACT_BUDGET_USED
 	// (with `until` in the metadata), DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*InvitationLink, error)
 	// Returns an invitation.

@@ -75,8 +75,8 @@ const (
 // and the states the verb starts from. Every move is recorded with who, when and why.
 type TicketServiceClient interface {
 	// Registers a ticket in state `new`, round 1. Customers register for themselves only.
-	// Errors: VALIDATION_FAILED (also for an unknown customer), DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown customer), CUSTOMER_RETIRED,
+	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateTicket(ctx context.Context, in *CreateTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Returns a ticket. Customers see their own only, without assignee, department, evidence
 	// and source.
@@ -459,8 +459,8 @@ func (c *ticketServiceClient) ExplainTicketClock(ctx context.Context, in *Explai
 // and the states the verb starts from. Every move is recorded with who, when and why.
 type TicketServiceServer interface {
 	// Registers a ticket in state `new`, round 1. Customers register for themselves only.
-	// Errors: VALIDATION_FAILED (also for an unknown customer), DEPENDENCY_UNAVAILABLE,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown customer), CUSTOMER_RETIRED,
+	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateTicket(context.Context, *CreateTicketRequest) (*Ticket, error)
 	// Returns a ticket. Customers see their own only, without assignee, department, evidence
 	// and source.

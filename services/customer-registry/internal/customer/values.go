@@ -1,0 +1,121 @@
+package customer
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+)
+
+// apart are the fields whose parts are values of their own, each with its own source.
+var apart = []protoreflect.Name{"needs", "credit"}
+
+// Values gives what callers set of a file or contact, as text by the path of the field. What
+// is empty is left out.
+func Values(m proto.Message) map[string]string {
+	out := map[string]string{}
+	m.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := string(fd.Name())
+		switch {
+		case name == "id" || name == "etag" || outputOnly(fd):
+		case slices.Contains(apart, fd.Name()):
+			v.Message().Range(func(part protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+				out[name+"."+string(part.Name())] = text(part, v)
+				return true
+			})
+		case name == "attributes":
+			for i := range v.List().Len() {
+				if a, ok := v.List().Get(i).Message().Interface().(*customerv1.AttributeValue); ok {
+					out["attributes."+a.GetKey()] = attributeText(a)
+				}
+			}
+		default:
+			out[name] = text(fd, v)
+		}
+		return true
+	})
+	return out
+}
+
+func outputOnly(fd protoreflect.FieldDescriptor) bool {
+	behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
+	return slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY)
+}
+
+// text is one value for people: a text as it is, an enum by its name, the rest as JSON.
+func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch {
+	case fd.IsList():
+		list := make([]string, 0, v.List().Len())
+		for i := range v.List().Len() {
+			list = append(list, v.List().Get(i).String())
+		}
+		out, err := json.Marshal(list)
+		if err != nil {
+			return ""
+		}
+		return string(out)
+	case fd.Message() != nil:
+		return compact(v.Message().Interface())
+	case fd.Enum() != nil:
+		if known := fd.Enum().Values().ByNumber(v.Enum()); known != nil {
+			return string(known.Name())
+		}
+	}
+	return v.String()
+}
+
+// compact is JSON without the spaces that protojson varies.
+func compact(m proto.Message) string {
+	plain, err := protojson.Marshal(m)
+	if err != nil {
+		return ""
+	}
+	var out bytes.Buffer
+	if err := json.Compact(&out, plain); err != nil {
+		return ""
+	}
+	return out.String()
+}
+
+func attributeText(a *customerv1.AttributeValue) string {
+	switch v := a.GetValue().(type) {
+	case *customerv1.AttributeValue_Text:
+		return v.Text
+	case *customerv1.AttributeValue_Number:
+		return strconv.FormatFloat(v.Number, 'g', -1, 64)
+	case *customerv1.AttributeValue_Flag:
+		return strconv.FormatBool(v.Flag)
+	}
+	return ""
+}
+
+// Change is one value that is another than before.
+type Change struct{ Field, Before, After string }
+
+// Diff gives what changed of a file or contact, in order of the fields' paths.
+func Diff(before, after proto.Message) []Change {
+	was, is := Values(before), Values(after)
+	paths := slices.Collect(maps.Keys(was))
+	for path := range is {
+		if _, ok := was[path]; !ok {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	var out []Change
+	for _, path := range paths {
+		if was[path] != is[path] {
+			out = append(out, Change{path, was[path], is[path]})
+		}
+	}
+	return out
+}

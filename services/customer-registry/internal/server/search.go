@@ -1,0 +1,191 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+)
+
+const (
+	// newest is how many customers are read one by one before the index is asked. What one
+	// in twenty has fills a page from them.
+	newest = 1024
+	// spanBits make a span: the index begins with it.
+	spanBits = 14
+)
+
+// steps are how many spans, going back, the index is asked for at a time. What is had by many
+// is found in the first, and what the first do not have is rare enough to be read as a whole.
+var steps = []int64{2, 8, 32}
+
+// search finds customers, newest first, one more than a page. What the whole of a phone,
+// e-mail or number finds comes with what has the text for a part.
+func (s *Server) search(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+	found, err := s.lookup(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var rows []db.ListSummariesRow
+	if len(found) > 0 {
+		hits, err := s.q.ListFound(ctx, planned{s.pool}, db.ListFoundParams{
+			Found: found, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+			OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list customers found: %w", err)
+		}
+		for _, hit := range hits {
+			rows = append(rows, db.ListSummariesRow(hit))
+		}
+	}
+	if q.Folded == "" {
+		return rows, nil
+	}
+	parts, err := s.searchText(ctx, q, filter, before)
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range parts {
+		if !slices.Contains(found, hit.CustomerID) {
+			rows = append(rows, hit)
+		}
+	}
+	slices.SortFunc(rows, func(a, b db.ListSummariesRow) int { return cmp.Compare(b.Position, a.Position) })
+	return rows[:min(len(rows), int(filter.Count))], nil
+}
+
+// lookup finds the customers of a whole number, phone or e-mail, or of the end of a phone;
+// phones and e-mails also among contacts.
+func (s *Server) lookup(ctx context.Context, q customer.Query) (found []uuid.UUID, err error) {
+	switch {
+	case q.Number != "":
+		found, err = s.q.FindByNumber(ctx, s.pool, q.Number)
+	case q.Email != "":
+		found, err = s.q.FindByEmail(ctx, s.pool, s.keys.Index(fieldEmail, q.Email))
+	case q.Phone != "":
+		found, err = s.q.FindByPhone(ctx, s.pool, s.keys.Index(fieldPhone, q.Phone))
+	// Who sees 138****5678 could otherwise look for whom the digits belong to, and who
+	// sees nothing learn them by trying.
+	case q.Last4 != "" && seesPhones(ctx):
+		found, err = s.q.FindByPhoneLast4(ctx, s.pool, s.keys.Index(fieldLast4, q.Last4))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up by number, phone or e-mail: %w", err)
+	}
+	return found, nil
+}
+
+// searchText finds customers that have the text in a part of what they are found by. Common
+// texts are found among the newest, rare ones by the index; between the two the index is
+// asked for spans of customers, so that nobody reads all who have a text to show a page.
+func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+	last, err := s.q.LastPosition(ctx, s.pool)
+	if err != nil {
+		return nil, fmt.Errorf("read the last position: %w", err)
+	}
+	w := &textSearch{Server: s, q: q, filter: filter, before: min(before, last+1)}
+	if err := w.walk(ctx); err != nil {
+		return nil, err
+	}
+	for _, n := range steps {
+		if w.done() {
+			return w.rows, nil
+		}
+		if err := w.spans(ctx, n); err != nil {
+			return nil, err
+		}
+	}
+	if w.done() {
+		return w.rows, nil
+	}
+	return w.rows, w.rest(ctx)
+}
+
+// textSearch is a search on its way back from before.
+type textSearch struct {
+	*Server
+	q      customer.Query
+	filter db.ListSummariesParams
+	before int64
+	rows   []db.ListSummariesRow
+}
+
+func (w *textSearch) done() bool { return w.missing() <= 0 || w.before <= 1 }
+
+func (w *textSearch) missing() int32 { return w.filter.Count - int32(len(w.rows)) }
+
+func (w *textSearch) walk(ctx context.Context) error {
+	since := max(0, w.before-newest)
+	hits, err := w.Server.q.SearchNewest(ctx, planned{w.pool}, db.SearchNewestParams{
+		Before: w.before, Since: since, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
+		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
+	})
+	if err != nil {
+		return fmt.Errorf("search the newest: %w", err)
+	}
+	for _, hit := range hits {
+		w.rows = append(w.rows, db.ListSummariesRow(hit))
+	}
+	w.before = since
+	return nil
+}
+
+// spans asks the index for n spans going back.
+func (w *textSearch) spans(ctx context.Context, n int64) error {
+	top := (w.before - 1) >> spanBits
+	floor := max(0, top-n+1)
+	list := make([]int64, 0, n)
+	for span := top; span >= floor; span-- {
+		list = append(list, span)
+	}
+	hits, err := w.Server.q.SearchSpans(ctx, planned{w.pool}, db.SearchSpansParams{
+		Spans: list, Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
+		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
+	})
+	if err != nil {
+		return fmt.Errorf("search spans: %w", err)
+	}
+	for _, hit := range hits {
+		w.rows = append(w.rows, db.ListSummariesRow(hit))
+	}
+	w.before = floor << spanBits
+	return nil
+}
+
+func (w *textSearch) rest(ctx context.Context) error {
+	hits, err := w.Server.q.SearchRest(ctx, planned{w.pool}, db.SearchRestParams{
+		Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
+		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
+	})
+	if err != nil {
+		return fmt.Errorf("search the rest: %w", err)
+	}
+	for _, hit := range hits {
+		w.rows = append(w.rows, db.ListSummariesRow(hit))
+	}
+	return nil
+}
+
+// refreshSearch writes anew what a customer is found by. The summary's lock puts those who
+// change a name after each other, so that the last one sees all of them.
+func (s *Server) refreshSearch(ctx context.Context, tx *write.Tx, id uuid.UUID) error {
+	if _, err := s.q.LockSummaries(ctx, tx, []uuid.UUID{id}); err != nil {
+		return fmt.Errorf("lock the summary: %w", err)
+	}
+	words, err := s.q.ListSearchWords(ctx, tx, id)
+	if err != nil {
+		return fmt.Errorf("read what the customer is found by: %w", err)
+	}
+	text := customer.SearchText(words...)
+	if err := s.q.SetSearchText(ctx, tx, text, customer.Grams(text), id); err != nil {
+		return fmt.Errorf("store what the customer is found by: %w", err)
+	}
+	return nil
+}
