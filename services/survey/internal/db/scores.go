@@ -132,7 +132,7 @@ type CellQuery struct {
 }
 
 // statement writes the GROUP BY of one slot. One statement for all of them would read the rows
-// once, and take twice as long: its hash table is as large as those of all slots together.
+// once, with a hash table as large as those of all slots together; it takes as long.
 func (c CellQuery) statement(slot int16) (string, []any) {
 	var args []any
 	where := c.where(&args)
