@@ -168,7 +168,7 @@ func informationAdministrator() []authz.Grant {
 func qcInspector() []authz.Grant {
 	return grants(
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
-		at(team, "complaints.read", "complaints.assign", "complaints.history"),
+		at(team, "complaints.read", "complaints.assign", "complaints.history", "complaints.inspect"),
 		at(own, "complaints.work"),
 		askers(),
 		coverReaders(),

@@ -178,7 +178,7 @@ func (r *registry) document(ctx context.Context, id string, format customerv1.Su
 	}
 }
 
-func TestSubjectExport(t *testing.T) {
+func TestExportOfAPerson(t *testing.T) {
 	r := start(t)
 	c := r.person(t)
 	themselves := r.AsCustomer(c.GetId())
