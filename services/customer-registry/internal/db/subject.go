@@ -61,7 +61,7 @@ func fileTables() []subject.Table {
 			Hidden: "phone_index phone_last4_index email_index version",
 		},
 		{
-			Name: "customer_changes", Set: SetCustomer, Where: "customer_id = ANY($1) AND contact_id IS NULL",
+			Name: "customer_changes", Set: SetCustomer, Column: "customer_id", Where: "customer_id = ANY($1) AND contact_id IS NULL",
 			Kept: "id customer_id contact_id version field change_time actor source", Null: "before after", Hidden: "version",
 			Sealed: []subject.Sealed{{Column: "before", Subject: "customer_id"}, {Column: "after", Subject: "customer_id"}},
 		},
