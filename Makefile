@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 INSTALL = GOWORK=off GOBIN=$(CURDIR)/.bin go -C
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build test test-data bench long faults lint generate current breaking client ci clean
+.PHONY: help up demo build test test-data bench long faults fuzz lint generate current breaking client ci clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,12 +33,16 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	go test -tags bench -count 1 -timeout 30m -v -p 1 -run '^TestBench' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
 
 long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
-	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock
+	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock
 
 # Without the race detector: it makes programs five times as slow and as large, and two
 # cores then starve the load before any fault does.
 faults: ## break the running suite in every way, SEEDS=n times (3), and check what each call was told
 	KEFU_FAULT_SEEDS=$(or $(SEEDS),3) go test -tags faults -timeout $$(($(or $(SEEDS),3)*20))m -count 1 -v -run '^Test(Faults|Repeated)' ./gateway/e2e
+
+fuzz: ## fuzz every target for TIME (30s) each, and the REST API with fifty thousand requests
+	tools/fuzz.sh $(or $(TIME),30s)
+	go test -tags fuzz -timeout 60m -count 1 -v -run '^TestFuzzREST$$' ./gateway/e2e
 
 lint: .bin/.tools .bin/.buf .bin/.lint third_party/.stamp ## gofmt, go vet, staticcheck, buf lint
 	tools/lint.sh

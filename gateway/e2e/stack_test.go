@@ -25,6 +25,7 @@ const readyWithin = 60 * time.Second
 type state struct {
 	PID      int    `json:"pid"`
 	REST     string `json:"rest"`
+	Etcd     string `json:"etcd"`
 	CAFile   string `json:"caFile"`
 	Programs []struct {
 		Name    string `json:"name"`

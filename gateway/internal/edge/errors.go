@@ -78,7 +78,7 @@ func writeStatus(w http.ResponseWriter, r *http.Request, code int, st *status.St
 }
 
 // named puts the JSON names of fields into violations and the request id into the
-// details, where a service has not done so.
+// details, where a service has not done so. The document promises both of every error.
 func named(of *status.Status, requestID string) proto.Message {
 	st := of.Proto() // a copy
 	hasRequest := false
@@ -88,6 +88,16 @@ func named(of *status.Status, requestID string) proto.Message {
 			continue
 		}
 		switch d := value.(type) {
+		case *errdetails.ErrorInfo: // as every error of a service has it
+			if d.GetMetadata()["request_id"] == "" && requestID != "" {
+				if d.Metadata == nil {
+					d.Metadata = map[string]string{}
+				}
+				d.Metadata["request_id"] = requestID
+				if packed, err := anypb.New(d); err == nil {
+					st.Details[i] = packed
+				}
+			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
 				v.Field = camelPath(v.GetField())

@@ -131,19 +131,19 @@ type CellQuery struct {
 	Periods []time.Time
 }
 
-// statement writes the GROUP BY. Each row is taken once and counted for each of the slots.
-func (c CellQuery) statement() (string, []any) {
+// statement writes the GROUP BY of one slot. One statement for all of them would read the rows
+// once, with a hash table as large as those of all slots together; it takes as long.
+func (c CellQuery) statement(slot int16) (string, []any) {
 	var args []any
 	where := c.where(&args)
-	args = append(args, c.Slots)
-	slots := fmt.Sprintf("unnest($%d::smallint[])", len(args))
-	columns := []string{"s.slot AS slot", "r.scores[s.slot] AS x", "-1::smallint AS y", "0 AS period"}
+	x := Dimension{Slot: slot}.expression()
+	columns := []string{x + " AS x", "-1 AS y", "0 AS period"}
 	if c.Overall > 0 {
-		columns[2] = Dimension{Slot: c.Overall}.expression() + " AS y"
+		columns[1] = Dimension{Slot: c.Overall}.expression() + " AS y"
 	}
 	if len(c.Periods) > 0 {
 		args = append(args, c.Periods)
-		columns[3] = fmt.Sprintf("width_bucket(r.answer_time, $%d::timestamptz[]) AS period", len(args))
+		columns[2] = fmt.Sprintf("width_bucket(r.answer_time, $%d::timestamptz[]) AS period", len(args))
 	}
 	var keys, texts []string
 	for i, d := range c.Dimensions {
@@ -151,25 +151,29 @@ func (c CellQuery) statement() (string, []any) {
 		keys, texts = append(keys, fmt.Sprintf(", g%d", i)), append(texts, fmt.Sprintf("g%d::text", i))
 	}
 	// The texts are made after counting, of few rows.
-	return fmt.Sprintf(`SELECT slot, x, y, period, ARRAY[%s]::text[], n FROM (
-  SELECT %s, count(*) AS n FROM answer_scores r, %s AS s(slot)
-  WHERE %s AND r.scores[s.slot] >= 0
-  GROUP BY slot, x, y, period%s
-) cells`, strings.Join(texts, ", "), strings.Join(columns, ", "), slots, where, strings.Join(keys, "")), args
+	return fmt.Sprintf(`SELECT x, y, period, ARRAY[%s]::text[], n FROM (
+  SELECT %s, count(*) AS n FROM answer_scores r
+  WHERE %s AND %s >= 0
+  GROUP BY x, y, period%s
+) cells`, strings.Join(texts, ", "), strings.Join(columns, ", "), where, x, strings.Join(keys, "")), args
 }
 
 // EachCell counts and gives each combination that occurs to take, in no order.
 func (q *Queries) EachCell(ctx context.Context, db DBTX, query CellQuery, take func(Cell) error) error {
-	sql, args := query.statement()
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return err
+	for _, slot := range query.Slots {
+		sql, args := query.statement(slot)
+		rows, err := db.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		cell := Cell{Slot: slot}
+		if _, err := pgx.ForEachRow(rows, []any{&cell.X, &cell.Y, &cell.Period, &cell.Groups, &cell.N}, func() error {
+			return take(cell)
+		}); err != nil {
+			return err
+		}
 	}
-	var cell Cell
-	_, err = pgx.ForEachRow(rows, []any{&cell.Slot, &cell.X, &cell.Y, &cell.Period, &cell.Groups, &cell.N}, func() error {
-		return take(cell)
-	})
-	return err
+	return nil
 }
 
 // CountAnswers gives how many answers a selection has, and how many of them answered each slot.
@@ -193,8 +197,9 @@ func (q *Queries) Span(ctx context.Context, db DBTX, of Selection) (first, last 
 	return first, last, err
 }
 
-// AllowLong lets the transaction's statements take longer than those of ordinary calls.
+// AllowLong lets the transaction's statements take longer than those of ordinary calls, and
+// count in memory what would be 4 MB by default and then go to disk.
 func (q *Queries) AllowLong(ctx context.Context, db DBTX, limit time.Duration) error {
-	_, err := db.Exec(ctx, "SELECT set_config('statement_timeout', $1, true)", fmt.Sprint(limit.Milliseconds()))
+	_, err := db.Exec(ctx, "SELECT set_config('statement_timeout', $1, true), set_config('work_mem', '32MB', true)", fmt.Sprint(limit.Milliseconds()))
 	return err
 }

@@ -42,6 +42,7 @@ type PurchaseServiceClient interface {
 	// when the stream breaks; sending it again changes nothing. Over gRPC only; REST has
 	// ImportPurchases.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
 	StreamPurchases(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportPurchasesRequest, ImportPurchasesResponse], error)
 }
 
@@ -95,6 +96,7 @@ type PurchaseServiceServer interface {
 	// when the stream breaks; sending it again changes nothing. Over gRPC only; REST has
 	// ImportPurchases.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
 	StreamPurchases(grpc.BidiStreamingServer[ImportPurchasesRequest, ImportPurchasesResponse]) error
 	mustEmbedUnimplementedPurchaseServiceServer()
 }
