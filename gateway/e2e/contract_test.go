@@ -29,6 +29,10 @@ func (o operation) String() string { return o.verb + " " + o.path }
 func (o operation) at(value string) string {
 	path := o.path
 	for _, p := range o.params {
+		if p == "version" { // a number
+			path = strings.ReplaceAll(path, "{version}", "999999")
+			continue
+		}
 		path = strings.ReplaceAll(path, "{"+p+"}", value)
 	}
 	return path
@@ -99,7 +103,7 @@ func faults() []fault {
 	needs := func(o operation) bool {
 		return takes(o) && o.path != "/v1/ticketPolicies" && o.path != "/v1/complaintPolicies"
 	}
-	names := func(o operation) bool { return len(o.params) > 0 }
+	names := func(o operation) bool { return len(o.params) > 0 && !slices.Contains(o.params, "version") }
 	writes := func(o operation) bool {
 		// The signature under the quarterly review is the auditor's one write.
 		return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute") && o.path != "/v1/accessReviews/{id}:sign"
