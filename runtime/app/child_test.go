@@ -132,7 +132,7 @@ func newStack(t *testing.T, env ...string) *stack {
 		t.Fatal(err)
 	}
 	s.env = append([]string{
-		"KEFU_DATABASE_URL=" + s.db.DSN, "KEFU_MASTER_KEY_FILE=" + key, "KEFU_ISSUERS=http://127.0.0.1:9",
+		"KEFU_DATABASE_URL=" + s.db.DSN, "KEFU_MASTER_KEY_FILE=" + key, "KEFU_ISSUERS=http://127.0.0.1:9", "KEFU_ERASURE_LIST_DIR=" + dir,
 		"KEFU_TLS_CA_FILE=" + s.files.CAFile, "KEFU_TLS_CERT_FILE=" + s.files.CertFile, "KEFU_TLS_KEY_FILE=" + s.files.KeyFile,
 		"KEFU_RATE_PUBLIC=100000", "KEFU_RATE_PUBLIC_BURST=100000", // all callers share an address here
 	}, env...)

@@ -47,6 +47,10 @@ type Config struct {
 
 	Keys Keys
 
+	// ErasureList is the folder of the erasure list, outside of whatever holds the database
+	// and its backups; replicas share it.
+	ErasureList string `env:"KEFU_ERASURE_LIST_DIR"`
+
 	Tokens Tokens
 	// GatewayKeys is the file of the gateway's public keys; without it no gateway
 	// token is accepted.
@@ -109,6 +113,11 @@ func (c *Config) Check() []error {
 		add("KEFU_AUDIT_ANCHOR_EVERY is %s; it must be positive, as 60s", c.AuditAnchorEvery)
 	}
 	problems = append(problems, c.Keys.check()...)
+	if c.ErasureList == "" {
+		add("KEFU_ERASURE_LIST_DIR is not set; without the list of erasures a restored backup would bring people back")
+	} else if info, err := os.Stat(c.ErasureList); err != nil || !info.IsDir() {
+		add("KEFU_ERASURE_LIST_DIR: %s is no folder", c.ErasureList)
+	}
 	if c.TestClock != "" {
 		if _, err := NewTestClock(c.TestClock); err != nil {
 			add("KEFU_TEST_CLOCK_FILE: %w", err)

@@ -98,6 +98,15 @@ func (k *Keys) master() (pii.Master, error) {
 	return pii.Successor(kms, file), nil
 }
 
+// open reads the keys of a service's database.
+func (k *Keys) open(ctx context.Context, db pg.DBTX) (*pii.Keyring, error) {
+	master, err := k.master()
+	if err != nil {
+		return nil, err
+	}
+	return pii.Open(ctx, db, master, time.Now)
+}
+
 // followMaster wraps keys anew whenever the master key has a new version. A failure is told
 // and tried again: what is wrapped by the version before can still be read.
 func (p *Process) followMaster(ctx context.Context) error {

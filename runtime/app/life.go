@@ -22,7 +22,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/discovery"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 )
 
@@ -61,16 +60,7 @@ func newLife(name string, cfg *Config, out io.Writer) *life {
 
 // begin opens everything and puts the process together.
 func (l *life) begin(ctx context.Context, policy authz.Policy) error {
-	var err error
-	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr, l.cfg.Env == Development); err != nil {
-		return err
-	}
-	l.log.Info("starting", "metrics", l.ops.Addr())
-	if l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint); err != nil {
-		return err
-	}
-	master, err := l.cfg.Keys.master()
-	if err != nil {
+	if err := l.beginToTell(ctx); err != nil {
 		return err
 	}
 	identity, err := l.cfg.authenticator(l.log)
@@ -98,14 +88,14 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	if err := l.openPool(ctx); err != nil {
 		return err
 	}
-	keyring, err := pii.Open(ctx, l.pool, master, time.Now)
+	keyring, err := l.cfg.Keys.open(ctx, l.pool)
 	if err != nil {
 		return err
 	}
 	p, err := New(Parts{
 		Name: l.name, Log: l.log, Pool: l.pool, Keyring: keyring, Policy: policy, Authn: identity,
 		TLS: secure, Limits: l.cfg.Limits, Metrics: l.metrics, Dial: l.dial, Forwarder: authn.GatewayService,
-		Reflection: l.cfg.Env == Development, Now: now,
+		Reflection: l.cfg.Env == Development, Now: now, ErasureList: l.cfg.ErasureList,
 	})
 	if err != nil {
 		return err
@@ -127,6 +117,17 @@ func (l *life) begin(ctx context.Context, policy authz.Policy) error {
 	l.process = p
 	l.mu.Unlock()
 	return nil
+}
+
+// beginToTell opens what operators hear of the process by.
+func (l *life) beginToTell(ctx context.Context) error {
+	var err error
+	if l.ops, err = StartOps(l.log, l.cfg.MetricsListen, l.metrics, l.readyErr, l.cfg.Env == Development); err != nil {
+		return err
+	}
+	l.log.Info("starting", "metrics", l.ops.Addr())
+	l.traces, err = StartTraces(ctx, l.name, l.instance, l.cfg.TraceEndpoint)
+	return err
 }
 
 // readyErr answers /readyz, also before there is a process.

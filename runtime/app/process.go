@@ -61,6 +61,8 @@ type Parts struct {
 	Forwarder  string
 	Reflection bool
 	Now        func() time.Time
+	// ErasureList is the folder of the erasure list.
+	ErasureList string
 }
 
 // Process is one running service: what its handlers and background work need. Its
@@ -79,6 +81,8 @@ type Process struct {
 	// Now is the business time: what happens when, and what is due. Tokens, rates and
 	// timeouts go by the machine's clock.
 	Now func() time.Time
+	// ErasureList is the folder of the erasure list.
+	ErasureList string
 
 	guard *authz.Guard
 	ready *readiness
@@ -97,7 +101,7 @@ func New(parts Parts) (*Process, error) {
 	}
 	p := &Process{
 		Name: parts.Name, Log: parts.Log, Pool: parts.Pool, Keyring: parts.Keyring,
-		Metrics: parts.Metrics, Now: parts.Now, Health: health.NewServer(),
+		Metrics: parts.Metrics, Now: parts.Now, ErasureList: parts.ErasureList, Health: health.NewServer(),
 		guard: authz.New(parts.Policy), tasks: newTasks(parts.Log), dial: parts.Dial,
 		quit: make(chan struct{}),
 	}

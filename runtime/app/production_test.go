@@ -31,7 +31,7 @@ func productive(t *testing.T) map[string]string {
 		"KEFU_ENV": "production", "KEFU_DATABASE_URL": "postgres://complaint:p@db.example/complaint?sslmode=verify-full",
 		"KEFU_MASTER_KEY_FILE": master, "KEFU_GATEWAY_KEYS_FILE": file("gateway.pem"),
 		"KEFU_TLS_CA_FILE": file("ca.pem"), "KEFU_TLS_CERT_FILE": file("cert.pem"), "KEFU_TLS_KEY_FILE": file("key.pem"),
-		"KEFU_ISSUERS": "https://login.example.com", "KEFU_AUDIT_ANCHORS": dir,
+		"KEFU_ISSUERS": "https://login.example.com", "KEFU_AUDIT_ANCHORS": dir, "KEFU_ERASURE_LIST_DIR": dir,
 		"KEFU_LISTEN": "10.0.0.1:9003", "KEFU_METRICS_LISTEN": "10.0.0.1:9103",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "https://traces.example:4317",
 	}

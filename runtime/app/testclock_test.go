@@ -11,6 +11,7 @@ import (
 
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/config"
+	"github.com/kefu-suite/kefu/runtime/pii"
 )
 
 // clockFile writes what a test clock goes by.
@@ -124,9 +125,12 @@ func TestTestClockRefusesWhatIsNoTime(t *testing.T) {
 
 func TestTestClockIsForDevelopmentAlone(t *testing.T) {
 	file, set := clockFile(t, "+36h")
-	key, _ := clockFile(t, "x")
+	key := filepath.Join(t.TempDir(), "master.key")
+	if err := pii.NewKeyFile(key); err != nil {
+		t.Fatal(err)
+	}
 	environ := map[string]string{
-		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true",
+		"KEFU_DATABASE_URL": "postgres://x", "KEFU_MASTER_KEY_FILE": key, "KEFU_PLAINTEXT": "true", "KEFU_ERASURE_LIST_DIR": filepath.Dir(key),
 		"KEFU_ISSUERS": "http://127.0.0.1:9", "KEFU_TEST_CLOCK_FILE": file,
 	}
 	if err := config.LoadFrom(new(app.Config), environ); err != nil {

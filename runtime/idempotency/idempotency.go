@@ -67,6 +67,8 @@ type Outcome struct {
 	ResourceID      uuid.UUID
 	ResourceVersion int64
 	Response        []byte
+	// Erased says that the response was about a person who was erased; it is empty.
+	Erased bool
 }
 
 // Vault seals responses and hashes bodies. It is safe for concurrent use.
@@ -153,8 +155,10 @@ func (v *Vault) scan(row pgx.Row, k Key) (*Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look request id up: %w", err)
 	}
-	if o.Response, err = v.aead.Decrypt(sealed, k.encode()); err != nil {
-		return nil, fmt.Errorf("open stored response: %w", err)
+	if o.Erased = len(sealed) == 0; !o.Erased {
+		if o.Response, err = v.aead.Decrypt(sealed, k.encode()); err != nil {
+			return nil, fmt.Errorf("open stored response: %w", err)
+		}
 	}
 	if id != nil {
 		o.ResourceID = *id
@@ -213,4 +217,26 @@ DELETE FROM idempotency_outcomes WHERE ctid = ANY (ARRAY(
 			return nil
 		}
 	}
+}
+
+// Erase empties the responses of the outcomes of these resources, in the caller's transaction:
+// they repeat what was erased. A call with such a request id has no second effect and no
+// answer any more.
+func Erase(ctx context.Context, db Execer, resources []uuid.UUID) error {
+	_, err := db.Exec(ctx, `UPDATE idempotency_outcomes SET response = '' WHERE resource_id = ANY($1) AND response <> ''`, resources)
+	if err != nil {
+		return fmt.Errorf("erase outcomes: %w", err)
+	}
+	return nil
+}
+
+// EraseOf is Erase for the resources whose rows in the table have one of the owners in the
+// column.
+func EraseOf(ctx context.Context, db Execer, table, column string, owners []uuid.UUID) error {
+	_, err := db.Exec(ctx, `UPDATE idempotency_outcomes SET response = '' WHERE response <> '' AND resource_id IN (
+		SELECT id FROM `+pgx.Identifier{table}.Sanitize()+` WHERE `+pgx.Identifier{column}.Sanitize()+` = ANY($1))`, owners)
+	if err != nil {
+		return fmt.Errorf("erase outcomes of %s: %w", table, err)
+	}
+	return nil
 }

@@ -78,6 +78,9 @@ func (s MigrationSet) up(ctx context.Context, db *sql.DB, run string) error {
 		goose.WithTableName(table),
 		goose.WithSessionLocker(locker),
 		goose.WithDisableGlobalRegistry(true),
+		// Numbers are given out by range to what grows side by side, so that a lower one may
+		// come later; it never needs a higher one.
+		goose.WithAllowOutofOrder(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	)
 	if err != nil {

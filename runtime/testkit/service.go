@@ -124,7 +124,7 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 	s.Process, err = app.New(app.Parts{
 		Name: cfg.Name, Log: log, Pool: s.Pool, Keyring: keyring(t, s.Pool), Policy: cfg.Policy,
 		Authn: s.Authn, TLS: secure, Limits: limits,
-		Metrics: prometheus.NewRegistry(), Now: s.Clock.Now, Forwarder: "gateway",
+		Metrics: prometheus.NewRegistry(), Now: s.Clock.Now, Forwarder: "gateway", ErasureList: t.TempDir(),
 		Dial: func(service, _ string) (*grpc.ClientConn, error) {
 			if conn, ok := cfg.Peers[service]; ok {
 				return conn, nil

@@ -231,6 +231,11 @@ func replay[T proto.Message](c *call, o *idempotency.Outcome) (T, error) {
 			"Request id %q was already used for a call with other content; use a new request id for a new change.",
 			"请求 id %q 已用于内容不同的调用；新的变更请使用新的请求 id。", c.key.RequestID))
 	}
+	if o.Erased {
+		return none, rpcerr.New(codes.AlreadyExists, ReasonReused, rpcerr.T(
+			"The call with request id %q was about a person who was erased since; its answer is gone.",
+			"请求 id 为 %q 的调用涉及的人员数据已被删除；其结果不再保留。", c.key.RequestID))
+	}
 	response, ok := none.ProtoReflect().New().Interface().(T)
 	if !ok {
 		return none, fmt.Errorf("%T is no generated message", none)

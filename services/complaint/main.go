@@ -10,6 +10,7 @@ import (
 	"github.com/kefu-suite/kefu/services/complaint/internal/complaint"
 	"github.com/kefu-suite/kefu/services/complaint/internal/server"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // config is what the service reads from its environment.
@@ -59,7 +60,8 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return errors.Join(s.SeedCalendars(ctx), s.SeedPolicies(ctx))
+			_, err = subject.Install(ctx, p, s.Subjects())
+			return errors.Join(err, s.SeedCalendars(ctx), s.SeedPolicies(ctx))
 		},
 	}))
 }

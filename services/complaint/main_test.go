@@ -190,7 +190,7 @@ func found(t *testing.T) *company {
 	db := testkit.Database(t)
 	c.env = []string{
 		"KEFU_DATABASE_URL=" + db.DSN, "KEFU_OWNER_DATABASE_URL=" + db.OwnerDSN, "KEFU_ISSUERS=" + c.issuer.URL(),
-		"KEFU_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "KEFU_TLS_CA_FILE=" + files.CAFile,
+		"KEFU_ERASURE_LIST_DIR=" + dir, "KEFU_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "KEFU_TLS_CA_FILE=" + files.CAFile,
 		"KEFU_TLS_CERT_FILE=" + files.CertFile, "KEFU_TLS_KEY_FILE=" + files.KeyFile, "KEFU_LEAVE_WAIT=10ms",
 		"KEFU_CUSTOMER_REGISTRY_TARGET=" + registryAt, "KEFU_SERVICE_TICKET_TARGET=" + ticketsAt, "KEFU_SURVEY_TARGET=" + surveyAt,
 	}

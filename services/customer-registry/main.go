@@ -10,6 +10,7 @@ import (
 	"time"
 	_ "time/tzdata" // the container has no zones
 
+	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
@@ -17,6 +18,7 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // Config is what the registry reads from its environment.
@@ -70,13 +72,13 @@ func (c *Config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[Config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
 }
 
-func run(_ context.Context, p *app.Process, cfg Config) error {
+func run(ctx context.Context, p *app.Process, cfg Config) error {
 	zone, err := time.LoadLocation(cfg.TimeZone)
 	if err != nil {
 		return fmt.Errorf("KEFU_TIME_ZONE: %w", err)
@@ -95,6 +97,11 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	}
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
+	if err := addSubjects(ctx, p, s, map[string]string{
+		"service-ticket": cfg.ServiceTicketTarget, "complaint": cfg.ComplaintTarget, "survey": cfg.SurveyTarget,
+	}); err != nil {
+		return err
+	}
 	p.Go("tier runs", s.RunTiers)
 	p.Go("imports", s.RunSheets)
 	return errors.Join(
@@ -102,4 +109,23 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),
 		p.FollowAll("survey", cfg.SurveyTarget, s.HandleSurvey),
 	)
+}
+
+// addSubjects serves the rights of persons, here and with the help of the services at the
+// targets.
+func addSubjects(ctx context.Context, p *app.Process, s *server.Server, targets map[string]string) error {
+	own, err := subject.Install(ctx, p, s.Subjects())
+	if err != nil {
+		return err
+	}
+	jobs := &server.SubjectJobs{Server: s, Own: own, Peers: map[string]subjectv1.SubjectServiceClient{}}
+	for name, target := range targets {
+		conn, err := p.Dial(name, target)
+		if err != nil {
+			return err
+		}
+		jobs.Peers[name] = subjectv1.NewSubjectServiceClient(conn)
+	}
+	p.Go("subject requests", jobs.Run)
+	return nil
 }

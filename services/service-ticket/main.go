@@ -16,6 +16,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/policy"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -48,7 +49,7 @@ func (c *config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
@@ -80,6 +81,9 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		return err
 	}
 	s.Register(p.GRPC)
+	if _, err := subject.Install(ctx, p, s.Subjects()); err != nil {
+		return err
+	}
 	p.Go("closing of silent tickets", s.CloseSilent)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	return errors.Join(

@@ -183,7 +183,7 @@ func newInstall(t *testing.T) *install {
 	t.Cleanup(provider.Close)
 	in.env = []string{
 		"KEFU_DATABASE_URL=" + in.db.DSN, "KEFU_OWNER_DATABASE_URL=" + in.db.OwnerDSN, "KEFU_ISSUERS=" + in.issuer.URL(),
-		"KEFU_MASTER_KEY_FILE=" + key, "KEFU_TLS_CA_FILE=" + files.CAFile, "KEFU_TLS_CERT_FILE=" + files.CertFile,
+		"KEFU_ERASURE_LIST_DIR=" + dir, "KEFU_MASTER_KEY_FILE=" + key, "KEFU_TLS_CA_FILE=" + files.CAFile, "KEFU_TLS_CERT_FILE=" + files.CertFile,
 		"KEFU_TLS_KEY_FILE=" + files.KeyFile, "KEFU_LEAVE_WAIT=10ms",
 	}
 	return in

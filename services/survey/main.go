@@ -13,6 +13,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
 	"github.com/kefu-suite/kefu/services/survey/internal/server"
@@ -44,13 +45,13 @@ func (c *Config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[Config]{
 		Name:       "survey",
-		Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
 }
 
-func run(_ context.Context, p *app.Process, cfg Config) error {
+func run(ctx context.Context, p *app.Process, cfg Config) error {
 	registry, err := p.Dial(customerref.Source, cfg.RegistryTarget)
 	if err != nil {
 		return err
@@ -65,6 +66,9 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 		return err
 	}
 	s.Register(p.GRPC)
+	if _, err := subject.Install(ctx, p, s.Subjects()); err != nil {
+		return err
+	}
 	p.Go("expire invitations", s.Sweep)
 	p.Go("fold counts", s.Fold)
 	p.Go("make due invitations", s.MakeDue)

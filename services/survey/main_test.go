@@ -26,6 +26,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 )
 
@@ -115,7 +116,7 @@ func TestFromAResolvedTicketToResults(t *testing.T) {
 		peers[name] = connect(t, neighbours[name])
 	}
 	service := testkit.NewService(t, testkit.ServiceConfig{
-		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()}, Policy: access.Policy(),
+		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()}, Policy: access.Policy(),
 		Register:   func(p *app.Process) error { return run(t.Context(), p, Config{LowRating: 2, LowNPS: 6}) },
 		Background: true, Peers: peers,
 	})

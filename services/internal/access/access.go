@@ -144,7 +144,7 @@ func crmSpecialist() []authz.Grant {
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
 			"answers.read", "results.read"),
 		breakers(), at(company, "consents.read"),
-		coverReaders(), tierReaders(), tierPreparers(),
+		coverReaders(), tierReaders(), tierPreparers(), rightsDesk(),
 	)
 }
 
@@ -158,7 +158,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
-		coverReaders(), exporters(), tierReaders(), coverKeepers(),
+		coverReaders(), exporters(), tierReaders(), coverKeepers(), rightsDesk(), at(company, "subjectdocuments.read", "legalholds.write"),
 	)
 }
 
@@ -220,7 +220,7 @@ func auditor() []authz.Grant {
 func customer() []authz.Grant {
 	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
-		"complaints.read", "complaints.register")
+		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read")
 }
 
 func at(scope accessv1.Scope, permissions ...string) []authz.Grant {

@@ -15,6 +15,7 @@ import (
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/services/internal/access"

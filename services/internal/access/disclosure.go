@@ -27,3 +27,9 @@ func deciders() []authz.Grant {
 func reviewer() []authz.Grant {
 	return at(company, "accessrequests.read", "breakglass.read", "accessreviews.read", "accessreviews.sign")
 }
+
+// rightsDesk takes what people ask for about their own data, and decides on what others asked
+// for.
+func rightsDesk() []authz.Grant {
+	return at(company, "subjectrequests.create", "subjectrequests.decide")
+}

@@ -32,6 +32,7 @@ func (d Dir) gatewayKeys() string   { return d.in("keys", "gateway-public.pem") 
 func (d Dir) masterKey(service string) string {
 	return d.in("keys", "master-"+service+".key")
 }
+func (d Dir) erasures() string                  { return d.in("erasures") }
 func (d Dir) environFile(service string) string { return d.in("keys", service+".env") }
 func (d Dir) logFile(program string) string     { return d.in("logs", program+".log") }
 
@@ -42,7 +43,7 @@ func openDir(path string) (Dir, error) {
 		return "", fmt.Errorf("folder of the stack: %w", err)
 	}
 	d := Dir(abs)
-	for _, p := range []string{abs, d.in("keys"), d.in("logs"), d.anchors()} {
+	for _, p := range []string{abs, d.in("keys"), d.in("logs"), d.erasures(), d.anchors()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return "", fmt.Errorf("folder of the stack: %w", err)
 		}

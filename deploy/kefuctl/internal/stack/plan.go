@@ -175,6 +175,7 @@ func (u *up) serviceEnviron(p *program) []string {
 		"KEFU_DATABASE_MAX_CONNS": strconv.Itoa(max(2, min(poolMax, connections/(len(services())*u.opts.Replicas)))),
 		"KEFU_MASTER_KEY_FILE":    u.dir.masterKey(p.name),
 		"KEFU_GATEWAY_KEYS_FILE":  u.dir.gatewayKeys(),
+		"KEFU_ERASURE_LIST_DIR":   u.dir.erasures(),
 		"KEFU_AUDIT_ANCHORS":      u.dir.anchors(),
 	})
 }

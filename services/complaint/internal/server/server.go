@@ -31,6 +31,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/policy"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // Name is the service's name in addresses, certificates and events.
@@ -46,7 +47,7 @@ const kind = "complaint"
 func Migrations() []pg.MigrationSet {
 	return []pg.MigrationSet{
 		customerref.Migrations(), directory.Migrations(), calendar.Migrations(), clock.Migrations(), policy.Migrations(),
-		db.Migrations(),
+		subject.Migrations(), db.Migrations(),
 	}
 }
 

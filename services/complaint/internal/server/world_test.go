@@ -33,6 +33,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // registry is the customer registry of a test.
@@ -101,7 +102,8 @@ func newWorld(t *testing.T) *world {
 			}
 			w.clocks = clock.New(calendar.NewCache(), p.Now)
 			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
-			return errors.Join(w.server.SeedCalendars(t.Context()), w.server.SeedPolicies(t.Context()))
+			_, err = subject.Install(t.Context(), p, w.server.Subjects())
+			return errors.Join(err, w.server.SeedCalendars(t.Context()), w.server.SeedPolicies(t.Context()))
 		},
 	})
 	w.client = complaintv1.NewComplaintServiceClient(w.Conn)

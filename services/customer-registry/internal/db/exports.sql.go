@@ -12,8 +12,8 @@ import (
 )
 
 const listFilesToExport = `-- name: ListFilesToExport :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version FROM customers
-WHERE id < $1 AND merged_into IS NULL
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time FROM customers
+WHERE id < $1 AND merged_into IS NULL AND erase_time IS NULL
   AND ($2::smallint IS NULL OR tier = $2::smallint)
   AND ($3::smallint IS NULL OR status = $3::smallint)
   AND ($4::text IS NULL OR region = $4::text)
@@ -77,6 +77,7 @@ func (q *Queries) ListFilesToExport(ctx context.Context, db DBTX, arg ListFilesT
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.EraseTime,
 		); err != nil {
 			return nil, err
 		}

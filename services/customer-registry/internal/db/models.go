@@ -141,6 +141,7 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
+	EraseTime             *time.Time
 }
 
 type CustomerImport struct {
@@ -268,6 +269,16 @@ type InstalledProduct struct {
 	Version          int64
 }
 
+type LegalHold struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Reason     string
+	Actor      string
+	CreateTime time.Time
+	LiftTime   *time.Time
+	Version    int64
+}
+
 type Order struct {
 	ID           uuid.UUID
 	CustomerID   uuid.UUID
@@ -309,6 +320,35 @@ type RuleVersion struct {
 	Publisher     *string
 	CreateTime    time.Time
 	Revision      int64
+}
+
+type SubjectDocument struct {
+	RequestID uuid.UUID
+	Service   string
+	Part      int32
+	Body      []byte
+}
+
+type SubjectRequest struct {
+	ID                 uuid.UUID
+	Kind               int16
+	CustomerID         uuid.UUID
+	ContactID          *uuid.UUID
+	Purpose            string
+	Correction         []byte
+	State              int16
+	Requester          string
+	Decider            *string
+	DecideTime         *time.Time
+	Note               string
+	Step               int32
+	Cursor             string
+	Receipt            []byte
+	NextTime           *time.Time
+	DoneTime           *time.Time
+	DocumentExpireTime *time.Time
+	CreateTime         time.Time
+	Version            int64
 }
 
 type TierRun struct {

@@ -81,6 +81,7 @@ type Server struct {
 	customerv1.UnimplementedAccessRequestServiceServer
 	customerv1.UnimplementedBreakGlassServiceServer
 	customerv1.UnimplementedAccessReviewServiceServer
+	customerv1.UnimplementedSubjectRequestServiceServer
 	customerv1.UnimplementedPurchaseServiceServer
 	customerv1.UnimplementedWarrantyServiceServer
 	customerv1.UnimplementedTierServiceServer
@@ -130,6 +131,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAccessRequestServiceServer(on, s)
 	customerv1.RegisterBreakGlassServiceServer(on, s)
 	customerv1.RegisterAccessReviewServiceServer(on, s)
+	customerv1.RegisterSubjectRequestServiceServer(on, s)
 	customerv1.RegisterPurchaseServiceServer(on, s)
 	customerv1.RegisterWarrantyServiceServer(on, s)
 	customerv1.RegisterTierServiceServer(on, s)

@@ -25,6 +25,7 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // registry is the service under test with clients of its services.
@@ -38,6 +39,8 @@ type registry struct {
 	requests  customerv1.AccessRequestServiceClient
 	glasses   customerv1.BreakGlassServiceClient
 	reviews   customerv1.AccessReviewServiceClient
+	subjects  customerv1.SubjectRequestServiceClient
+	own       *subject.Server
 	trade
 }
 
@@ -54,7 +57,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Limits:     &limits,
 		Register: func(p *app.Process) error {
@@ -68,7 +71,8 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 				return err
 			}
 			r.Server.Register(p.GRPC)
-			return nil
+			r.own, err = subject.Install(t.Context(), p, r.Subjects())
+			return err
 		},
 	})
 	r.customers = customerv1.NewCustomerServiceClient(r.Conn)
@@ -78,6 +82,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.requests = customerv1.NewAccessRequestServiceClient(r.Conn)
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
+	r.subjects = customerv1.NewSubjectRequestServiceClient(r.Conn)
 	r.trade = newTrade(r.Conn)
 	return r
 }

@@ -143,6 +143,11 @@ customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             ooo..o.
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        ...........*. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
+customer.v1.SubjectRequestService CreateSubjectRequest,GetSubjectRequest,ListSubjectRequests .....**.....o subjectrequests.create
+customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,ListLegalHolds .....**...... subjectrequests.decide
+customer.v1.SubjectRequestService ReadSubjectDocument                    ......*.....o subjectdocuments.read
+customer.v1.SubjectRequestService CreateLegalHold,LiftLegalHold          ......*...... legalholds.write
+subject.v1.SubjectService ExportSubject,EraseSubject,CorrectSubject      ............. - customer-registry
 customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
 customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
 customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read

@@ -26,6 +26,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/policy"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/server"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -76,7 +77,7 @@ func bareWorld(t *testing.T, background bool) *world {
 	w.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), clock.Migrations(), policy.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Register: func(p *app.Process) error {
 			var err error
@@ -89,9 +90,11 @@ func bareWorld(t *testing.T, background bool) *world {
 				Policy: ticket.Policy{ConfirmAfter: 72 * time.Hour, ReopenWithin: 14 * 24 * time.Hour},
 				Clocks: w.clocks, Calendars: calendars,
 			})
-			if err == nil {
-				w.server.Register(p.GRPC)
+			if err != nil {
+				return err
 			}
+			w.server.Register(p.GRPC)
+			_, err = subject.Install(t.Context(), p, w.server.Subjects())
 			return err
 		},
 	})

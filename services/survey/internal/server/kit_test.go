@@ -27,6 +27,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
 	"github.com/kefu-suite/kefu/services/survey/internal/server"
@@ -128,7 +129,7 @@ func newKit(t testing.TB) *kit {
 	t.Helper()
 	k := &kit{t: t, registry: &registry{known: map[string]*customerv1.CustomerRef{}, held: map[string]customerv1.HeldBack{}, refused: map[string]bool{}}, log: new(safeBuffer)}
 	k.Service = testkit.NewService(t, testkit.ServiceConfig{
-		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), db.Migrations()},
+		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy: access.Policy(), Log: k.log,
 		Register: func(p *app.Process) error {
 			s, err := server.New(server.Config{
@@ -141,7 +142,8 @@ func newKit(t testing.TB) *kit {
 			}
 			k.server = s
 			s.Register(p.GRPC)
-			return nil
+			_, err = subject.Install(t.Context(), p, s.Subjects())
+			return err
 		},
 	})
 	k.questionnaires = surveyv1.NewQuestionnaireServiceClient(k.Conn)

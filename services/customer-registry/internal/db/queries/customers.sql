@@ -17,13 +17,13 @@ INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, o
 SELECT id, number, name, kind, region, tier, owner_staff_id, status, @folded::text, @grams::text[] FROM made;
 
 -- name: GetCustomer :one
-SELECT * FROM customers WHERE id = @id;
+SELECT * FROM customers WHERE id = @id AND erase_time IS NULL;
 
 -- name: LockCustomer :one
-SELECT * FROM customers WHERE id = @id FOR UPDATE;
+SELECT * FROM customers WHERE id = @id AND erase_time IS NULL FOR UPDATE;
 
 -- name: CustomerExists :one
-SELECT EXISTS (SELECT FROM customers WHERE id = @id);
+SELECT EXISTS (SELECT FROM customers WHERE id = @id AND erase_time IS NULL);
 
 -- name: ResolveCustomer :one
 WITH RECURSIVE way AS (
@@ -32,7 +32,7 @@ WITH RECURSIVE way AS (
   SELECT c.id, c.merged_into, way.step + 1 FROM way JOIN customers c ON c.id = way.merged_into WHERE way.step < 32
 )
 SELECT sqlc.embed(customers) FROM customers
-WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1);
+WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1) AND customers.erase_time IS NULL;
 
 -- name: UpdateCustomer :exec
 UPDATE customers SET name = @name, kind = @kind, party = @party, classification_code = @classification_code,

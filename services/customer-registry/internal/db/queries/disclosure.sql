@@ -1,6 +1,6 @@
 -- name: GetStanding :one
 -- What decides to whom a file is open.
-SELECT tier, owner_staff_id FROM customers WHERE id = @id;
+SELECT tier, owner_staff_id FROM customers WHERE id = @id AND erase_time IS NULL;
 
 -- name: OpenFile :one
 -- A file with what decides whether a member of staff may read it, all in one round trip:
@@ -34,7 +34,7 @@ LEFT JOIN LATERAL (
   SELECT k.subject_id FROM cases k
   WHERE @visits::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
 ) v ON true
-WHERE c.id = @id;
+WHERE c.id = @id AND c.erase_time IS NULL;
 
 -- name: InsertFileReads :exec
 INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
@@ -53,7 +53,7 @@ INSERT INTO access_request_customers (request_id, customer_id) SELECT @request_i
 
 -- name: FindCustomers :many
 -- Those of the customers that exist and, where an owner is given, are theirs.
-SELECT id FROM customers WHERE id = ANY(@ids::uuid[])
+SELECT id FROM customers WHERE id = ANY(@ids::uuid[]) AND erase_time IS NULL
   AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid);
 
 -- name: GetAccessRequest :one

@@ -1,0 +1,57 @@
+package db
+
+import "github.com/kefu-suite/kefu/services/internal/subject"
+
+// The sets of what this service holds on a person: the tickets that are theirs, and those of
+// their company that they only reported.
+const (
+	SetTicket   = "ticket"
+	SetReported = "reported-ticket"
+)
+
+// SubjectTables declares what becomes of each column when a person is erased.
+func SubjectTables() []subject.Table {
+	tables := append(subject.Common(), subject.CustomerRefs())
+	tables = append(tables, subject.Clocks()...)
+	tables = append(tables, caseTables()...)
+	return append(tables,
+		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
+		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time update_time version"},
+		subject.Table{Name: "calendars", Reason: "calendars", Kept: "id subject_id is_default definition create_time update_time version"},
+	)
+}
+
+func caseTables() []subject.Table {
+	reporter := []subject.Sealed{
+		{Column: "reporter_phone", Subject: "reporter_subject_id"}, {Column: "reporter_email", Subject: "reporter_subject_id"},
+	}
+	const facts = "id number customer_id channel mode phase type priority product_model serial_number order_number reporter_subject_id " +
+		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
+		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
+		"confirm_due version service_tier policy_version"
+	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version"
+	return []subject.Table{
+		{
+			Name: "tickets", Set: SetTicket, Column: "id", Kept: facts, Blank: "title description resolution reporter_name",
+			Null: "reporter_phone reporter_phone_index reporter_email", Sealed: reporter, Hidden: hidden,
+		},
+		// What the company asked for stays the company's.
+		{
+			Name: "tickets", Set: SetReported, Column: "id", Part: true, Blank: "reporter_name",
+			Null: "reporter_phone reporter_phone_index reporter_email", Sealed: reporter, Hidden: hidden,
+		},
+		{
+			Name: "ticket_transitions", Set: SetTicket, Column: "ticket_id", Key: "ticket_id version",
+			Kept:  "ticket_id version verb from_state to_state round actor actor_kind actor_staff_id assignee_staff_id occur_time wait_for",
+			Blank: "reason",
+		},
+		{
+			Name: "comments", Set: SetTicket, Column: "ticket_id", Kept: "id ticket_id public author author_kind author_staff_id create_time",
+			Blank: "body",
+		},
+		{
+			Name: "ticket_contacts", Set: SetTicket, Column: "ticket_id",
+			Kept: "id ticket_id round version channel two_way contact_time staff_id", Blank: "note",
+		},
+	}
+}

@@ -1,0 +1,52 @@
+package db
+
+import "github.com/kefu-suite/kefu/services/internal/subject"
+
+// The sets of what this service holds on a person.
+const (
+	SetCustomer = "customer"
+	SetAnswer   = "answer"
+)
+
+// SubjectTables declares what becomes of each column when a person is erased.
+func SubjectTables() []subject.Table {
+	tables := append(subject.Common(), subject.CustomerRefs())
+	return append(tables,
+		subject.Table{
+			Name: "invitations", Set: SetCustomer, Column: "customer_id",
+			Kept: "id questionnaire_id questionnaire_version customer_id state ticket_id complaint_id round language expire_time " +
+				"create_actor create_time end_actor end_time answer_id version held_back",
+			Null: "link_hash end_reason", Hidden: "link_hash version",
+			// A pending one is revoked: nobody is asked any more.
+			Also: "state = CASE WHEN state = 1 THEN 4 ELSE state END, end_actor = coalesce(end_actor, 'survey'), " +
+				"end_time = coalesce(end_time, $2), version = version + 1",
+		},
+		subject.Table{
+			Name: "survey_consents", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Kept: "customer_id granted version",
+		},
+		subject.Table{
+			Name: "due_invitations", Set: SetCustomer, Column: "customer_id", Key: "event_id", Delete: true,
+			Kept: "event_id event_type request_id questionnaire_id questionnaire_version customer_id ticket_id complaint_id round language next_time",
+		},
+		subject.Table{
+			Name: "answers", Set: SetAnswer, Column: "id",
+			Kept: "id questionnaire_id questionnaire_version invitation_id customer_id ticket_id complaint_id round order_number score low " +
+				"answer_time invite_time source external_id record_time",
+		},
+		subject.Table{
+			Name: "answer_responses", Set: SetAnswer, Column: "answer_id", Key: "answer_id place",
+			Kept: "answer_id place questionnaire_id questionnaire_version question_key score choice body",
+			// A text that was given stays an empty one: it counts as given.
+			Also: "body = CASE WHEN body IS NULL THEN NULL ELSE '' END",
+		},
+		subject.Table{
+			Name: "answer_scores", Set: SetAnswer, Column: "answer_id", Key: "answer_id",
+			Kept: "answer_id questionnaire_id answer_time tier kind region cause scores",
+		},
+		subject.Table{Name: "question_slots", Reason: "what is asked", Kept: "questionnaire_id questionnaire_version question_key type slot choices"},
+		subject.Table{Name: "questionnaires", Reason: "what is asked", Kept: "id draft published_version published_trigger publish_time create_time update_time version"},
+		subject.Table{Name: "questionnaire_versions", Reason: "what is asked", Kept: "questionnaire_id version content publish_time publish_actor"},
+		subject.Table{Name: "counts", Reason: "counts", Kept: "questionnaire_id questionnaire_version question_key value n"},
+		subject.Table{Name: "uncounted", Reason: "ids that wait to be counted", Kept: "id"},
+	)
+}
