@@ -11,6 +11,7 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, subject.Directory()...)
 	tables = append(tables, subject.Clocks()...)
 	tables = append(tables, caseTables()...)
+	tables = append(tables, findingTables()...)
 	return append(tables, subject.Table{Name: "calendars", Reason: "calendars", Kept: "id is_default version update_time definition"})
 }
 
