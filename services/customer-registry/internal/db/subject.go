@@ -54,7 +54,7 @@ func fileTables() []subject.Table {
 			Name: "contacts", Set: SetContact, Column: "id",
 			Kept:  "id customer_id decision_role language preferred_channel create_time update_time delete_time version",
 			Blank: "name", Null: "phone phone_index phone_last4_index email email_index birthday",
-			Also:   "decision_role = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
+			Also: "decision_role = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
 			Sealed: []subject.Sealed{
 				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "birthday", Subject: "id", Open: openDate},
 			},
