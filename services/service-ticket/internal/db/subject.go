@@ -14,11 +14,28 @@ func SubjectTables() []subject.Table {
 	tables := append(subject.Common(), subject.CustomerRefs())
 	tables = append(tables, subject.Clocks()...)
 	tables = append(tables, caseTables()...)
+	tables = append(tables, organisationTables()...)
 	return append(tables,
 		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
-		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time update_time version"},
+		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time " +
+			"update_time version calendar_id certificate_names certificate_expiries"},
 		subject.Table{Name: "calendars", Reason: "calendars", Kept: "id subject_id is_default definition create_time update_time version"},
 	)
+}
+
+func organisationTables() []subject.Table {
+	const organisation = "the organisation, its staff and their duties"
+	return []subject.Table{
+		{Name: "routes", Reason: organisation, Kept: "id type product_model department_id update_time"},
+		{Name: "substitutions", Reason: organisation, Kept: "id staff_id substitute_staff_id start_time end_time reason create_time"},
+		{Name: "stations", Reason: organisation, Kept: "id code name_zh name_en department_id latitude longitude closed create_time update_time version"},
+		{Name: "duty_rosters", Reason: organisation, Kept: "id code name_zh name_en department_id calendar_id closed create_time update_time version"},
+		{Name: "duty_shifts", Reason: organisation, Kept: "id roster_id staff_id start_time end_time create_time"},
+		{Name: "duty_gaps", Reason: organisation, Kept: "roster_id start_time end_time find_time"},
+		{Name: "hotlines", Reason: organisation, Kept: "id number name_zh name_en hours purpose line owner_staff_id delete_time create_time update_time version"},
+		{Name: "hotline_publications", Reason: organisation, Kept: "version subject_id publish_time content"},
+		{Name: "hotline_reminders", Reason: organisation, Kept: "version reason remind_time"},
+	}
 }
 
 func caseTables() []subject.Table {
@@ -48,6 +65,10 @@ func caseTables() []subject.Table {
 		{
 			Name: "comments", Set: SetTicket, Column: "ticket_id", Kept: "id ticket_id public author author_kind author_staff_id create_time",
 			Blank: "body",
+		},
+		{
+			Name: "tasks", Set: SetTicket, Column: "ticket_id", Blank: "title result",
+			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version", Hidden: "version",
 		},
 		{
 			Name: "ticket_contacts", Set: SetTicket, Column: "ticket_id",
