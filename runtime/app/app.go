@@ -46,10 +46,16 @@ type settings[C any] interface {
 // a source due at once, `keys status`, `keys rotate` and `keys retire` are about the master
 // key. It gives the exit code: 0 after an ordered end.
 func Main[C any, P settings[C]](spec Spec[C]) int {
-	// From the first signal on the default applies again: a second one kills.
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	context.AfterFunc(ctx, cancel)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// Before anything stops the default applies again: a second signal kills.
+		signal.Stop(signals)
+		cancel()
+	}()
 	err := command[C, P](ctx, spec, os.Args[1:], os.Stderr)
 	if err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "%s: %v\n", spec.Name, err) // nowhere else to tell

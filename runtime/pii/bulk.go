@@ -60,6 +60,5 @@ func (n *NewKeys) Store(ctx context.Context, db pg.DBTX, which []int) error {
 
 // insertKeys is insertKey for many subjects.
 const insertKeys = `INSERT INTO subject_keys (subject_id, wrapped, wrap_id)
-	SELECT subject, key, (SELECT CASE WHEN count(*) = 0 THEN $3::text
-		ELSE max(id) FILTER (WHERE id = $3::text AND retire_time IS NULL) END FROM service_keys)
+	SELECT subject, key, ` + usable + `
 	FROM unnest($1::uuid[], $2::bytea[]) AS made (subject, key)`

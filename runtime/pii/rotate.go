@@ -167,8 +167,8 @@ func (k *Keyring) finish(ctx context.Context, tx pgx.Tx, old string) error {
 	return err
 }
 
-// retire removes wrapping keys that were retired longer ago than any transaction lives and
-// revives those that were used once more before their end.
+// retire removes wrapping keys that were retired longer ago than any transaction lives that
+// might still use them, and revives those that were used once more before their end.
 func (k *Keyring) retire(ctx context.Context, pool *pgxpool.Pool) error {
 	_, err := pool.Exec(ctx, `UPDATE service_keys k SET retire_time = NULL WHERE retire_time IS NOT NULL
 		AND EXISTS (SELECT FROM subject_keys s WHERE s.wrap_id = k.id AND s.wrapped IS NOT NULL)`)
@@ -176,7 +176,7 @@ func (k *Keyring) retire(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("pii: retire wrapping keys: %w", err)
 	}
 	_, err = pool.Exec(ctx, `DELETE FROM service_keys k WHERE retire_time < clock_timestamp() - make_interval(secs => $1)
-		AND NOT EXISTS (SELECT FROM subject_keys s WHERE s.wrap_id = k.id AND s.wrapped IS NOT NULL)`, settled.Seconds())
+		AND NOT EXISTS (SELECT FROM subject_keys s WHERE s.wrap_id = k.id AND s.wrapped IS NOT NULL)`, (settled + time.Minute).Seconds())
 	if err != nil {
 		return fmt.Errorf("pii: remove wrapping keys: %w", err)
 	}

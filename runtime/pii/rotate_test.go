@@ -206,6 +206,11 @@ func TestRetiredKeyWrapsNothing(t *testing.T) {
 	m := fileMaster(t, file)
 	k, asleep := stored(t, db, m), stored(t, db, fileMaster(t, file))
 	rotate(t, db, k, m)
+	// Until it has looked again, its key serves on for a minute.
+	late := uuid.New()
+	seal(t, asleep, db.Pool, late, "x")
+	exec(t, db, `DELETE FROM subject_keys WHERE subject_id = $1`, late)
+	exec(t, db, `UPDATE service_keys SET retire_time = retire_time - interval '2 minutes' WHERE retire_time IS NOT NULL`)
 	id := uuid.New()
 	if _, err := asleep.Seal(t.Context(), db.Pool, id, phone, "x"); pg.Code(err) != "23502" {
 		t.Errorf("a key was wrapped by a retired one: %v", err)

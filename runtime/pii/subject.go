@@ -170,11 +170,13 @@ func (k *Keyring) Shred(ctx context.Context, tx pg.DBTX, subject uuid.UUID) erro
 	return nil
 }
 
-// insertKey names the wrapping key by a look at it: one that was retired meanwhile is null
-// there, and nothing of the transaction happens. A keyring without service keys has none to
-// look at.
-const insertKey = `INSERT INTO subject_keys (subject_id, wrapped, wrap_id) VALUES ($1, $2,
-	(SELECT CASE WHEN count(*) = 0 THEN $3::text ELSE max(id) FILTER (WHERE id = $3::text AND retire_time IS NULL) END FROM service_keys)) `
+// usable names the wrapping key $3 by a look at it: one that was retired more than a minute
+// ago, which every process knows by then that was not asleep, is null there, and nothing of
+// the transaction happens. A keyring without service keys has none to look at.
+const usable = `(SELECT CASE WHEN count(*) = 0 THEN $3::text ELSE max(id) FILTER (WHERE id = $3::text AND
+	(retire_time IS NULL OR retire_time > clock_timestamp() - interval '1 minute')) END FROM service_keys)`
+
+const insertKey = `INSERT INTO subject_keys (subject_id, wrapped, wrap_id) VALUES ($1, $2, ` + usable + `) `
 
 func (k *Keyring) insert(ctx context.Context, db pg.DBTX, subject uuid.UUID, onConflict string) (*Subject, error) {
 	key := make([]byte, keySize)
