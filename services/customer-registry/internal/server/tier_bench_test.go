@@ -27,7 +27,7 @@ func TestBenchTiers(t *testing.T) {
 		SELECT id, 'C-202001-' || n, 'customer ' || n, 3, 1, '', '', '', '', '{}', 1, 1, '', 1, 'zh-CN', true, now(), now(), 1 FROM made`,
 		`INSERT INTO orders (id, customer_id, order_number, order_time, status, currency, amount_units, amount_nanos, cost_units, cost_nanos,
 			create_time, update_time, version)
-		SELECT gen_random_uuid(), id, n || '/' || k, $2::timestamptz - make_interval(days => (n * 7 + k * 211) % 900), '', 'CNY', (n * 31 + k) % 9973, n % 1000,
+		SELECT gen_random_uuid(), id, n || '/' || k, $1::timestamptz - make_interval(days => (n * 7 + k * 211) % 900), '', 'CNY', (n * 31 + k) % 9973, n % 1000,
 			(n * 17) % 4999, 0, now(), now(), 1 FROM made CROSS JOIN generate_series(1, 2) AS k`,
 		`ANALYZE customers, orders`,
 	} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -227,6 +228,10 @@ func (s *Server) GetHotlinePublication(ctx context.Context, req *ticketv1.GetHot
 		row, err = s.q.GetLatestPublication(ctx, s.pool)
 	} else {
 		row, err = s.q.GetPublication(ctx, s.pool, req.GetVersion())
+	}
+	if errors.Is(err, pgx.ErrNoRows) && req.GetVersion() == 0 {
+		return nil, rpcerr.New(codes.NotFound, "HOTLINE_PUBLICATION_NOT_FOUND", rpcerr.T(
+			"The hotlines have not been published yet; publish them first.", "尚未发布客服热线；请先发布。"))
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, rpcerr.NotFound("hotline publication", fmt.Sprint(req.GetVersion()))
