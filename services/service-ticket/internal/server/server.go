@@ -67,6 +67,10 @@ type Server struct {
 	ticketv1.UnsafeDutyServiceServer
 	ticketv1.UnsafeHotlineServiceServer
 	ticketv1.UnsafeTaskServiceServer
+	ticketv1.UnsafeQueueServiceServer
+	ticketv1.UnsafeWorkServiceServer
+	ticketv1.UnsafeCannedAnswerServiceServer
+	ticketv1.UnsafeBulkServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -95,6 +99,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 {
 		return nil, errors.New("the time to confirm and the time to reopen must be longer than nothing")
 	}
+	if cfg.Policy.MaxLoad < 1 {
+		return nil, errors.New("the most open tickets in a person's hands must be at least 1")
+	}
 	if cfg.Issuer == "" {
 		return nil, errors.New("staff need the issuer of their tokens")
 	}
@@ -119,6 +126,10 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterDutyServiceServer(on, s)
 	ticketv1.RegisterHotlineServiceServer(on, s)
 	ticketv1.RegisterTaskServiceServer(on, s)
+	ticketv1.RegisterQueueServiceServer(on, s)
+	ticketv1.RegisterWorkServiceServer(on, s)
+	ticketv1.RegisterCannedAnswerServiceServer(on, s)
+	ticketv1.RegisterBulkServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }

@@ -37,11 +37,7 @@ func tasksLeft(n int) *rpcerr.Error {
 
 // Delegable refuses a new sub-task of a ticket that is resolved or ended.
 func Delegable(s State) error {
-	if Open(s) {
-		return nil
-	}
-	cancel, _ := find(Cancel)
-	return wrongState(s, "createTask", cancel.from)
+	return Before(s, "createTask")
 }
 
 // Endable refuses to end a sub-task that has ended.

@@ -506,6 +506,10 @@ type Ticket struct {
 	// Version of the policy that its deadlines go by: the one in effect when it was
 	// registered, until it is retargeted; 0 for an imported ticket, which has none. Output only.
 	PolicyVersion int64 `protobuf:"varint,30,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// What whoever takes it must be able to; absent for nothing. QueueService changes it.
+	Needs *TicketNeeds `protobuf:"bytes,40,opt,name=needs,proto3" json:"needs,omitempty"`
+	// When the first of its deadlines that run is due; absent for none. Output only.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,41,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -750,6 +754,75 @@ func (x *Ticket) GetPolicyVersion() int64 {
 	return 0
 }
 
+func (x *Ticket) GetNeeds() *TicketNeeds {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Ticket) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+// TicketNeeds is what whoever takes a ticket must be able to.
+type TicketNeeds struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// BCP 47 tag, e.g. `en`; empty: any. Kept in lower case.
+	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
+	// As they stand with the staff; at most 10.
+	Skills        []string `protobuf:"bytes,2,rep,name=skills,proto3" json:"skills,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TicketNeeds) Reset() {
+	*x = TicketNeeds{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TicketNeeds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TicketNeeds) ProtoMessage() {}
+
+func (x *TicketNeeds) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TicketNeeds.ProtoReflect.Descriptor instead.
+func (*TicketNeeds) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TicketNeeds) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *TicketNeeds) GetSkills() []string {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
 // Reporter is who reported a ticket, as told. Phone and e-mail are shown to the customer
 // service desk, to the customer, and to after-sales specialists while the ticket is open;
 // others get the name alone.
@@ -767,7 +840,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +852,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +865,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{1}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Reporter) GetName() string {
@@ -835,7 +908,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +920,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +933,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Evidence) GetAnswerId() string {
@@ -921,7 +994,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1006,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1019,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Comment) GetId() string {
@@ -1020,7 +1093,7 @@ type Transition struct {
 	AssigneeStaffId string `protobuf:"bytes,9,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
 	// When.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// Whom it waits for; of `wait` only.
+	// Whom it waits for; of `wait`, and of an `unmerge` that leads back to waiting, only.
 	WaitFor       WaitFor `protobuf:"varint,11,opt,name=wait_for,json=waitFor,proto3,enum=kefu.ticket.v1.WaitFor" json:"wait_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1028,7 +1101,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1113,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1126,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Transition) GetVersion() int64 {
@@ -1154,7 +1227,7 @@ type TicketContact struct {
 
 func (x *TicketContact) Reset() {
 	*x = TicketContact{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1239,7 @@ func (x *TicketContact) String() string {
 func (*TicketContact) ProtoMessage() {}
 
 func (x *TicketContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1252,7 @@ func (x *TicketContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketContact.ProtoReflect.Descriptor instead.
 func (*TicketContact) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TicketContact) GetId() string {
@@ -1245,7 +1318,7 @@ type CreateTicketRequest struct {
 
 func (x *CreateTicketRequest) Reset() {
 	*x = CreateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1330,7 @@ func (x *CreateTicketRequest) String() string {
 func (*CreateTicketRequest) ProtoMessage() {}
 
 func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1343,7 @@ func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTicketRequest.ProtoReflect.Descriptor instead.
 func (*CreateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateTicketRequest) GetTicket() *Ticket {
@@ -1298,7 +1371,7 @@ type GetTicketRequest struct {
 
 func (x *GetTicketRequest) Reset() {
 	*x = GetTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1383,7 @@ func (x *GetTicketRequest) String() string {
 func (*GetTicketRequest) ProtoMessage() {}
 
 func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1396,7 @@ func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTicketRequest.ProtoReflect.Descriptor instead.
 func (*GetTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetTicketRequest) GetId() string {
@@ -1364,7 +1437,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1449,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1462,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTicketsRequest) GetStates() []TicketState {
@@ -1481,7 +1554,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1566,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1579,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*Ticket {
@@ -1538,7 +1611,7 @@ type UpdateTicketRequest struct {
 
 func (x *UpdateTicketRequest) Reset() {
 	*x = UpdateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1623,7 @@ func (x *UpdateTicketRequest) String() string {
 func (*UpdateTicketRequest) ProtoMessage() {}
 
 func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1636,7 @@ func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTicketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateTicketRequest) GetTicket() *Ticket {
@@ -1610,7 +1683,7 @@ type TriageTicketRequest struct {
 
 func (x *TriageTicketRequest) Reset() {
 	*x = TriageTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1695,7 @@ func (x *TriageTicketRequest) String() string {
 func (*TriageTicketRequest) ProtoMessage() {}
 
 func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1708,7 @@ func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriageTicketRequest.ProtoReflect.Descriptor instead.
 func (*TriageTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TriageTicketRequest) GetId() string {
@@ -1706,7 +1779,7 @@ type PrioritizeTicketRequest struct {
 
 func (x *PrioritizeTicketRequest) Reset() {
 	*x = PrioritizeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1791,7 @@ func (x *PrioritizeTicketRequest) String() string {
 func (*PrioritizeTicketRequest) ProtoMessage() {}
 
 func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1804,7 @@ func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrioritizeTicketRequest.ProtoReflect.Descriptor instead.
 func (*PrioritizeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PrioritizeTicketRequest) GetId() string {
@@ -1788,7 +1861,7 @@ type RetargetTicketRequest struct {
 
 func (x *RetargetTicketRequest) Reset() {
 	*x = RetargetTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1873,7 @@ func (x *RetargetTicketRequest) String() string {
 func (*RetargetTicketRequest) ProtoMessage() {}
 
 func (x *RetargetTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1886,7 @@ func (x *RetargetTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetTicketRequest.ProtoReflect.Descriptor instead.
 func (*RetargetTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetargetTicketRequest) GetId() string {
@@ -1874,7 +1947,7 @@ type RecordTicketContactRequest struct {
 
 func (x *RecordTicketContactRequest) Reset() {
 	*x = RecordTicketContactRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +1959,7 @@ func (x *RecordTicketContactRequest) String() string {
 func (*RecordTicketContactRequest) ProtoMessage() {}
 
 func (x *RecordTicketContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +1972,7 @@ func (x *RecordTicketContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordTicketContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordTicketContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordTicketContactRequest) GetId() string {
@@ -1966,7 +2039,7 @@ type ListTicketContactsRequest struct {
 
 func (x *ListTicketContactsRequest) Reset() {
 	*x = ListTicketContactsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2051,7 @@ func (x *ListTicketContactsRequest) String() string {
 func (*ListTicketContactsRequest) ProtoMessage() {}
 
 func (x *ListTicketContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2064,7 @@ func (x *ListTicketContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTicketContactsRequest) GetTicketId() string {
@@ -2027,7 +2100,7 @@ type ListTicketContactsResponse struct {
 
 func (x *ListTicketContactsResponse) Reset() {
 	*x = ListTicketContactsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2112,7 @@ func (x *ListTicketContactsResponse) String() string {
 func (*ListTicketContactsResponse) ProtoMessage() {}
 
 func (x *ListTicketContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2125,7 @@ func (x *ListTicketContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTicketContactsResponse) GetContacts() []*TicketContact {
@@ -2088,7 +2161,7 @@ type AssignTicketRequest struct {
 
 func (x *AssignTicketRequest) Reset() {
 	*x = AssignTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2173,7 @@ func (x *AssignTicketRequest) String() string {
 func (*AssignTicketRequest) ProtoMessage() {}
 
 func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2186,7 @@ func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignTicketRequest.ProtoReflect.Descriptor instead.
 func (*AssignTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AssignTicketRequest) GetId() string {
@@ -2168,7 +2241,7 @@ type StartTicketRequest struct {
 
 func (x *StartTicketRequest) Reset() {
 	*x = StartTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2253,7 @@ func (x *StartTicketRequest) String() string {
 func (*StartTicketRequest) ProtoMessage() {}
 
 func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2266,7 @@ func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTicketRequest.ProtoReflect.Descriptor instead.
 func (*StartTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StartTicketRequest) GetId() string {
@@ -2243,7 +2316,7 @@ type WaitTicketRequest struct {
 
 func (x *WaitTicketRequest) Reset() {
 	*x = WaitTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2328,7 @@ func (x *WaitTicketRequest) String() string {
 func (*WaitTicketRequest) ProtoMessage() {}
 
 func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2341,7 @@ func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitTicketRequest.ProtoReflect.Descriptor instead.
 func (*WaitTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitTicketRequest) GetId() string {
@@ -2323,7 +2396,7 @@ type ResumeTicketRequest struct {
 
 func (x *ResumeTicketRequest) Reset() {
 	*x = ResumeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2408,7 @@ func (x *ResumeTicketRequest) String() string {
 func (*ResumeTicketRequest) ProtoMessage() {}
 
 func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2421,7 @@ func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResumeTicketRequest) GetId() string {
@@ -2396,7 +2469,7 @@ type ResolveTicketRequest struct {
 
 func (x *ResolveTicketRequest) Reset() {
 	*x = ResolveTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2481,7 @@ func (x *ResolveTicketRequest) String() string {
 func (*ResolveTicketRequest) ProtoMessage() {}
 
 func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2494,7 @@ func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResolveTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResolveTicketRequest) GetId() string {
@@ -2469,7 +2542,7 @@ type ConfirmTicketRequest struct {
 
 func (x *ConfirmTicketRequest) Reset() {
 	*x = ConfirmTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2554,7 @@ func (x *ConfirmTicketRequest) String() string {
 func (*ConfirmTicketRequest) ProtoMessage() {}
 
 func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2567,7 @@ func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmTicketRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfirmTicketRequest) GetId() string {
@@ -2542,7 +2615,7 @@ type ReopenTicketRequest struct {
 
 func (x *ReopenTicketRequest) Reset() {
 	*x = ReopenTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2627,7 @@ func (x *ReopenTicketRequest) String() string {
 func (*ReopenTicketRequest) ProtoMessage() {}
 
 func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2640,7 @@ func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenTicketRequest.ProtoReflect.Descriptor instead.
 func (*ReopenTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReopenTicketRequest) GetId() string {
@@ -2615,7 +2688,7 @@ type CancelTicketRequest struct {
 
 func (x *CancelTicketRequest) Reset() {
 	*x = CancelTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2700,7 @@ func (x *CancelTicketRequest) String() string {
 func (*CancelTicketRequest) ProtoMessage() {}
 
 func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2713,7 @@ func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTicketRequest.ProtoReflect.Descriptor instead.
 func (*CancelTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelTicketRequest) GetId() string {
@@ -2690,7 +2763,7 @@ type MergeTicketRequest struct {
 
 func (x *MergeTicketRequest) Reset() {
 	*x = MergeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2775,7 @@ func (x *MergeTicketRequest) String() string {
 func (*MergeTicketRequest) ProtoMessage() {}
 
 func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2788,7 @@ func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeTicketRequest.ProtoReflect.Descriptor instead.
 func (*MergeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MergeTicketRequest) GetId() string {
@@ -2768,7 +2841,7 @@ type ImportTicketsRequest struct {
 
 func (x *ImportTicketsRequest) Reset() {
 	*x = ImportTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2853,7 @@ func (x *ImportTicketsRequest) String() string {
 func (*ImportTicketsRequest) ProtoMessage() {}
 
 func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2866,7 @@ func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ImportTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImportTicketsRequest) GetSource() string {
@@ -2846,7 +2919,7 @@ type TicketRecord struct {
 
 func (x *TicketRecord) Reset() {
 	*x = TicketRecord{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +2931,7 @@ func (x *TicketRecord) String() string {
 func (*TicketRecord) ProtoMessage() {}
 
 func (x *TicketRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +2944,7 @@ func (x *TicketRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketRecord.ProtoReflect.Descriptor instead.
 func (*TicketRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TicketRecord) GetExternalId() string {
@@ -2948,7 +3021,7 @@ type ImportTicketsResponse struct {
 
 func (x *ImportTicketsResponse) Reset() {
 	*x = ImportTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3033,7 @@ func (x *ImportTicketsResponse) String() string {
 func (*ImportTicketsResponse) ProtoMessage() {}
 
 func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3046,7 @@ func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ImportTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImportTicketsResponse) GetResults() []*v1.ImportResult {
@@ -2997,7 +3070,7 @@ type CreateCommentRequest struct {
 
 func (x *CreateCommentRequest) Reset() {
 	*x = CreateCommentRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3009,7 +3082,7 @@ func (x *CreateCommentRequest) String() string {
 func (*CreateCommentRequest) ProtoMessage() {}
 
 func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3022,7 +3095,7 @@ func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCommentRequest.ProtoReflect.Descriptor instead.
 func (*CreateCommentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateCommentRequest) GetTicketId() string {
@@ -3061,7 +3134,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3146,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3159,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCommentsRequest) GetTicketId() string {
@@ -3122,7 +3195,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3207,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3220,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -3179,7 +3252,7 @@ type ListTransitionsRequest struct {
 
 func (x *ListTransitionsRequest) Reset() {
 	*x = ListTransitionsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3264,7 @@ func (x *ListTransitionsRequest) String() string {
 func (*ListTransitionsRequest) ProtoMessage() {}
 
 func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3277,7 @@ func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{32}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTransitionsRequest) GetTicketId() string {
@@ -3240,7 +3313,7 @@ type ListTransitionsResponse struct {
 
 func (x *ListTransitionsResponse) Reset() {
 	*x = ListTransitionsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3252,7 +3325,7 @@ func (x *ListTransitionsResponse) String() string {
 func (*ListTransitionsResponse) ProtoMessage() {}
 
 func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3265,7 +3338,7 @@ func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{33}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTransitionsResponse) GetTransitions() []*Transition {
@@ -3297,7 +3370,7 @@ type ListTicketClocksRequest struct {
 
 func (x *ListTicketClocksRequest) Reset() {
 	*x = ListTicketClocksRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3382,7 @@ func (x *ListTicketClocksRequest) String() string {
 func (*ListTicketClocksRequest) ProtoMessage() {}
 
 func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3395,7 @@ func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{34}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTicketClocksRequest) GetTicketId() string {
@@ -3361,7 +3434,7 @@ type ListTicketClocksResponse struct {
 
 func (x *ListTicketClocksResponse) Reset() {
 	*x = ListTicketClocksResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3446,7 @@ func (x *ListTicketClocksResponse) String() string {
 func (*ListTicketClocksResponse) ProtoMessage() {}
 
 func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3459,7 @@ func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{35}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListTicketClocksResponse) GetClocks() []*v11.Clock {
@@ -3418,7 +3491,7 @@ type ExplainTicketClockRequest struct {
 
 func (x *ExplainTicketClockRequest) Reset() {
 	*x = ExplainTicketClockRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3503,7 @@ func (x *ExplainTicketClockRequest) String() string {
 func (*ExplainTicketClockRequest) ProtoMessage() {}
 
 func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3516,7 @@ func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTicketClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTicketClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{36}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainTicketClockRequest) GetTicketId() string {
@@ -3471,7 +3544,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\f\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x17kefu/type/v1/type.proto\"\x98\r\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3514,7 +3587,13 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x1b\n" +
 	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x126\n" +
-	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\x97\x01\n" +
+	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\x12?\n" +
+	"\x05needs\x18( \x01(\v2\x1b.kefu.ticket.v1.TicketNeedsB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x05needs\x12F\n" +
+	"\bdue_time\x18) \x01(\v2\x1a.google.protobuf.TimestampB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\adueTime\"\x86\x01\n" +
+	"\vTicketNeeds\x12K\n" +
+	"\blanguage\x18\x01 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12*\n" +
+	"\x06skills\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\n" +
+	"\x18\x01\"\x06r\x04\x10\x01\x18<R\x06skills\"\x97\x01\n" +
 	"\bReporter\x12,\n" +
 	"\x04name\x18\x01 \x01(\tB\x18\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x04name\x12-\n" +
 	"\x05phone\x18\x02 \x01(\tB\x17\xbaH\x04r\x02\x18(\xb2\xbb\x18\f\b\x03\x10\x01\"\x04case(\x01R\x05phone\x12.\n" +
@@ -3846,7 +3925,7 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(TicketState)(0),                   // 0: kefu.ticket.v1.TicketState
 	(TicketType)(0),                    // 1: kefu.ticket.v1.TicketType
@@ -3856,150 +3935,153 @@ var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(WaitFor)(0),                       // 5: kefu.ticket.v1.WaitFor
 	(AuthorKind)(0),                    // 6: kefu.ticket.v1.AuthorKind
 	(*Ticket)(nil),                     // 7: kefu.ticket.v1.Ticket
-	(*Reporter)(nil),                   // 8: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),                   // 9: kefu.ticket.v1.Evidence
-	(*Comment)(nil),                    // 10: kefu.ticket.v1.Comment
-	(*Transition)(nil),                 // 11: kefu.ticket.v1.Transition
-	(*TicketContact)(nil),              // 12: kefu.ticket.v1.TicketContact
-	(*CreateTicketRequest)(nil),        // 13: kefu.ticket.v1.CreateTicketRequest
-	(*GetTicketRequest)(nil),           // 14: kefu.ticket.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),         // 15: kefu.ticket.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),        // 16: kefu.ticket.v1.ListTicketsResponse
-	(*UpdateTicketRequest)(nil),        // 17: kefu.ticket.v1.UpdateTicketRequest
-	(*TriageTicketRequest)(nil),        // 18: kefu.ticket.v1.TriageTicketRequest
-	(*PrioritizeTicketRequest)(nil),    // 19: kefu.ticket.v1.PrioritizeTicketRequest
-	(*RetargetTicketRequest)(nil),      // 20: kefu.ticket.v1.RetargetTicketRequest
-	(*RecordTicketContactRequest)(nil), // 21: kefu.ticket.v1.RecordTicketContactRequest
-	(*ListTicketContactsRequest)(nil),  // 22: kefu.ticket.v1.ListTicketContactsRequest
-	(*ListTicketContactsResponse)(nil), // 23: kefu.ticket.v1.ListTicketContactsResponse
-	(*AssignTicketRequest)(nil),        // 24: kefu.ticket.v1.AssignTicketRequest
-	(*StartTicketRequest)(nil),         // 25: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),          // 26: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),        // 27: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),       // 28: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),       // 29: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),        // 30: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),        // 31: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),         // 32: kefu.ticket.v1.MergeTicketRequest
-	(*ImportTicketsRequest)(nil),       // 33: kefu.ticket.v1.ImportTicketsRequest
-	(*TicketRecord)(nil),               // 34: kefu.ticket.v1.TicketRecord
-	(*ImportTicketsResponse)(nil),      // 35: kefu.ticket.v1.ImportTicketsResponse
-	(*CreateCommentRequest)(nil),       // 36: kefu.ticket.v1.CreateCommentRequest
-	(*ListCommentsRequest)(nil),        // 37: kefu.ticket.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),       // 38: kefu.ticket.v1.ListCommentsResponse
-	(*ListTransitionsRequest)(nil),     // 39: kefu.ticket.v1.ListTransitionsRequest
-	(*ListTransitionsResponse)(nil),    // 40: kefu.ticket.v1.ListTransitionsResponse
-	(*ListTicketClocksRequest)(nil),    // 41: kefu.ticket.v1.ListTicketClocksRequest
-	(*ListTicketClocksResponse)(nil),   // 42: kefu.ticket.v1.ListTicketClocksResponse
-	(*ExplainTicketClockRequest)(nil),  // 43: kefu.ticket.v1.ExplainTicketClockRequest
-	(v1.Channel)(0),                    // 44: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),      // 45: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 46: google.protobuf.FieldMask
-	(*TaskRecord)(nil),                 // 47: kefu.ticket.v1.TaskRecord
-	(*v1.ImportResult)(nil),            // 48: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                  // 49: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),       // 50: kefu.clock.v1.ClockExplanation
+	(*TicketNeeds)(nil),                // 8: kefu.ticket.v1.TicketNeeds
+	(*Reporter)(nil),                   // 9: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),                   // 10: kefu.ticket.v1.Evidence
+	(*Comment)(nil),                    // 11: kefu.ticket.v1.Comment
+	(*Transition)(nil),                 // 12: kefu.ticket.v1.Transition
+	(*TicketContact)(nil),              // 13: kefu.ticket.v1.TicketContact
+	(*CreateTicketRequest)(nil),        // 14: kefu.ticket.v1.CreateTicketRequest
+	(*GetTicketRequest)(nil),           // 15: kefu.ticket.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),         // 16: kefu.ticket.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),        // 17: kefu.ticket.v1.ListTicketsResponse
+	(*UpdateTicketRequest)(nil),        // 18: kefu.ticket.v1.UpdateTicketRequest
+	(*TriageTicketRequest)(nil),        // 19: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil),    // 20: kefu.ticket.v1.PrioritizeTicketRequest
+	(*RetargetTicketRequest)(nil),      // 21: kefu.ticket.v1.RetargetTicketRequest
+	(*RecordTicketContactRequest)(nil), // 22: kefu.ticket.v1.RecordTicketContactRequest
+	(*ListTicketContactsRequest)(nil),  // 23: kefu.ticket.v1.ListTicketContactsRequest
+	(*ListTicketContactsResponse)(nil), // 24: kefu.ticket.v1.ListTicketContactsResponse
+	(*AssignTicketRequest)(nil),        // 25: kefu.ticket.v1.AssignTicketRequest
+	(*StartTicketRequest)(nil),         // 26: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),          // 27: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),        // 28: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),       // 29: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),       // 30: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),        // 31: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),        // 32: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),         // 33: kefu.ticket.v1.MergeTicketRequest
+	(*ImportTicketsRequest)(nil),       // 34: kefu.ticket.v1.ImportTicketsRequest
+	(*TicketRecord)(nil),               // 35: kefu.ticket.v1.TicketRecord
+	(*ImportTicketsResponse)(nil),      // 36: kefu.ticket.v1.ImportTicketsResponse
+	(*CreateCommentRequest)(nil),       // 37: kefu.ticket.v1.CreateCommentRequest
+	(*ListCommentsRequest)(nil),        // 38: kefu.ticket.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),       // 39: kefu.ticket.v1.ListCommentsResponse
+	(*ListTransitionsRequest)(nil),     // 40: kefu.ticket.v1.ListTransitionsRequest
+	(*ListTransitionsResponse)(nil),    // 41: kefu.ticket.v1.ListTransitionsResponse
+	(*ListTicketClocksRequest)(nil),    // 42: kefu.ticket.v1.ListTicketClocksRequest
+	(*ListTicketClocksResponse)(nil),   // 43: kefu.ticket.v1.ListTicketClocksResponse
+	(*ExplainTicketClockRequest)(nil),  // 44: kefu.ticket.v1.ExplainTicketClockRequest
+	(v1.Channel)(0),                    // 45: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),      // 46: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 47: google.protobuf.FieldMask
+	(*TaskRecord)(nil),                 // 48: kefu.ticket.v1.TaskRecord
+	(*v1.ImportResult)(nil),            // 49: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                  // 50: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),       // 51: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	44, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	45, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
 	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
 	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
 	2,  // 4: kefu.ticket.v1.Ticket.priority:type_name -> kefu.ticket.v1.Priority
-	8,  // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
+	9,  // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
 	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	9,  // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	45, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	45, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	45, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	45, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
-	6,  // 13: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	45, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 15: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
-	0,  // 16: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
-	6,  // 17: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	45, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
-	5,  // 19: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	44, // 20: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
-	45, // 21: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
-	7,  // 22: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 23: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
-	7,  // 24: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
-	7,  // 25: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	46, // 26: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 27: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
-	2,  // 28: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	2,  // 29: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	44, // 30: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
-	45, // 31: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	12, // 32: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
-	5,  // 33: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	34, // 34: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
-	7,  // 35: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 36: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
-	45, // 37: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
-	45, // 38: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
-	45, // 39: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	47, // 40: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
-	48, // 41: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 42: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	10, // 43: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	11, // 44: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	49, // 45: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	13, // 46: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	14, // 47: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	15, // 48: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	17, // 49: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	18, // 50: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	19, // 51: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
-	20, // 52: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
-	21, // 53: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
-	24, // 54: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	25, // 55: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	26, // 56: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	27, // 57: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	28, // 58: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	29, // 59: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	30, // 60: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	31, // 61: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	32, // 62: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	33, // 63: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	36, // 64: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	37, // 65: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	22, // 66: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
-	39, // 67: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	41, // 68: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
-	43, // 69: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
-	7,  // 70: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 71: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	16, // 72: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 73: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 74: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 75: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 76: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 77: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
-	7,  // 78: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 79: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 80: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 81: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 82: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 83: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 84: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 85: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 86: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	35, // 87: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	10, // 88: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	38, // 89: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	23, // 90: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
-	40, // 91: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	42, // 92: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
-	50, // 93: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
-	70, // [70:94] is the sub-list for method output_type
-	46, // [46:70] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	10, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
+	46, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	46, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	46, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	46, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	8,  // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
+	46, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
+	6,  // 15: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	46, // 16: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
+	0,  // 18: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
+	6,  // 19: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
+	46, // 20: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	5,  // 21: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	45, // 22: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
+	46, // 23: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
+	7,  // 24: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 25: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
+	7,  // 26: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
+	7,  // 27: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	47, // 28: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 29: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
+	2,  // 30: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	2,  // 31: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	45, // 32: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
+	46, // 33: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	13, // 34: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
+	5,  // 35: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	35, // 36: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
+	7,  // 37: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 38: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
+	46, // 39: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
+	46, // 40: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
+	46, // 41: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
+	48, // 42: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
+	49, // 43: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	11, // 44: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	11, // 45: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	12, // 46: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	50, // 47: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	14, // 48: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	15, // 49: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	16, // 50: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	18, // 51: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	19, // 52: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	20, // 53: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	21, // 54: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
+	22, // 55: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
+	25, // 56: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	26, // 57: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	27, // 58: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	28, // 59: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	29, // 60: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	30, // 61: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	31, // 62: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	32, // 63: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	33, // 64: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	34, // 65: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	37, // 66: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	38, // 67: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	23, // 68: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
+	40, // 69: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	42, // 70: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	44, // 71: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	7,  // 72: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 73: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	17, // 74: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	7,  // 75: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 76: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 77: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 78: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 79: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
+	7,  // 80: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 81: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 82: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 83: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 84: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 85: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 86: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 87: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	7,  // 88: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	36, // 89: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	11, // 90: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	39, // 91: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	24, // 92: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
+	41, // 93: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	43, // 94: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	51, // 95: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	72, // [72:96] is the sub-list for method output_type
+	48, // [48:72] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -4014,7 +4096,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

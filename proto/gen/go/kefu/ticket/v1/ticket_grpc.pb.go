@@ -67,6 +67,7 @@ const (
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
+//	unmerge: merged → the state before (WorkService)
 //
 // Three verbs leave the state: prioritize and retarget before resolved, recordContact in
 // every state but merged.
@@ -149,7 +150,8 @@ type TicketServiceClient interface {
 	// REQUEST_ID_REUSED.
 	CancelTicket(ctx context.Context, in *CancelTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Folds a ticket into another of the same customer, which goes on: any state before
-	// resolved → merged.
+	// resolved → merged. Its open sub-tasks go over to that one and whoever watches it watches
+	// that one too; WorkService undoes it.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
 	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -451,6 +453,7 @@ func (c *ticketServiceClient) ExplainTicketClock(ctx context.Context, in *Explai
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
+//	unmerge: merged → the state before (WorkService)
 //
 // Three verbs leave the state: prioritize and retarget before resolved, recordContact in
 // every state but merged.
@@ -533,7 +536,8 @@ type TicketServiceServer interface {
 	// REQUEST_ID_REUSED.
 	CancelTicket(context.Context, *CancelTicketRequest) (*Ticket, error)
 	// Folds a ticket into another of the same customer, which goes on: any state before
-	// resolved → merged.
+	// resolved → merged. Its open sub-tasks go over to that one and whoever watches it watches
+	// that one too; WorkService undoes it.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
 	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
