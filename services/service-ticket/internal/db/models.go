@@ -20,18 +20,6 @@ type Calendar struct {
 	Version    int64
 }
 
-type CannedAnswer struct {
-	ID           uuid.UUID
-	Code         string
-	Title        string
-	DepartmentID *uuid.UUID
-	Languages    []string
-	Bodies       []string
-	CreateTime   time.Time
-	UpdateTime   time.Time
-	Version      int64
-}
-
 type Comment struct {
 	ID            uuid.UUID
 	TicketID      uuid.UUID
@@ -113,16 +101,6 @@ type Route struct {
 	ProductModel string
 	DepartmentID uuid.UUID
 	UpdateTime   time.Time
-}
-
-type SolutionPlan struct {
-	ID         uuid.UUID
-	TicketID   uuid.UUID
-	Round      int32
-	Text       string
-	PlanTime   *time.Time
-	StaffID    *uuid.UUID
-	CreateTime time.Time
 }
 
 type Staff struct {
@@ -225,9 +203,6 @@ type Ticket struct {
 	Version             int64
 	ServiceTier         int16
 	PolicyVersion       int64
-	Needs               string
-	DueTime             *time.Time
-	QueueRank           int16
 }
 
 type TicketContact struct {
@@ -240,24 +215,6 @@ type TicketContact struct {
 	Note        string
 	ContactTime time.Time
 	StaffID     *uuid.UUID
-}
-
-type TicketLink struct {
-	ID         uuid.UUID
-	TicketID   uuid.UUID
-	OtherID    uuid.UUID
-	Kind       int16
-	CreateTime time.Time
-}
-
-type TicketMerge struct {
-	ID        uuid.UUID
-	TicketID  uuid.UUID
-	IntoID    uuid.UUID
-	State     int16
-	WaitFor   int16
-	MergeTime time.Time
-	UndoTime  *time.Time
 }
 
 type TicketTransition struct {
@@ -276,22 +233,27 @@ type TicketTransition struct {
 	WaitFor         int16
 }
 
-type Watcher struct {
-	TicketID   uuid.UUID
-	StaffID    uuid.UUID
-	CreateTime time.Time
+type TicketTriage struct {
+	TicketID     uuid.UUID
+	RulesVersion int64
+	Content      []byte
 }
 
-type WorkEntry struct {
+type TriageModel struct {
+	Version    int64
 	ID         uuid.UUID
-	TicketID   uuid.UUID
-	Kind       int16
-	Minutes    int32
-	Currency   string
-	Amount     int64
-	Note       string
-	WorkTime   time.Time
-	StaffID    uuid.UUID
-	VoidReason string
 	CreateTime time.Time
+	Figures    []byte
+	Content    []byte
+}
+
+type TriageRule struct {
+	Version       int64
+	ID            uuid.UUID
+	State         int16
+	EffectiveTime *time.Time
+	Content       []byte
+	CreateTime    time.Time
+	UpdateTime    time.Time
+	Revision      int64
 }

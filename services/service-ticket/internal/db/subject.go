@@ -15,6 +15,7 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, subject.Clocks()...)
 	tables = append(tables, caseTables()...)
 	tables = append(tables, organisationTables()...)
+	tables = append(tables, triageTables()...)
 	const apart = "how cases hang together, and who of the staff watches them"
 	return append(tables,
 		subject.Table{Name: "watchers", Reason: apart, Kept: "ticket_id staff_id create_time"},
