@@ -97,8 +97,10 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	p.Go("watch on duty and hotlines", s.WatchOrganisation)
 	p.Go("training of the triage model", s.LearnDaily)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
+	p.Go("tickets of fault notices", s.ReachOut)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),
+		p.FollowAs(server.ProductsConsumer, customerref.Source, cfg.RegistryTarget, s.HandleProducts),
 		p.Follow(server.SurveySource, cfg.SurveyTarget, s.HandleSurvey),
 	)
 }

@@ -111,6 +111,11 @@ ticket.v1.CannedAnswerService CreateCannedAnswer,UpdateCannedAnswer      *......
 ticket.v1.CannedAnswerService DeleteCannedAnswer                         *............ cannedanswers.write
 ticket.v1.CannedAnswerService ListCannedAnswers                          *****........ cannedanswers.read
 ticket.v1.CannedAnswerService RenderCannedAnswer                         *toto........ tickets.history
+ticket.v1.DeskService    ListTimeline                                    *toto.......o tickets.read
+ticket.v1.DeskService    CountQueues,WatchTickets                        *toto........ tickets.history
+ticket.v1.OutreachService CreateFaultNotice                              *............ faultnotices.write
+ticket.v1.OutreachService GetFaultNotice,ListFaultNotices                *****..*..... faultnotices.read
+ticket.v1.OutreachService ListFaultContacts                              *****..*..... faultnotices.read
 ticket.v1.BulkService    BulkTickets                                     *toto........ tickets.work
 calendar.v1.CalendarService GetCalendar,ListCalendars,ComputeDue         ************. calendars.read
 calendar.v1.CalendarService CreateCalendar,UpdateCalendar,SetYear        *.....*...... calendars.write

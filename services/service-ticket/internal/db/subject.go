@@ -18,6 +18,9 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, triageTables()...)
 	const apart = "how cases hang together, and who of the staff watches them"
 	return append(tables,
+		subject.Table{Name: "installed_products", Reason: "whose products are: ids and serial numbers", Kept: "id customer_id product_model serial_number version"},
+		subject.Table{Name: "fault_notices", Reason: "faults of products", Kept: "id product_model serial_from serial_to title description priority department_id cursor found_time create_time"},
+		subject.Table{Name: "fault_contacts", Reason: "which cases a fault opened", Kept: "notice_id customer_id serial_number ticket_id"},
 		subject.Table{Name: "watchers", Reason: apart, Kept: "ticket_id staff_id create_time"},
 		subject.Table{Name: "ticket_links", Reason: apart, Kept: "id ticket_id other_id kind create_time"},
 		subject.Table{Name: "ticket_merges", Reason: apart, Kept: "id ticket_id into_id state wait_for merge_time undo_time"},
@@ -75,7 +78,7 @@ func caseTables() []subject.Table {
 		},
 		{
 			Name: "tasks", Set: SetTicket, Column: "ticket_id", Blank: "title result",
-			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version", Hidden: "version",
+			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind", Hidden: "version",
 		},
 		{
 			Name: "solution_plans", Set: SetTicket, Column: "ticket_id", Kept: "id ticket_id round plan_time staff_id create_time", Blank: "text",
@@ -84,6 +87,7 @@ func caseTables() []subject.Table {
 			Name: "work_entries", Set: SetTicket, Column: "ticket_id", Blank: "note void_reason",
 			Kept: "id ticket_id kind minutes currency amount work_time staff_id create_time",
 		},
+		{Name: "ticket_texts", Set: SetTicket, Column: "ticket_id", Key: "ticket_id", Delete: true, Kept: "ticket_id position folded grams"},
 		{
 			Name: "ticket_contacts", Set: SetTicket, Column: "ticket_id",
 			Kept: "id ticket_id round version channel two_way contact_time staff_id", Blank: "note",

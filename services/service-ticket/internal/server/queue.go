@@ -47,7 +47,7 @@ func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest
 		if in := mine.Obstacles(s.policy.MaxLoad); len(in) > 0 {
 			return nil, notReady(&me, in)
 		}
-		row, err := s.take(ctx, tx, &me, now)
+		row, err := s.take(ctx, tx, &me, req.GetDepartmentOnly(), now)
 		if err != nil {
 			return nil, err
 		}
@@ -63,9 +63,9 @@ func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest
 }
 
 // take holds the first ticket of the queue that somebody can take, nil for none.
-func (s *Server) take(ctx context.Context, tx *write.Tx, me *db.Staff, now time.Time) (*db.Ticket, error) {
+func (s *Server) take(ctx context.Context, tx *write.Tx, me *db.Staff, departmentOnly bool, now time.Time) (*db.Ticket, error) {
 	departments := []uuid.UUID{me.DepartmentID}
-	if authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED {
+	if !departmentOnly && authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED {
 		departments = append(departments, uuid.Nil)
 	}
 	all, err := s.q.ListLanes(ctx, tx, departments)

@@ -74,13 +74,20 @@ func TestNextServesInOrder(t *testing.T) {
 			t.Fatalf("%d: %v, %v, want %s", i, got, err, id)
 		}
 	}
-	// In different departments' queues.
+	// In different departments' queues, of which the one of none can be left out.
+	w.create(&ticketv1.Ticket{Priority: p1})
+	got, err := w.queue().NextTicket(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.NextTicketRequest{DepartmentOnly: true})
+	if err != nil || got.GetId() != mine {
+		t.Fatalf("of the department alone: %v, %v, want %s", got, err, mine)
+	}
+	mine = w.create(&ticketv1.Ticket{Priority: p1}).GetId()
+	w.exec(`UPDATE tickets SET state = 8 WHERE priority = 1 AND state = 1 AND id <> $1`, mine)
 	for _, id := range []string{mine, late} {
 		if got, err := w.next("agent-1"); err != nil || got.GetId() != id {
 			t.Fatalf("%v, %v, want %s", got, err, id)
 		}
 	}
-	_, err := w.next("agent-1")
+	_, err = w.next("agent-1")
 	refused(t, "an empty queue", err, codes.NotFound, "TICKET_QUEUE_EMPTY", "")
 	events := w.eventsOf(first)
 	if n := len(events); n == 0 || events[n-1].GetType() != "ticket.assigned.v1" {

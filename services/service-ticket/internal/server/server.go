@@ -19,6 +19,7 @@ import (
 	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -71,6 +72,8 @@ type Server struct {
 	ticketv1.UnsafeWorkServiceServer
 	ticketv1.UnsafeCannedAnswerServiceServer
 	ticketv1.UnsafeBulkServiceServer
+	ticketv1.UnsafeDeskServiceServer
+	ticketv1.UnsafeOutreachServiceServer
 	ticketv1.UnsafeTriageServiceServer
 
 	pool      *pgxpool.Pool
@@ -89,7 +92,9 @@ type Server struct {
 	book      *policy.Book
 	policies  *policy.Service
 	triager   *triager
-	q         *db.Queries
+	// feed is what front ends watch.
+	feed *event.Server
+	q    *db.Queries
 }
 
 // New makes a Server. It fails when the region is none that phones are read by, or the
@@ -112,6 +117,7 @@ func New(cfg Config) (*Server, error) {
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
 		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, q: db.New(),
 	}
+	s.feed = event.NewServer(cfg.Pool, cfg.Log)
 	s.triager = &triager{q: s.q}
 	s.book = policy.NewBook(ticket.Words(), cfg.Calendars, s.now)
 	s.policies = policy.NewService(policy.Config{
@@ -133,6 +139,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterWorkServiceServer(on, s)
 	ticketv1.RegisterCannedAnswerServiceServer(on, s)
 	ticketv1.RegisterBulkServiceServer(on, s)
+	ticketv1.RegisterDeskServiceServer(on, s)
+	ticketv1.RegisterOutreachServiceServer(on, s)
 	ticketv1.RegisterTriageServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)

@@ -237,6 +237,9 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 			return nil, err
 		}
+		if err := s.keepText(ctx, tx, row); err != nil {
+			return nil, err
+		}
 		if err := s.q.InsertTransition(ctx, tx, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)); err != nil {
 			return nil, err
 		}

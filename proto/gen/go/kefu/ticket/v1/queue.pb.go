@@ -179,9 +179,11 @@ func (x *Assignee) GetObstacles() []AssigneeObstacle {
 type NextTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// True: nothing that is in no department yet.
+	DepartmentOnly bool `protobuf:"varint,2,opt,name=department_only,json=departmentOnly,proto3" json:"department_only,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *NextTicketRequest) Reset() {
@@ -219,6 +221,13 @@ func (x *NextTicketRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *NextTicketRequest) GetDepartmentOnly() bool {
+	if x != nil {
+		return x.DepartmentOnly
+	}
+	return false
 }
 
 // SuggestAssigneesRequest names the ticket.
@@ -578,10 +587,11 @@ const file_kefu_ticket_v1_queue_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tB\x10\xb2\xbb\x18\f\b\x02\x10\x03\"\x04work(\x02R\x04name\x12!\n" +
 	"\fopen_tickets\x18\x03 \x01(\x05R\vopenTickets\x12\x1c\n" +
 	"\tdedicated\x18\x04 \x01(\bR\tdedicated\x12>\n" +
-	"\tobstacles\x18\x05 \x03(\x0e2 .kefu.ticket.v1.AssigneeObstacleR\tobstacles\";\n" +
+	"\tobstacles\x18\x05 \x03(\x0e2 .kefu.ticket.v1.AssigneeObstacleR\tobstacles\"d\n" +
 	"\x11NextTicketRequest\x12&\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"h\n" +
+	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12'\n" +
+	"\x0fdepartment_only\x18\x02 \x01(\bR\x0edepartmentOnly\"h\n" +
 	"\x17SuggestAssigneesRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x120\n" +
 	"\rdepartment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\"\x96\x01\n" +

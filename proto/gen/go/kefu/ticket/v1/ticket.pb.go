@@ -442,6 +442,58 @@ func (AuthorKind) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
+// TicketOrder is the order of a list of tickets.
+type TicketOrder int32
+
+const (
+	TicketOrder_TICKET_ORDER_UNSPECIFIED TicketOrder = 0
+	// Newest recorded first.
+	TicketOrder_TICKET_ORDER_NEWEST TicketOrder = 1
+	// First due first.
+	TicketOrder_TICKET_ORDER_DUE TicketOrder = 2
+)
+
+// Enum value maps for TicketOrder.
+var (
+	TicketOrder_name = map[int32]string{
+		0: "TICKET_ORDER_UNSPECIFIED",
+		1: "TICKET_ORDER_NEWEST",
+		2: "TICKET_ORDER_DUE",
+	}
+	TicketOrder_value = map[string]int32{
+		"TICKET_ORDER_UNSPECIFIED": 0,
+		"TICKET_ORDER_NEWEST":      1,
+		"TICKET_ORDER_DUE":         2,
+	}
+)
+
+func (x TicketOrder) Enum() *TicketOrder {
+	p := new(TicketOrder)
+	*p = x
+	return p
+}
+
+func (x TicketOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TicketOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[7].Descriptor()
+}
+
+func (TicketOrder) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[7]
+}
+
+func (x TicketOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TicketOrder.Descriptor instead.
+func (TicketOrder) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
+}
+
 // Ticket is one service case.
 type Ticket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1429,6 +1481,18 @@ type ListTicketsRequest struct {
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before; bound to the same filters and caller.
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// By the tier whose standard the ticket goes by. Not for customers.
+	Tier    v1.Tier    `protobuf:"varint,20,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
+	Phase   Phase      `protobuf:"varint,21,opt,name=phase,proto3,enum=kefu.ticket.v1.Phase" json:"phase,omitempty"`
+	Channel v1.Channel `protobuf:"varint,22,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// A part of title, number, product model, serial number or order number, of one character
+	// or more, in Chinese as in other languages; case and width do not count. At most 100.
+	Text string `protobuf:"bytes,23,opt,name=text,proto3" json:"text,omitempty"`
+	// Newest first unless given. By due time: not for customers, and only what has a deadline
+	// that runs.
+	Order TicketOrder `protobuf:"varint,24,opt,name=order,proto3,enum=kefu.ticket.v1.TicketOrder" json:"order,omitempty"`
+	// With the order by due time: what is due before.
+	DueBefore *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=due_before,json=dueBefore,proto3" json:"due_before,omitempty"`
 	// Tickets whose evidence names this answer. Not for customers.
 	AnswerId      string `protobuf:"bytes,11,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1533,6 +1597,48 @@ func (x *ListTicketsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListTicketsRequest) GetTier() v1.Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return v1.Tier(0)
+}
+
+func (x *ListTicketsRequest) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *ListTicketsRequest) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *ListTicketsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListTicketsRequest) GetOrder() TicketOrder {
+	if x != nil {
+		return x.Order
+	}
+	return TicketOrder_TICKET_ORDER_UNSPECIFIED
+}
+
+func (x *ListTicketsRequest) GetDueBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueBefore
+	}
+	return nil
 }
 
 func (x *ListTicketsRequest) GetAnswerId() string {
@@ -3646,7 +3752,7 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"/\n" +
 	"\x10GetTicketRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x8d\x04\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xc6\x06\n" +
 	"\x12ListTicketsRequest\x12F\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1b.kefu.ticket.v1.TicketStateB\x11\xbaH\x0e\x92\x01\v\x10\n" +
 	"\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12,\n" +
@@ -3663,7 +3769,14 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12(\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x120\n" +
+	"\x04tier\x18\x14 \x01(\x0e2\x12.kefu.type.v1.TierB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04tier\x125\n" +
+	"\x05phase\x18\x15 \x01(\x0e2\x15.kefu.ticket.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\x129\n" +
+	"\achannel\x18\x16 \x01(\x0e2\x15.kefu.type.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12\x1b\n" +
+	"\x04text\x18\x17 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04text\x12;\n" +
+	"\x05order\x18\x18 \x01(\x0e2\x1b.kefu.ticket.v1.TicketOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x129\n" +
+	"\n" +
+	"due_before\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tdueBefore\x12(\n" +
 	"\tanswer_id\x18\v \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\banswerId\"o\n" +
 	"\x13ListTicketsResponse\x120\n" +
 	"\atickets\x18\x01 \x03(\v2\x16.kefu.ticket.v1.TicketR\atickets\x12&\n" +
@@ -3883,7 +3996,11 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x17AUTHOR_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUTHOR_KIND_STAFF\x10\x01\x12\x18\n" +
 	"\x14AUTHOR_KIND_CUSTOMER\x10\x02\x12\x16\n" +
-	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xd9\x1c\n" +
+	"\x12AUTHOR_KIND_SYSTEM\x10\x03*Z\n" +
+	"\vTicketOrder\x12\x1c\n" +
+	"\x18TICKET_ORDER_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13TICKET_ORDER_NEWEST\x10\x01\x12\x14\n" +
+	"\x10TICKET_ORDER_DUE\x10\x022\xd9\x1c\n" +
 	"\rTicketService\x12\x94\x01\n" +
 	"\fCreateTicket\x12#.kefu.ticket.v1.CreateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"G\xaa\xbb\x18(\x12\x0etickets.create\x18\x01\"\x12ticket.customer_id@\x02\x82\xd3\xe4\x93\x02\x15:\x06ticket\"\v/v1/tickets\x12y\n" +
 	"\tGetTicket\x12 .kefu.ticket.v1.GetTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"2\xaa\xbb\x18\x16\x12\ftickets.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tickets/{id}\x12\x81\x01\n" +
@@ -3924,7 +4041,7 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_ticket_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
 var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(TicketState)(0),                   // 0: kefu.ticket.v1.TicketState
@@ -3934,154 +4051,161 @@ var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(Phase)(0),                         // 4: kefu.ticket.v1.Phase
 	(WaitFor)(0),                       // 5: kefu.ticket.v1.WaitFor
 	(AuthorKind)(0),                    // 6: kefu.ticket.v1.AuthorKind
-	(*Ticket)(nil),                     // 7: kefu.ticket.v1.Ticket
-	(*TicketNeeds)(nil),                // 8: kefu.ticket.v1.TicketNeeds
-	(*Reporter)(nil),                   // 9: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),                   // 10: kefu.ticket.v1.Evidence
-	(*Comment)(nil),                    // 11: kefu.ticket.v1.Comment
-	(*Transition)(nil),                 // 12: kefu.ticket.v1.Transition
-	(*TicketContact)(nil),              // 13: kefu.ticket.v1.TicketContact
-	(*CreateTicketRequest)(nil),        // 14: kefu.ticket.v1.CreateTicketRequest
-	(*GetTicketRequest)(nil),           // 15: kefu.ticket.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),         // 16: kefu.ticket.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),        // 17: kefu.ticket.v1.ListTicketsResponse
-	(*UpdateTicketRequest)(nil),        // 18: kefu.ticket.v1.UpdateTicketRequest
-	(*TriageTicketRequest)(nil),        // 19: kefu.ticket.v1.TriageTicketRequest
-	(*PrioritizeTicketRequest)(nil),    // 20: kefu.ticket.v1.PrioritizeTicketRequest
-	(*RetargetTicketRequest)(nil),      // 21: kefu.ticket.v1.RetargetTicketRequest
-	(*RecordTicketContactRequest)(nil), // 22: kefu.ticket.v1.RecordTicketContactRequest
-	(*ListTicketContactsRequest)(nil),  // 23: kefu.ticket.v1.ListTicketContactsRequest
-	(*ListTicketContactsResponse)(nil), // 24: kefu.ticket.v1.ListTicketContactsResponse
-	(*AssignTicketRequest)(nil),        // 25: kefu.ticket.v1.AssignTicketRequest
-	(*StartTicketRequest)(nil),         // 26: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),          // 27: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),        // 28: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),       // 29: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),       // 30: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),        // 31: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),        // 32: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),         // 33: kefu.ticket.v1.MergeTicketRequest
-	(*ImportTicketsRequest)(nil),       // 34: kefu.ticket.v1.ImportTicketsRequest
-	(*TicketRecord)(nil),               // 35: kefu.ticket.v1.TicketRecord
-	(*ImportTicketsResponse)(nil),      // 36: kefu.ticket.v1.ImportTicketsResponse
-	(*CreateCommentRequest)(nil),       // 37: kefu.ticket.v1.CreateCommentRequest
-	(*ListCommentsRequest)(nil),        // 38: kefu.ticket.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),       // 39: kefu.ticket.v1.ListCommentsResponse
-	(*ListTransitionsRequest)(nil),     // 40: kefu.ticket.v1.ListTransitionsRequest
-	(*ListTransitionsResponse)(nil),    // 41: kefu.ticket.v1.ListTransitionsResponse
-	(*ListTicketClocksRequest)(nil),    // 42: kefu.ticket.v1.ListTicketClocksRequest
-	(*ListTicketClocksResponse)(nil),   // 43: kefu.ticket.v1.ListTicketClocksResponse
-	(*ExplainTicketClockRequest)(nil),  // 44: kefu.ticket.v1.ExplainTicketClockRequest
-	(v1.Channel)(0),                    // 45: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),      // 46: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 47: google.protobuf.FieldMask
-	(*TaskRecord)(nil),                 // 48: kefu.ticket.v1.TaskRecord
-	(*v1.ImportResult)(nil),            // 49: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                  // 50: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),       // 51: kefu.clock.v1.ClockExplanation
+	(TicketOrder)(0),                   // 7: kefu.ticket.v1.TicketOrder
+	(*Ticket)(nil),                     // 8: kefu.ticket.v1.Ticket
+	(*TicketNeeds)(nil),                // 9: kefu.ticket.v1.TicketNeeds
+	(*Reporter)(nil),                   // 10: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),                   // 11: kefu.ticket.v1.Evidence
+	(*Comment)(nil),                    // 12: kefu.ticket.v1.Comment
+	(*Transition)(nil),                 // 13: kefu.ticket.v1.Transition
+	(*TicketContact)(nil),              // 14: kefu.ticket.v1.TicketContact
+	(*CreateTicketRequest)(nil),        // 15: kefu.ticket.v1.CreateTicketRequest
+	(*GetTicketRequest)(nil),           // 16: kefu.ticket.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),         // 17: kefu.ticket.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),        // 18: kefu.ticket.v1.ListTicketsResponse
+	(*UpdateTicketRequest)(nil),        // 19: kefu.ticket.v1.UpdateTicketRequest
+	(*TriageTicketRequest)(nil),        // 20: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil),    // 21: kefu.ticket.v1.PrioritizeTicketRequest
+	(*RetargetTicketRequest)(nil),      // 22: kefu.ticket.v1.RetargetTicketRequest
+	(*RecordTicketContactRequest)(nil), // 23: kefu.ticket.v1.RecordTicketContactRequest
+	(*ListTicketContactsRequest)(nil),  // 24: kefu.ticket.v1.ListTicketContactsRequest
+	(*ListTicketContactsResponse)(nil), // 25: kefu.ticket.v1.ListTicketContactsResponse
+	(*AssignTicketRequest)(nil),        // 26: kefu.ticket.v1.AssignTicketRequest
+	(*StartTicketRequest)(nil),         // 27: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),          // 28: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),        // 29: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),       // 30: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),       // 31: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),        // 32: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),        // 33: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),         // 34: kefu.ticket.v1.MergeTicketRequest
+	(*ImportTicketsRequest)(nil),       // 35: kefu.ticket.v1.ImportTicketsRequest
+	(*TicketRecord)(nil),               // 36: kefu.ticket.v1.TicketRecord
+	(*ImportTicketsResponse)(nil),      // 37: kefu.ticket.v1.ImportTicketsResponse
+	(*CreateCommentRequest)(nil),       // 38: kefu.ticket.v1.CreateCommentRequest
+	(*ListCommentsRequest)(nil),        // 39: kefu.ticket.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),       // 40: kefu.ticket.v1.ListCommentsResponse
+	(*ListTransitionsRequest)(nil),     // 41: kefu.ticket.v1.ListTransitionsRequest
+	(*ListTransitionsResponse)(nil),    // 42: kefu.ticket.v1.ListTransitionsResponse
+	(*ListTicketClocksRequest)(nil),    // 43: kefu.ticket.v1.ListTicketClocksRequest
+	(*ListTicketClocksResponse)(nil),   // 44: kefu.ticket.v1.ListTicketClocksResponse
+	(*ExplainTicketClockRequest)(nil),  // 45: kefu.ticket.v1.ExplainTicketClockRequest
+	(v1.Channel)(0),                    // 46: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),      // 47: google.protobuf.Timestamp
+	(v1.Tier)(0),                       // 48: kefu.type.v1.Tier
+	(*fieldmaskpb.FieldMask)(nil),      // 49: google.protobuf.FieldMask
+	(*TaskRecord)(nil),                 // 50: kefu.ticket.v1.TaskRecord
+	(*v1.ImportResult)(nil),            // 51: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                  // 52: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),       // 53: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	45, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	46, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
 	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
 	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
 	2,  // 4: kefu.ticket.v1.Ticket.priority:type_name -> kefu.ticket.v1.Priority
-	9,  // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
+	10, // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
 	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	10, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	46, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	46, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	46, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	46, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
-	46, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
+	11, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
+	47, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	47, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	47, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	47, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	9,  // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
+	47, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
 	6,  // 15: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	46, // 16: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	47, // 16: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 17: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
 	0,  // 18: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
 	6,  // 19: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	46, // 20: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	47, // 20: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
 	5,  // 21: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	45, // 22: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
-	46, // 23: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
-	7,  // 24: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	46, // 22: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
+	47, // 23: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
+	8,  // 24: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
 	0,  // 25: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
-	7,  // 26: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
-	7,  // 27: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	47, // 28: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 29: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
-	2,  // 30: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	2,  // 31: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	45, // 32: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
-	46, // 33: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	13, // 34: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
-	5,  // 35: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	35, // 36: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
-	7,  // 37: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 38: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
-	46, // 39: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
-	46, // 40: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
-	46, // 41: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	48, // 42: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
-	49, // 43: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	11, // 44: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	11, // 45: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	12, // 46: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	50, // 47: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	14, // 48: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	15, // 49: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	16, // 50: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	18, // 51: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	19, // 52: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	20, // 53: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
-	21, // 54: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
-	22, // 55: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
-	25, // 56: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	26, // 57: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	27, // 58: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	28, // 59: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	29, // 60: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	30, // 61: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	31, // 62: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	32, // 63: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	33, // 64: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	34, // 65: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	37, // 66: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	38, // 67: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	23, // 68: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
-	40, // 69: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	42, // 70: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
-	44, // 71: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
-	7,  // 72: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 73: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	17, // 74: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 75: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 76: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 77: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 78: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 79: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
-	7,  // 80: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 81: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 82: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 83: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 84: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 85: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 86: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 87: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 88: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	36, // 89: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	11, // 90: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	39, // 91: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	24, // 92: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
-	41, // 93: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	43, // 94: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
-	51, // 95: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
-	72, // [72:96] is the sub-list for method output_type
-	48, // [48:72] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	48, // 26: kefu.ticket.v1.ListTicketsRequest.tier:type_name -> kefu.type.v1.Tier
+	4,  // 27: kefu.ticket.v1.ListTicketsRequest.phase:type_name -> kefu.ticket.v1.Phase
+	46, // 28: kefu.ticket.v1.ListTicketsRequest.channel:type_name -> kefu.type.v1.Channel
+	7,  // 29: kefu.ticket.v1.ListTicketsRequest.order:type_name -> kefu.ticket.v1.TicketOrder
+	47, // 30: kefu.ticket.v1.ListTicketsRequest.due_before:type_name -> google.protobuf.Timestamp
+	8,  // 31: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
+	8,  // 32: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	49, // 33: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 34: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
+	2,  // 35: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	2,  // 36: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	46, // 37: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
+	47, // 38: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	14, // 39: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
+	5,  // 40: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	36, // 41: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
+	8,  // 42: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 43: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
+	47, // 44: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
+	47, // 45: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
+	47, // 46: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
+	50, // 47: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
+	51, // 48: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	12, // 49: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	12, // 50: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	13, // 51: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	52, // 52: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	15, // 53: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	16, // 54: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	17, // 55: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	19, // 56: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	20, // 57: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	21, // 58: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	22, // 59: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
+	23, // 60: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
+	26, // 61: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	27, // 62: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	28, // 63: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	29, // 64: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	30, // 65: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	31, // 66: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	32, // 67: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	33, // 68: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	34, // 69: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	35, // 70: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	38, // 71: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	39, // 72: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	24, // 73: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
+	41, // 74: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	43, // 75: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	45, // 76: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	8,  // 77: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 78: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	18, // 79: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	8,  // 80: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 81: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 82: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 83: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 84: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
+	8,  // 85: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 86: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 87: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 88: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 89: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 90: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 91: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 92: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 93: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	37, // 94: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	12, // 95: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	40, // 96: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	25, // 97: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
+	42, // 98: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	44, // 99: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	53, // 100: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	77, // [77:101] is the sub-list for method output_type
+	53, // [53:77] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -4095,7 +4219,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      8,
 			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,

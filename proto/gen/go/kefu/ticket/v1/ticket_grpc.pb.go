@@ -83,7 +83,7 @@ type TicketServiceClient interface {
 	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(ctx context.Context, in *GetTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Lists tickets, newest recorded first. Customers get their own only.
+	// Lists tickets, newest recorded first or by due time. Customers get their own only.
 	// Errors: VALIDATION_FAILED.
 	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
 	// Corrects what was recorded: title, description, product model, serial number, order
@@ -469,7 +469,7 @@ type TicketServiceServer interface {
 	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(context.Context, *GetTicketRequest) (*Ticket, error)
-	// Lists tickets, newest recorded first. Customers get their own only.
+	// Lists tickets, newest recorded first or by due time. Customers get their own only.
 	// Errors: VALIDATION_FAILED.
 	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
 	// Corrects what was recorded: title, description, product model, serial number, order
