@@ -12,7 +12,6 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 var now = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -98,11 +97,11 @@ func TestNormalFormsAreFixed(t *testing.T) {
 }
 
 func TestGramsFindEveryPart(t *testing.T) {
-	if got, want := textsearch.Grams(textsearch.Fold("武汉Ａb 武")), []string{" 武", "a", "ab", "b", "b ", "武", "武汉", "汉", "汉a"}; !slices.Equal(got, want) {
+	if got, want := customer.Grams(customer.Fold("武汉Ａb 武")), []string{" 武", "a", "ab", "b", "b ", "武", "武汉", "汉", "汉a"}; !slices.Equal(got, want) {
 		t.Errorf("grams %q, want %q", got, want)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		name := textsearch.Fold(rapid.StringOfN(rapid.RuneFrom([]rune("武汉精工设备有限公司ABcd 123456é")), 1, 20, -1).Draw(t, "name"))
+		name := customer.Fold(rapid.StringOfN(rapid.RuneFrom([]rune("武汉精工设备有限公司ABcd 123456é")), 1, 20, -1).Draw(t, "name"))
 		runes := []rune(name)
 		if len(runes) == 0 {
 			return
@@ -113,7 +112,7 @@ func TestGramsFindEveryPart(t *testing.T) {
 		if q.Folded == "" {
 			return
 		}
-		grams := textsearch.Grams(name)
+		grams := customer.Grams(name)
 		for _, g := range q.Grams {
 			if !slices.Contains(grams, g) {
 				t.Fatalf("%q in %q: gram %q is missing from %q", q.Folded, name, g, grams)

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 // FuzzParseQuery: a search asks for one thing, what it asks for is normal, and a part of a
@@ -23,17 +22,17 @@ func FuzzParseQuery(f *testing.F) {
 				set++
 			}
 		}
-		if set > 1 || (set == 0) != (textsearch.Fold(text) == "") || (q.Folded == "" && (q.Phone != "" || q.Last4 != "" || len(q.Grams) > 0)) {
+		if set > 1 || (set == 0) != (customer.Fold(text) == "") || (q.Folded == "" && (q.Phone != "" || q.Last4 != "" || len(q.Grams) > 0)) {
 			t.Fatalf("%q asks for %+v", text, q)
 		}
 		if q.Folded == "" {
 			return
 		}
-		name := textsearch.Fold(before + text + after)
+		name := customer.Fold(before + text + after)
 		if !strings.Contains(name, q.Folded) {
 			return // the neighbours melt into the text
 		}
-		grams := textsearch.Grams(name)
+		grams := customer.Grams(name)
 		for _, g := range q.Grams {
 			if _, found := slices.BinarySearch(grams, g); !found && g != " " {
 				t.Fatalf("%q in %q is not found by %q", text, name, g)

@@ -13,7 +13,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/internal/directory"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 const (
@@ -35,13 +34,13 @@ func crowded(t *testing.T) *testkit.DB {
 			t.Fatal(err)
 		}
 		name := fmt.Sprintf("%s%c%c设备有限公司", cities[i%8], rune(0x4e00+i%997), rune(0x6000+i%1009))
-		folded := textsearch.Fold(name)
+		folded := customer.Fold(name)
 		var owner *uuid.UUID
 		if i%100 == 0 {
 			id := uuid.MustParse(staff)
 			owner = &id
 		}
-		summaries[i] = []any{ids[i], fmt.Sprint("C-", i), name, 1, fmt.Sprint("region ", i%200), 1 + i%4/3*i%4, owner, 1, folded, textsearch.Grams(folded), i + 1}
+		summaries[i] = []any{ids[i], fmt.Sprint("C-", i), name, 1, fmt.Sprint("region ", i%200), 1 + i%4/3*i%4, owner, 1, folded, customer.Grams(folded), i + 1}
 	}
 	fill := []string{
 		`INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel, tags,

@@ -13,7 +13,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 const (
@@ -116,7 +115,7 @@ func summaryProto(row *db.ListSummariesRow) *customerv1.CustomerSummary {
 }
 
 func insertCustomer(row *db.Customer, position int64) db.InsertCustomerParams {
-	folded := textsearch.Lines(append([]string{row.Name, row.Number, row.Region}, row.Tags...)...)
+	folded := customer.SearchText(append([]string{row.Name, row.Number, row.Region}, row.Tags...)...)
 	return db.InsertCustomerParams{
 		ID: row.ID, Number: row.Number, Name: row.Name, Kind: row.Kind, Party: row.Party,
 		ClassificationCode: row.ClassificationCode, Industry: row.Industry, Region: row.Region,
@@ -127,7 +126,7 @@ func insertCustomer(row *db.Customer, position int64) db.InsertCustomerParams {
 		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
 		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
 		ReviewDueTime: row.ReviewDueTime, Creator: row.Creator, CreateSource: row.CreateSource,
-		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: textsearch.Grams(folded),
+		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: customer.Grams(folded),
 		Position: position,
 	}
 }

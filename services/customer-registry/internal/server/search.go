@@ -11,7 +11,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 const (
@@ -184,8 +183,8 @@ func (s *Server) refreshSearch(ctx context.Context, tx *write.Tx, id uuid.UUID) 
 	if err != nil {
 		return fmt.Errorf("read what the customer is found by: %w", err)
 	}
-	text := textsearch.Lines(words...)
-	if err := s.q.SetSearchText(ctx, tx, text, textsearch.Grams(text), id); err != nil {
+	text := customer.SearchText(words...)
+	if err := s.q.SetSearchText(ctx, tx, text, customer.Grams(text), id); err != nil {
 		return fmt.Errorf("store what the customer is found by: %w", err)
 	}
 	return nil

@@ -21,7 +21,6 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 // sheetStore is a batch in its transaction.
@@ -190,9 +189,9 @@ func (st *sheetStore) insert(ctx context.Context, keys *pii.NewKeys) error {
 	rows, which := make([]db.NewCustomer, len(st.fresh)), make([]int, len(st.fresh))
 	for i, r := range st.fresh {
 		r.row.Number = customer.Number(r.row.CreateTime, numbers[i])
-		number := textsearch.Lines(r.row.Number)
+		number := customer.SearchText(r.row.Number)
 		rows[i] = db.NewCustomer{
-			Customer: r.row, Folded: r.folded + "\n" + number, Grams: append(r.grams, textsearch.Grams(number)...), Position: numbers[i],
+			Customer: r.row, Folded: r.folded + "\n" + number, Grams: append(r.grams, customer.Grams(number)...), Position: numbers[i],
 		}
 		which[i] = r.at
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 const (
@@ -345,8 +344,8 @@ func (j *sheetJob) seal(part *sheetPart) error {
 			if err := j.s.sealCustomer(r.row, r.record.GetCustomer(), part.keys.Subject(r.at)); err != nil {
 				return err
 			}
-			r.folded = textsearch.Lines(append([]string{r.row.Name, r.row.Region}, r.row.Tags...)...)
-			r.grams = textsearch.Grams(r.folded)
+			r.folded = customer.SearchText(append([]string{r.row.Name, r.row.Region}, r.row.Tags...)...)
+			r.grams = customer.Grams(r.folded)
 		}
 	}
 	return nil

@@ -40,8 +40,10 @@ type TicketFilter struct {
 	// Set by ways: who registered the ticket, that nobody has it, and no department.
 	registrar                string
 	unassigned, noDepartment bool
-	// whole: no key leads, so that all of them are conditions.
+	// whole: the list goes by another order, and all keys are conditions but the one that
+	// led names.
 	whole bool
+	led   string
 }
 
 const (
@@ -277,7 +279,10 @@ func (f *TicketFilter) conditions(bind binder) []string {
 		where = append(where, "EXISTS (SELECT FROM ticket_texts x WHERE x.ticket_id = t.id AND strpos(x.folded, "+bind(f.Text)+") > 0)")
 	}
 	led := f.key()
-	if f.rare() || f.whole {
+	switch {
+	case f.whole:
+		led = f.led
+	case f.rare():
 		led = ""
 	}
 	for _, k := range f.keys() {

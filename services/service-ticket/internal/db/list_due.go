@@ -48,8 +48,23 @@ func (q *Queries) ListDue(ctx context.Context, db pg.Sender, f TicketFilter, at 
 func (f *TicketFilter) due(bind binder, at DuePlace) string {
 	w := *f
 	w.whole = true
-	from := "tickets t"
-	where := []string{"t.due_time IS NOT NULL", "(t.due_time, t.id) > (" + bind(at.Due) + ", " + bind(at.ID) + ")"}
+	from, order := "tickets t", "t.due_time, t.id"
+	where := []string{"t.due_time IS NOT NULL"}
+	// The key is a part of the order and of a place in it, as in byState: an equality would let
+	// the planner read all tickets by due time until enough match.
+	for _, k := range w.keys() {
+		if k.asked && w.registrar == "" && (k.column == "assignee_staff_id" || k.column == "department_id") {
+			w.led = k.column
+			break
+		}
+	}
+	if w.led != "" {
+		key, value := "t."+w.led, bind(w.keyed(w.led))
+		order = key + ", " + order
+		where = append(where, key+" <= "+value, "("+order+") > ("+value+", "+bind(at.Due)+", "+bind(at.ID)+")")
+	} else {
+		where = append(where, "("+order+") > ("+bind(at.Due)+", "+bind(at.ID)+")")
+	}
 	if w.registrar != "" {
 		from = "ticket_transitions r JOIN tickets t ON t.id = r.ticket_id"
 		where = append(where, "r.version = 1", "r.actor = "+bind(w.registrar))
@@ -61,5 +76,5 @@ func (f *TicketFilter) due(bind binder, at DuePlace) string {
 	if len(w.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(w.States)+"::smallint[])")
 	}
-	return "SELECT t.id, t.due_time FROM " + from + all(where) + " ORDER BY t.due_time, t.id LIMIT " + strconv.Itoa(int(f.Size))
+	return "SELECT t.id, t.due_time FROM " + from + all(where) + " ORDER BY " + order + " LIMIT " + strconv.Itoa(int(f.Size))
 }
