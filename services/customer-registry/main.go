@@ -11,11 +11,10 @@ import (
 	_ "time/tzdata" // the container has no zones
 
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
@@ -70,13 +69,13 @@ func (c *Config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[Config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Migrations: server.Migrations(),
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
 }
 
-func run(_ context.Context, p *app.Process, cfg Config) error {
+func run(ctx context.Context, p *app.Process, cfg Config) error {
 	zone, err := time.LoadLocation(cfg.TimeZone)
 	if err != nil {
 		return fmt.Errorf("KEFU_TIME_ZONE: %w", err)
@@ -93,10 +92,17 @@ func run(_ context.Context, p *app.Process, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if err := s.SeedCalendars(ctx); err != nil {
+		return err
+	}
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
 	p.Go("tier runs", s.RunTiers)
+	p.Go("sweep of clocks", s.Sweep)
+	p.Go("quality sweep", s.SweepQuality)
 	return errors.Join(
+		// Under a name of its own: calendars that were told of before are read too.
+		p.FollowAs(server.Name+"/calendars", directory.Source, cfg.ServiceTicketTarget, calendar.Handle),
 		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),
 		p.FollowAll("survey", cfg.SurveyTarget, s.HandleSurvey),

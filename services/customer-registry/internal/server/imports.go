@@ -25,7 +25,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 	refused := make([][]*typev1.Refusal, len(req.GetRecords()))
 	for i, record := range req.GetRecords() {
 		var err error
-		if given[i], refused[i], err = s.checkRecord(ctx, record); err != nil {
+		if given[i], refused[i], err = s.checkRecord(ctx, record, req.GetKeepInvalid()); err != nil {
 			return nil, err
 		}
 	}
@@ -72,12 +72,12 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 }
 
 // checkRecord normalises a record's file and tells why it is refused, if it is.
-func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, []*typev1.Refusal, error) {
+func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord, keep bool) (*customerv1.Customer, []*typev1.Refusal, error) {
 	err := rpc.Check(s.validator, record)
 	if err == nil {
 		file := proto.CloneOf(record.GetCustomer())
 		customer.Complete(file)
-		faults := append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
+		faults := append(customer.PointsOf(file).Normalize(s.region, keep), customer.CheckFile(file)...)
 		definitions, unread := s.definitions(ctx)
 		if unread != nil {
 			return nil, nil, unread

@@ -20,11 +20,9 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/testkit"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
-	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
 // registry is the service under test with clients of its services.
@@ -40,6 +38,10 @@ type registry struct {
 	reviews    customerv1.AccessReviewServiceClient
 	files      customerv1.FileServiceClient
 	attributes customerv1.AttributeServiceClient
+	segments   customerv1.SegmentServiceClient
+	reports    customerv1.ChangeReportServiceClient
+	callers    customerv1.CallerServiceClient
+	quality    customerv1.QualityServiceClient
 	trade
 }
 
@@ -56,7 +58,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), db.Migrations()},
+		Migrations: server.Migrations(),
 		Policy:     access.Policy(),
 		Limits:     &limits,
 		Register: func(p *app.Process) error {
@@ -70,7 +72,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 				return err
 			}
 			r.Server.Register(p.GRPC)
-			return nil
+			return r.SeedCalendars(t.Context())
 		},
 	})
 	r.customers = customerv1.NewCustomerServiceClient(r.Conn)
@@ -81,6 +83,10 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.glasses = customerv1.NewBreakGlassServiceClient(r.Conn)
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	r.files = customerv1.NewFileServiceClient(r.Conn)
+	r.segments = customerv1.NewSegmentServiceClient(r.Conn)
+	r.reports = customerv1.NewChangeReportServiceClient(r.Conn)
+	r.callers = customerv1.NewCallerServiceClient(r.Conn)
+	r.quality = customerv1.NewQualityServiceClient(r.Conn)
 	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
 	r.trade = newTrade(r.Conn)
 	return r
