@@ -186,7 +186,7 @@ func (r *registry) sweep(t *testing.T) {
 	}
 }
 
-func TestDecisionRace(t *testing.T) {
+func TestReportDecisionRace(t *testing.T) {
 	r := start(t)
 	report := r.report(t, r.make(t, full()).GetId())
 	errs := make([]error, 6)
