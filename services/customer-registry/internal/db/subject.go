@@ -75,7 +75,7 @@ func fileTables() []subject.Table {
 		},
 		{
 			Name: "customer_quality", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Delete: true,
-			Kept: "customer_id active responsible_staff_id completeness accuracy timeliness overall reasons definition score_time rescore_time",
+			Kept:   "customer_id active responsible_staff_id completeness accuracy timeliness overall reasons definition score_time rescore_time",
 			Hidden: "reasons rescore_time",
 		},
 		{Name: "quality_snapshots", Reason: "means of all files", Kept: "month files completeness accuracy timeliness overall definition create_time"},
