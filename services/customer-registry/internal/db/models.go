@@ -78,6 +78,66 @@ type Case struct {
 	VisitorStaffID *uuid.UUID
 }
 
+type ChangeReport struct {
+	ID           uuid.UUID
+	CustomerID   uuid.UUID
+	Proposal     []byte
+	Source       int16
+	State        int16
+	Actor        string
+	CreateTime   time.Time
+	Decider      *string
+	DecideTime   *time.Time
+	RefuseReason string
+	Version      int64
+}
+
+type Clock struct {
+	ID                uuid.UUID
+	SubjectType       string
+	SubjectID         uuid.UUID
+	Kind              string
+	Round             int32
+	State             int16
+	OwnerRole         string
+	OwnerStaffID      *uuid.UUID
+	OwnerDepartmentID *uuid.UUID
+	CalendarID        string
+	CalendarVersion   string
+	PolicyID          *uuid.UUID
+	PolicyVersion     int64
+	ClauseID          string
+	Target            int64
+	StartTime         time.Time
+	DueTime           *time.Time
+	StopTime          *time.Time
+	NextStepTime      *time.Time
+	Version           int64
+}
+
+type ClockCalendar struct {
+	CalendarID string
+	Version    string
+	Definition []byte
+}
+
+type ClockLog struct {
+	ClockID       uuid.UUID
+	Position      int64
+	Type          int16
+	OccurTime     time.Time
+	RecordTime    time.Time
+	Actor         string
+	ActorKind     int16
+	Reason        string
+	Terms         []byte
+	Owner         []byte
+	Step          string
+	Role          string
+	ScheduledTime *time.Time
+	Amount        int64
+}
+
 type Consent struct {
 	CustomerID     uuid.UUID
 	Purpose        int16
@@ -106,6 +166,8 @@ type Contact struct {
 	Version          int64
 	PreferredChannel int16
 	Birthday         []byte
+	PhoneQuality     int16
+	EmailQuality     int16
 }
 
 type ContactReservation struct {
@@ -152,7 +214,6 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
-	EraseTime             *time.Time
 	Attributes            []byte
 	Needs                 []byte
 	Credit                []byte
@@ -165,6 +226,8 @@ type Customer struct {
 	Creator               string
 	CreateSource          int16
 	FieldStates           []byte
+	PhoneQuality          int16
+	EmailQuality          int16
 }
 
 type CustomerChange struct {
@@ -180,53 +243,18 @@ type CustomerChange struct {
 	After      []byte
 }
 
-type CustomerImport struct {
-	ID         uuid.UUID
-	Source     string
-	Definition []byte
-	OnExisting int16
-	DryRun     bool
-	State      int16
-	Received   int64
-	DoneBytes  int64
-	Rows       int64
-	Created    int64
-	Updated    int64
-	Existing   int64
-	Reviews    int64
-	Refused    int64
-	Faults     int64
-	FailureZh  string
-	FailureEn  string
-	Author     string
-	CreateTime time.Time
-	EndTime    *time.Time
-	KeepUntil  *time.Time
-	Revision   int64
-}
-
-type CustomerImportError struct {
-	ImportID uuid.UUID
-	Line     int64
-	Position int32
-	Sealed   []byte
-}
-
-type CustomerImportPart struct {
-	ImportID uuid.UUID
-	At       int64
-	Sealed   []byte
-}
-
-type CustomerImportReview struct {
-	ImportID   uuid.UUID
-	Line       int64
-	CustomerID uuid.UUID
-	ExternalID string
-	Fields     []string
-	Sealed     []byte
-	State      int16
-	Decider    *string
+type CustomerQuality struct {
+	CustomerID         uuid.UUID
+	Active             bool
+	ResponsibleStaffID *uuid.UUID
+	Completeness       int16
+	Accuracy           int16
+	Timeliness         int16
+	Overall            int16
+	Reasons            []byte
+	Definition         int16
+	ScoreTime          time.Time
+	RescoreTime        *time.Time
 }
 
 type CustomerStanding struct {
@@ -306,16 +334,6 @@ type InstalledProduct struct {
 	Version          int64
 }
 
-type LegalHold struct {
-	ID         uuid.UUID
-	CustomerID uuid.UUID
-	Reason     string
-	Actor      string
-	CreateTime time.Time
-	LiftTime   *time.Time
-	Version    int64
-}
-
 type MaintenancePlan struct {
 	Lifecycle           int16
 	Actions             []string
@@ -354,6 +372,17 @@ type OrderLine struct {
 	FreightNanos    *int32
 }
 
+type QualitySnapshot struct {
+	Month        string
+	Files        int64
+	Completeness float64
+	Accuracy     float64
+	Timeliness   float64
+	Overall      float64
+	Definition   int16
+	CreateTime   time.Time
+}
+
 type RuleVersion struct {
 	ID            uuid.UUID
 	Kind          int16
@@ -367,33 +396,15 @@ type RuleVersion struct {
 	Revision      int64
 }
 
-type SubjectDocument struct {
-	RequestID uuid.UUID
-	Service   string
-	Part      int32
-	Body      []byte
-}
-
-type SubjectRequest struct {
-	ID                 uuid.UUID
-	Kind               int16
-	CustomerID         uuid.UUID
-	ContactID          *uuid.UUID
-	Purpose            string
-	Correction         []byte
-	State              int16
-	Requester          string
-	Decider            *string
-	DecideTime         *time.Time
-	Note               string
-	Step               int32
-	Cursor             string
-	Receipt            []byte
-	NextTime           *time.Time
-	DoneTime           *time.Time
-	DocumentExpireTime *time.Time
-	CreateTime         time.Time
-	Version            int64
+type Segment struct {
+	ID         uuid.UUID
+	Name       string
+	Purpose    string
+	Condition  []byte
+	Creator    string
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
 }
 
 type TierRun struct {

@@ -272,7 +272,7 @@ func (j *sheetJob) read(ctx context.Context, skip int64, to chan<- *sheetPart) {
 func (j *sheetJob) judge(ctx context.Context, line int64, cells []string) sheetRow {
 	out := sheetRow{line: line}
 	out.record, out.given, out.faults = j.mapping.Record(cells)
-	file, bad, err := j.s.readRecord(ctx, out.record)
+	file, bad, err := j.s.readRecord(ctx, out.record, false)
 	switch {
 	case err != nil:
 		out.faults = append(out.faults, sheet.Fault{Column: -1, Reason: rpcerr.ReasonInternal, Text: rpcerr.T("it could not be judged", "无法校验")})
