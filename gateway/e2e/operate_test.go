@@ -53,22 +53,7 @@ func TestStopAndStartAgain(t *testing.T) {
 func TestAServiceThatDiesComesBack(t *testing.T) {
 	manager := as(t, suite, role("service-manager")...)
 	ticket := manager.post("/v1/tickets", object{"channel": "CHANNEL_WEB", "title": "survivor"})
-	st, err := suite.state()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range st.Programs {
-		if p.Name != "service-ticket" {
-			continue
-		}
-		process, err := os.FindProcess(p.PID)
-		if err == nil {
-			err = process.Kill()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	killProgram(t, suite, "service-ticket")
 	eventually(t, "an answer of the service that was killed", func() bool {
 		return manager.try("GET", "/v1/tickets/"+ticket.text("id"), nil).code == http.StatusOK
 	})

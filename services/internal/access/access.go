@@ -161,7 +161,7 @@ func informationAdministrator() []authz.Grant {
 		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
-		askers(), at(company, "consents.read"),
+		requesters(), at(own, "changereports.create"), at(company, "consents.read"),
 		coverReaders(), exporters(), tierReaders(), coverKeepers(), rightsDesk(), at(company, "subjectdocuments.read", "legalholds.write"),
 	)
 }

@@ -5,7 +5,11 @@ import "github.com/kefu-suite/kefu/runtime/authz"
 // askers may ask for a file that is not open to them, and use the grant they get. They report
 // what they learn of a customer.
 func askers() []authz.Grant {
-	return grants(at(own, "accessrequests.create", "accessrequests.read", "grants.use"), reporters())
+	return grants(requesters(), reporters())
+}
+
+func requesters() []authz.Grant {
+	return at(own, "accessrequests.create", "accessrequests.read", "grants.use")
 }
 
 // reporters report changes of files and see what became of their reports.

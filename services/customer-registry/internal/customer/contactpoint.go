@@ -119,12 +119,25 @@ func (p Points) Renormalize(before Points, region string, keep bool) []Fault {
 	return faults
 }
 
+// Mark takes over what is told of points that were normalised, where they are these.
+func (p Points) Mark(normal Points) {
+	if *p.Phone == *normal.Phone {
+		*p.Extension, *p.PhoneQuality = *normal.Extension, *normal.PhoneQuality
+	}
+	if *p.Email == *normal.Email {
+		*p.EmailQuality = *normal.EmailQuality
+	}
+}
+
+// Faulty tells whether a quality is that of a point that is none.
+func Faulty(q customerv1.PointQuality) bool { return q > customerv1.PointQuality_POINT_QUALITY_VALID }
+
 // PhoneTerm is what a phone is found by: E.164, or the digits of one that is none.
 func PhoneTerm(phone string, quality customerv1.PointQuality) string {
-	if quality == customerv1.PointQuality_POINT_QUALITY_VALID {
-		return phone
+	if Faulty(quality) {
+		return DigitsTerm(phone)
 	}
-	return DigitsTerm(phone)
+	return phone
 }
 
 // DigitsTerm is what a phone that is none is found by.

@@ -13,7 +13,7 @@ import (
 )
 
 const customerExists = `-- name: CustomerExists :one
-SELECT EXISTS (SELECT FROM customers WHERE id = $1)
+SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND erase_time IS NULL)
 `
 
 func (q *Queries) CustomerExists(ctx context.Context, db DBTX, id uuid.UUID) (bool, error) {
@@ -190,7 +190,7 @@ func (q *Queries) FindCallers(ctx context.Context, db DBTX, indexes [][]byte) ([
 }
 
 const getCustomer = `-- name: GetCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL
 `
 
 func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -227,6 +227,7 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.EraseTime,
 		&i.Attributes,
 		&i.Needs,
 		&i.Credit,
@@ -445,7 +446,7 @@ func (q *Queries) ListImportedCustomers(ctx context.Context, db DBTX, source str
 }
 
 const lockCustomer = `-- name: LockCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 FOR UPDATE
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -482,6 +483,7 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Cust
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.EraseTime,
 		&i.Attributes,
 		&i.Needs,
 		&i.Credit,
@@ -501,7 +503,7 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Cust
 }
 
 const lockEndedTiers = `-- name: LockEndedTiers :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 `
 
 func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, count int32) ([]Customer, error) {
@@ -544,6 +546,7 @@ func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, c
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.EraseTime,
 			&i.Attributes,
 			&i.Needs,
 			&i.Credit,
@@ -608,8 +611,8 @@ WITH RECURSIVE way AS (
   UNION ALL
   SELECT c.id, c.merged_into, way.step + 1 FROM way JOIN customers c ON c.id = way.merged_into WHERE way.step < 32
 )
-SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states, customers.phone_quality, customers.email_quality FROM customers
-WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1)
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states, customers.phone_quality, customers.email_quality FROM customers
+WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1) AND customers.erase_time IS NULL
 `
 
 type ResolveCustomerRow struct {
@@ -650,6 +653,7 @@ func (q *Queries) ResolveCustomer(ctx context.Context, db DBTX, id uuid.UUID) (R
 		&i.Customer.CreateTime,
 		&i.Customer.UpdateTime,
 		&i.Customer.Version,
+		&i.Customer.EraseTime,
 		&i.Customer.Attributes,
 		&i.Customer.Needs,
 		&i.Customer.Credit,

@@ -40,7 +40,7 @@ func (q *Queries) DecideAccessRequest(ctx context.Context, db DBTX, arg DecideAc
 }
 
 const findCustomers = `-- name: FindCustomers :many
-SELECT id FROM customers WHERE id = ANY($1::uuid[])
+SELECT id FROM customers WHERE id = ANY($1::uuid[]) AND erase_time IS NULL
   AND ($2::uuid IS NULL OR owner_staff_id = $2::uuid)
 `
 
@@ -116,7 +116,7 @@ func (q *Queries) GetBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Bre
 }
 
 const getStanding = `-- name: GetStanding :one
-SELECT tier, owner_staff_id FROM customers WHERE id = $1
+SELECT tier, owner_staff_id FROM customers WHERE id = $1 AND erase_time IS NULL
 `
 
 type GetStandingRow struct {
@@ -495,7 +495,7 @@ func (q *Queries) LockBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Br
 }
 
 const openFile = `-- name: OpenFile :one
-SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality,
+SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality,
   coalesce(g.id, '00000000-0000-0000-0000-000000000000')::uuid AS grant_id, coalesce(g.break_glass, false)::boolean AS break_glass,
   coalesce(g.end_time, c.create_time)::timestamptz AS grant_end_time,
   coalesce(me.id, '00000000-0000-0000-0000-000000000000')::uuid AS staff_id,
@@ -522,7 +522,7 @@ LEFT JOIN LATERAL (
   SELECT k.subject_id FROM cases k
   WHERE $4::boolean AND k.customer_id = c.id AND k.visitor_staff_id = me.id ORDER BY k.subject_id LIMIT 1
 ) v ON true
-WHERE c.id = $5
+WHERE c.id = $5 AND c.erase_time IS NULL
 `
 
 type OpenFileParams struct {
@@ -588,6 +588,7 @@ func (q *Queries) OpenFile(ctx context.Context, db DBTX, arg OpenFileParams) (Op
 		&i.Customer.CreateTime,
 		&i.Customer.UpdateTime,
 		&i.Customer.Version,
+		&i.Customer.EraseTime,
 		&i.Customer.Attributes,
 		&i.Customer.Needs,
 		&i.Customer.Credit,

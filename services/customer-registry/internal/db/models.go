@@ -214,6 +214,7 @@ type Customer struct {
 	CreateTime            time.Time
 	UpdateTime            time.Time
 	Version               int64
+	EraseTime             *time.Time
 	Attributes            []byte
 	Needs                 []byte
 	Credit                []byte
@@ -241,6 +242,55 @@ type CustomerChange struct {
 	Source     int16
 	Before     []byte
 	After      []byte
+}
+
+type CustomerImport struct {
+	ID         uuid.UUID
+	Source     string
+	Definition []byte
+	OnExisting int16
+	DryRun     bool
+	State      int16
+	Received   int64
+	DoneBytes  int64
+	Rows       int64
+	Created    int64
+	Updated    int64
+	Existing   int64
+	Reviews    int64
+	Refused    int64
+	Faults     int64
+	FailureZh  string
+	FailureEn  string
+	Author     string
+	CreateTime time.Time
+	EndTime    *time.Time
+	KeepUntil  *time.Time
+	Revision   int64
+}
+
+type CustomerImportError struct {
+	ImportID uuid.UUID
+	Line     int64
+	Position int32
+	Sealed   []byte
+}
+
+type CustomerImportPart struct {
+	ImportID uuid.UUID
+	At       int64
+	Sealed   []byte
+}
+
+type CustomerImportReview struct {
+	ImportID   uuid.UUID
+	Line       int64
+	CustomerID uuid.UUID
+	ExternalID string
+	Fields     []string
+	Sealed     []byte
+	State      int16
+	Decider    *string
 }
 
 type CustomerQuality struct {
@@ -334,6 +384,16 @@ type InstalledProduct struct {
 	Version          int64
 }
 
+type LegalHold struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Reason     string
+	Actor      string
+	CreateTime time.Time
+	LiftTime   *time.Time
+	Version    int64
+}
+
 type MaintenancePlan struct {
 	Lifecycle           int16
 	Actions             []string
@@ -405,6 +465,35 @@ type Segment struct {
 	CreateTime time.Time
 	UpdateTime time.Time
 	Version    int64
+}
+
+type SubjectDocument struct {
+	RequestID uuid.UUID
+	Service   string
+	Part      int32
+	Body      []byte
+}
+
+type SubjectRequest struct {
+	ID                 uuid.UUID
+	Kind               int16
+	CustomerID         uuid.UUID
+	ContactID          *uuid.UUID
+	Purpose            string
+	Correction         []byte
+	State              int16
+	Requester          string
+	Decider            *string
+	DecideTime         *time.Time
+	Note               string
+	Step               int32
+	Cursor             string
+	Receipt            []byte
+	NextTime           *time.Time
+	DoneTime           *time.Time
+	DocumentExpireTime *time.Time
+	CreateTime         time.Time
+	Version            int64
 }
 
 type TierRun struct {

@@ -22,12 +22,21 @@ type SegmentMember struct {
 	Region       string
 	OwnerStaffID *uuid.UUID
 	Language     string
+	// Phone and Email: the file has a valid one.
+	Phone, Email bool
+	// ServiceQuality: consent to that purpose, which stands unless withdrawn. Consents are the
+	// other purposes that were consented to, in order.
+	ServiceQuality bool
+	Consents       []int16
 }
 
 // Conditions of segments are data, so their SQL is made here and not by sqlc. Every value is a
 // parameter; what is written into the text are names of columns from the tables below alone.
 const segmentFrom = ` FROM customers c JOIN customer_summaries s ON s.customer_id = c.id
 WHERE c.status = 1 AND c.merged_into IS NULL AND `
+
+// serviceQuality is the purpose that is consented to unless withdrawn.
+const serviceQuality = customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY
 
 // CountSegment counts the customers who fit.
 func CountSegment(ctx context.Context, on DBTX, condition *customerv1.SegmentCondition, now time.Time) (int64, error) {
@@ -43,15 +52,28 @@ func CountSegment(ctx context.Context, on DBTX, condition *customerv1.SegmentCon
 	return pgx.CollectOneRow(rows, pgx.RowTo[int64])
 }
 
-// ListSegment gives the customers who fit in the order of their ids, from after one.
+// consentTo tells whether the purpose of a placeholder is consented to, where the second is
+// what holds before anybody decided.
+const consentTo = `coalesce((SELECT k.granted FROM consents k WHERE k.customer_id = c.id AND k.purpose = %s::smallint ORDER BY k.version DESC LIMIT 1), %s::boolean)`
+
+// ListSegment gives the customers who fit in the order of their ids, from after one; without a
+// condition all whose file is in use.
 func ListSegment(ctx context.Context, on DBTX, condition *customerv1.SegmentCondition, now time.Time, after uuid.UUID, count int32) ([]SegmentMember, error) {
 	w := &segmentWriter{now: now}
-	w.write(condition)
+	if condition == nil {
+		w.add("true")
+	} else {
+		w.write(condition)
+	}
 	if w.err != nil {
 		return nil, w.err
 	}
-	sql := "SELECT c.id, c.number, c.name, c.kind, c.tier, c.region, c.owner_staff_id, c.language" + segmentFrom + w.sql.String() +
-		" AND c.id > " + w.bind(after) + " ORDER BY c.id LIMIT " + w.bind(count)
+	columns := "c.id, c.number, c.name, c.kind, c.tier, c.region, c.owner_staff_id, c.language, " +
+		segmentReaches[customerv1.SegmentReach_SEGMENT_REACH_PHONE] + ", " + segmentReaches[customerv1.SegmentReach_SEGMENT_REACH_EMAIL] + ", " +
+		w.consent(serviceQuality) + `,
+ARRAY(SELECT l.purpose FROM (SELECT DISTINCT ON (k.purpose) k.purpose, k.granted FROM consents k
+  WHERE k.customer_id = c.id AND k.purpose <> ` + w.bind(int16(serviceQuality)) + `::smallint ORDER BY k.purpose, k.version DESC) l WHERE l.granted)`
+	sql := "SELECT " + columns + segmentFrom + w.sql.String() + " AND c.id > " + w.bind(after) + " ORDER BY c.id LIMIT " + w.bind(count)
 	rows, err := on.Query(ctx, sql, w.args...)
 	if err != nil {
 		return nil, err
@@ -145,9 +167,7 @@ func (w *segmentWriter) write(c *customerv1.SegmentCondition) {
 	case *customerv1.SegmentCondition_Time:
 		w.time(t.Time)
 	case *customerv1.SegmentCondition_Consent:
-		w.add("(coalesce((SELECT k.granted FROM consents k WHERE k.customer_id = c.id AND k.purpose = %s::smallint ORDER BY k.version DESC LIMIT 1), %s::boolean) = %s::boolean)",
-			w.bind(int16(t.Consent.GetPurpose())), w.bind(t.Consent.GetPurpose() == customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY),
-			w.bind(t.Consent.GetGranted()))
+		w.add("(%s = %s::boolean)", w.consent(t.Consent.GetPurpose()), w.bind(t.Consent.GetGranted()))
 	case *customerv1.SegmentCondition_Reach:
 		w.add("%s", column(w, segmentReaches, t.Reach))
 	default:
@@ -161,6 +181,10 @@ func numbers[E ~int32](enums []E) []int16 {
 		out = append(out, int16(e))
 	}
 	return out
+}
+
+func (w *segmentWriter) consent(to customerv1.ConsentPurpose) string {
+	return fmt.Sprintf(consentTo, w.bind(int16(to)), w.bind(to == serviceQuality))
 }
 
 func (w *segmentWriter) join(with string, conditions []*customerv1.SegmentCondition) {

@@ -26,6 +26,7 @@ const (
 func SubjectTables() []subject.Table {
 	tables := subject.Common()
 	tables = append(tables, subject.Directory()...)
+	tables = append(tables, subject.Deadlines()...)
 	tables = append(tables, fileTables()...)
 	tables = append(tables, orderTables()...)
 	tables = append(tables, disclosureTables()...)
@@ -79,6 +80,7 @@ func fileTables() []subject.Table {
 			Hidden: "reasons rescore_time",
 		},
 		{Name: "quality_snapshots", Reason: "means of all files", Kept: "month files completeness accuracy timeliness overall definition create_time"},
+		{Name: "calendars", Reason: "calendars", Kept: "id is_default version update_time definition"},
 		{Name: "segments", Reason: "conditions", Kept: "id name purpose condition creator create_time update_time version"},
 		{Name: "attribute_definitions", Reason: "rules of attributes", Kept: "id key definition create_time update_time version"},
 		{Name: "maintenance_plans", Reason: "plans by lifecycle", Kept: "lifecycle actions contact_interval_days update_time version"},

@@ -59,7 +59,7 @@ func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, p
 
 // faulty is what is stored of a quality.
 func faulty(q customerv1.PointQuality) int16 {
-	if q == customerv1.PointQuality_POINT_QUALITY_VALID {
+	if !customer.Faulty(q) {
 		return 0
 	}
 	return int16(q)

@@ -257,9 +257,12 @@ func (s *Server) members(ctx context.Context, segment *customerv1.Segment, after
 // StreamSegmentMembers streams the members of a segment to another service.
 func (s *Server) StreamSegmentMembers(req *customerv1.StreamSegmentMembersRequest, to grpc.ServerStreamingServer[customerv1.StreamSegmentMembersResponse]) error {
 	ctx := to.Context()
-	segment, err := s.segment(ctx, "id", req.GetId())
-	if err != nil {
-		return err
+	segment := &customerv1.Segment{}
+	if req.GetId() != "" {
+		var err error
+		if segment, err = s.segment(ctx, "id", req.GetId()); err != nil {
+			return err
+		}
 	}
 	after := uuid.Nil
 	if last, err := optionalID("after_customer_id", req.GetAfterCustomerId()); err != nil {
@@ -286,10 +289,23 @@ func membersProto(rows []db.SegmentMember) []*customerv1.SegmentMember {
 	out := make([]*customerv1.SegmentMember, 0, len(rows))
 	for i := range rows {
 		row := &rows[i]
-		out = append(out, &customerv1.SegmentMember{
+		member := &customerv1.SegmentMember{
 			CustomerId: row.ID.String(), Number: row.Number, Name: row.Name, Kind: customerv1.CustomerKind(row.Kind),
 			Tier: typev1.Tier(row.Tier), Region: row.Region, OwnerStaffId: idString(row.OwnerStaffID), Language: row.Language,
-		})
+		}
+		if row.ServiceQuality {
+			member.Consents = append(member.Consents, customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY)
+		}
+		for _, purpose := range row.Consents {
+			member.Consents = append(member.Consents, customerv1.ConsentPurpose(purpose))
+		}
+		if row.Phone {
+			member.Reaches = append(member.Reaches, customerv1.SegmentReach_SEGMENT_REACH_PHONE)
+		}
+		if row.Email {
+			member.Reaches = append(member.Reaches, customerv1.SegmentReach_SEGMENT_REACH_EMAIL)
+		}
+		out = append(out, member)
 	}
 	return out
 }

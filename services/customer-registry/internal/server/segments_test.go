@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -274,6 +275,57 @@ func TestConditionsThatMakeNoSense(t *testing.T) {
 	refused(t, "no right", err, codes.PermissionDenied, "PERMISSION_DENIED")
 }
 
+// streamed reads a stream to its end.
+func (r *registry) streamed(t *testing.T, req *customerv1.StreamSegmentMembersRequest) (members []*customerv1.SegmentMember) {
+	t.Helper()
+	stream, err := r.segments.StreamSegmentMembers(r.AsService("survey"), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		batch, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return members
+		}
+		if err != nil || len(batch.GetMembers()) > 500 {
+			t.Fatalf("a batch of %d, %v", len(batch.GetMembers()), err)
+		}
+		members = append(members, batch.GetMembers()...)
+	}
+}
+
+// Without a segment it is everybody whose file is in use, with what each agreed to and how they
+// can be reached.
+func TestStreamOfThePopulation(t *testing.T) {
+	r := start(t)
+	made := r.crowd(t)
+	if _, err := r.files.RetireCustomer(r.admin(), &customerv1.RetireCustomerRequest{Id: made["d"].GetId(), Reason: "closed"}); err != nil {
+		t.Fatal(err)
+	}
+	agree := func(who string, purpose customerv1.ConsentPurpose, granted bool) {
+		t.Helper()
+		if _, err := r.customers.SetConsent(r.As(access.CRMSpecialist), consent(made[who].GetId(), purpose, granted)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agree("a", customerv1.ConsentPurpose_CONSENT_PURPOSE_CARE, true)
+	agree("a", customerv1.ConsentPurpose_CONSENT_PURPOSE_SURVEYS, true)
+	agree("a", customerv1.ConsentPurpose_CONSENT_PURPOSE_MARKETING, true)
+	agree("a", customerv1.ConsentPurpose_CONSENT_PURPOSE_MARKETING, false)
+	agree("b", customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY, false)
+	var got []string
+	for _, m := range r.streamed(t, &customerv1.StreamSegmentMembersRequest{}) {
+		got = append(got, fmt.Sprint(m.GetName(), int32(m.GetTier()), m.GetLanguage(), m.GetConsents(), m.GetReaches()))
+	}
+	want := []string{
+		"a1zh-CN[CONSENT_PURPOSE_SERVICE_QUALITY CONSENT_PURPOSE_SURVEYS CONSENT_PURPOSE_CARE] [SEGMENT_REACH_PHONE]",
+		"b1zh-CN[] [SEGMENT_REACH_EMAIL]", "c4zh-CN[CONSENT_PURPOSE_SERVICE_QUALITY] []",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("streamed\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // A stream gives every member once, and goes on after the last one told.
 func TestStreamSegmentMembers(t *testing.T) {
 	r := start(t)
@@ -291,22 +343,10 @@ SELECT id, number, number, 1, 'r', 1, 1, '', '{}' FROM made`, n); err != nil {
 	segment := r.saved(t, "all", regionIn("r"))
 	read := func(after string) (ids []string) {
 		t.Helper()
-		stream, err := r.segments.StreamSegmentMembers(r.AsService("survey"), &customerv1.StreamSegmentMembersRequest{Id: segment.GetId(), AfterCustomerId: after})
-		if err != nil {
-			t.Fatal(err)
+		for _, m := range r.streamed(t, &customerv1.StreamSegmentMembersRequest{Id: segment.GetId(), AfterCustomerId: after}) {
+			ids = append(ids, m.GetCustomerId())
 		}
-		for {
-			batch, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return ids
-			}
-			if err != nil || len(batch.GetMembers()) > 500 {
-				t.Fatalf("a batch of %d, %v", len(batch.GetMembers()), err)
-			}
-			for _, m := range batch.GetMembers() {
-				ids = append(ids, m.GetCustomerId())
-			}
-		}
+		return ids
 	}
 	ids := read("")
 	if len(ids) != n || !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != n {

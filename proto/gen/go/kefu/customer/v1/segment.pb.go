@@ -9,7 +9,6 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
-	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -27,226 +26,6 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
-
-// SegmentText names a text of a file.
-type SegmentText int32
-
-const (
-	SegmentText_SEGMENT_TEXT_UNSPECIFIED         SegmentText = 0
-	SegmentText_SEGMENT_TEXT_REGION              SegmentText = 1
-	SegmentText_SEGMENT_TEXT_INDUSTRY            SegmentText = 2
-	SegmentText_SEGMENT_TEXT_CLASSIFICATION_CODE SegmentText = 3
-	SegmentText_SEGMENT_TEXT_SOURCE_CHANNEL      SegmentText = 4
-)
-
-// Enum value maps for SegmentText.
-var (
-	SegmentText_name = map[int32]string{
-		0: "SEGMENT_TEXT_UNSPECIFIED",
-		1: "SEGMENT_TEXT_REGION",
-		2: "SEGMENT_TEXT_INDUSTRY",
-		3: "SEGMENT_TEXT_CLASSIFICATION_CODE",
-		4: "SEGMENT_TEXT_SOURCE_CHANNEL",
-	}
-	SegmentText_value = map[string]int32{
-		"SEGMENT_TEXT_UNSPECIFIED":         0,
-		"SEGMENT_TEXT_REGION":              1,
-		"SEGMENT_TEXT_INDUSTRY":            2,
-		"SEGMENT_TEXT_CLASSIFICATION_CODE": 3,
-		"SEGMENT_TEXT_SOURCE_CHANNEL":      4,
-	}
-)
-
-func (x SegmentText) Enum() *SegmentText {
-	p := new(SegmentText)
-	*p = x
-	return p
-}
-
-func (x SegmentText) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (SegmentText) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_segment_proto_enumTypes[0].Descriptor()
-}
-
-func (SegmentText) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_segment_proto_enumTypes[0]
-}
-
-func (x SegmentText) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use SegmentText.Descriptor instead.
-func (SegmentText) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{0}
-}
-
-// SegmentNumber names a figure of a customer.
-type SegmentNumber int32
-
-const (
-	SegmentNumber_SEGMENT_NUMBER_UNSPECIFIED     SegmentNumber = 0
-	SegmentNumber_SEGMENT_NUMBER_OPEN_TICKETS    SegmentNumber = 1
-	SegmentNumber_SEGMENT_NUMBER_OPEN_COMPLAINTS SegmentNumber = 2
-	SegmentNumber_SEGMENT_NUMBER_ORDERS          SegmentNumber = 3
-	// Mean of the first rating of every answer, 1 to 5; who never answered does not fit.
-	SegmentNumber_SEGMENT_NUMBER_MEAN_SCORE SegmentNumber = 4
-)
-
-// Enum value maps for SegmentNumber.
-var (
-	SegmentNumber_name = map[int32]string{
-		0: "SEGMENT_NUMBER_UNSPECIFIED",
-		1: "SEGMENT_NUMBER_OPEN_TICKETS",
-		2: "SEGMENT_NUMBER_OPEN_COMPLAINTS",
-		3: "SEGMENT_NUMBER_ORDERS",
-		4: "SEGMENT_NUMBER_MEAN_SCORE",
-	}
-	SegmentNumber_value = map[string]int32{
-		"SEGMENT_NUMBER_UNSPECIFIED":     0,
-		"SEGMENT_NUMBER_OPEN_TICKETS":    1,
-		"SEGMENT_NUMBER_OPEN_COMPLAINTS": 2,
-		"SEGMENT_NUMBER_ORDERS":          3,
-		"SEGMENT_NUMBER_MEAN_SCORE":      4,
-	}
-)
-
-func (x SegmentNumber) Enum() *SegmentNumber {
-	p := new(SegmentNumber)
-	*p = x
-	return p
-}
-
-func (x SegmentNumber) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (SegmentNumber) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_segment_proto_enumTypes[1].Descriptor()
-}
-
-func (SegmentNumber) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_segment_proto_enumTypes[1]
-}
-
-func (x SegmentNumber) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use SegmentNumber.Descriptor instead.
-func (SegmentNumber) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{1}
-}
-
-// SegmentTime names a time of a customer.
-type SegmentTime int32
-
-const (
-	SegmentTime_SEGMENT_TIME_UNSPECIFIED SegmentTime = 0
-	// When the file was opened.
-	SegmentTime_SEGMENT_TIME_CREATE       SegmentTime = 1
-	SegmentTime_SEGMENT_TIME_LAST_CONTACT SegmentTime = 2
-	// When the file's review was due; one that is not due yet does not fit.
-	SegmentTime_SEGMENT_TIME_REVIEW_DUE SegmentTime = 3
-)
-
-// Enum value maps for SegmentTime.
-var (
-	SegmentTime_name = map[int32]string{
-		0: "SEGMENT_TIME_UNSPECIFIED",
-		1: "SEGMENT_TIME_CREATE",
-		2: "SEGMENT_TIME_LAST_CONTACT",
-		3: "SEGMENT_TIME_REVIEW_DUE",
-	}
-	SegmentTime_value = map[string]int32{
-		"SEGMENT_TIME_UNSPECIFIED":  0,
-		"SEGMENT_TIME_CREATE":       1,
-		"SEGMENT_TIME_LAST_CONTACT": 2,
-		"SEGMENT_TIME_REVIEW_DUE":   3,
-	}
-)
-
-func (x SegmentTime) Enum() *SegmentTime {
-	p := new(SegmentTime)
-	*p = x
-	return p
-}
-
-func (x SegmentTime) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (SegmentTime) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_segment_proto_enumTypes[2].Descriptor()
-}
-
-func (SegmentTime) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_segment_proto_enumTypes[2]
-}
-
-func (x SegmentTime) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use SegmentTime.Descriptor instead.
-func (SegmentTime) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{2}
-}
-
-// SegmentReach is a way to reach a customer.
-type SegmentReach int32
-
-const (
-	SegmentReach_SEGMENT_REACH_UNSPECIFIED SegmentReach = 0
-	// The file has a valid phone.
-	SegmentReach_SEGMENT_REACH_PHONE SegmentReach = 1
-	// The file has a valid e-mail.
-	SegmentReach_SEGMENT_REACH_EMAIL SegmentReach = 2
-)
-
-// Enum value maps for SegmentReach.
-var (
-	SegmentReach_name = map[int32]string{
-		0: "SEGMENT_REACH_UNSPECIFIED",
-		1: "SEGMENT_REACH_PHONE",
-		2: "SEGMENT_REACH_EMAIL",
-	}
-	SegmentReach_value = map[string]int32{
-		"SEGMENT_REACH_UNSPECIFIED": 0,
-		"SEGMENT_REACH_PHONE":       1,
-		"SEGMENT_REACH_EMAIL":       2,
-	}
-)
-
-func (x SegmentReach) Enum() *SegmentReach {
-	p := new(SegmentReach)
-	*p = x
-	return p
-}
-
-func (x SegmentReach) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (SegmentReach) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_segment_proto_enumTypes[3].Descriptor()
-}
-
-func (SegmentReach) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_segment_proto_enumTypes[3]
-}
-
-func (x SegmentReach) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use SegmentReach.Descriptor instead.
-func (SegmentReach) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{3}
-}
 
 // Segment is a saved condition.
 type Segment struct {
@@ -357,1105 +136,6 @@ func (x *Segment) GetEtag() string {
 	return ""
 }
 
-// SegmentCondition is one test of a customer, or several joined.
-type SegmentCondition struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Test:
-	//
-	//	*SegmentCondition_All
-	//	*SegmentCondition_Any
-	//	*SegmentCondition_Not
-	//	*SegmentCondition_Kind
-	//	*SegmentCondition_Party
-	//	*SegmentCondition_Tier
-	//	*SegmentCondition_Lifecycle
-	//	*SegmentCondition_Text
-	//	*SegmentCondition_Owner
-	//	*SegmentCondition_Tags
-	//	*SegmentCondition_Attribute
-	//	*SegmentCondition_Number
-	//	*SegmentCondition_Time
-	//	*SegmentCondition_Consent
-	//	*SegmentCondition_Reach
-	Test          isSegmentCondition_Test `protobuf_oneof:"test"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SegmentCondition) Reset() {
-	*x = SegmentCondition{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SegmentCondition) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SegmentCondition) ProtoMessage() {}
-
-func (x *SegmentCondition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SegmentCondition.ProtoReflect.Descriptor instead.
-func (*SegmentCondition) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *SegmentCondition) GetTest() isSegmentCondition_Test {
-	if x != nil {
-		return x.Test
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetAll() *SegmentConditions {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_All); ok {
-			return x.All
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetAny() *SegmentConditions {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Any); ok {
-			return x.Any
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetNot() *SegmentCondition {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Not); ok {
-			return x.Not
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetKind() *KindIn {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Kind); ok {
-			return x.Kind
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetParty() Party {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Party); ok {
-			return x.Party
-		}
-	}
-	return Party_PARTY_UNSPECIFIED
-}
-
-func (x *SegmentCondition) GetTier() *TierIn {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Tier); ok {
-			return x.Tier
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetLifecycle() *LifecycleIn {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Lifecycle); ok {
-			return x.Lifecycle
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetText() *TextIn {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Text); ok {
-			return x.Text
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetOwner() *StaffIn {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Owner); ok {
-			return x.Owner
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetTags() *TagsHave {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Tags); ok {
-			return x.Tags
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetAttribute() *AttributeIs {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Attribute); ok {
-			return x.Attribute
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetNumber() *NumberIs {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Number); ok {
-			return x.Number
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetTime() *TimeIs {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Time); ok {
-			return x.Time
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetConsent() *ConsentIs {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Consent); ok {
-			return x.Consent
-		}
-	}
-	return nil
-}
-
-func (x *SegmentCondition) GetReach() SegmentReach {
-	if x != nil {
-		if x, ok := x.Test.(*SegmentCondition_Reach); ok {
-			return x.Reach
-		}
-	}
-	return SegmentReach_SEGMENT_REACH_UNSPECIFIED
-}
-
-type isSegmentCondition_Test interface {
-	isSegmentCondition_Test()
-}
-
-type SegmentCondition_All struct {
-	// Every one of them holds.
-	All *SegmentConditions `protobuf:"bytes,1,opt,name=all,proto3,oneof"`
-}
-
-type SegmentCondition_Any struct {
-	// At least one of them holds.
-	Any *SegmentConditions `protobuf:"bytes,2,opt,name=any,proto3,oneof"`
-}
-
-type SegmentCondition_Not struct {
-	// It does not hold.
-	Not *SegmentCondition `protobuf:"bytes,3,opt,name=not,proto3,oneof"`
-}
-
-type SegmentCondition_Kind struct {
-	Kind *KindIn `protobuf:"bytes,4,opt,name=kind,proto3,oneof"`
-}
-
-type SegmentCondition_Party struct {
-	// Organisation or person.
-	Party Party `protobuf:"varint,5,opt,name=party,proto3,enum=kefu.customer.v1.Party,oneof"`
-}
-
-type SegmentCondition_Tier struct {
-	Tier *TierIn `protobuf:"bytes,6,opt,name=tier,proto3,oneof"`
-}
-
-type SegmentCondition_Lifecycle struct {
-	Lifecycle *LifecycleIn `protobuf:"bytes,7,opt,name=lifecycle,proto3,oneof"`
-}
-
-type SegmentCondition_Text struct {
-	Text *TextIn `protobuf:"bytes,8,opt,name=text,proto3,oneof"`
-}
-
-type SegmentCondition_Owner struct {
-	Owner *StaffIn `protobuf:"bytes,9,opt,name=owner,proto3,oneof"`
-}
-
-type SegmentCondition_Tags struct {
-	Tags *TagsHave `protobuf:"bytes,10,opt,name=tags,proto3,oneof"`
-}
-
-type SegmentCondition_Attribute struct {
-	Attribute *AttributeIs `protobuf:"bytes,11,opt,name=attribute,proto3,oneof"`
-}
-
-type SegmentCondition_Number struct {
-	Number *NumberIs `protobuf:"bytes,12,opt,name=number,proto3,oneof"`
-}
-
-type SegmentCondition_Time struct {
-	Time *TimeIs `protobuf:"bytes,13,opt,name=time,proto3,oneof"`
-}
-
-type SegmentCondition_Consent struct {
-	Consent *ConsentIs `protobuf:"bytes,14,opt,name=consent,proto3,oneof"`
-}
-
-type SegmentCondition_Reach struct {
-	// The customer can be reached over it.
-	Reach SegmentReach `protobuf:"varint,15,opt,name=reach,proto3,enum=kefu.customer.v1.SegmentReach,oneof"`
-}
-
-func (*SegmentCondition_All) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Any) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Not) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Kind) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Party) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Tier) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Lifecycle) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Text) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Owner) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Tags) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Attribute) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Number) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Time) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Consent) isSegmentCondition_Test() {}
-
-func (*SegmentCondition_Reach) isSegmentCondition_Test() {}
-
-// SegmentConditions are conditions that are joined.
-type SegmentConditions struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 50.
-	Conditions    []*SegmentCondition `protobuf:"bytes,1,rep,name=conditions,proto3" json:"conditions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SegmentConditions) Reset() {
-	*x = SegmentConditions{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SegmentConditions) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SegmentConditions) ProtoMessage() {}
-
-func (x *SegmentConditions) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SegmentConditions.ProtoReflect.Descriptor instead.
-func (*SegmentConditions) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *SegmentConditions) GetConditions() []*SegmentCondition {
-	if x != nil {
-		return x.Conditions
-	}
-	return nil
-}
-
-// KindIn holds for customers of these kinds.
-type KindIn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
-	Kinds         []CustomerKind `protobuf:"varint,1,rep,packed,name=kinds,proto3,enum=kefu.customer.v1.CustomerKind" json:"kinds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *KindIn) Reset() {
-	*x = KindIn{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *KindIn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*KindIn) ProtoMessage() {}
-
-func (x *KindIn) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use KindIn.ProtoReflect.Descriptor instead.
-func (*KindIn) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *KindIn) GetKinds() []CustomerKind {
-	if x != nil {
-		return x.Kinds
-	}
-	return nil
-}
-
-// TierIn holds for customers of these tiers.
-type TierIn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
-	Tiers         []v1.Tier `protobuf:"varint,1,rep,packed,name=tiers,proto3,enum=kefu.type.v1.Tier" json:"tiers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TierIn) Reset() {
-	*x = TierIn{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TierIn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TierIn) ProtoMessage() {}
-
-func (x *TierIn) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TierIn.ProtoReflect.Descriptor instead.
-func (*TierIn) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *TierIn) GetTiers() []v1.Tier {
-	if x != nil {
-		return x.Tiers
-	}
-	return nil
-}
-
-// LifecycleIn holds for customers of these lifecycles.
-type LifecycleIn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
-	Lifecycles    []Lifecycle `protobuf:"varint,1,rep,packed,name=lifecycles,proto3,enum=kefu.customer.v1.Lifecycle" json:"lifecycles,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LifecycleIn) Reset() {
-	*x = LifecycleIn{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LifecycleIn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LifecycleIn) ProtoMessage() {}
-
-func (x *LifecycleIn) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LifecycleIn.ProtoReflect.Descriptor instead.
-func (*LifecycleIn) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *LifecycleIn) GetLifecycles() []Lifecycle {
-	if x != nil {
-		return x.Lifecycles
-	}
-	return nil
-}
-
-// TextIn holds where a field is exactly one of some values.
-type TextIn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Field SegmentText            `protobuf:"varint,1,opt,name=field,proto3,enum=kefu.customer.v1.SegmentText" json:"field,omitempty"`
-	// 1 to 200, at most 200 characters each; the empty text is a file without the value.
-	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TextIn) Reset() {
-	*x = TextIn{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TextIn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TextIn) ProtoMessage() {}
-
-func (x *TextIn) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TextIn.ProtoReflect.Descriptor instead.
-func (*TextIn) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *TextIn) GetField() SegmentText {
-	if x != nil {
-		return x.Field
-	}
-	return SegmentText_SEGMENT_TEXT_UNSPECIFIED
-}
-
-func (x *TextIn) GetValues() []string {
-	if x != nil {
-		return x.Values
-	}
-	return nil
-}
-
-// StaffIn holds for customers of these account managers.
-type StaffIn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 100 staff ids.
-	StaffIds      []string `protobuf:"bytes,1,rep,name=staff_ids,json=staffIds,proto3" json:"staff_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *StaffIn) Reset() {
-	*x = StaffIn{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *StaffIn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*StaffIn) ProtoMessage() {}
-
-func (x *StaffIn) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use StaffIn.ProtoReflect.Descriptor instead.
-func (*StaffIn) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *StaffIn) GetStaffIds() []string {
-	if x != nil {
-		return x.StaffIds
-	}
-	return nil
-}
-
-// TagsHave holds for customers with one of the tags, or with all of them.
-type TagsHave struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 50.
-	Tags []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
-	// All of them, not one.
-	All           bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TagsHave) Reset() {
-	*x = TagsHave{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TagsHave) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TagsHave) ProtoMessage() {}
-
-func (x *TagsHave) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TagsHave.ProtoReflect.Descriptor instead.
-func (*TagsHave) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *TagsHave) GetTags() []string {
-	if x != nil {
-		return x.Tags
-	}
-	return nil
-}
-
-func (x *TagsHave) GetAll() bool {
-	if x != nil {
-		return x.All
-	}
-	return false
-}
-
-// AttributeIs tests a custom attribute. A customer without it does not fit.
-type AttributeIs struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Key of an attribute definition; the test must be of its type.
-	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Types that are valid to be assigned to Test:
-	//
-	//	*AttributeIs_Texts
-	//	*AttributeIs_Numbers
-	//	*AttributeIs_Flag
-	//	*AttributeIs_Dates
-	Test          isAttributeIs_Test `protobuf_oneof:"test"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AttributeIs) Reset() {
-	*x = AttributeIs{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AttributeIs) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AttributeIs) ProtoMessage() {}
-
-func (x *AttributeIs) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AttributeIs.ProtoReflect.Descriptor instead.
-func (*AttributeIs) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *AttributeIs) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *AttributeIs) GetTest() isAttributeIs_Test {
-	if x != nil {
-		return x.Test
-	}
-	return nil
-}
-
-func (x *AttributeIs) GetTexts() *AttributeTexts {
-	if x != nil {
-		if x, ok := x.Test.(*AttributeIs_Texts); ok {
-			return x.Texts
-		}
-	}
-	return nil
-}
-
-func (x *AttributeIs) GetNumbers() *NumberRange {
-	if x != nil {
-		if x, ok := x.Test.(*AttributeIs_Numbers); ok {
-			return x.Numbers
-		}
-	}
-	return nil
-}
-
-func (x *AttributeIs) GetFlag() bool {
-	if x != nil {
-		if x, ok := x.Test.(*AttributeIs_Flag); ok {
-			return x.Flag
-		}
-	}
-	return false
-}
-
-func (x *AttributeIs) GetDates() *DateRange {
-	if x != nil {
-		if x, ok := x.Test.(*AttributeIs_Dates); ok {
-			return x.Dates
-		}
-	}
-	return nil
-}
-
-type isAttributeIs_Test interface {
-	isAttributeIs_Test()
-}
-
-type AttributeIs_Texts struct {
-	// Of texts and choices: one of these values.
-	Texts *AttributeTexts `protobuf:"bytes,2,opt,name=texts,proto3,oneof"`
-}
-
-type AttributeIs_Numbers struct {
-	// Of numbers.
-	Numbers *NumberRange `protobuf:"bytes,3,opt,name=numbers,proto3,oneof"`
-}
-
-type AttributeIs_Flag struct {
-	// Of booleans.
-	Flag bool `protobuf:"varint,4,opt,name=flag,proto3,oneof"`
-}
-
-type AttributeIs_Dates struct {
-	// Of dates.
-	Dates *DateRange `protobuf:"bytes,5,opt,name=dates,proto3,oneof"`
-}
-
-func (*AttributeIs_Texts) isAttributeIs_Test() {}
-
-func (*AttributeIs_Numbers) isAttributeIs_Test() {}
-
-func (*AttributeIs_Flag) isAttributeIs_Test() {}
-
-func (*AttributeIs_Dates) isAttributeIs_Test() {}
-
-// AttributeTexts are values of an attribute.
-type AttributeTexts struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 100.
-	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AttributeTexts) Reset() {
-	*x = AttributeTexts{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AttributeTexts) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AttributeTexts) ProtoMessage() {}
-
-func (x *AttributeTexts) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AttributeTexts.ProtoReflect.Descriptor instead.
-func (*AttributeTexts) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *AttributeTexts) GetValues() []string {
-	if x != nil {
-		return x.Values
-	}
-	return nil
-}
-
-// NumberRange is a range of numbers, ends included; at least one end.
-type NumberRange struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Min           *float64               `protobuf:"fixed64,1,opt,name=min,proto3,oneof" json:"min,omitempty"`
-	Max           *float64               `protobuf:"fixed64,2,opt,name=max,proto3,oneof" json:"max,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NumberRange) Reset() {
-	*x = NumberRange{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NumberRange) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NumberRange) ProtoMessage() {}
-
-func (x *NumberRange) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NumberRange.ProtoReflect.Descriptor instead.
-func (*NumberRange) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *NumberRange) GetMin() float64 {
-	if x != nil && x.Min != nil {
-		return *x.Min
-	}
-	return 0
-}
-
-func (x *NumberRange) GetMax() float64 {
-	if x != nil && x.Max != nil {
-		return *x.Max
-	}
-	return 0
-}
-
-// DateRange is a range of days, ends included; at least one end.
-type DateRange struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// `2026-11-25`, or empty.
-	First string `protobuf:"bytes,1,opt,name=first,proto3" json:"first,omitempty"`
-	// `2026-11-25`, or empty.
-	Last          string `protobuf:"bytes,2,opt,name=last,proto3" json:"last,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DateRange) Reset() {
-	*x = DateRange{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DateRange) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DateRange) ProtoMessage() {}
-
-func (x *DateRange) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DateRange.ProtoReflect.Descriptor instead.
-func (*DateRange) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *DateRange) GetFirst() string {
-	if x != nil {
-		return x.First
-	}
-	return ""
-}
-
-func (x *DateRange) GetLast() string {
-	if x != nil {
-		return x.Last
-	}
-	return ""
-}
-
-// NumberIs tests what is counted of a customer.
-type NumberIs struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Field SegmentNumber          `protobuf:"varint,1,opt,name=field,proto3,enum=kefu.customer.v1.SegmentNumber" json:"field,omitempty"`
-	// At least one end.
-	Range         *NumberRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NumberIs) Reset() {
-	*x = NumberIs{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NumberIs) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NumberIs) ProtoMessage() {}
-
-func (x *NumberIs) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NumberIs.ProtoReflect.Descriptor instead.
-func (*NumberIs) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *NumberIs) GetField() SegmentNumber {
-	if x != nil {
-		return x.Field
-	}
-	return SegmentNumber_SEGMENT_NUMBER_UNSPECIFIED
-}
-
-func (x *NumberIs) GetRange() *NumberRange {
-	if x != nil {
-		return x.Range
-	}
-	return nil
-}
-
-// TimeIs tests when something was. Both ends are days before the call, so a segment stays
-// what it is from day to day: `{field: LAST_CONTACT, min_days: 90}` is whoever was not
-// spoken to for 90 days.
-type TimeIs struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Field SegmentTime            `protobuf:"varint,1,opt,name=field,proto3,enum=kefu.customer.v1.SegmentTime" json:"field,omitempty"`
-	// At least so many days ago, 0 to 36,500.
-	MinDays *int32 `protobuf:"varint,2,opt,name=min_days,json=minDays,proto3,oneof" json:"min_days,omitempty"`
-	// At most so many days ago, 0 to 36,500.
-	MaxDays *int32 `protobuf:"varint,3,opt,name=max_days,json=maxDays,proto3,oneof" json:"max_days,omitempty"`
-	// Whether it fits who never was, e.g. never spoken to.
-	OrNever       bool `protobuf:"varint,4,opt,name=or_never,json=orNever,proto3" json:"or_never,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TimeIs) Reset() {
-	*x = TimeIs{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TimeIs) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TimeIs) ProtoMessage() {}
-
-func (x *TimeIs) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TimeIs.ProtoReflect.Descriptor instead.
-func (*TimeIs) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *TimeIs) GetField() SegmentTime {
-	if x != nil {
-		return x.Field
-	}
-	return SegmentTime_SEGMENT_TIME_UNSPECIFIED
-}
-
-func (x *TimeIs) GetMinDays() int32 {
-	if x != nil && x.MinDays != nil {
-		return *x.MinDays
-	}
-	return 0
-}
-
-func (x *TimeIs) GetMaxDays() int32 {
-	if x != nil && x.MaxDays != nil {
-		return *x.MaxDays
-	}
-	return 0
-}
-
-func (x *TimeIs) GetOrNever() bool {
-	if x != nil {
-		return x.OrNever
-	}
-	return false
-}
-
-// ConsentIs tests whether a purpose is consented to: service quality is unless withdrawn,
-// the others are not unless given.
-type ConsentIs struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Purpose       ConsentPurpose         `protobuf:"varint,1,opt,name=purpose,proto3,enum=kefu.customer.v1.ConsentPurpose" json:"purpose,omitempty"`
-	Granted       bool                   `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ConsentIs) Reset() {
-	*x = ConsentIs{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ConsentIs) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ConsentIs) ProtoMessage() {}
-
-func (x *ConsentIs) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ConsentIs.ProtoReflect.Descriptor instead.
-func (*ConsentIs) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *ConsentIs) GetPurpose() ConsentPurpose {
-	if x != nil {
-		return x.Purpose
-	}
-	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
-}
-
-func (x *ConsentIs) GetGranted() bool {
-	if x != nil {
-		return x.Granted
-	}
-	return false
-}
-
 // CreateSegmentRequest saves a segment.
 type CreateSegmentRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1468,7 +148,7 @@ type CreateSegmentRequest struct {
 
 func (x *CreateSegmentRequest) Reset() {
 	*x = CreateSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[16]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +160,7 @@ func (x *CreateSegmentRequest) String() string {
 func (*CreateSegmentRequest) ProtoMessage() {}
 
 func (x *CreateSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[16]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +173,7 @@ func (x *CreateSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSegmentRequest.ProtoReflect.Descriptor instead.
 func (*CreateSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{16}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *CreateSegmentRequest) GetSegment() *Segment {
@@ -1521,7 +201,7 @@ type GetSegmentRequest struct {
 
 func (x *GetSegmentRequest) Reset() {
 	*x = GetSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[17]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +213,7 @@ func (x *GetSegmentRequest) String() string {
 func (*GetSegmentRequest) ProtoMessage() {}
 
 func (x *GetSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[17]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +226,7 @@ func (x *GetSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSegmentRequest.ProtoReflect.Descriptor instead.
 func (*GetSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{17}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetSegmentRequest) GetId() string {
@@ -1569,7 +249,7 @@ type ListSegmentsRequest struct {
 
 func (x *ListSegmentsRequest) Reset() {
 	*x = ListSegmentsRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[18]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +261,7 @@ func (x *ListSegmentsRequest) String() string {
 func (*ListSegmentsRequest) ProtoMessage() {}
 
 func (x *ListSegmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[18]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +274,7 @@ func (x *ListSegmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSegmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListSegmentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{18}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListSegmentsRequest) GetPageSize() int32 {
@@ -1624,7 +304,7 @@ type ListSegmentsResponse struct {
 
 func (x *ListSegmentsResponse) Reset() {
 	*x = ListSegmentsResponse{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[19]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +316,7 @@ func (x *ListSegmentsResponse) String() string {
 func (*ListSegmentsResponse) ProtoMessage() {}
 
 func (x *ListSegmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[19]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +329,7 @@ func (x *ListSegmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSegmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListSegmentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{19}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListSegmentsResponse) GetSegments() []*Segment {
@@ -1681,7 +361,7 @@ type UpdateSegmentRequest struct {
 
 func (x *UpdateSegmentRequest) Reset() {
 	*x = UpdateSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[20]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +373,7 @@ func (x *UpdateSegmentRequest) String() string {
 func (*UpdateSegmentRequest) ProtoMessage() {}
 
 func (x *UpdateSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[20]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +386,7 @@ func (x *UpdateSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSegmentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{20}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateSegmentRequest) GetSegment() *Segment {
@@ -1745,7 +425,7 @@ type DeleteSegmentRequest struct {
 
 func (x *DeleteSegmentRequest) Reset() {
 	*x = DeleteSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[21]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +437,7 @@ func (x *DeleteSegmentRequest) String() string {
 func (*DeleteSegmentRequest) ProtoMessage() {}
 
 func (x *DeleteSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[21]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +450,7 @@ func (x *DeleteSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSegmentRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{21}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeleteSegmentRequest) GetId() string {
@@ -1806,7 +486,7 @@ type ComputeSegmentRequest struct {
 
 func (x *ComputeSegmentRequest) Reset() {
 	*x = ComputeSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[22]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +498,7 @@ func (x *ComputeSegmentRequest) String() string {
 func (*ComputeSegmentRequest) ProtoMessage() {}
 
 func (x *ComputeSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[22]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +511,7 @@ func (x *ComputeSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComputeSegmentRequest.ProtoReflect.Descriptor instead.
 func (*ComputeSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{22}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ComputeSegmentRequest) GetCondition() *SegmentCondition {
@@ -1858,7 +538,7 @@ type SegmentCount struct {
 
 func (x *SegmentCount) Reset() {
 	*x = SegmentCount{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[23]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +550,7 @@ func (x *SegmentCount) String() string {
 func (*SegmentCount) ProtoMessage() {}
 
 func (x *SegmentCount) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[23]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +563,7 @@ func (x *SegmentCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentCount.ProtoReflect.Descriptor instead.
 func (*SegmentCount) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{23}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SegmentCount) GetCount() int64 {
@@ -1904,7 +584,7 @@ type CountSegmentRequest struct {
 
 func (x *CountSegmentRequest) Reset() {
 	*x = CountSegmentRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[24]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +596,7 @@ func (x *CountSegmentRequest) String() string {
 func (*CountSegmentRequest) ProtoMessage() {}
 
 func (x *CountSegmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[24]
+	mi := &file_kefu_customer_v1_segment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +609,7 @@ func (x *CountSegmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSegmentRequest.ProtoReflect.Descriptor instead.
 func (*CountSegmentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{24}
+	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CountSegmentRequest) GetId() string {
@@ -1939,334 +619,11 @@ func (x *CountSegmentRequest) GetId() string {
 	return ""
 }
 
-// ListSegmentMembersRequest pages the members.
-type ListSegmentMembersRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the segment.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListSegmentMembersRequest) Reset() {
-	*x = ListSegmentMembersRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListSegmentMembersRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListSegmentMembersRequest) ProtoMessage() {}
-
-func (x *ListSegmentMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListSegmentMembersRequest.ProtoReflect.Descriptor instead.
-func (*ListSegmentMembersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *ListSegmentMembersRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *ListSegmentMembersRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListSegmentMembersRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListSegmentMembersResponse is one page.
-type ListSegmentMembersResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Members []*SegmentMember       `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListSegmentMembersResponse) Reset() {
-	*x = ListSegmentMembersResponse{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListSegmentMembersResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListSegmentMembersResponse) ProtoMessage() {}
-
-func (x *ListSegmentMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListSegmentMembersResponse.ProtoReflect.Descriptor instead.
-func (*ListSegmentMembersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *ListSegmentMembersResponse) GetMembers() []*SegmentMember {
-	if x != nil {
-		return x.Members
-	}
-	return nil
-}
-
-func (x *ListSegmentMembersResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// SegmentMember is a customer in a segment.
-type SegmentMember struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the customer.
-	CustomerId string       `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	Number     string       `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	Name       string       `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Kind       CustomerKind `protobuf:"varint,4,opt,name=kind,proto3,enum=kefu.customer.v1.CustomerKind" json:"kind,omitempty"`
-	Tier       v1.Tier      `protobuf:"varint,5,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	Region     string       `protobuf:"bytes,6,opt,name=region,proto3" json:"region,omitempty"`
-	// Account manager; empty for none.
-	OwnerStaffId string `protobuf:"bytes,7,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	// Preferred language of messages.
-	Language      string `protobuf:"bytes,8,opt,name=language,proto3" json:"language,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SegmentMember) Reset() {
-	*x = SegmentMember{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SegmentMember) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SegmentMember) ProtoMessage() {}
-
-func (x *SegmentMember) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SegmentMember.ProtoReflect.Descriptor instead.
-func (*SegmentMember) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *SegmentMember) GetCustomerId() string {
-	if x != nil {
-		return x.CustomerId
-	}
-	return ""
-}
-
-func (x *SegmentMember) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *SegmentMember) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *SegmentMember) GetKind() CustomerKind {
-	if x != nil {
-		return x.Kind
-	}
-	return CustomerKind_CUSTOMER_KIND_UNSPECIFIED
-}
-
-func (x *SegmentMember) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *SegmentMember) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
-}
-
-func (x *SegmentMember) GetOwnerStaffId() string {
-	if x != nil {
-		return x.OwnerStaffId
-	}
-	return ""
-}
-
-func (x *SegmentMember) GetLanguage() string {
-	if x != nil {
-		return x.Language
-	}
-	return ""
-}
-
-// StreamSegmentMembersRequest says whom to stream.
-type StreamSegmentMembersRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the segment.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// UUID of the last customer told already; empty streams from the beginning.
-	AfterCustomerId string `protobuf:"bytes,2,opt,name=after_customer_id,json=afterCustomerId,proto3" json:"after_customer_id,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *StreamSegmentMembersRequest) Reset() {
-	*x = StreamSegmentMembersRequest{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *StreamSegmentMembersRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*StreamSegmentMembersRequest) ProtoMessage() {}
-
-func (x *StreamSegmentMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use StreamSegmentMembersRequest.ProtoReflect.Descriptor instead.
-func (*StreamSegmentMembersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *StreamSegmentMembersRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *StreamSegmentMembersRequest) GetAfterCustomerId() string {
-	if x != nil {
-		return x.AfterCustomerId
-	}
-	return ""
-}
-
-// StreamSegmentMembersResponse carries a run of members.
-type StreamSegmentMembersResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 500.
-	Members       []*SegmentMember `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *StreamSegmentMembersResponse) Reset() {
-	*x = StreamSegmentMembersResponse{}
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[29]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *StreamSegmentMembersResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*StreamSegmentMembersResponse) ProtoMessage() {}
-
-func (x *StreamSegmentMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_segment_proto_msgTypes[29]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use StreamSegmentMembersResponse.ProtoReflect.Descriptor instead.
-func (*StreamSegmentMembersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_segment_proto_rawDescGZIP(), []int{29}
-}
-
-func (x *StreamSegmentMembersResponse) GetMembers() []*SegmentMember {
-	if x != nil {
-		return x.Members
-	}
-	return nil
-}
-
 var File_kefu_customer_v1_segment_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_segment_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/customer/v1/segment.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x17kefu/type/v1/type.proto\"\xf1\x02\n" +
+	"\x1ekefu/customer/v1/segment.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a(kefu/customer/v1/segment_condition.proto\x1a%kefu/customer/v1/segment_member.proto\"\xf1\x02\n" +
 	"\aSegment\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12 \n" +
 	"\x04name\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12\"\n" +
@@ -2277,87 +634,7 @@ const file_kefu_customer_v1_segment_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xde\x06\n" +
-	"\x10SegmentCondition\x127\n" +
-	"\x03all\x18\x01 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03all\x127\n" +
-	"\x03any\x18\x02 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03any\x126\n" +
-	"\x03not\x18\x03 \x01(\v2\".kefu.customer.v1.SegmentConditionH\x00R\x03not\x12.\n" +
-	"\x04kind\x18\x04 \x01(\v2\x18.kefu.customer.v1.KindInH\x00R\x04kind\x12;\n" +
-	"\x05party\x18\x05 \x01(\x0e2\x17.kefu.customer.v1.PartyB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\x05party\x12.\n" +
-	"\x04tier\x18\x06 \x01(\v2\x18.kefu.customer.v1.TierInH\x00R\x04tier\x12=\n" +
-	"\tlifecycle\x18\a \x01(\v2\x1d.kefu.customer.v1.LifecycleInH\x00R\tlifecycle\x12.\n" +
-	"\x04text\x18\b \x01(\v2\x18.kefu.customer.v1.TextInH\x00R\x04text\x121\n" +
-	"\x05owner\x18\t \x01(\v2\x19.kefu.customer.v1.StaffInH\x00R\x05owner\x120\n" +
-	"\x04tags\x18\n" +
-	" \x01(\v2\x1a.kefu.customer.v1.TagsHaveH\x00R\x04tags\x12=\n" +
-	"\tattribute\x18\v \x01(\v2\x1d.kefu.customer.v1.AttributeIsH\x00R\tattribute\x124\n" +
-	"\x06number\x18\f \x01(\v2\x1a.kefu.customer.v1.NumberIsH\x00R\x06number\x12.\n" +
-	"\x04time\x18\r \x01(\v2\x18.kefu.customer.v1.TimeIsH\x00R\x04time\x127\n" +
-	"\aconsent\x18\x0e \x01(\v2\x1b.kefu.customer.v1.ConsentIsH\x00R\aconsent\x12B\n" +
-	"\x05reach\x18\x0f \x01(\x0e2\x1e.kefu.customer.v1.SegmentReachB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\x05reachB\r\n" +
-	"\x04test\x12\x05\xbaH\x02\b\x01\"c\n" +
-	"\x11SegmentConditions\x12N\n" +
-	"\n" +
-	"conditions\x18\x01 \x03(\v2\".kefu.customer.v1.SegmentConditionB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x102R\n" +
-	"conditions\"S\n" +
-	"\x06KindIn\x12I\n" +
-	"\x05kinds\x18\x01 \x03(\x0e2\x1e.kefu.customer.v1.CustomerKindB\x13\xbaH\x10\x92\x01\r\b\x01\x10\n" +
-	"\"\a\x82\x01\x04\x10\x01 \x00R\x05kinds\"G\n" +
-	"\x06TierIn\x12=\n" +
-	"\x05tiers\x18\x01 \x03(\x0e2\x12.kefu.type.v1.TierB\x13\xbaH\x10\x92\x01\r\b\x01\x10\n" +
-	"\"\a\x82\x01\x04\x10\x01 \x00R\x05tiers\"_\n" +
-	"\vLifecycleIn\x12P\n" +
-	"\n" +
-	"lifecycles\x18\x01 \x03(\x0e2\x1b.kefu.customer.v1.LifecycleB\x13\xbaH\x10\x92\x01\r\b\x01\x10\n" +
-	"\"\a\x82\x01\x04\x10\x01 \x00R\n" +
-	"lifecycles\"u\n" +
-	"\x06TextIn\x12?\n" +
-	"\x05field\x18\x01 \x01(\x0e2\x1d.kefu.customer.v1.SegmentTextB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05field\x12*\n" +
-	"\x06values\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10\xc8\x01\"\x05r\x03\x18\xc8\x01R\x06values\"9\n" +
-	"\aStaffIn\x12.\n" +
-	"\tstaff_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x01\x10d\"\x05r\x03\xb0\x01\x01R\bstaffIds\"D\n" +
-	"\bTagsHave\x12&\n" +
-	"\x04tags\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x102\"\x06r\x04\x10\x01\x18(R\x04tags\x12\x10\n" +
-	"\x03all\x18\x02 \x01(\bR\x03all\"\x8d\x02\n" +
-	"\vAttributeIs\x12/\n" +
-	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$R\x03key\x128\n" +
-	"\x05texts\x18\x02 \x01(\v2 .kefu.customer.v1.AttributeTextsH\x00R\x05texts\x129\n" +
-	"\anumbers\x18\x03 \x01(\v2\x1d.kefu.customer.v1.NumberRangeH\x00R\anumbers\x12\x14\n" +
-	"\x04flag\x18\x04 \x01(\bH\x00R\x04flag\x123\n" +
-	"\x05dates\x18\x05 \x01(\v2\x1b.kefu.customer.v1.DateRangeH\x00R\x05datesB\r\n" +
-	"\x04test\x12\x05\xbaH\x02\b\x01\"=\n" +
-	"\x0eAttributeTexts\x12+\n" +
-	"\x06values\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\xe8\aR\x06values\"]\n" +
-	"\vNumberRange\x12\x1e\n" +
-	"\x03min\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x03min\x88\x01\x01\x12\x1e\n" +
-	"\x03max\x18\x02 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x01R\x03max\x88\x01\x01B\x06\n" +
-	"\x04_minB\x06\n" +
-	"\x04_max\"G\n" +
-	"\tDateRange\x12\x1d\n" +
-	"\x05first\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
-	"R\x05first\x12\x1b\n" +
-	"\x04last\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
-	"R\x04last\"\x8a\x01\n" +
-	"\bNumberIs\x12A\n" +
-	"\x05field\x18\x01 \x01(\x0e2\x1f.kefu.customer.v1.SegmentNumberB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05field\x12;\n" +
-	"\x05range\x18\x02 \x01(\v2\x1d.kefu.customer.v1.NumberRangeB\x06\xbaH\x03\xc8\x01\x01R\x05range\"\xd8\x01\n" +
-	"\x06TimeIs\x12?\n" +
-	"\x05field\x18\x01 \x01(\x0e2\x1d.kefu.customer.v1.SegmentTimeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05field\x12+\n" +
-	"\bmin_days\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x94\x9d\x02(\x00H\x00R\aminDays\x88\x01\x01\x12+\n" +
-	"\bmax_days\x18\x03 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x94\x9d\x02(\x00H\x01R\amaxDays\x88\x01\x01\x12\x19\n" +
-	"\bor_never\x18\x04 \x01(\bR\aorNeverB\v\n" +
-	"\t_min_daysB\v\n" +
-	"\t_max_days\"m\n" +
-	"\tConsentIs\x12F\n" +
-	"\apurpose\x18\x01 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apurpose\x12\x18\n" +
-	"\agranted\x18\x02 \x01(\bR\agranted\"~\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"~\n" +
 	"\x14CreateSegmentRequest\x12>\n" +
 	"\asegment\x18\x01 \x01(\v2\x19.kefu.customer.v1.SegmentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\asegment\x12&\n" +
 	"\n" +
@@ -2390,52 +667,7 @@ const file_kefu_customer_v1_segment_proto_rawDesc = "" +
 	"\fSegmentCount\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\"2\n" +
 	"\x13CountSegmentRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x8a\x01\n" +
-	"\x19ListSegmentMembersRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x7f\n" +
-	"\x1aListSegmentMembersResponse\x129\n" +
-	"\amembers\x18\x01 \x03(\v2\x1f.kefu.customer.v1.SegmentMemberR\amembers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x02\n" +
-	"\rSegmentMember\x12\x1f\n" +
-	"\vcustomer_id\x18\x01 \x01(\tR\n" +
-	"customerId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x12'\n" +
-	"\x04name\x18\x03 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x02\x10\x03\"\aservice(\x02R\x04name\x122\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindR\x04kind\x12&\n" +
-	"\x04tier\x18\x05 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x12\x16\n" +
-	"\x06region\x18\x06 \x01(\tR\x06region\x12$\n" +
-	"\x0eowner_staff_id\x18\a \x01(\tR\fownerStaffId\x12\x1a\n" +
-	"\blanguage\x18\b \x01(\tR\blanguage\"p\n" +
-	"\x1bStreamSegmentMembersRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x127\n" +
-	"\x11after_customer_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0fafterCustomerId\"Y\n" +
-	"\x1cStreamSegmentMembersResponse\x129\n" +
-	"\amembers\x18\x01 \x03(\v2\x1f.kefu.customer.v1.SegmentMemberR\amembers*\xa6\x01\n" +
-	"\vSegmentText\x12\x1c\n" +
-	"\x18SEGMENT_TEXT_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13SEGMENT_TEXT_REGION\x10\x01\x12\x19\n" +
-	"\x15SEGMENT_TEXT_INDUSTRY\x10\x02\x12$\n" +
-	" SEGMENT_TEXT_CLASSIFICATION_CODE\x10\x03\x12\x1f\n" +
-	"\x1bSEGMENT_TEXT_SOURCE_CHANNEL\x10\x04*\xae\x01\n" +
-	"\rSegmentNumber\x12\x1e\n" +
-	"\x1aSEGMENT_NUMBER_UNSPECIFIED\x10\x00\x12\x1f\n" +
-	"\x1bSEGMENT_NUMBER_OPEN_TICKETS\x10\x01\x12\"\n" +
-	"\x1eSEGMENT_NUMBER_OPEN_COMPLAINTS\x10\x02\x12\x19\n" +
-	"\x15SEGMENT_NUMBER_ORDERS\x10\x03\x12\x1d\n" +
-	"\x19SEGMENT_NUMBER_MEAN_SCORE\x10\x04*\x80\x01\n" +
-	"\vSegmentTime\x12\x1c\n" +
-	"\x18SEGMENT_TIME_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13SEGMENT_TIME_CREATE\x10\x01\x12\x1d\n" +
-	"\x19SEGMENT_TIME_LAST_CONTACT\x10\x02\x12\x1b\n" +
-	"\x17SEGMENT_TIME_REVIEW_DUE\x10\x03*_\n" +
-	"\fSegmentReach\x12\x1d\n" +
-	"\x19SEGMENT_REACH_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13SEGMENT_REACH_PHONE\x10\x01\x12\x17\n" +
-	"\x13SEGMENT_REACH_EMAIL\x10\x022\xa1\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id2\xa1\n" +
 	"\n" +
 	"\x0eSegmentService\x12\x89\x01\n" +
 	"\rCreateSegment\x12&.kefu.customer.v1.CreateSegmentRequest\x1a\x19.kefu.customer.v1.Segment\"5\xaa\xbb\x18\x14\x12\x0esegments.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x17:\asegment\"\f/v1/segments\x12~\n" +
@@ -2463,115 +695,59 @@ func file_kefu_customer_v1_segment_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_segment_proto_rawDescData
 }
 
-var file_kefu_customer_v1_segment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kefu_customer_v1_segment_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_kefu_customer_v1_segment_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_kefu_customer_v1_segment_proto_goTypes = []any{
-	(SegmentText)(0),                     // 0: kefu.customer.v1.SegmentText
-	(SegmentNumber)(0),                   // 1: kefu.customer.v1.SegmentNumber
-	(SegmentTime)(0),                     // 2: kefu.customer.v1.SegmentTime
-	(SegmentReach)(0),                    // 3: kefu.customer.v1.SegmentReach
-	(*Segment)(nil),                      // 4: kefu.customer.v1.Segment
-	(*SegmentCondition)(nil),             // 5: kefu.customer.v1.SegmentCondition
-	(*SegmentConditions)(nil),            // 6: kefu.customer.v1.SegmentConditions
-	(*KindIn)(nil),                       // 7: kefu.customer.v1.KindIn
-	(*TierIn)(nil),                       // 8: kefu.customer.v1.TierIn
-	(*LifecycleIn)(nil),                  // 9: kefu.customer.v1.LifecycleIn
-	(*TextIn)(nil),                       // 10: kefu.customer.v1.TextIn
-	(*StaffIn)(nil),                      // 11: kefu.customer.v1.StaffIn
-	(*TagsHave)(nil),                     // 12: kefu.customer.v1.TagsHave
-	(*AttributeIs)(nil),                  // 13: kefu.customer.v1.AttributeIs
-	(*AttributeTexts)(nil),               // 14: kefu.customer.v1.AttributeTexts
-	(*NumberRange)(nil),                  // 15: kefu.customer.v1.NumberRange
-	(*DateRange)(nil),                    // 16: kefu.customer.v1.DateRange
-	(*NumberIs)(nil),                     // 17: kefu.customer.v1.NumberIs
-	(*TimeIs)(nil),                       // 18: kefu.customer.v1.TimeIs
-	(*ConsentIs)(nil),                    // 19: kefu.customer.v1.ConsentIs
-	(*CreateSegmentRequest)(nil),         // 20: kefu.customer.v1.CreateSegmentRequest
-	(*GetSegmentRequest)(nil),            // 21: kefu.customer.v1.GetSegmentRequest
-	(*ListSegmentsRequest)(nil),          // 22: kefu.customer.v1.ListSegmentsRequest
-	(*ListSegmentsResponse)(nil),         // 23: kefu.customer.v1.ListSegmentsResponse
-	(*UpdateSegmentRequest)(nil),         // 24: kefu.customer.v1.UpdateSegmentRequest
-	(*DeleteSegmentRequest)(nil),         // 25: kefu.customer.v1.DeleteSegmentRequest
-	(*ComputeSegmentRequest)(nil),        // 26: kefu.customer.v1.ComputeSegmentRequest
-	(*SegmentCount)(nil),                 // 27: kefu.customer.v1.SegmentCount
-	(*CountSegmentRequest)(nil),          // 28: kefu.customer.v1.CountSegmentRequest
-	(*ListSegmentMembersRequest)(nil),    // 29: kefu.customer.v1.ListSegmentMembersRequest
-	(*ListSegmentMembersResponse)(nil),   // 30: kefu.customer.v1.ListSegmentMembersResponse
-	(*SegmentMember)(nil),                // 31: kefu.customer.v1.SegmentMember
-	(*StreamSegmentMembersRequest)(nil),  // 32: kefu.customer.v1.StreamSegmentMembersRequest
-	(*StreamSegmentMembersResponse)(nil), // 33: kefu.customer.v1.StreamSegmentMembersResponse
-	(*timestamppb.Timestamp)(nil),        // 34: google.protobuf.Timestamp
-	(Party)(0),                           // 35: kefu.customer.v1.Party
-	(CustomerKind)(0),                    // 36: kefu.customer.v1.CustomerKind
-	(v1.Tier)(0),                         // 37: kefu.type.v1.Tier
-	(Lifecycle)(0),                       // 38: kefu.customer.v1.Lifecycle
-	(ConsentPurpose)(0),                  // 39: kefu.customer.v1.ConsentPurpose
-	(*fieldmaskpb.FieldMask)(nil),        // 40: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                // 41: google.protobuf.Empty
+	(*Segment)(nil),                      // 0: kefu.customer.v1.Segment
+	(*CreateSegmentRequest)(nil),         // 1: kefu.customer.v1.CreateSegmentRequest
+	(*GetSegmentRequest)(nil),            // 2: kefu.customer.v1.GetSegmentRequest
+	(*ListSegmentsRequest)(nil),          // 3: kefu.customer.v1.ListSegmentsRequest
+	(*ListSegmentsResponse)(nil),         // 4: kefu.customer.v1.ListSegmentsResponse
+	(*UpdateSegmentRequest)(nil),         // 5: kefu.customer.v1.UpdateSegmentRequest
+	(*DeleteSegmentRequest)(nil),         // 6: kefu.customer.v1.DeleteSegmentRequest
+	(*ComputeSegmentRequest)(nil),        // 7: kefu.customer.v1.ComputeSegmentRequest
+	(*SegmentCount)(nil),                 // 8: kefu.customer.v1.SegmentCount
+	(*CountSegmentRequest)(nil),          // 9: kefu.customer.v1.CountSegmentRequest
+	(*SegmentCondition)(nil),             // 10: kefu.customer.v1.SegmentCondition
+	(*timestamppb.Timestamp)(nil),        // 11: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 12: google.protobuf.FieldMask
+	(*ListSegmentMembersRequest)(nil),    // 13: kefu.customer.v1.ListSegmentMembersRequest
+	(*StreamSegmentMembersRequest)(nil),  // 14: kefu.customer.v1.StreamSegmentMembersRequest
+	(*emptypb.Empty)(nil),                // 15: google.protobuf.Empty
+	(*ListSegmentMembersResponse)(nil),   // 16: kefu.customer.v1.ListSegmentMembersResponse
+	(*StreamSegmentMembersResponse)(nil), // 17: kefu.customer.v1.StreamSegmentMembersResponse
 }
 var file_kefu_customer_v1_segment_proto_depIdxs = []int32{
-	5,  // 0: kefu.customer.v1.Segment.condition:type_name -> kefu.customer.v1.SegmentCondition
-	34, // 1: kefu.customer.v1.Segment.create_time:type_name -> google.protobuf.Timestamp
-	34, // 2: kefu.customer.v1.Segment.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 3: kefu.customer.v1.SegmentCondition.all:type_name -> kefu.customer.v1.SegmentConditions
-	6,  // 4: kefu.customer.v1.SegmentCondition.any:type_name -> kefu.customer.v1.SegmentConditions
-	5,  // 5: kefu.customer.v1.SegmentCondition.not:type_name -> kefu.customer.v1.SegmentCondition
-	7,  // 6: kefu.customer.v1.SegmentCondition.kind:type_name -> kefu.customer.v1.KindIn
-	35, // 7: kefu.customer.v1.SegmentCondition.party:type_name -> kefu.customer.v1.Party
-	8,  // 8: kefu.customer.v1.SegmentCondition.tier:type_name -> kefu.customer.v1.TierIn
-	9,  // 9: kefu.customer.v1.SegmentCondition.lifecycle:type_name -> kefu.customer.v1.LifecycleIn
-	10, // 10: kefu.customer.v1.SegmentCondition.text:type_name -> kefu.customer.v1.TextIn
-	11, // 11: kefu.customer.v1.SegmentCondition.owner:type_name -> kefu.customer.v1.StaffIn
-	12, // 12: kefu.customer.v1.SegmentCondition.tags:type_name -> kefu.customer.v1.TagsHave
-	13, // 13: kefu.customer.v1.SegmentCondition.attribute:type_name -> kefu.customer.v1.AttributeIs
-	17, // 14: kefu.customer.v1.SegmentCondition.number:type_name -> kefu.customer.v1.NumberIs
-	18, // 15: kefu.customer.v1.SegmentCondition.time:type_name -> kefu.customer.v1.TimeIs
-	19, // 16: kefu.customer.v1.SegmentCondition.consent:type_name -> kefu.customer.v1.ConsentIs
-	3,  // 17: kefu.customer.v1.SegmentCondition.reach:type_name -> kefu.customer.v1.SegmentReach
-	5,  // 18: kefu.customer.v1.SegmentConditions.conditions:type_name -> kefu.customer.v1.SegmentCondition
-	36, // 19: kefu.customer.v1.KindIn.kinds:type_name -> kefu.customer.v1.CustomerKind
-	37, // 20: kefu.customer.v1.TierIn.tiers:type_name -> kefu.type.v1.Tier
-	38, // 21: kefu.customer.v1.LifecycleIn.lifecycles:type_name -> kefu.customer.v1.Lifecycle
-	0,  // 22: kefu.customer.v1.TextIn.field:type_name -> kefu.customer.v1.SegmentText
-	14, // 23: kefu.customer.v1.AttributeIs.texts:type_name -> kefu.customer.v1.AttributeTexts
-	15, // 24: kefu.customer.v1.AttributeIs.numbers:type_name -> kefu.customer.v1.NumberRange
-	16, // 25: kefu.customer.v1.AttributeIs.dates:type_name -> kefu.customer.v1.DateRange
-	1,  // 26: kefu.customer.v1.NumberIs.field:type_name -> kefu.customer.v1.SegmentNumber
-	15, // 27: kefu.customer.v1.NumberIs.range:type_name -> kefu.customer.v1.NumberRange
-	2,  // 28: kefu.customer.v1.TimeIs.field:type_name -> kefu.customer.v1.SegmentTime
-	39, // 29: kefu.customer.v1.ConsentIs.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	4,  // 30: kefu.customer.v1.CreateSegmentRequest.segment:type_name -> kefu.customer.v1.Segment
-	4,  // 31: kefu.customer.v1.ListSegmentsResponse.segments:type_name -> kefu.customer.v1.Segment
-	4,  // 32: kefu.customer.v1.UpdateSegmentRequest.segment:type_name -> kefu.customer.v1.Segment
-	40, // 33: kefu.customer.v1.UpdateSegmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 34: kefu.customer.v1.ComputeSegmentRequest.condition:type_name -> kefu.customer.v1.SegmentCondition
-	31, // 35: kefu.customer.v1.ListSegmentMembersResponse.members:type_name -> kefu.customer.v1.SegmentMember
-	36, // 36: kefu.customer.v1.SegmentMember.kind:type_name -> kefu.customer.v1.CustomerKind
-	37, // 37: kefu.customer.v1.SegmentMember.tier:type_name -> kefu.type.v1.Tier
-	31, // 38: kefu.customer.v1.StreamSegmentMembersResponse.members:type_name -> kefu.customer.v1.SegmentMember
-	20, // 39: kefu.customer.v1.SegmentService.CreateSegment:input_type -> kefu.customer.v1.CreateSegmentRequest
-	21, // 40: kefu.customer.v1.SegmentService.GetSegment:input_type -> kefu.customer.v1.GetSegmentRequest
-	22, // 41: kefu.customer.v1.SegmentService.ListSegments:input_type -> kefu.customer.v1.ListSegmentsRequest
-	24, // 42: kefu.customer.v1.SegmentService.UpdateSegment:input_type -> kefu.customer.v1.UpdateSegmentRequest
-	25, // 43: kefu.customer.v1.SegmentService.DeleteSegment:input_type -> kefu.customer.v1.DeleteSegmentRequest
-	26, // 44: kefu.customer.v1.SegmentService.ComputeSegment:input_type -> kefu.customer.v1.ComputeSegmentRequest
-	28, // 45: kefu.customer.v1.SegmentService.CountSegment:input_type -> kefu.customer.v1.CountSegmentRequest
-	29, // 46: kefu.customer.v1.SegmentService.ListSegmentMembers:input_type -> kefu.customer.v1.ListSegmentMembersRequest
-	32, // 47: kefu.customer.v1.SegmentService.StreamSegmentMembers:input_type -> kefu.customer.v1.StreamSegmentMembersRequest
-	4,  // 48: kefu.customer.v1.SegmentService.CreateSegment:output_type -> kefu.customer.v1.Segment
-	4,  // 49: kefu.customer.v1.SegmentService.GetSegment:output_type -> kefu.customer.v1.Segment
-	23, // 50: kefu.customer.v1.SegmentService.ListSegments:output_type -> kefu.customer.v1.ListSegmentsResponse
-	4,  // 51: kefu.customer.v1.SegmentService.UpdateSegment:output_type -> kefu.customer.v1.Segment
-	41, // 52: kefu.customer.v1.SegmentService.DeleteSegment:output_type -> google.protobuf.Empty
-	27, // 53: kefu.customer.v1.SegmentService.ComputeSegment:output_type -> kefu.customer.v1.SegmentCount
-	27, // 54: kefu.customer.v1.SegmentService.CountSegment:output_type -> kefu.customer.v1.SegmentCount
-	30, // 55: kefu.customer.v1.SegmentService.ListSegmentMembers:output_type -> kefu.customer.v1.ListSegmentMembersResponse
-	33, // 56: kefu.customer.v1.SegmentService.StreamSegmentMembers:output_type -> kefu.customer.v1.StreamSegmentMembersResponse
-	48, // [48:57] is the sub-list for method output_type
-	39, // [39:48] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	10, // 0: kefu.customer.v1.Segment.condition:type_name -> kefu.customer.v1.SegmentCondition
+	11, // 1: kefu.customer.v1.Segment.create_time:type_name -> google.protobuf.Timestamp
+	11, // 2: kefu.customer.v1.Segment.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: kefu.customer.v1.CreateSegmentRequest.segment:type_name -> kefu.customer.v1.Segment
+	0,  // 4: kefu.customer.v1.ListSegmentsResponse.segments:type_name -> kefu.customer.v1.Segment
+	0,  // 5: kefu.customer.v1.UpdateSegmentRequest.segment:type_name -> kefu.customer.v1.Segment
+	12, // 6: kefu.customer.v1.UpdateSegmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	10, // 7: kefu.customer.v1.ComputeSegmentRequest.condition:type_name -> kefu.customer.v1.SegmentCondition
+	1,  // 8: kefu.customer.v1.SegmentService.CreateSegment:input_type -> kefu.customer.v1.CreateSegmentRequest
+	2,  // 9: kefu.customer.v1.SegmentService.GetSegment:input_type -> kefu.customer.v1.GetSegmentRequest
+	3,  // 10: kefu.customer.v1.SegmentService.ListSegments:input_type -> kefu.customer.v1.ListSegmentsRequest
+	5,  // 11: kefu.customer.v1.SegmentService.UpdateSegment:input_type -> kefu.customer.v1.UpdateSegmentRequest
+	6,  // 12: kefu.customer.v1.SegmentService.DeleteSegment:input_type -> kefu.customer.v1.DeleteSegmentRequest
+	7,  // 13: kefu.customer.v1.SegmentService.ComputeSegment:input_type -> kefu.customer.v1.ComputeSegmentRequest
+	9,  // 14: kefu.customer.v1.SegmentService.CountSegment:input_type -> kefu.customer.v1.CountSegmentRequest
+	13, // 15: kefu.customer.v1.SegmentService.ListSegmentMembers:input_type -> kefu.customer.v1.ListSegmentMembersRequest
+	14, // 16: kefu.customer.v1.SegmentService.StreamSegmentMembers:input_type -> kefu.customer.v1.StreamSegmentMembersRequest
+	0,  // 17: kefu.customer.v1.SegmentService.CreateSegment:output_type -> kefu.customer.v1.Segment
+	0,  // 18: kefu.customer.v1.SegmentService.GetSegment:output_type -> kefu.customer.v1.Segment
+	4,  // 19: kefu.customer.v1.SegmentService.ListSegments:output_type -> kefu.customer.v1.ListSegmentsResponse
+	0,  // 20: kefu.customer.v1.SegmentService.UpdateSegment:output_type -> kefu.customer.v1.Segment
+	15, // 21: kefu.customer.v1.SegmentService.DeleteSegment:output_type -> google.protobuf.Empty
+	8,  // 22: kefu.customer.v1.SegmentService.ComputeSegment:output_type -> kefu.customer.v1.SegmentCount
+	8,  // 23: kefu.customer.v1.SegmentService.CountSegment:output_type -> kefu.customer.v1.SegmentCount
+	16, // 24: kefu.customer.v1.SegmentService.ListSegmentMembers:output_type -> kefu.customer.v1.ListSegmentMembersResponse
+	17, // 25: kefu.customer.v1.SegmentService.StreamSegmentMembers:output_type -> kefu.customer.v1.StreamSegmentMembersResponse
+	17, // [17:26] is the sub-list for method output_type
+	8,  // [8:17] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_segment_proto_init() }
@@ -2579,45 +755,20 @@ func file_kefu_customer_v1_segment_proto_init() {
 	if File_kefu_customer_v1_segment_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
-	file_kefu_customer_v1_segment_proto_msgTypes[1].OneofWrappers = []any{
-		(*SegmentCondition_All)(nil),
-		(*SegmentCondition_Any)(nil),
-		(*SegmentCondition_Not)(nil),
-		(*SegmentCondition_Kind)(nil),
-		(*SegmentCondition_Party)(nil),
-		(*SegmentCondition_Tier)(nil),
-		(*SegmentCondition_Lifecycle)(nil),
-		(*SegmentCondition_Text)(nil),
-		(*SegmentCondition_Owner)(nil),
-		(*SegmentCondition_Tags)(nil),
-		(*SegmentCondition_Attribute)(nil),
-		(*SegmentCondition_Number)(nil),
-		(*SegmentCondition_Time)(nil),
-		(*SegmentCondition_Consent)(nil),
-		(*SegmentCondition_Reach)(nil),
-	}
-	file_kefu_customer_v1_segment_proto_msgTypes[9].OneofWrappers = []any{
-		(*AttributeIs_Texts)(nil),
-		(*AttributeIs_Numbers)(nil),
-		(*AttributeIs_Flag)(nil),
-		(*AttributeIs_Dates)(nil),
-	}
-	file_kefu_customer_v1_segment_proto_msgTypes[11].OneofWrappers = []any{}
-	file_kefu_customer_v1_segment_proto_msgTypes[14].OneofWrappers = []any{}
+	file_kefu_customer_v1_segment_condition_proto_init()
+	file_kefu_customer_v1_segment_member_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_segment_proto_rawDesc), len(file_kefu_customer_v1_segment_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   30,
+			NumEnums:      0,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_kefu_customer_v1_segment_proto_goTypes,
 		DependencyIndexes: file_kefu_customer_v1_segment_proto_depIdxs,
-		EnumInfos:         file_kefu_customer_v1_segment_proto_enumTypes,
 		MessageInfos:      file_kefu_customer_v1_segment_proto_msgTypes,
 	}.Build()
 	File_kefu_customer_v1_segment_proto = out.File

@@ -64,9 +64,12 @@ type SegmentServiceClient interface {
 	// Lists the members of a segment in the order of their ids.
 	// Errors: VALIDATION_FAILED, SEGMENT_NOT_FOUND.
 	ListSegmentMembers(ctx context.Context, in *ListSegmentMembersRequest, opts ...grpc.CallOption) (*ListSegmentMembersResponse, error)
-	// Streams the members of a segment to another service, in the order of their ids and in
-	// messages of at most 500, from after a customer id: a stream that broke goes on from the
-	// last id it told. Holds no personal data but the name.
+	// Streams the members of a segment, or without one every customer whose file is in use, to
+	// another service: the audience of its campaigns, and the population that answers are
+	// compared with. In the order of their ids and in messages of at most 500, from after a
+	// customer id: a stream that broke goes on from the last id it told. Each row says what the
+	// customer consents to and how they can be reached, so that who is held back is known before
+	// ConsentService.ReserveContact decides on each message. Holds no personal data but the name.
 	// Internal. Errors: VALIDATION_FAILED, SEGMENT_NOT_FOUND.
 	StreamSegmentMembers(ctx context.Context, in *StreamSegmentMembersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamSegmentMembersResponse], error)
 }
@@ -211,9 +214,12 @@ type SegmentServiceServer interface {
 	// Lists the members of a segment in the order of their ids.
 	// Errors: VALIDATION_FAILED, SEGMENT_NOT_FOUND.
 	ListSegmentMembers(context.Context, *ListSegmentMembersRequest) (*ListSegmentMembersResponse, error)
-	// Streams the members of a segment to another service, in the order of their ids and in
-	// messages of at most 500, from after a customer id: a stream that broke goes on from the
-	// last id it told. Holds no personal data but the name.
+	// Streams the members of a segment, or without one every customer whose file is in use, to
+	// another service: the audience of its campaigns, and the population that answers are
+	// compared with. In the order of their ids and in messages of at most 500, from after a
+	// customer id: a stream that broke goes on from the last id it told. Each row says what the
+	// customer consents to and how they can be reached, so that who is held back is known before
+	// ConsentService.ReserveContact decides on each message. Holds no personal data but the name.
 	// Internal. Errors: VALIDATION_FAILED, SEGMENT_NOT_FOUND.
 	StreamSegmentMembers(*StreamSegmentMembersRequest, grpc.ServerStreamingServer[StreamSegmentMembersResponse]) error
 	mustEmbedUnimplementedSegmentServiceServer()
