@@ -59,6 +59,27 @@ func TestAServiceThatDiesComesBack(t *testing.T) {
 	})
 }
 
+// killProgram ends every replica of a program as kill -9 does.
+func killProgram(t *testing.T, s *stack, name string) {
+	t.Helper()
+	st, err := s.state()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range st.Programs {
+		if p.Name != name {
+			continue
+		}
+		process, err := os.FindProcess(p.PID)
+		if err == nil {
+			err = process.Kill()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestDemoTwice: samples through the public API; a second run changes nothing.
 func TestDemoTwice(t *testing.T) {
 	demo := func() string {
