@@ -628,11 +628,11 @@ const file_kefu_ticket_v1_canned_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"|\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x88\x01\n" +
 	"\n" +
 	"CannedText\x12K\n" +
-	"\blanguage\x18\x01 \x01(\tB/\xe0A\x02\xbaH)r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$R\blanguage\x12!\n" +
-	"\x04body\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04body\"\x84\x01\n" +
+	"\blanguage\x18\x01 \x01(\tB/\xe0A\x02\xbaH)r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$R\blanguage\x12-\n" +
+	"\x04body\x18\x02 \x01(\tB\x19\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'\xb2\xbb\x18\b\b\x02\"\x04workR\x04body\"\x84\x01\n" +
 	"\x19CreateCannedAnswerRequest\x12?\n" +
 	"\x06answer\x18\x01 \x01(\v2\x1c.kefu.ticket.v1.CannedAnswerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06answer\x12&\n" +
 	"\n" +

@@ -584,15 +584,15 @@ var File_kefu_ticket_v1_outreach_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_outreach_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/ticket/v1/outreach.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xa6\x04\n" +
+	"\x1dkefu/ticket/v1/outreach.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xb2\x04\n" +
 	"\vFaultNotice\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x121\n" +
 	"\rproduct_model\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\fproductModel\x12(\n" +
 	"\vserial_from\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"serialFrom\x12$\n" +
 	"\tserial_to\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\bserialTo\x12#\n" +
-	"\x05title\x18\x05 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
-	"\vdescription\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x88'R\vdescription\x12>\n" +
+	"\x05title\x18\x05 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x126\n" +
+	"\vdescription\x18\x06 \x01(\tB\x14\xbaH\x05r\x03\x18\x88'\xb2\xbb\x18\b\b\x02\"\x04workR\vdescription\x12>\n" +
 	"\bpriority\x18\a \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x120\n" +
 	"\rdepartment_id\x18\b \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\fdepartmentId\x12!\n" +
 	"\tcustomers\x18\t \x01(\x05B\x03\xe0A\x03R\tcustomers\x12\x17\n" +
