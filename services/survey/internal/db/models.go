@@ -29,13 +29,11 @@ type Answer struct {
 	RecordTime           time.Time
 }
 
-type AnswerJudgement struct {
-	AnswerID        uuid.UUID
-	QuestionnaireID uuid.UUID
-	Excluded        bool
-	Reason          *string
-	JudgeActor      string
-	JudgeTime       time.Time
+type AnswerProgress struct {
+	InvitationID uuid.UUID
+	CustomerID   uuid.UUID
+	Responses    []byte
+	SaveTime     time.Time
 }
 
 type AnswerResponse struct {
@@ -47,6 +45,10 @@ type AnswerResponse struct {
 	Score                *int16
 	Choice               *string
 	Body                 *string
+	Picks                []string
+	Ranks                []string
+	Number               *float64
+	Day                  *time.Time
 }
 
 type AnswerScore struct {
@@ -58,22 +60,6 @@ type AnswerScore struct {
 	Region          *string
 	Cause           int16
 	Scores          []int16
-	Flags           int16
-	Excluded        bool
-}
-
-type Cleaning struct {
-	QuestionnaireID uuid.UUID
-	Epoch           int64
-	AfterID         *uuid.UUID
-}
-
-type CleaningRule struct {
-	QuestionnaireID uuid.UUID
-	Version         int32
-	Content         []byte
-	SetTime         time.Time
-	SetActor        string
 }
 
 type Count struct {
@@ -132,6 +118,7 @@ type Invitation struct {
 	AnswerID             *uuid.UUID
 	Version              int64
 	HeldBack             *int16
+	Seed                 int64
 }
 
 type QuestionSlot struct {
@@ -168,28 +155,6 @@ type SurveyConsent struct {
 	Version    int64
 }
 
-type TextTopic struct {
-	AnswerID        uuid.UUID
-	QuestionKey     string
-	TopicKey        string
-	QuestionnaireID uuid.UUID
-	ByHand          bool
-	Score           int16
-}
-
-type TopicDictionary struct {
-	QuestionnaireID uuid.UUID
-	Version         int32
-	Content         []byte
-	SetTime         time.Time
-	SetActor        string
-}
-
 type Uncounted struct {
 	ID uuid.UUID
-}
-
-type Unflagged struct {
-	AnswerID        uuid.UUID
-	QuestionnaireID uuid.UUID
 }
