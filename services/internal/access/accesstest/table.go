@@ -140,7 +140,7 @@ survey.v1.QuestionnaireService ListAnswers                               .....*.
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
-survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
+survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
 customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read
