@@ -68,7 +68,7 @@ func serviceManager() []authz.Grant {
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
 		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
-			"complaints.retarget", "causes.read", "causes.write"),
+			"complaints.retarget", "complaints.reopen", "complaints.designate", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
@@ -85,7 +85,7 @@ func serviceSupervisor() []authz.Grant {
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
 		at(team, "staff.status", "tasks.work"),
-		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.reopen", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -101,7 +101,7 @@ func serviceAgent() []authz.Grant {
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
-		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.reopen", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
 		coverReaders(),
@@ -156,7 +156,7 @@ func informationAdministrator() []authz.Grant {
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
 		at(company, "customerchanges.read", "attributes.write", "maintenanceplans.write"),
 		at(company, "tickets.import", "directory.read", "causes.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
-		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
+		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.reopen", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		askers(), at(company, "consents.read"),
@@ -192,7 +192,7 @@ func salesManager() []authz.Grant {
 		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
 			"complaints.determine"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
-		at(own, "complaints.submit", "complaints.work", "staff.status", "tasks.work"),
+		at(own, "complaints.submit", "complaints.reopen", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
@@ -205,7 +205,7 @@ func companyManager() []authz.Grant {
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
 			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide"),
-		at(own, "complaints.submit", "complaints.work"),
+		at(own, "complaints.submit", "complaints.reopen", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierDeciders(), coverDeciders(),
@@ -222,7 +222,7 @@ func auditor() []authz.Grant {
 func customer() []authz.Grant {
 	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
-		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read")
+		"complaints.read", "complaints.register", "complaints.reopen", "subjectrequests.create", "subjectdocuments.read")
 }
 
 func at(scope accessv1.Scope, permissions ...string) []authz.Grant {

@@ -37,6 +37,8 @@ const (
 	ReasonDeterminerConcerned    = "DETERMINER_CONCERNED"
 	ReasonResponsibilityConcerns = "RESPONSIBILITY_CONCERNS_CALLER"
 	ReasonResponsibilityState    = "RESPONSIBILITY_WRONG_STATE"
+	ReasonNotReopenable          = "COMPLAINT_NOT_REOPENABLE"
+	ReasonReopenLate             = "REOPEN_TOO_LATE"
 	ReasonStateIncomplete        = "COMPLAINT_STATE_INCOMPLETE"
 )
 
@@ -56,6 +58,7 @@ const (
 	ClauseInspector       = "complaint.inspector/1"
 	ClauseResponsibility  = "complaint.responsibility/1"
 	ClauseObjection       = "complaint.objection/1"
+	ClauseReopening       = "complaint.reopening/1"
 	ClauseNextRound       = "complaint.next-round/1"
 )
 

@@ -45,6 +45,9 @@ type Complaint struct {
 	UpdateTime     time.Time
 	CloseTime      *time.Time
 	PolicyVersion  int64
+	SelfRegistered bool
+	Demanded       int16
+	SurveyAnswerID *uuid.UUID
 }
 
 type ComplaintCause struct {
@@ -129,6 +132,14 @@ type ComplaintProposal struct {
 	ApproverStaffID *uuid.UUID
 }
 
+type ComplaintReceiver struct {
+	ID              uuid.UUID
+	ReceiverStaffID *uuid.UUID
+	DeputyStaffID   *uuid.UUID
+	Version         int64
+	UpdateTime      time.Time
+}
+
 type ComplaintResponsibility struct {
 	ID              uuid.UUID
 	ComplaintID     uuid.UUID
@@ -181,6 +192,13 @@ type ComplaintSeverity struct {
 	Clauses       []string
 	TextsEn       []string
 	TextsZh       []string
+}
+
+type ComplaintSilence struct {
+	ComplaintID uuid.UUID
+	TellTime    time.Time
+	Step        int32
+	DueTime     time.Time
 }
 
 type ComplaintTransition struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -61,6 +62,8 @@ type Server struct {
 	complaintv1.UnimplementedInvestigationServiceServer
 	complaintv1.UnimplementedRemedyServiceServer
 	complaintv1.UnimplementedResponsibilityServiceServer
+	complaintv1.UnimplementedComplaintStatusServiceServer
+	complaintv1.UnimplementedComplaintReceiverServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -72,6 +75,9 @@ type Server struct {
 	clocks    *clock.Store
 	calendars *calendar.Cache
 	book      *policy.Book
+	secrets   secrets
+	courier   Courier
+	log       *slog.Logger
 	q         *db.Queries
 }
 
@@ -90,7 +96,8 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
 		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
-		clocks: clocks, calendars: calendars, q: db.New(),
+		clocks: clocks, calendars: calendars, q: db.New(), log: p.Log,
+		secrets: secrets{key: p.Keyring.Derive(secretKeyLabel)}, courier: LogCourier{p.Log},
 	}
 	s.book = policy.NewBook(complaint.Words(), calendars, s.now)
 	clockv1.RegisterComplaintPolicyServiceServer(p.GRPC, policy.NewService(policy.Config{
@@ -98,11 +105,14 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 		SubjectType: complaint.SubjectType, Cases: s.pastComplaints,
 	}))
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
+	p.Go("silent customers", s.FollowSilence)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
 	complaintv1.RegisterSeverityServiceServer(p.GRPC, s)
 	complaintv1.RegisterInvestigationServiceServer(p.GRPC, s)
 	complaintv1.RegisterRemedyServiceServer(p.GRPC, s)
 	complaintv1.RegisterResponsibilityServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintStatusServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintReceiverServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
 		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),

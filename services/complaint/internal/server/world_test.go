@@ -77,6 +77,7 @@ func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
 		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
+		ReminderDays: []int{2, 5}, NoAnswerDays: 10, ReopenDays: 30,
 	}
 }
 

@@ -106,6 +106,11 @@ complaint.v1.ComplaintService ApproveSolution                            *t.....
 complaint.v1.ComplaintService CloseComplaint                             *t........*.. complaints.close
 complaint.v1.ComplaintService ListComplaintContacts,ListComplaintTransitions *toooootot*.. complaints.history
 complaint.v1.ComplaintService ListComplaintClocks,ExplainComplaintClock  *toooootot*.. complaints.history
+complaint.v1.ComplaintService ReopenComplaint                            *to...o..oo.o complaints.reopen
+complaint.v1.ComplaintStatusService GetComplaintStatus                   public
+complaint.v1.ComplaintReceiverService RenewReceipt                       *to...o..oo.. complaints.submit
+complaint.v1.ComplaintReceiverService GetComplaintReceivers              ************. directory.read
+complaint.v1.ComplaintReceiverService SetComplaintReceivers              *............ complaints.designate
 complaint.v1.ComplaintService RetargetComplaint                          *............ complaints.retarget
 clock.v1.ComplaintPolicyService GetPolicy,ListPolicies,ValidatePolicy    **........... complaintpolicies.read
 clock.v1.ComplaintPolicyService DiffPolicies                             **........... complaintpolicies.read

@@ -732,9 +732,16 @@ type Complaint struct {
 	// shown to customers.
 	Investigation *Investigation `protobuf:"bytes,36,opt,name=investigation,proto3" json:"investigation,omitempty"`
 	// Quality control's last inspection; absent before. Output only; not shown to customers.
-	Inspection    *Inspection `protobuf:"bytes,37,opt,name=inspection,proto3" json:"inspection,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Inspection *Inspection `protobuf:"bytes,37,opt,name=inspection,proto3" json:"inspection,omitempty"`
+	// What the customer gets to keep, in the answer of CreateComplaint alone. Output only.
+	Receipt *ComplaintReceipt `protobuf:"bytes,38,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// The remedy that the customer demands; unspecified where none is named. `demanded_remedy` says
+	// more of it.
+	Demanded Remedy `protobuf:"varint,39,opt,name=demanded,proto3,enum=kefu.complaint.v1.Remedy" json:"demanded,omitempty"`
+	// UUID of the survey answer that it came from; empty for none.
+	SurveyAnswerId string `protobuf:"bytes,40,opt,name=survey_answer_id,json=surveyAnswerId,proto3" json:"survey_answer_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Complaint) Reset() {
@@ -1026,6 +1033,92 @@ func (x *Complaint) GetInspection() *Inspection {
 	return nil
 }
 
+func (x *Complaint) GetReceipt() *ComplaintReceipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *Complaint) GetDemanded() Remedy {
+	if x != nil {
+		return x.Demanded
+	}
+	return Remedy_REMEDY_UNSPECIFIED
+}
+
+func (x *Complaint) GetSurveyAnswerId() string {
+	if x != nil {
+		return x.SurveyAnswerId
+	}
+	return ""
+}
+
+// ComplaintReceipt confirms to the customer that the complaint was received.
+type ComplaintReceipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The complaint's number.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Opens the status of the complaint together with the reference; it is told this once and
+	// not kept.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Until when the first result is promised; absent where the policy promises nothing.
+	PromisedTime  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=promised_time,json=promisedTime,proto3" json:"promised_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComplaintReceipt) Reset() {
+	*x = ComplaintReceipt{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComplaintReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComplaintReceipt) ProtoMessage() {}
+
+func (x *ComplaintReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComplaintReceipt.ProtoReflect.Descriptor instead.
+func (*ComplaintReceipt) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ComplaintReceipt) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ComplaintReceipt) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *ComplaintReceipt) GetPromisedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PromisedTime
+	}
+	return nil
+}
+
 // Why is one step of a 5-why analysis.
 type Why struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1039,7 +1132,7 @@ type Why struct {
 
 func (x *Why) Reset() {
 	*x = Why{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1144,7 @@ func (x *Why) String() string {
 func (*Why) ProtoMessage() {}
 
 func (x *Why) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1157,7 @@ func (x *Why) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Why.ProtoReflect.Descriptor instead.
 func (*Why) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Why) GetQuestion() string {
@@ -1108,7 +1201,7 @@ type Investigation struct {
 
 func (x *Investigation) Reset() {
 	*x = Investigation{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1213,7 @@ func (x *Investigation) String() string {
 func (*Investigation) ProtoMessage() {}
 
 func (x *Investigation) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1226,7 @@ func (x *Investigation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Investigation.ProtoReflect.Descriptor instead.
 func (*Investigation) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Investigation) GetFindings() string {
@@ -1220,7 +1313,7 @@ type Inspection struct {
 
 func (x *Inspection) Reset() {
 	*x = Inspection{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1325,7 @@ func (x *Inspection) String() string {
 func (*Inspection) ProtoMessage() {}
 
 func (x *Inspection) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1338,7 @@ func (x *Inspection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspection.ProtoReflect.Descriptor instead.
 func (*Inspection) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Inspection) GetQuality() Quality {
@@ -1305,7 +1398,7 @@ type SeverityReason struct {
 
 func (x *SeverityReason) Reset() {
 	*x = SeverityReason{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1410,7 @@ func (x *SeverityReason) String() string {
 func (*SeverityReason) ProtoMessage() {}
 
 func (x *SeverityReason) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1423,7 @@ func (x *SeverityReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeverityReason.ProtoReflect.Descriptor instead.
 func (*SeverityReason) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SeverityReason) GetClause() string {
@@ -1390,7 +1483,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1495,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1508,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Proposal) GetFindings() string {
@@ -1524,7 +1617,7 @@ type RemedyExecution struct {
 
 func (x *RemedyExecution) Reset() {
 	*x = RemedyExecution{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1629,7 @@ func (x *RemedyExecution) String() string {
 func (*RemedyExecution) ProtoMessage() {}
 
 func (x *RemedyExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1642,7 @@ func (x *RemedyExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemedyExecution.ProtoReflect.Descriptor instead.
 func (*RemedyExecution) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RemedyExecution) GetReference() string {
@@ -1599,7 +1692,7 @@ type SatisfactionAnswer struct {
 
 func (x *SatisfactionAnswer) Reset() {
 	*x = SatisfactionAnswer{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1704,7 @@ func (x *SatisfactionAnswer) String() string {
 func (*SatisfactionAnswer) ProtoMessage() {}
 
 func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1717,7 @@ func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfactionAnswer.ProtoReflect.Descriptor instead.
 func (*SatisfactionAnswer) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SatisfactionAnswer) GetSatisfaction() Satisfaction {
@@ -1693,7 +1786,7 @@ type Round struct {
 
 func (x *Round) Reset() {
 	*x = Round{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1798,7 @@ func (x *Round) String() string {
 func (*Round) ProtoMessage() {}
 
 func (x *Round) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1811,7 @@ func (x *Round) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Round.ProtoReflect.Descriptor instead.
 func (*Round) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Round) GetNumber() int32 {
@@ -1819,7 +1912,7 @@ type ComplaintContact struct {
 
 func (x *ComplaintContact) Reset() {
 	*x = ComplaintContact{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1924,7 @@ func (x *ComplaintContact) String() string {
 func (*ComplaintContact) ProtoMessage() {}
 
 func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1937,7 @@ func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintContact.ProtoReflect.Descriptor instead.
 func (*ComplaintContact) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ComplaintContact) GetId() string {
@@ -1921,7 +2014,7 @@ type ComplaintTransition struct {
 
 func (x *ComplaintTransition) Reset() {
 	*x = ComplaintTransition{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2026,7 @@ func (x *ComplaintTransition) String() string {
 func (*ComplaintTransition) ProtoMessage() {}
 
 func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2039,7 @@ func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintTransition.ProtoReflect.Descriptor instead.
 func (*ComplaintTransition) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ComplaintTransition) GetVersion() int64 {
@@ -2026,7 +2119,7 @@ type CreateComplaintRequest struct {
 
 func (x *CreateComplaintRequest) Reset() {
 	*x = CreateComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2131,7 @@ func (x *CreateComplaintRequest) String() string {
 func (*CreateComplaintRequest) ProtoMessage() {}
 
 func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2144,7 @@ func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CreateComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateComplaintRequest) GetComplaint() *Complaint {
@@ -2079,7 +2172,7 @@ type GetComplaintRequest struct {
 
 func (x *GetComplaintRequest) Reset() {
 	*x = GetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2184,7 @@ func (x *GetComplaintRequest) String() string {
 func (*GetComplaintRequest) ProtoMessage() {}
 
 func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2197,7 @@ func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*GetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetComplaintRequest) GetId() string {
@@ -2138,7 +2231,7 @@ type ListComplaintsRequest struct {
 
 func (x *ListComplaintsRequest) Reset() {
 	*x = ListComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2243,7 @@ func (x *ListComplaintsRequest) String() string {
 func (*ListComplaintsRequest) ProtoMessage() {}
 
 func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2256,7 @@ func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListComplaintsRequest) GetStates() []ComplaintState {
@@ -2241,7 +2334,7 @@ type ListComplaintsResponse struct {
 
 func (x *ListComplaintsResponse) Reset() {
 	*x = ListComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2346,7 @@ func (x *ListComplaintsResponse) String() string {
 func (*ListComplaintsResponse) ProtoMessage() {}
 
 func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2359,7 @@ func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListComplaintsResponse) GetComplaints() []*Complaint {
@@ -2300,7 +2393,7 @@ type SubmitComplaintRequest struct {
 
 func (x *SubmitComplaintRequest) Reset() {
 	*x = SubmitComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2312,7 +2405,7 @@ func (x *SubmitComplaintRequest) String() string {
 func (*SubmitComplaintRequest) ProtoMessage() {}
 
 func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2325,7 +2418,7 @@ func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitComplaintRequest.ProtoReflect.Descriptor instead.
 func (*SubmitComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SubmitComplaintRequest) GetId() string {
@@ -2387,7 +2480,7 @@ type ReviewComplaintRequest struct {
 
 func (x *ReviewComplaintRequest) Reset() {
 	*x = ReviewComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2492,7 @@ func (x *ReviewComplaintRequest) String() string {
 func (*ReviewComplaintRequest) ProtoMessage() {}
 
 func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2505,7 @@ func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewComplaintRequest.ProtoReflect.Descriptor instead.
 func (*ReviewComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReviewComplaintRequest) GetId() string {
@@ -2497,7 +2590,7 @@ type AssignComplaintRequest struct {
 
 func (x *AssignComplaintRequest) Reset() {
 	*x = AssignComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2602,7 @@ func (x *AssignComplaintRequest) String() string {
 func (*AssignComplaintRequest) ProtoMessage() {}
 
 func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2615,7 @@ func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignComplaintRequest.ProtoReflect.Descriptor instead.
 func (*AssignComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AssignComplaintRequest) GetId() string {
@@ -2583,7 +2676,7 @@ type RecordContactRequest struct {
 
 func (x *RecordContactRequest) Reset() {
 	*x = RecordContactRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2688,7 @@ func (x *RecordContactRequest) String() string {
 func (*RecordContactRequest) ProtoMessage() {}
 
 func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2701,7 @@ func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RecordContactRequest) GetId() string {
@@ -2679,7 +2772,7 @@ type RetargetComplaintRequest struct {
 
 func (x *RetargetComplaintRequest) Reset() {
 	*x = RetargetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2691,7 +2784,7 @@ func (x *RetargetComplaintRequest) String() string {
 func (*RetargetComplaintRequest) ProtoMessage() {}
 
 func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2704,7 +2797,7 @@ func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*RetargetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RetargetComplaintRequest) GetId() string {
@@ -2759,7 +2852,7 @@ type ProposeSolutionRequest struct {
 
 func (x *ProposeSolutionRequest) Reset() {
 	*x = ProposeSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2864,7 @@ func (x *ProposeSolutionRequest) String() string {
 func (*ProposeSolutionRequest) ProtoMessage() {}
 
 func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2877,7 @@ func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ProposeSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ProposeSolutionRequest) GetId() string {
@@ -2834,7 +2927,7 @@ type ApproveSolutionRequest struct {
 
 func (x *ApproveSolutionRequest) Reset() {
 	*x = ApproveSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2846,7 +2939,7 @@ func (x *ApproveSolutionRequest) String() string {
 func (*ApproveSolutionRequest) ProtoMessage() {}
 
 func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2859,7 +2952,7 @@ func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ApproveSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ApproveSolutionRequest) GetId() string {
@@ -2916,7 +3009,7 @@ type TellResultRequest struct {
 
 func (x *TellResultRequest) Reset() {
 	*x = TellResultRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3021,7 @@ func (x *TellResultRequest) String() string {
 func (*TellResultRequest) ProtoMessage() {}
 
 func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3034,7 @@ func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TellResultRequest.ProtoReflect.Descriptor instead.
 func (*TellResultRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TellResultRequest) GetId() string {
@@ -3004,7 +3097,7 @@ type RecordAnswerRequest struct {
 
 func (x *RecordAnswerRequest) Reset() {
 	*x = RecordAnswerRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3016,7 +3109,7 @@ func (x *RecordAnswerRequest) String() string {
 func (*RecordAnswerRequest) ProtoMessage() {}
 
 func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3029,7 +3122,7 @@ func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAnswerRequest.ProtoReflect.Descriptor instead.
 func (*RecordAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RecordAnswerRequest) GetId() string {
@@ -3105,7 +3198,7 @@ type CloseComplaintRequest struct {
 
 func (x *CloseComplaintRequest) Reset() {
 	*x = CloseComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3210,7 @@ func (x *CloseComplaintRequest) String() string {
 func (*CloseComplaintRequest) ProtoMessage() {}
 
 func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3223,7 @@ func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CloseComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CloseComplaintRequest) GetId() string {
@@ -3180,7 +3273,7 @@ type NextRoundRequest struct {
 
 func (x *NextRoundRequest) Reset() {
 	*x = NextRoundRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3285,7 @@ func (x *NextRoundRequest) String() string {
 func (*NextRoundRequest) ProtoMessage() {}
 
 func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3298,7 @@ func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRoundRequest.ProtoReflect.Descriptor instead.
 func (*NextRoundRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NextRoundRequest) GetId() string {
@@ -3243,6 +3336,106 @@ func (x *NextRoundRequest) GetRequestId() string {
 	return ""
 }
 
+// ReopenComplaintRequest takes up a complaint again.
+type ReopenComplaintRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the complaint.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What the customer says, 1 to 1,000 characters.
+	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	// Who said it, at most 200 characters; required unless customers call themselves.
+	SaidBy string `protobuf:"bytes,3,opt,name=said_by,json=saidBy,proto3" json:"said_by,omitempty"`
+	// How. Required.
+	Channel v1.Channel `protobuf:"varint,4,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// True: the customer disputes the category, so review is done again.
+	CategoryDisputed bool `protobuf:"varint,5,opt,name=category_disputed,json=categoryDisputed,proto3" json:"category_disputed,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateComplaintRequest.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenComplaintRequest) Reset() {
+	*x = ReopenComplaintRequest{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenComplaintRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenComplaintRequest) ProtoMessage() {}
+
+func (x *ReopenComplaintRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenComplaintRequest.ProtoReflect.Descriptor instead.
+func (*ReopenComplaintRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReopenComplaintRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetSaidBy() string {
+	if x != nil {
+		return x.SaidBy
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *ReopenComplaintRequest) GetCategoryDisputed() bool {
+	if x != nil {
+		return x.CategoryDisputed
+	}
+	return false
+}
+
+func (x *ReopenComplaintRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ImportComplaintsRequest carries complaints of one source.
 type ImportComplaintsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3258,7 +3451,7 @@ type ImportComplaintsRequest struct {
 
 func (x *ImportComplaintsRequest) Reset() {
 	*x = ImportComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3463,7 @@ func (x *ImportComplaintsRequest) String() string {
 func (*ImportComplaintsRequest) ProtoMessage() {}
 
 func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3476,7 @@ func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImportComplaintsRequest) GetSource() string {
@@ -3330,7 +3523,7 @@ type ComplaintRecord struct {
 
 func (x *ComplaintRecord) Reset() {
 	*x = ComplaintRecord{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3342,7 +3535,7 @@ func (x *ComplaintRecord) String() string {
 func (*ComplaintRecord) ProtoMessage() {}
 
 func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3355,7 +3548,7 @@ func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintRecord.ProtoReflect.Descriptor instead.
 func (*ComplaintRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ComplaintRecord) GetExternalId() string {
@@ -3418,7 +3611,7 @@ type ImportComplaintsResponse struct {
 
 func (x *ImportComplaintsResponse) Reset() {
 	*x = ImportComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3623,7 @@ func (x *ImportComplaintsResponse) String() string {
 func (*ImportComplaintsResponse) ProtoMessage() {}
 
 func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3636,7 @@ func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ImportComplaintsResponse) GetResults() []*v1.ImportResult {
@@ -3468,7 +3661,7 @@ type ListComplaintContactsRequest struct {
 
 func (x *ListComplaintContactsRequest) Reset() {
 	*x = ListComplaintContactsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3480,7 +3673,7 @@ func (x *ListComplaintContactsRequest) String() string {
 func (*ListComplaintContactsRequest) ProtoMessage() {}
 
 func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3493,7 +3686,7 @@ func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListComplaintContactsRequest) GetComplaintId() string {
@@ -3529,7 +3722,7 @@ type ListComplaintContactsResponse struct {
 
 func (x *ListComplaintContactsResponse) Reset() {
 	*x = ListComplaintContactsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +3734,7 @@ func (x *ListComplaintContactsResponse) String() string {
 func (*ListComplaintContactsResponse) ProtoMessage() {}
 
 func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +3747,7 @@ func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListComplaintContactsResponse) GetContacts() []*ComplaintContact {
@@ -3586,7 +3779,7 @@ type ListComplaintTransitionsRequest struct {
 
 func (x *ListComplaintTransitionsRequest) Reset() {
 	*x = ListComplaintTransitionsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3791,7 @@ func (x *ListComplaintTransitionsRequest) String() string {
 func (*ListComplaintTransitionsRequest) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +3804,7 @@ func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListComplaintTransitionsRequest) GetComplaintId() string {
@@ -3647,7 +3840,7 @@ type ListComplaintTransitionsResponse struct {
 
 func (x *ListComplaintTransitionsResponse) Reset() {
 	*x = ListComplaintTransitionsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3852,7 @@ func (x *ListComplaintTransitionsResponse) String() string {
 func (*ListComplaintTransitionsResponse) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3865,7 @@ func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{32}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListComplaintTransitionsResponse) GetTransitions() []*ComplaintTransition {
@@ -3706,7 +3899,7 @@ type ListComplaintClocksRequest struct {
 
 func (x *ListComplaintClocksRequest) Reset() {
 	*x = ListComplaintClocksRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +3911,7 @@ func (x *ListComplaintClocksRequest) String() string {
 func (*ListComplaintClocksRequest) ProtoMessage() {}
 
 func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +3924,7 @@ func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{33}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListComplaintClocksRequest) GetComplaintId() string {
@@ -3783,7 +3976,7 @@ type ListComplaintClocksResponse struct {
 
 func (x *ListComplaintClocksResponse) Reset() {
 	*x = ListComplaintClocksResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +3988,7 @@ func (x *ListComplaintClocksResponse) String() string {
 func (*ListComplaintClocksResponse) ProtoMessage() {}
 
 func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +4001,7 @@ func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{34}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
@@ -3848,7 +4041,7 @@ type ExplainComplaintClockRequest struct {
 
 func (x *ExplainComplaintClockRequest) Reset() {
 	*x = ExplainComplaintClockRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3860,7 +4053,7 @@ func (x *ExplainComplaintClockRequest) String() string {
 func (*ExplainComplaintClockRequest) ProtoMessage() {}
 
 func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3873,7 +4066,7 @@ func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{35}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainComplaintClockRequest) GetComplaintId() string {
@@ -3901,7 +4094,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x87\x10\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xc3\x11\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3952,7 +4145,14 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\rinvestigation\x18$ \x01(\v2 .kefu.complaint.v1.InvestigationB\x03\xe0A\x03R\rinvestigation\x12B\n" +
 	"\n" +
 	"inspection\x18% \x01(\v2\x1d.kefu.complaint.v1.InspectionB\x03\xe0A\x03R\n" +
-	"inspection\"s\n" +
+	"inspection\x12B\n" +
+	"\areceipt\x18& \x01(\v2#.kefu.complaint.v1.ComplaintReceiptB\x03\xe0A\x03R\areceipt\x12?\n" +
+	"\bdemanded\x18' \x01(\x0e2\x19.kefu.complaint.v1.RemedyB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdemanded\x125\n" +
+	"\x10survey_answer_id\x18( \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0esurveyAnswerId\"\x89\x01\n" +
+	"\x10ComplaintReceipt\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12?\n" +
+	"\rpromised_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fpromisedTime\"s\n" +
 	"\x03Why\x127\n" +
 	"\bquestion\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03\xb2\xbb\x18\n" +
 	"\b\x02\"\x04work(\x02R\bquestion\x123\n" +
@@ -4168,7 +4368,16 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xad\x02\n" +
+	"\x16ReopenComplaintRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
+	"\x04note\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04note\x12!\n" +
+	"\asaid_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06saidBy\x12>\n" +
+	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x12+\n" +
+	"\x11category_disputed\x18\x05 \x01(\bR\x10categoryDisputed\x12\x1b\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
 	"\x17ImportComplaintsRequest\x128\n" +
 	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12Q\n" +
 	"\arecords\x18\x02 \x03(\v2\".kefu.complaint.v1.ComplaintRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
@@ -4286,7 +4495,7 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SATISFIED\x10\x01\x12\x1d\n" +
 	"\x19OUTCOME_ENDED_UNSATISFIED\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_NO_ANSWER\x10\x032\xea\x19\n" +
+	"\x11OUTCOME_NO_ANSWER\x10\x032\x8d\x1b\n" +
 	"\x10ComplaintService\x12\xb1\x01\n" +
 	"\x0fCreateComplaint\x12).kefu.complaint.v1.CreateComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"U\xaa\xbb\x180\x12\x13complaints.register\x18\x01\"\x15complaint.customer_id@\x02\x82\xd3\xe4\x93\x02\x1b:\tcomplaint\"\x0e/v1/complaints\x12\x8e\x01\n" +
 	"\fGetComplaint\x12&.kefu.complaint.v1.GetComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"8\xaa\xbb\x18\x19\x12\x0fcomplaints.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaints/{id}\x12\x96\x01\n" +
@@ -4302,7 +4511,8 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"TellResult\x12$.kefu.complaint.v1.TellResultRequest\x1a\x1c.kefu.complaint.v1.Complaint\"@\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/complaints/{id}:tell\x12\x9e\x01\n" +
 	"\fRecordAnswer\x12&.kefu.complaint.v1.RecordAnswerRequest\x1a\x1c.kefu.complaint.v1.Complaint\"H\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/complaints/{id}:recordAnswer\x12\x9c\x01\n" +
 	"\x0eCloseComplaint\x12(.kefu.complaint.v1.CloseComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"B\xaa\xbb\x18\x1a\x12\x10complaints.close\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/complaints/{id}:close\x12\x97\x01\n" +
-	"\tNextRound\x12#.kefu.complaint.v1.NextRoundRequest\x1a\x1c.kefu.complaint.v1.Complaint\"G\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/complaints/{id}:nextRound\x12\xaa\x01\n" +
+	"\tNextRound\x12#.kefu.complaint.v1.NextRoundRequest\x1a\x1c.kefu.complaint.v1.Complaint\"G\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/complaints/{id}:nextRound\x12\xa0\x01\n" +
+	"\x0fReopenComplaint\x12).kefu.complaint.v1.ReopenComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"D\xaa\xbb\x18\x1b\x12\x11complaints.reopen\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/complaints/{id}:reopen\x12\xaa\x01\n" +
 	"\x10ImportComplaints\x12*.kefu.complaint.v1.ImportComplaintsRequest\x1a+.kefu.complaint.v1.ImportComplaintsResponse\"=\xaa\xbb\x18\x19\x12\x11complaints.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/complaints:import\x12\xd4\x01\n" +
 	"\x15ListComplaintContacts\x12/.kefu.complaint.v1.ListComplaintContactsRequest\x1a0.kefu.complaint.v1.ListComplaintContactsResponse\"X\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02(\x12&/v1/complaints/{complaint_id}/contacts\x12\xe0\x01\n" +
 	"\x18ListComplaintTransitions\x122.kefu.complaint.v1.ListComplaintTransitionsRequest\x1a3.kefu.complaint.v1.ListComplaintTransitionsResponse\"[\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02+\x12)/v1/complaints/{complaint_id}/transitions\x12\xcc\x01\n" +
@@ -4323,7 +4533,7 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(Consequence)(0),                         // 0: kefu.complaint.v1.Consequence
 	(ComplaintState)(0),                      // 1: kefu.complaint.v1.ComplaintState
@@ -4337,164 +4547,172 @@ var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
 	(Satisfaction)(0),                        // 9: kefu.complaint.v1.Satisfaction
 	(Outcome)(0),                             // 10: kefu.complaint.v1.Outcome
 	(*Complaint)(nil),                        // 11: kefu.complaint.v1.Complaint
-	(*Why)(nil),                              // 12: kefu.complaint.v1.Why
-	(*Investigation)(nil),                    // 13: kefu.complaint.v1.Investigation
-	(*Inspection)(nil),                       // 14: kefu.complaint.v1.Inspection
-	(*SeverityReason)(nil),                   // 15: kefu.complaint.v1.SeverityReason
-	(*Proposal)(nil),                         // 16: kefu.complaint.v1.Proposal
-	(*RemedyExecution)(nil),                  // 17: kefu.complaint.v1.RemedyExecution
-	(*SatisfactionAnswer)(nil),               // 18: kefu.complaint.v1.SatisfactionAnswer
-	(*Round)(nil),                            // 19: kefu.complaint.v1.Round
-	(*ComplaintContact)(nil),                 // 20: kefu.complaint.v1.ComplaintContact
-	(*ComplaintTransition)(nil),              // 21: kefu.complaint.v1.ComplaintTransition
-	(*CreateComplaintRequest)(nil),           // 22: kefu.complaint.v1.CreateComplaintRequest
-	(*GetComplaintRequest)(nil),              // 23: kefu.complaint.v1.GetComplaintRequest
-	(*ListComplaintsRequest)(nil),            // 24: kefu.complaint.v1.ListComplaintsRequest
-	(*ListComplaintsResponse)(nil),           // 25: kefu.complaint.v1.ListComplaintsResponse
-	(*SubmitComplaintRequest)(nil),           // 26: kefu.complaint.v1.SubmitComplaintRequest
-	(*ReviewComplaintRequest)(nil),           // 27: kefu.complaint.v1.ReviewComplaintRequest
-	(*AssignComplaintRequest)(nil),           // 28: kefu.complaint.v1.AssignComplaintRequest
-	(*RecordContactRequest)(nil),             // 29: kefu.complaint.v1.RecordContactRequest
-	(*RetargetComplaintRequest)(nil),         // 30: kefu.complaint.v1.RetargetComplaintRequest
-	(*ProposeSolutionRequest)(nil),           // 31: kefu.complaint.v1.ProposeSolutionRequest
-	(*ApproveSolutionRequest)(nil),           // 32: kefu.complaint.v1.ApproveSolutionRequest
-	(*TellResultRequest)(nil),                // 33: kefu.complaint.v1.TellResultRequest
-	(*RecordAnswerRequest)(nil),              // 34: kefu.complaint.v1.RecordAnswerRequest
-	(*CloseComplaintRequest)(nil),            // 35: kefu.complaint.v1.CloseComplaintRequest
-	(*NextRoundRequest)(nil),                 // 36: kefu.complaint.v1.NextRoundRequest
-	(*ImportComplaintsRequest)(nil),          // 37: kefu.complaint.v1.ImportComplaintsRequest
-	(*ComplaintRecord)(nil),                  // 38: kefu.complaint.v1.ComplaintRecord
-	(*ImportComplaintsResponse)(nil),         // 39: kefu.complaint.v1.ImportComplaintsResponse
-	(*ListComplaintContactsRequest)(nil),     // 40: kefu.complaint.v1.ListComplaintContactsRequest
-	(*ListComplaintContactsResponse)(nil),    // 41: kefu.complaint.v1.ListComplaintContactsResponse
-	(*ListComplaintTransitionsRequest)(nil),  // 42: kefu.complaint.v1.ListComplaintTransitionsRequest
-	(*ListComplaintTransitionsResponse)(nil), // 43: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(*ListComplaintClocksRequest)(nil),       // 44: kefu.complaint.v1.ListComplaintClocksRequest
-	(*ListComplaintClocksResponse)(nil),      // 45: kefu.complaint.v1.ListComplaintClocksResponse
-	(*ExplainComplaintClockRequest)(nil),     // 46: kefu.complaint.v1.ExplainComplaintClockRequest
-	(v1.Channel)(0),                          // 47: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 48: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 49: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 50: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                        // 51: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),             // 52: kefu.clock.v1.ClockExplanation
+	(*ComplaintReceipt)(nil),                 // 12: kefu.complaint.v1.ComplaintReceipt
+	(*Why)(nil),                              // 13: kefu.complaint.v1.Why
+	(*Investigation)(nil),                    // 14: kefu.complaint.v1.Investigation
+	(*Inspection)(nil),                       // 15: kefu.complaint.v1.Inspection
+	(*SeverityReason)(nil),                   // 16: kefu.complaint.v1.SeverityReason
+	(*Proposal)(nil),                         // 17: kefu.complaint.v1.Proposal
+	(*RemedyExecution)(nil),                  // 18: kefu.complaint.v1.RemedyExecution
+	(*SatisfactionAnswer)(nil),               // 19: kefu.complaint.v1.SatisfactionAnswer
+	(*Round)(nil),                            // 20: kefu.complaint.v1.Round
+	(*ComplaintContact)(nil),                 // 21: kefu.complaint.v1.ComplaintContact
+	(*ComplaintTransition)(nil),              // 22: kefu.complaint.v1.ComplaintTransition
+	(*CreateComplaintRequest)(nil),           // 23: kefu.complaint.v1.CreateComplaintRequest
+	(*GetComplaintRequest)(nil),              // 24: kefu.complaint.v1.GetComplaintRequest
+	(*ListComplaintsRequest)(nil),            // 25: kefu.complaint.v1.ListComplaintsRequest
+	(*ListComplaintsResponse)(nil),           // 26: kefu.complaint.v1.ListComplaintsResponse
+	(*SubmitComplaintRequest)(nil),           // 27: kefu.complaint.v1.SubmitComplaintRequest
+	(*ReviewComplaintRequest)(nil),           // 28: kefu.complaint.v1.ReviewComplaintRequest
+	(*AssignComplaintRequest)(nil),           // 29: kefu.complaint.v1.AssignComplaintRequest
+	(*RecordContactRequest)(nil),             // 30: kefu.complaint.v1.RecordContactRequest
+	(*RetargetComplaintRequest)(nil),         // 31: kefu.complaint.v1.RetargetComplaintRequest
+	(*ProposeSolutionRequest)(nil),           // 32: kefu.complaint.v1.ProposeSolutionRequest
+	(*ApproveSolutionRequest)(nil),           // 33: kefu.complaint.v1.ApproveSolutionRequest
+	(*TellResultRequest)(nil),                // 34: kefu.complaint.v1.TellResultRequest
+	(*RecordAnswerRequest)(nil),              // 35: kefu.complaint.v1.RecordAnswerRequest
+	(*CloseComplaintRequest)(nil),            // 36: kefu.complaint.v1.CloseComplaintRequest
+	(*NextRoundRequest)(nil),                 // 37: kefu.complaint.v1.NextRoundRequest
+	(*ReopenComplaintRequest)(nil),           // 38: kefu.complaint.v1.ReopenComplaintRequest
+	(*ImportComplaintsRequest)(nil),          // 39: kefu.complaint.v1.ImportComplaintsRequest
+	(*ComplaintRecord)(nil),                  // 40: kefu.complaint.v1.ComplaintRecord
+	(*ImportComplaintsResponse)(nil),         // 41: kefu.complaint.v1.ImportComplaintsResponse
+	(*ListComplaintContactsRequest)(nil),     // 42: kefu.complaint.v1.ListComplaintContactsRequest
+	(*ListComplaintContactsResponse)(nil),    // 43: kefu.complaint.v1.ListComplaintContactsResponse
+	(*ListComplaintTransitionsRequest)(nil),  // 44: kefu.complaint.v1.ListComplaintTransitionsRequest
+	(*ListComplaintTransitionsResponse)(nil), // 45: kefu.complaint.v1.ListComplaintTransitionsResponse
+	(*ListComplaintClocksRequest)(nil),       // 46: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 47: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 48: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 49: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 50: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 51: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 52: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 53: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 54: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	47, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	49, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
 	2,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
 	5,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	48, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	50, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
 	1,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
 	3,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
 	4,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
-	16, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
-	18, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	17, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
+	19, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
 	10, // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
-	19, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	49, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	49, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	49, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
-	15, // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
-	13, // 15: kefu.complaint.v1.Complaint.investigation:type_name -> kefu.complaint.v1.Investigation
-	14, // 16: kefu.complaint.v1.Complaint.inspection:type_name -> kefu.complaint.v1.Inspection
-	12, // 17: kefu.complaint.v1.Investigation.whys:type_name -> kefu.complaint.v1.Why
-	0,  // 18: kefu.complaint.v1.Investigation.consequences:type_name -> kefu.complaint.v1.Consequence
-	48, // 19: kefu.complaint.v1.Investigation.loss:type_name -> google.type.Money
-	49, // 20: kefu.complaint.v1.Investigation.investigate_time:type_name -> google.protobuf.Timestamp
-	3,  // 21: kefu.complaint.v1.Inspection.quality:type_name -> kefu.complaint.v1.Quality
-	49, // 22: kefu.complaint.v1.Inspection.inspect_time:type_name -> google.protobuf.Timestamp
-	6,  // 23: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
-	7,  // 24: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	48, // 25: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	49, // 26: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
-	8,  // 27: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	49, // 28: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
-	17, // 29: kefu.complaint.v1.Proposal.execution:type_name -> kefu.complaint.v1.RemedyExecution
-	48, // 30: kefu.complaint.v1.RemedyExecution.amount:type_name -> google.type.Money
-	49, // 31: kefu.complaint.v1.RemedyExecution.execute_time:type_name -> google.protobuf.Timestamp
-	9,  // 32: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	47, // 33: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	49, // 34: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	49, // 35: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	49, // 36: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	49, // 37: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	49, // 38: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	49, // 39: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
-	16, // 40: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	49, // 41: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
-	18, // 42: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	47, // 43: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	49, // 44: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
-	1,  // 45: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
-	1,  // 46: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	49, // 47: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
-	11, // 48: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
-	1,  // 49: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
-	11, // 50: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
-	2,  // 51: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
-	3,  // 52: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
-	4,  // 53: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	47, // 54: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	49, // 55: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	16, // 56: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
-	8,  // 57: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	47, // 58: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
-	9,  // 59: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	47, // 60: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	49, // 61: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
-	38, // 62: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
-	11, // 63: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
-	1,  // 64: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	49, // 65: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	49, // 66: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	50, // 67: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
-	20, // 68: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
-	21, // 69: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	51, // 70: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	51, // 71: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
-	22, // 72: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
-	23, // 73: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
-	24, // 74: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
-	26, // 75: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
-	27, // 76: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
-	28, // 77: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
-	29, // 78: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	30, // 79: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
-	31, // 80: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	32, // 81: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	33, // 82: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	34, // 83: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	35, // 84: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	36, // 85: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	37, // 86: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	40, // 87: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	42, // 88: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	44, // 89: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
-	46, // 90: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
-	11, // 91: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 92: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	25, // 93: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	11, // 94: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 95: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 96: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 97: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	11, // 98: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 99: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	11, // 100: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	11, // 101: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	11, // 102: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	11, // 103: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 104: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	39, // 105: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	41, // 106: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	43, // 107: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	45, // 108: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
-	52, // 109: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
-	91, // [91:110] is the sub-list for method output_type
-	72, // [72:91] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	20, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
+	51, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	51, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	51, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	16, // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
+	14, // 15: kefu.complaint.v1.Complaint.investigation:type_name -> kefu.complaint.v1.Investigation
+	15, // 16: kefu.complaint.v1.Complaint.inspection:type_name -> kefu.complaint.v1.Inspection
+	12, // 17: kefu.complaint.v1.Complaint.receipt:type_name -> kefu.complaint.v1.ComplaintReceipt
+	7,  // 18: kefu.complaint.v1.Complaint.demanded:type_name -> kefu.complaint.v1.Remedy
+	51, // 19: kefu.complaint.v1.ComplaintReceipt.promised_time:type_name -> google.protobuf.Timestamp
+	13, // 20: kefu.complaint.v1.Investigation.whys:type_name -> kefu.complaint.v1.Why
+	0,  // 21: kefu.complaint.v1.Investigation.consequences:type_name -> kefu.complaint.v1.Consequence
+	50, // 22: kefu.complaint.v1.Investigation.loss:type_name -> google.type.Money
+	51, // 23: kefu.complaint.v1.Investigation.investigate_time:type_name -> google.protobuf.Timestamp
+	3,  // 24: kefu.complaint.v1.Inspection.quality:type_name -> kefu.complaint.v1.Quality
+	51, // 25: kefu.complaint.v1.Inspection.inspect_time:type_name -> google.protobuf.Timestamp
+	6,  // 26: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
+	7,  // 27: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
+	50, // 28: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	51, // 29: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	8,  // 30: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
+	51, // 31: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	18, // 32: kefu.complaint.v1.Proposal.execution:type_name -> kefu.complaint.v1.RemedyExecution
+	50, // 33: kefu.complaint.v1.RemedyExecution.amount:type_name -> google.type.Money
+	51, // 34: kefu.complaint.v1.RemedyExecution.execute_time:type_name -> google.protobuf.Timestamp
+	9,  // 35: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	49, // 36: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	51, // 37: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	51, // 38: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	51, // 39: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	51, // 40: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	51, // 41: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	51, // 42: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	17, // 43: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
+	51, // 44: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	19, // 45: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	49, // 46: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	51, // 47: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	1,  // 48: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
+	1,  // 49: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
+	51, // 50: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	11, // 51: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
+	1,  // 52: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
+	11, // 53: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
+	2,  // 54: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
+	3,  // 55: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
+	4,  // 56: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
+	49, // 57: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	51, // 58: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	17, // 59: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
+	8,  // 60: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
+	49, // 61: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	9,  // 62: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	49, // 63: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	51, // 64: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	49, // 65: kefu.complaint.v1.ReopenComplaintRequest.channel:type_name -> kefu.type.v1.Channel
+	40, // 66: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
+	11, // 67: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
+	1,  // 68: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
+	51, // 69: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	51, // 70: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	52, // 71: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	21, // 72: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
+	22, // 73: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
+	53, // 74: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	53, // 75: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	23, // 76: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
+	24, // 77: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
+	25, // 78: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
+	27, // 79: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
+	28, // 80: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
+	29, // 81: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
+	30, // 82: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
+	31, // 83: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
+	32, // 84: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	33, // 85: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	34, // 86: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	35, // 87: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	36, // 88: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	37, // 89: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	38, // 90: kefu.complaint.v1.ComplaintService.ReopenComplaint:input_type -> kefu.complaint.v1.ReopenComplaintRequest
+	39, // 91: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	42, // 92: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	44, // 93: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	46, // 94: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	48, // 95: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	11, // 96: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 97: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	26, // 98: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	11, // 99: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 100: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 101: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 102: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	11, // 103: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 104: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	11, // 105: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	11, // 106: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	11, // 107: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	11, // 108: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	11, // 109: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	11, // 110: kefu.complaint.v1.ComplaintService.ReopenComplaint:output_type -> kefu.complaint.v1.Complaint
+	41, // 111: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	43, // 112: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	45, // 113: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	47, // 114: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	54, // 115: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	96, // [96:116] is the sub-list for method output_type
+	76, // [76:96] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_complaint_proto_init() }
@@ -4508,7 +4726,7 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

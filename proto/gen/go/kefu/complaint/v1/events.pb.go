@@ -27,7 +27,8 @@ const (
 // `complaint.contacted.v1`, `complaint.attempted.v1` (a contact logged without a move),
 // `complaint.proposed.v1`, `complaint.approved.v1`, `complaint.returned.v1`,
 // `complaint.told.v1`, `complaint.answered.v1`, `complaint.closed.v1`,
-// `complaint.reopened.v1` (the next round), `complaint.retargeted.v1` (another version of the
+// `complaint.reopened.v1` (the next round), `complaint.reminded.v1` (a told customer who says
+// nothing is asked again), `complaint.retargeted.v1` (another version of the
 // policy of its deadlines), `complaint.investigated.v1`, `complaint.inspected.v1` (what quality
 // control says), `complaint.executed.v1` (the remedy was carried out), and of `complaint.imported.v1`, which says where
 // an imported complaint stands. `received` over any channel but internal, `contacted`,
