@@ -90,6 +90,12 @@ ticket.v1.HotlineService ListHotlines,GetHotlineStatus                   *******
 ticket.v1.HotlineService CreateHotline,UpdateHotline,DeleteHotline       *.....*...... directory.write
 ticket.v1.HotlineService PublishHotlines                                 *.....*...... directory.write
 ticket.v1.HotlineService GetHotlinePublication                           public
+ticket.v1.TriageService  GetTriageRules,ListTriageRules,ValidateTriageRules **........... ticketpolicies.read
+ticket.v1.TriageService  ListTriageModels                                **........... ticketpolicies.read
+ticket.v1.TriageService  CreateTriageRules,UpdateTriageRules             *............ ticketpolicies.write
+ticket.v1.TriageService  PublishTriageRules,TrainTriageModel             *............ ticketpolicies.write
+ticket.v1.TriageService  SuggestTriage                                   *to.......... tickets.triage
+ticket.v1.TriageService  GetTicketTriage                                 *toto........ tickets.history
 ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
