@@ -68,7 +68,7 @@ func serviceManager() []authz.Grant {
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
 		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
-			"complaints.retarget", "complaints.reopen", "complaints.designate", "causes.read", "causes.write"),
+			"complaints.retarget", "complaints.reopen", "complaints.designate", "complaints.assess", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
@@ -190,7 +190,7 @@ func salesperson() []authz.Grant {
 func salesManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
-			"complaints.determine"),
+			"complaints.determine", "complaints.assess"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.reopen", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
@@ -204,7 +204,7 @@ func companyManager() []authz.Grant {
 	return grants(
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
-			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide"),
+			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide", "complaints.assess"),
 		at(own, "complaints.submit", "complaints.reopen", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),

@@ -50,6 +50,32 @@ type Complaint struct {
 	SurveyAnswerID *uuid.UUID
 }
 
+type ComplaintAssessment struct {
+	ID            uuid.UUID
+	ComplaintID   uuid.UUID
+	DepartmentID  uuid.UUID
+	StaffID       *uuid.UUID
+	Points        int32
+	Grounds       string
+	CauseID       uuid.UUID
+	Consequences  []int16
+	State         int16
+	AppealDue     *time.Time
+	EntererActor  string
+	ApproverActor string
+	Version       int64
+}
+
+type ComplaintAssessmentStep struct {
+	AssessmentID uuid.UUID
+	Version      int64
+	State        int16
+	Reason       string
+	Actor        string
+	ActorStaffID *uuid.UUID
+	OccurTime    time.Time
+}
+
 type ComplaintCause struct {
 	ID       uuid.UUID
 	Code     string
@@ -130,6 +156,16 @@ type ComplaintProposal struct {
 	DecideTime      *time.Time
 	ApproverActor   string
 	ApproverStaffID *uuid.UUID
+}
+
+type ComplaintPurchase struct {
+	ComplaintID  uuid.UUID
+	Verdict      int16
+	OrderTime    *time.Time
+	ShipTime     *time.Time
+	DeliveryTime *time.Time
+	Quantity     int64
+	CheckTime    time.Time
 }
 
 type ComplaintReceiver struct {

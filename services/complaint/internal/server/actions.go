@@ -56,7 +56,14 @@ func (s *Server) SubmitComplaint(ctx context.Context, req *complaintv1.SubmitCom
 
 // ReviewComplaint settles what the complaint is and who answers for it.
 func (s *Server) ReviewComplaint(ctx context.Context, req *complaintv1.ReviewComplaintRequest) (*complaintv1.Complaint, error) {
+	purchase, err := s.checkAgain(ctx, id(req.GetId()))
+	if err != nil {
+		return nil, err
+	}
 	return s.move(ctx, req, complaint.Review, func(ctx context.Context, a *action) error {
+		if purchase != nil {
+			a.also = append(a.also, func(ctx context.Context, p *pipeline) error { return purchase.keep(ctx, s.q, p, a.c.ID) })
+		}
 		answers, err := s.answering(ctx, a, req)
 		if err != nil {
 			return err

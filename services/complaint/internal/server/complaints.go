@@ -36,6 +36,9 @@ func (s *Server) CreateComplaint(ctx context.Context, req *complaintv1.CreateCom
 	if err != nil {
 		return nil, err
 	}
+	purchase := s.checkPurchase(ctx, customer.ID, complaint.Bought{
+		OrderNumber: in.GetOrderNumber(), ProductModel: in.GetProductModel(), Quantity: in.GetQuantity(),
+	})
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*complaintv1.Complaint, error) {
 		if in.GetAccusedStaffId() != "" {
 			if _, err := staff(ctx, tx, id(in.GetAccusedStaffId()), "complaint.accused_staff_id"); err != nil {
@@ -45,6 +48,9 @@ func (s *Server) CreateComplaint(ctx context.Context, req *complaintv1.CreateCom
 		c, err := s.register(ctx, tx, who, customer.ID, in)
 		if err != nil {
 			return nil, err
+		}
+		if err := purchase.keep(ctx, s.q, tx, c.ID); err != nil {
+			return nil, fmt.Errorf("store a purchase: %w", err)
 		}
 		receipt, err := s.receipt(ctx, tx, c)
 		if err != nil {
@@ -223,6 +229,7 @@ func (s *Server) ListComplaints(ctx context.Context, req *complaintv1.ListCompla
 	f := db.ListFilter{
 		CustomerID: optional(req.GetCustomerId()), HandlerID: optional(req.GetHandlerStaffId()),
 		DepartmentID: optional(req.GetDepartmentId()), Number: req.GetNumber(), Source: req.GetSource(),
+		ProductModel: req.GetProductModel(), TicketID: optional(req.GetTicketId()), Severity: int16(req.GetSeverity()),
 		ExternalID: req.GetExternalId(), NotAccused: pointer(who.Staff), Before: uuid.Max, Size: size + 1,
 	}
 	for _, state := range req.GetStates() {

@@ -66,6 +66,9 @@ func (s *Server) compose(ctx context.Context, tx db.DBTX, rows []db.Complaint) (
 		c := out[slices.Index(ids, judged.ComplaintID)]
 		c.SeverityReasons, c.SeverityPolicyVersion = severityReasons(judged), judged.PolicyVersion
 	}
+	if err := s.bought(ctx, tx, ids, out); err != nil {
+		return nil, err
+	}
 	return out, s.found(ctx, tx, ids, out)
 }
 
@@ -145,7 +148,7 @@ func narrow(c *complaintv1.Complaint, v view) *complaintv1.Complaint {
 func outerOf(c *complaintv1.Complaint) *complaintv1.Complaint {
 	c.AccusedStaffId, c.DepartmentId, c.HandlerStaffId, c.CloseReason = "", "", "", ""
 	c.Proposal, c.SeverityReasons, c.SeverityPolicyVersion = nil, nil, 0
-	c.Investigation, c.Inspection = nil, nil
+	c.Investigation, c.Inspection, c.Purchase = nil, nil, nil
 	for _, r := range c.GetRounds() {
 		r.HandlerStaffId = ""
 		r.Proposal = offered(r)

@@ -64,12 +64,15 @@ type Server struct {
 	complaintv1.UnimplementedResponsibilityServiceServer
 	complaintv1.UnimplementedComplaintStatusServiceServer
 	complaintv1.UnimplementedComplaintReceiverServiceServer
+	complaintv1.UnimplementedAssessmentServiceServer
+	complaintv1.UnimplementedComplaintReportServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
 	pages     *page.Sealer
 	validator protovalidate.Validator
 	registry  customerref.Resolver
+	purchases purchaseChecker
 	limits    complaint.Limits
 	clock     func() time.Time
 	clocks    *clock.Store
@@ -95,7 +98,7 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	clocks := clock.New(calendars, p.Now)
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
-		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
+		registry: customerv1.NewCustomerServiceClient(registry), purchases: customerv1.NewPurchaseCheckServiceClient(registry), limits: limits, clock: p.Now,
 		clocks: clocks, calendars: calendars, q: db.New(), log: p.Log,
 		secrets: secrets{key: p.Keyring.Derive(secretKeyLabel)}, courier: LogCourier{p.Log},
 	}
@@ -113,6 +116,8 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	complaintv1.RegisterResponsibilityServiceServer(p.GRPC, s)
 	complaintv1.RegisterComplaintStatusServiceServer(p.GRPC, s)
 	complaintv1.RegisterComplaintReceiverServiceServer(p.GRPC, s)
+	complaintv1.RegisterAssessmentServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintReportServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
 		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
@@ -178,7 +183,7 @@ func public(err error) error {
 	case complaint.ReasonConcernsCaller, complaint.ReasonNotHead, complaint.ReasonNotHandler,
 		complaint.ReasonApproverProposed, complaint.ReasonApproverConcerned, complaint.ReasonAmountAboveLimit, complaint.ReasonInspectorHandles,
 		complaint.ReasonExecutorApproved, complaint.ReasonNotProposer, complaint.ReasonNotParty,
-		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns:
+		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns, complaint.ReasonAssessmentConcerns:
 		code = codes.PermissionDenied
 	}
 	e := rpcerr.New(code, r.Reason, r.Text)

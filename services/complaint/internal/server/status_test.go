@@ -88,8 +88,8 @@ func TestGuessingTeachesNothing(t *testing.T) {
 		if first == nil {
 			first = err
 		}
-		if diff := cmp.Diff(status.Convert(first).Proto(), status.Convert(err).Proto(), protocmp.Transform()); diff != "" {
-			t.Errorf("%s: %s", what, diff)
+		if got := status.Convert(err).Message(); got != status.Convert(first).Message() || strings.Contains(got, r.GetReference()) {
+			t.Errorf("%s: %s", what, got)
 		}
 	}
 	rows, err := w.Pool.Query(t.Context(), "SELECT encode(hash, 'escape') || encode(hash, 'base64') FROM complaint_secrets")

@@ -39,8 +39,20 @@ import (
 // registry is the customer registry of a test.
 type registry struct {
 	customerv1.UnimplementedCustomerServiceServer
+	customerv1.UnimplementedPurchaseCheckServiceServer
 	known map[string]*customerv1.CustomerRef
 	down  bool
+	// bought is what it says of every purchase; nil where it cannot be asked.
+	bought *customerv1.PurchaseCheck
+	asked  []*customerv1.CheckPurchaseRequest
+}
+
+func (r *registry) CheckPurchase(_ context.Context, req *customerv1.CheckPurchaseRequest) (*customerv1.PurchaseCheck, error) {
+	r.asked = append(r.asked, req)
+	if r.bought == nil {
+		return nil, status.Error(codes.Unavailable, "down")
+	}
+	return r.bought, nil
 }
 
 func (r *registry) ResolveCustomer(_ context.Context, req *customerv1.ResolveCustomerRequest) (*customerv1.CustomerRef, error) {
@@ -119,6 +131,7 @@ func dial(t *testing.T, r *registry) *grpc.ClientConn {
 	lis := bufconn.Listen(1 << 16)
 	s := grpc.NewServer()
 	customerv1.RegisterCustomerServiceServer(s, r)
+	customerv1.RegisterPurchaseCheckServiceServer(s, r)
 	go func() { _ = s.Serve(lis) }()
 	t.Cleanup(s.Stop)
 	conn, err := grpc.NewClient("passthrough:///registry", grpc.WithTransportCredentials(insecure.NewCredentials()),

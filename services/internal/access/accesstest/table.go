@@ -136,6 +136,11 @@ complaint.v1.ResponsibilityService AppealResponsibility                  *tooooo
 complaint.v1.ResponsibilityService DetermineResponsibility               .........**.. complaints.determine
 complaint.v1.ResponsibilityService DecideResponsibility                  ..........*.. complaints.decide
 complaint.v1.ResponsibilityService GetResponsibility                     *toooooto**.. complaints.history,complaints.determine
+complaint.v1.AssessmentService CreateAssessment,ApproveAssessment        *........**.. complaints.assess
+complaint.v1.AssessmentService AppealAssessment                          *toooootot*.. complaints.history
+complaint.v1.AssessmentService DecideAssessment                          ..........*.. complaints.decide
+complaint.v1.AssessmentService ListAssessments                           *toooooto**.. complaints.history,complaints.assess
+complaint.v1.ComplaintReportService ListDueComplaints,GetComplaintReport  *toooootot*.. complaints.history
 complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
 survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
 survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write
@@ -187,6 +192,7 @@ customer.v1.AttributeService ListAttributeDefinitions                    ***..**
 customer.v1.AttributeService CreateAttributeDefinition                   ......*...... attributes.write
 customer.v1.AttributeService UpdateAttributeDefinition                   ......*...... attributes.write
 customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
+customer.v1.PurchaseCheckService CheckPurchase                           ............. - complaint
 customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
 customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read
 customer.v1.WarrantyService CreateWarrantyPolicy                         *.....*...... warranties.prepare
