@@ -17,6 +17,9 @@ import (
 	"github.com/kefu-suite/kefu/services/complaint/internal/db"
 )
 
+// checkWithin bounds how long somebody who complains waits for the registry.
+const checkWithin = time.Second
+
 // purchaseChecker asks the customer registry; customerv1.PurchaseCheckServiceClient is one.
 type purchaseChecker interface {
 	CheckPurchase(ctx context.Context, in *customerv1.CheckPurchaseRequest, opts ...grpc.CallOption) (*customerv1.PurchaseCheck, error)
@@ -34,8 +37,10 @@ type checked struct {
 func (s *Server) checkPurchase(ctx context.Context, customer uuid.UUID, b complaint.Bought) checked {
 	out := checked{at: s.now()}
 	if b.Named() && customer != uuid.Nil {
+		asking, cancel := context.WithTimeout(ctx, checkWithin)
+		defer cancel()
 		var err error
-		out.found, err = s.purchases.CheckPurchase(ctx, &customerv1.CheckPurchaseRequest{
+		out.found, err = s.purchases.CheckPurchase(asking, &customerv1.CheckPurchaseRequest{
 			CustomerId: customer.String(), OrderNumber: b.OrderNumber, ProductModel: b.ProductModel,
 		})
 		if err != nil {
