@@ -60,7 +60,7 @@ func guards() []guard {
 		{"given elsewhere", complaint.Reviewed, "head", assigns("inspector"), precondition, "HANDLER_OF_OTHER_DEPARTMENT", "complaint.handler/1", "", ""},
 		{"contacted by another", complaint.Assigned, "head", contacts, denied, "NOT_THE_HANDLER", "complaint.handler/1", "NOT_THE_HANDLER", "complaint.handler/1"},
 		{"proposed by another", complaint.Contacted, "head", proposes, denied, "NOT_THE_HANDLER", "complaint.handler/1", "NOT_THE_HANDLER", "complaint.handler/1"},
-		{"approved above the limit", complaint.Proposed, "supervisor", func(w *world, ctx context.Context, id string) error {
+		{"approved above the limit", complaint.Proposed, "manager", func(w *world, ctx context.Context, id string) error {
 			return approves(w, ctx, w.dearer(id))
 		}, denied, "AMOUNT_ABOVE_LIMIT", "complaint.approval-limits/1", "AMOUNT_ABOVE_LIMIT", "complaint.approval-limits/1"},
 		{"carried out by another", complaint.Approved, "head", executes, denied, "NOT_THE_HANDLER", "complaint.handler/1", "NOT_THE_HANDLER", "complaint.handler/1"},
@@ -84,12 +84,12 @@ func guards() []guard {
 	}
 }
 
-// dearer has the proposal of a complaint replaced by one of 501.00.
+// dearer has the proposal of a complaint replaced by one of 5,001.00.
 func (w *world) dearer(id string) string {
 	w.t.Helper()
 	do := must[*complaintv1.Complaint](w)
 	do(w.client.ApproveSolution(w.as("manager"), &complaintv1.ApproveSolutionRequest{Id: id, Decision: complaintv1.Decision_DECISION_RETURNED, Reason: "x"}))
-	do(w.client.ProposeSolution(w.as("tech"), proposal(id, 501)))
+	do(w.client.ProposeSolution(w.as("tech"), proposal(id, 5001)))
 	return id
 }
 

@@ -296,7 +296,9 @@ func (w *world) on(c *complaintv1.Complaint, state complaint.State, handler stri
 		case complaint.Received:
 			c = do(w.client.SubmitComplaint(w.as("agent"), &complaintv1.SubmitComplaintRequest{Id: id}))
 		case complaint.Submitted:
-			c = do(w.client.ReviewComplaint(w.as("supervisor"), w.review(id)))
+			req := w.review(id)
+			req.Severity = 0 // what the rules say
+			c = do(w.client.ReviewComplaint(w.as("supervisor"), req))
 		case complaint.Reviewed:
 			c = do(w.client.AssignComplaint(w.as("head"), &complaintv1.AssignComplaintRequest{Id: id, HandlerStaffId: w.staff[handler].String()}))
 		case complaint.Assigned:
