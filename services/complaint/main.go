@@ -29,6 +29,9 @@ type config struct {
 	EndRounds           int32            `env:"KEFU_COMPLAINT_END_ROUNDS" envDefault:"2"`
 	AnotherHandlerRound int32            `env:"KEFU_COMPLAINT_ANOTHER_HANDLER_ROUND" envDefault:"3"`
 	ObjectionDays       int              `env:"KEFU_COMPLAINT_OBJECTION_DAYS" envDefault:"2"`
+	ReminderDays        []int            `env:"KEFU_COMPLAINT_REMINDER_DAYS" envDefault:"2,5"`
+	NoAnswerDays        int              `env:"KEFU_COMPLAINT_NO_ANSWER_DAYS" envDefault:"10"`
+	ReopenDays          int              `env:"KEFU_COMPLAINT_REOPEN_DAYS" envDefault:"30"`
 	LowScore            int32            `env:"KEFU_COMPLAINT_LOW_SCORE" envDefault:"2"`
 }
 
@@ -37,7 +40,7 @@ func (c *config) limits() complaint.Limits {
 		SupervisorAmount: c.SupervisorAmount, ManagerAmount: c.ManagerAmount,
 		ContactAttempts: c.ContactAttempts, ContactChannels: c.ContactChannels,
 		EndRounds: c.EndRounds, AnotherHandlerRound: c.AnotherHandlerRound, LowScore: c.LowScore,
-		ObjectionDays: c.ObjectionDays,
+		ObjectionDays: c.ObjectionDays, ReminderDays: c.ReminderDays, NoAnswerDays: c.NoAnswerDays, ReopenDays: c.ReopenDays,
 	}
 }
 

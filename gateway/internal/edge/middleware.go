@@ -120,13 +120,22 @@ func record(log *slog.Logger, next http.Handler) http.Handler {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
 		next.ServeHTTP(rec, r)
-		path := r.URL.Path
-		if strings.HasPrefix(path, "/v1/answers/") {
-			path = "/v1/answers/…"
-		}
-		log.InfoContext(r.Context(), "call", "method", r.Method, "path", clip(path), "code", rec.code,
+		log.InfoContext(r.Context(), "call", "method", r.Method, "path", clip(tellable(r.URL.Path)), "code", rec.code,
 			"ms", float64(time.Since(began).Microseconds())/1000, "request_id", rpc.RequestID(r.Context()))
 	})
+}
+
+// capabilities are where paths go on with what opens something to whoever has it.
+var capabilities = []string{"/v1/answers/", "/v1/complaintStatus/"}
+
+// tellable is the path without what nobody may read in a log.
+func tellable(path string) string {
+	for _, prefix := range capabilities {
+		if strings.HasPrefix(path, prefix) {
+			return prefix + "…"
+		}
+	}
+	return path
 }
 
 // signIn verifies the caller's access token and replaces it by a token of the

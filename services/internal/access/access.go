@@ -69,7 +69,7 @@ func serviceManager() []authz.Grant {
 		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "cannedanswers.read", "cannedanswers.write", "faultnotices.read", "faultnotices.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
-			"complaints.retarget", "causes.read", "causes.write"),
+			"complaints.retarget", "complaints.reopen", "complaints.designate", "complaints.assess", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "questionnaires.read", "invitations.read", "results.read"),
@@ -87,7 +87,7 @@ func serviceSupervisor() []authz.Grant {
 		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read",
 			"cannedanswers.read", "faultnotices.read"),
 		at(team, "staff.status", "tasks.work"),
-		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.reopen", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
 		at(company, "results.read"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -103,7 +103,7 @@ func serviceAgent() []authz.Grant {
 		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
-		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
+		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.reopen", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
 		coverReaders(),
@@ -160,7 +160,7 @@ func informationAdministrator() []authz.Grant {
 		at(company, "customerchanges.read", "attributes.write", "maintenanceplans.write", "segments.read", "segments.write",
 			"quality.read", "changereports.read", "changereports.decide"),
 		at(company, "tickets.import", "directory.read", "causes.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
-		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
+		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.reopen", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
 		requesters(), at(own, "changereports.create"), at(company, "consents.read"),
@@ -194,9 +194,9 @@ func salesperson() []authz.Grant {
 func salesManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
-			"complaints.determine", "segments.read", "quality.read"),
+			"complaints.determine", "complaints.assess", "segments.read", "quality.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
-		at(own, "complaints.submit", "complaints.work", "staff.status", "tasks.work"),
+		at(own, "complaints.submit", "complaints.reopen", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierPreparers(), tierDeciders(), coverDeciders(),
@@ -208,8 +208,8 @@ func companyManager() []authz.Grant {
 	return grants(
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(company, "complaints.read", "complaints.register", "complaints.assign", "complaints.approve",
-			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide"),
-		at(own, "complaints.submit", "complaints.work"),
+			"complaints.close", "complaints.history", "complaints.determine", "complaints.decide", "complaints.assess"),
+		at(own, "complaints.submit", "complaints.reopen", "complaints.work"),
 		at(company, "results.read"),
 		deciders(),
 		coverReaders(), tierReaders(), tierDeciders(), coverDeciders(),
@@ -226,8 +226,8 @@ func auditor() []authz.Grant {
 func customer() []authz.Grant {
 	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
-		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read", "changereports.create",
-		"changereports.read")
+		"complaints.read", "complaints.register", "complaints.reopen", "subjectrequests.create", "subjectdocuments.read",
+		"changereports.create", "changereports.read")
 }
 
 func at(scope accessv1.Scope, permissions ...string) []authz.Grant {

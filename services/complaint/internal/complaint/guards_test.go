@@ -20,6 +20,7 @@ func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
 		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
+		ReminderDays: []int{2, 5}, NoAnswerDays: 10, ReopenDays: 30,
 	}
 }
 
@@ -330,7 +331,11 @@ func TestImportedHistoryIsInOrderAndWhole(t *testing.T) {
 
 func TestWhoReads(t *testing.T) {
 	own, team := accessv1.Scope_SCOPE_OWN, accessv1.Scope_SCOPE_TEAM
-	fresh := complaint.Openness{State: complaint.Received, RegisteredBy: "i|web"}
+	fresh := complaint.Openness{State: complaint.Received, RegisteredBy: "i|web", SelfRegistered: true}
+	unknown := complaint.Openness{State: complaint.Received, RegisteredBy: "i|known to no directory"}
+	if meet(complaint.Readers(unknown), complaint.Viewer{Actor: "i|a", Receiver: true, Scope: own}.Keys()) {
+		t.Error("who receives what customers register reads what staff registered")
+	}
 	worked := complaint.Openness{
 		State: complaint.Assigned, RegisteredBy: "i|ann", RegisteredIn: it, Department: qc, Handlers: []uuid.UUID{bob},
 		Quality: complaintv1.Quality_QUALITY_QUALITY,
@@ -346,7 +351,8 @@ func TestWhoReads(t *testing.T) {
 		{"colleague with own scope", complaint.Viewer{Actor: "i|c", Staff: ann, Department: qc, Scope: own}, false, false},
 		{"colleague with team scope", complaint.Viewer{Actor: "i|c", Staff: ann, Department: qc, Scope: team}, false, true},
 		{"registrar's team", complaint.Viewer{Actor: "i|c", Staff: ann, Department: it, Scope: team}, false, true},
-		{"agent", complaint.Viewer{Actor: "i|a", Agent: true, Scope: own}, true, false},
+		{"agent", complaint.Viewer{Actor: "i|a", Scope: own}, false, false},
+		{"receiver", complaint.Viewer{Actor: "i|a", Receiver: true, Scope: own}, true, false},
 		{"supervisor of another team", complaint.Viewer{Actor: "i|s", Supervisor: true, Scope: team}, true, false},
 		{"supervisor of the registrar's team", complaint.Viewer{Actor: "i|s", Staff: ann, Department: it, Supervisor: true, Scope: team}, true, true},
 		{"supervisor of the department", complaint.Viewer{Actor: "i|s", Staff: ann, Department: qc, Supervisor: true, Scope: team}, true, true},
@@ -403,12 +409,19 @@ func TestLimitsThatMakeNoSense(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*complaint.Limits){
-		"supervisor above manager": func(l *complaint.Limits) { l.SupervisorAmount.Units = 5001 },
-		"channels above attempts":  func(l *complaint.Limits) { l.ContactChannels = 4 },
-		"no rounds":                func(l *complaint.Limits) { l.EndRounds = 0 },
-		"another handler at once":  func(l *complaint.Limits) { l.AnotherHandlerRound = 1 },
-		"no time to object":        func(l *complaint.Limits) { l.ObjectionDays = 0 },
-		"every score is low":       func(l *complaint.Limits) { l.LowScore = 5 },
+		"supervisor above manager":     func(l *complaint.Limits) { l.SupervisorAmount.Units = 5001 },
+		"channels above attempts":      func(l *complaint.Limits) { l.ContactChannels = 4 },
+		"no rounds":                    func(l *complaint.Limits) { l.EndRounds = 0 },
+		"another handler at once":      func(l *complaint.Limits) { l.AnotherHandlerRound = 1 },
+		"no time to object":            func(l *complaint.Limits) { l.ObjectionDays = 0 },
+		"a reminder before the first":  func(l *complaint.Limits) { l.ReminderDays = []int{0} },
+		"reminders out of order":       func(l *complaint.Limits) { l.ReminderDays = []int{5, 2} },
+		"two reminders on one day":     func(l *complaint.Limits) { l.ReminderDays = []int{2, 2} },
+		"the end on the last reminder": func(l *complaint.Limits) { l.NoAnswerDays = 5 },
+		"the end in more than a year":  func(l *complaint.Limits) { l.NoAnswerDays = 251 },
+		"reopened before it was over":  func(l *complaint.Limits) { l.ReopenDays = -1 },
+		"reopened after ten years":     func(l *complaint.Limits) { l.ReopenDays = 3651 },
+		"every score is low":           func(l *complaint.Limits) { l.LowScore = 5 },
 	} {
 		l := limits()
 		change(&l)

@@ -1,6 +1,7 @@
 package complaint
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,6 +66,10 @@ type Limits struct {
 	AnotherHandlerRound int32
 	// ObjectionDays is how many working days a party has to object or appeal.
 	ObjectionDays int
+	// ReminderDays are on which working days after the telling a silent customer is reminded, and
+	// NoAnswerDays on which the complaint ends; it can be reopened for ReopenDays days.
+	ReminderDays             []int
+	NoAnswerDays, ReopenDays int
 	// LowScore is the highest score of a survey that says unsatisfied.
 	LowScore int32
 }
@@ -82,6 +87,8 @@ func (l Limits) Check() error {
 		return fmt.Errorf("another handler is possible from round 2, not %d", l.AnotherHandlerRound)
 	case l.ObjectionDays < 1 || l.ObjectionDays > 60:
 		return fmt.Errorf("there are 1 to 60 working days to object, not %d", l.ObjectionDays)
+	case l.checkSilence() != "":
+		return errors.New(l.checkSilence())
 	case l.LowScore < 0 || l.LowScore > 4:
 		return fmt.Errorf("a low score is 0 to 4, not %d", l.LowScore)
 	}

@@ -60,11 +60,18 @@ const (
 	Inspect
 	// Execute records that a remedy was carried out.
 	Execute
+	// Remind asks a silent customer again, and Lapse ends without an answer.
+	Remind
+	Lapse
+	// TakeUp is the next round after that end, TakeUpDisputed the same with a new review.
+	TakeUp
+	TakeUpDisputed
 )
 
 // Verbs lists those that move a complaint that exists.
 func Verbs() []Verb {
-	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute, Retarget, Investigate, Inspect, Execute}
+	return []Verb{Submit, Review, Assign, Attempt, Contact, Propose, Approve, Return, Tell, Answer, Close, Reopen, Dispute, Retarget, Investigate, Inspect, Execute,
+		Remind, Lapse, TakeUp, TakeUpDisputed}
 }
 
 // Name is the verb of the API, which history keeps.
@@ -118,6 +125,14 @@ func describe(v Verb) verb {
 		return verb{name: "nextRound", event: "complaint.reopened.v1", from: []State{Told}, to: Reviewed, round: 1}
 	case Dispute:
 		return verb{name: "nextRound", event: "complaint.reopened.v1", from: []State{Told}, to: Submitted, round: 1}
+	case Remind:
+		return verb{name: "remind", event: "complaint.reminded.v1", from: []State{Told}}
+	case Lapse:
+		return verb{name: "lapse", event: "complaint.closed.v1", from: []State{Told}, to: Closed}
+	case TakeUp:
+		return verb{name: "reopen", event: "complaint.reopened.v1", from: []State{Closed}, to: Reviewed, round: 1}
+	case TakeUpDisputed:
+		return verb{name: "reopen", event: "complaint.reopened.v1", from: []State{Closed}, to: Submitted, round: 1}
 	case Retarget:
 		return verb{
 			name: "retarget", event: "complaint.retargeted.v1",

@@ -46,6 +46,10 @@ assigned  inspect       assigned
 contacted inspect       contacted
 approved  execute       approved
 told      execute       told
+told      remind        told
+told      lapse         closed
+closed    takeup        reviewed +
+closed    takeupdispute submitted +
 `
 
 var verbs = map[string]complaint.Verb{
@@ -55,6 +59,7 @@ var verbs = map[string]complaint.Verb{
 	"tell": complaint.Tell, "answer": complaint.Answer, "close": complaint.Close, "reopen": complaint.Reopen,
 	"dispute": complaint.Dispute, "retarget": complaint.Retarget,
 	"investigate": complaint.Investigate, "inspect": complaint.Inspect, "execute": complaint.Execute,
+	"remind": complaint.Remind, "lapse": complaint.Lapse, "takeup": complaint.TakeUp, "takeupdispute": complaint.TakeUpDisputed,
 }
 
 func states() []complaint.State {
@@ -168,14 +173,23 @@ func TestReplayOfImportedHistory(t *testing.T) {
 	}
 }
 
+// An end is an end to whoever follows the events, however it came about, and so is the next
+// round.
 func TestEveryMoveHasItsEvent(t *testing.T) {
 	seen := map[string]complaint.Verb{}
+	same := map[string]string{"lapse": "close", "reopen": "nextRound"}
+	name := func(v complaint.Verb) string {
+		if as, ok := same[v.Name()]; ok {
+			return as
+		}
+		return v.Name()
+	}
 	for _, verb := range verbs {
 		e := verb.Event()
 		if !strings.HasPrefix(e, "complaint.") || !strings.HasSuffix(e, ".v1") {
 			t.Errorf("%s has the event %q", verb.Name(), e)
 		}
-		if other, ok := seen[e]; ok && other.Name() != verb.Name() {
+		if other, ok := seen[e]; ok && name(other) != name(verb) {
 			t.Errorf("%s and %s share %s", verb.Name(), other.Name(), e)
 		}
 		seen[e] = verb

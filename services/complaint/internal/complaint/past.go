@@ -54,7 +54,7 @@ func (p *Past) Events() []policy.Event {
 		case Import:
 			out = append(out, p.imported()...)
 			continue
-		case Reopen, Dispute:
+		case Reopen, Dispute, TakeUp, TakeUpDisputed:
 			proposed = false
 		case Assign:
 			if m.From == Assigned {

@@ -16,7 +16,7 @@ import (
 
 // Keys that name no one in particular.
 const (
-	// queueKey is on complaints that wait for the intake and came in without staff.
+	// queueKey is on complaints that wait for the intake and that no staff registered.
 	queueKey = "queue"
 	// qualityKey is on complaints about the quality of a product.
 	qualityKey = "quality"
@@ -41,7 +41,9 @@ type Openness struct {
 	// RegisteredBy is the actor, RegisteredIn their department.
 	RegisteredBy string
 	RegisteredIn uuid.UUID
-	Department   uuid.UUID
+	// SelfRegistered tells that a customer or another system registered it.
+	SelfRegistered bool
+	Department     uuid.UUID
 	// Handlers of every round.
 	Handlers []uuid.UUID
 	// SupervisorDecides tells that a proposal waits which a service supervisor may approve.
@@ -54,10 +56,11 @@ func Readers(o Openness) []string {
 	intake := o.State == Received || o.State == Submitted
 	if o.RegisteredIn != uuid.Nil {
 		keys = append(keys, registrarsKey(o.RegisteredIn))
-	} else if intake {
-		keys = append(keys, queueKey)
 	} else if o.State == Told {
 		keys = append(keys, closureKey)
+	}
+	if intake && o.SelfRegistered {
+		keys = append(keys, queueKey)
 	}
 	if intake {
 		keys = append(keys, reviewKey)
@@ -86,8 +89,10 @@ type Viewer struct {
 	Staff, Department uuid.UUID
 	// Heads lists the departments they head.
 	Heads []uuid.UUID
+	// Receiver receives what no staff registered.
+	Receiver bool
 	// What the token's roles make of them.
-	Agent, Supervisor, Inspector bool
+	Supervisor, Inspector bool
 }
 
 // Everything tells whether the viewer may read every complaint.
@@ -102,7 +107,7 @@ func (v Viewer) Keys() []string {
 	for _, d := range v.Heads {
 		keys = append(keys, departmentKey(d))
 	}
-	if v.Agent {
+	if v.Receiver {
 		keys = append(keys, queueKey)
 	}
 	if v.Scope == accessv1.Scope_SCOPE_TEAM {

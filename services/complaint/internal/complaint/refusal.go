@@ -37,6 +37,12 @@ const (
 	ReasonDeterminerConcerned    = "DETERMINER_CONCERNED"
 	ReasonResponsibilityConcerns = "RESPONSIBILITY_CONCERNS_CALLER"
 	ReasonResponsibilityState    = "RESPONSIBILITY_WRONG_STATE"
+	ReasonAssessmentState        = "ASSESSMENT_WRONG_STATE"
+	ReasonAssessmentConcerns     = "ASSESSMENT_CONCERNS_CALLER"
+	ReasonWithoutResponsibility  = "ASSESSMENT_WITHOUT_RESPONSIBILITY"
+	ReasonWithoutCause           = "ASSESSMENT_WITHOUT_CAUSE"
+	ReasonNotReopenable          = "COMPLAINT_NOT_REOPENABLE"
+	ReasonReopenLate             = "REOPEN_TOO_LATE"
 	ReasonStateIncomplete        = "COMPLAINT_STATE_INCOMPLETE"
 )
 
@@ -56,6 +62,8 @@ const (
 	ClauseInspector       = "complaint.inspector/1"
 	ClauseResponsibility  = "complaint.responsibility/1"
 	ClauseObjection       = "complaint.objection/1"
+	ClauseAssessment      = "complaint.assessment/1"
+	ClauseReopening       = "complaint.reopening/1"
 	ClauseNextRound       = "complaint.next-round/1"
 )
 

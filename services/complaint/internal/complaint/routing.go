@@ -1,9 +1,16 @@
 package complaint
 
 import (
+	"strings"
+
 	complaintv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 )
+
+// CategoryName is the category as people write it: `product_quality`.
+func CategoryName(c complaintv1.Category) string {
+	return strings.ToLower(strings.TrimPrefix(c.String(), "CATEGORY_"))
+}
 
 // Routes gives what the departments do that a complaint goes to unless its review names
 // another, best first. The one that is itself complained about is passed over; the company's

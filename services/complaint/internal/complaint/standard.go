@@ -114,9 +114,9 @@ func Happens(v Verb) []string {
 		return []string{EventApproved}
 	case Tell:
 		return []string{EventTold}
-	case Reopen:
+	case Reopen, TakeUp:
 		return []string{EventOpened, EventReviewed}
-	case Dispute:
+	case Dispute, TakeUpDisputed:
 		return []string{EventOpened, EventSubmitted}
 	}
 	return nil

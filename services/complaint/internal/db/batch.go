@@ -22,11 +22,11 @@ const importComplaint = `-- name: ImportComplaint :batchone
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time)
+  registered_in, version, create_time, update_time, close_time, self_registered, demanded, survey_answer_id)
 VALUES ($1, $2::text || lpad(nextval('complaint_numbers')::text, 6, '0'), $3, $4, $5, $6, $7, $8,
   $9, $10, $11, $12, $13, $14, $15,
   $16, $17, $18, 1, 0, 0, $19, NULL, $20, '', $21, $22,
-  $23, $24, 1, $25, $26, $27)
+  $23, $24, 1, $25, $26, $27, $28, $29, $30)
 ON CONFLICT ON CONSTRAINT complaints_source_external_id_key DO NOTHING
 RETURNING number
 `
@@ -65,6 +65,9 @@ type ImportComplaintParams struct {
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	CloseTime      *time.Time
+	SelfRegistered bool
+	Demanded       int16
+	SurveyAnswerID *uuid.UUID
 }
 
 // Answers no row when the source's complaint is here already.
@@ -99,6 +102,9 @@ func (q *Queries) ImportComplaint(ctx context.Context, db DBTX, arg []ImportComp
 			a.CreateTime,
 			a.UpdateTime,
 			a.CloseTime,
+			a.SelfRegistered,
+			a.Demanded,
+			a.SurveyAnswerID,
 		}
 		batch.Queue(importComplaint, vals...)
 	}

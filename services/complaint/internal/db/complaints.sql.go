@@ -13,7 +13,7 @@ import (
 )
 
 const getComplaint = `-- name: GetComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE id = $1
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1
 `
 
 func (q *Queries) GetComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Complaint, error) {
@@ -54,6 +54,9 @@ func (q *Queries) GetComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Comp
 		&i.UpdateTime,
 		&i.CloseTime,
 		&i.PolicyVersion,
+		&i.SelfRegistered,
+		&i.Demanded,
+		&i.SurveyAnswerID,
 	)
 	return i, err
 }
@@ -62,11 +65,12 @@ const insertComplaint = `-- name: InsertComplaint :exec
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time, policy_version)
+  registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
   $10, $11, $12, $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
-  $28, $29, $30, $31, $32, $33, $34)
+  $28, $29, $30, $31, $32, $33, $34,
+  $35, $36, $37)
 `
 
 type InsertComplaintParams struct {
@@ -104,6 +108,9 @@ type InsertComplaintParams struct {
 	UpdateTime     time.Time
 	CloseTime      *time.Time
 	PolicyVersion  int64
+	SelfRegistered bool
+	Demanded       int16
+	SurveyAnswerID *uuid.UUID
 }
 
 func (q *Queries) InsertComplaint(ctx context.Context, db DBTX, arg InsertComplaintParams) error {
@@ -142,6 +149,9 @@ func (q *Queries) InsertComplaint(ctx context.Context, db DBTX, arg InsertCompla
 		arg.UpdateTime,
 		arg.CloseTime,
 		arg.PolicyVersion,
+		arg.SelfRegistered,
+		arg.Demanded,
+		arg.SurveyAnswerID,
 	)
 	return err
 }
@@ -227,7 +237,7 @@ func (q *Queries) ListPastComplaints(ctx context.Context, db DBTX, arg ListPastC
 }
 
 const lockComplaint = `-- name: LockComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE id = $1 FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Complaint, error) {
@@ -268,12 +278,15 @@ func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Com
 		&i.UpdateTime,
 		&i.CloseTime,
 		&i.PolicyVersion,
+		&i.SelfRegistered,
+		&i.Demanded,
+		&i.SurveyAnswerID,
 	)
 	return i, err
 }
 
 const lockComplaintsOf = `-- name: LockComplaintsOf :many
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
 `
 
 // Those of a department in a state, in the order of their ids.
@@ -321,6 +334,9 @@ func (q *Queries) LockComplaintsOf(ctx context.Context, db DBTX, departmentID *u
 			&i.UpdateTime,
 			&i.CloseTime,
 			&i.PolicyVersion,
+			&i.SelfRegistered,
+			&i.Demanded,
+			&i.SurveyAnswerID,
 		); err != nil {
 			return nil, err
 		}

@@ -14,7 +14,10 @@ import (
 type ListFilter struct {
 	States                              []int16
 	CustomerID, HandlerID, DepartmentID *uuid.UUID
+	TicketID                            *uuid.UUID
 	Number, Source, ExternalID          string
+	ProductModel                        string
+	Severity                            int16
 	// Readers are the keys of a caller who may not read everything.
 	Readers []string
 	// NotAccused leaves out what is about this member of staff.
@@ -62,19 +65,24 @@ func (f ListFilter) query() (string, []any) {
 	for _, c := range []struct {
 		column string
 		id     *uuid.UUID
-	}{{"customer_id", f.CustomerID}, {"handler_staff_id", f.HandlerID}, {"department_id", f.DepartmentID}} {
+	}{{"customer_id", f.CustomerID}, {"handler_staff_id", f.HandlerID}, {"department_id", f.DepartmentID}, {"ticket_id", f.TicketID}} {
 		if c.id != nil {
 			where = append(where, "c."+c.column+" = "+args.add(*c.id))
 		}
 	}
 	for _, c := range []struct{ column, value string }{
 		{"number", f.Number}, {"source", f.Source}, {"external_id", f.ExternalID},
+		{"product_model", f.ProductModel},
 	} {
 		if c.value != "" {
 			where = append(where, "c."+c.column+" = "+args.add(c.value))
 		}
 	}
 	narrow := len(where) > 0
+	// Many complaints are of one severity, so it narrows no walk over what somebody reads.
+	if f.Severity != 0 {
+		where = append(where, "c.severity = "+args.add(f.Severity))
+	}
 	if f.NotAccused != nil {
 		where = append(where, "c.accused_staff_id IS DISTINCT FROM "+args.add(*f.NotAccused))
 	}

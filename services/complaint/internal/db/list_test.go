@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
@@ -23,10 +24,11 @@ INSERT INTO directory_staff (id, name, department_id, posts, skills, languages, 
 SELECT ('00000000-0000-7000-a000-' || lpad(i::text, 12, '0'))::uuid, '', '00000000-0000-7000-9000-000000000001', '{}', '{}', '{}', 1, '', i::text, 1
 FROM generate_series(1, 100) i;
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model,
-  quantity, currency, amount_units, amount_nanos, demanded_remedy, state, round, quality, severity, department_id,
+  ticket_id, quantity, currency, amount_units, amount_nanos, demanded_remedy, state, round, quality, severity, department_id,
   handler_staff_id, outcome, close_reason, source, external_id, registered_by, version, create_time, update_time, close_time)
 SELECT ('01900000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'CP-202611-' || lpad(i::text, 6, '0'),
-  ('00000000-0000-7000-8000-' || lpad((i % 500 + 1)::text, 12, '0'))::uuid, 1, 't', '', 7, '{}', '', '', 0, '', 0, 0, '', s, 1, 1, 1,
+  ('00000000-0000-7000-8000-' || lpad((i % 500 + 1)::text, 12, '0'))::uuid, 1, 't', '', 7, '{}', '', 'P-' || i % 50,
+  CASE WHEN i % 2 = 0 THEN ('00000000-0000-7000-b000-' || lpad((i % 1000 / 2 + 1)::text, 12, '0'))::uuid END, 0, '', 0, 0, '', s, 1, 1, 1,
   ('00000000-0000-7000-9000-' || lpad((i % 10 + 1)::text, 12, '0'))::uuid,
   ('00000000-0000-7000-a000-' || lpad((i % 100 + 1)::text, 12, '0'))::uuid,
   CASE WHEN s = 9 THEN 1 ELSE 0 END, '', CASE WHEN i % 2 = 0 THEN 'nyc311' END, CASE WHEN i % 2 = 0 THEN i::text END, 'x', 1,
@@ -63,7 +65,7 @@ func (p plan) touched() (rows float64, whole []string) {
 
 // A page costs what a page holds, not what the table holds.
 func TestAPageReadsNotMuchMoreThanAPage(t *testing.T) {
-	d := testkit.Database(t, customerref.Migrations(), directory.Migrations(), Migrations())
+	d := testkit.Database(t, customerref.Migrations(), directory.Migrations(), clock.Migrations(), Migrations())
 	ctx := t.Context()
 	for _, statement := range strings.Split(fill, ";\n") {
 		if _, err := d.Pool.Exec(ctx, statement); err != nil {
@@ -83,7 +85,9 @@ func TestAPageReadsNotMuchMoreThanAPage(t *testing.T) {
 		"all": {}, "middle": {Before: middle}, "common state": {States: []int16{9}}, "rare states": {States: []int16{1, 2}},
 		"customer": {CustomerID: customer}, "handler": {HandlerID: handler}, "department": {DepartmentID: department},
 		"department and state": {DepartmentID: department, States: []int16{4}}, "number": {Number: "CP-202611-000777"},
-		"source": {Source: "nyc311"}, "external id": {Source: "nyc311", ExternalID: "4444"},
+		"severity": {Severity: 1}, "product": {ProductModel: "P-7"}, "ticket": {TicketID: id("00000000-0000-7000-b000-000000000007")},
+		"reader's severity": {Readers: []string{"department:1", "staff:7"}, Severity: 1},
+		"source":            {Source: "nyc311"}, "external id": {Source: "nyc311", ExternalID: "4444"},
 		"few readers":                  {Readers: []string{"staff:7", "queue", "actor:x"}},
 		"many readers":                 {Readers: []string{"department:1", "department:2", "staff:7"}},
 		"reader's page":                {Readers: []string{"department:1", "staff:7"}, Before: middle},

@@ -45,6 +45,35 @@ type Complaint struct {
 	UpdateTime     time.Time
 	CloseTime      *time.Time
 	PolicyVersion  int64
+	SelfRegistered bool
+	Demanded       int16
+	SurveyAnswerID *uuid.UUID
+}
+
+type ComplaintAssessment struct {
+	ID            uuid.UUID
+	ComplaintID   uuid.UUID
+	DepartmentID  uuid.UUID
+	StaffID       *uuid.UUID
+	Points        int32
+	Grounds       string
+	CauseID       uuid.UUID
+	Consequences  []int16
+	State         int16
+	AppealDue     *time.Time
+	EntererActor  string
+	ApproverActor string
+	Version       int64
+}
+
+type ComplaintAssessmentStep struct {
+	AssessmentID uuid.UUID
+	Version      int64
+	State        int16
+	Reason       string
+	Actor        string
+	ActorStaffID *uuid.UUID
+	OccurTime    time.Time
 }
 
 type ComplaintCause struct {
@@ -129,6 +158,24 @@ type ComplaintProposal struct {
 	ApproverStaffID *uuid.UUID
 }
 
+type ComplaintPurchase struct {
+	ComplaintID  uuid.UUID
+	Verdict      int16
+	OrderTime    *time.Time
+	ShipTime     *time.Time
+	DeliveryTime *time.Time
+	Quantity     int64
+	CheckTime    time.Time
+}
+
+type ComplaintReceiver struct {
+	ID              uuid.UUID
+	ReceiverStaffID *uuid.UUID
+	DeputyStaffID   *uuid.UUID
+	Version         int64
+	UpdateTime      time.Time
+}
+
 type ComplaintResponsibility struct {
 	ID              uuid.UUID
 	ComplaintID     uuid.UUID
@@ -181,6 +228,13 @@ type ComplaintSeverity struct {
 	Clauses       []string
 	TextsEn       []string
 	TextsZh       []string
+}
+
+type ComplaintSilence struct {
+	ComplaintID uuid.UUID
+	TellTime    time.Time
+	Step        int32
+	DueTime     time.Time
 }
 
 type ComplaintTransition struct {

@@ -12,6 +12,7 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, subject.Clocks()...)
 	tables = append(tables, caseTables()...)
 	tables = append(tables, findingTables()...)
+	tables = append(tables, afterTables()...)
 	return append(tables, subject.Table{Name: "calendars", Reason: "calendars", Kept: "id is_default version update_time definition"})
 }
 
@@ -21,7 +22,8 @@ func caseTables() []subject.Table {
 			Name: "complaints", Set: SetComplaint, Column: "id",
 			Kept: "id number customer_id channel category severity_facts order_number product_model quantity currency amount_units " +
 				"amount_nanos accused_staff_id ticket_id state round quality severity department_id handler_staff_id outcome source " +
-				"external_id registered_by registered_in version create_time update_time close_time policy_version",
+				"external_id registered_by registered_in version create_time update_time close_time policy_version self_registered demanded " +
+				"survey_answer_id",
 			Blank: "title description demanded_remedy close_reason", Hidden: "version policy_version",
 		},
 		{

@@ -56,7 +56,14 @@ func (s *Server) SubmitComplaint(ctx context.Context, req *complaintv1.SubmitCom
 
 // ReviewComplaint settles what the complaint is and who answers for it.
 func (s *Server) ReviewComplaint(ctx context.Context, req *complaintv1.ReviewComplaintRequest) (*complaintv1.Complaint, error) {
+	purchase, err := s.checkAgain(ctx, id(req.GetId()))
+	if err != nil {
+		return nil, err
+	}
 	return s.move(ctx, req, complaint.Review, func(ctx context.Context, a *action) error {
+		if purchase != nil {
+			a.also = append(a.also, func(ctx context.Context, p *pipeline) error { return purchase.keep(ctx, s.q, p, a.c.ID) })
+		}
 		answers, err := s.answering(ctx, a, req)
 		if err != nil {
 			return err
@@ -243,7 +250,7 @@ func (s *Server) ApproveSolution(ctx context.Context, req *complaintv1.ApproveSo
 
 // TellResult records that the customer was told the result.
 func (s *Server) TellResult(ctx context.Context, req *complaintv1.TellResultRequest) (*complaintv1.Complaint, error) {
-	return s.move(ctx, req, complaint.Tell, func(_ context.Context, a *action) error {
+	return s.move(ctx, req, complaint.Tell, func(ctx context.Context, a *action) error {
 		if err := complaint.Handling(a.who.Caller, value(a.c.HandlerStaffID)); err != nil {
 			return err
 		}
@@ -252,7 +259,11 @@ func (s *Server) TellResult(ctx context.Context, req *complaintv1.TellResultRequ
 		}
 		a.channel, a.twoWay = req.GetChannel(), true
 		a.round.TellTime, a.round.TellChannel, a.round.Told = &a.now, int16(req.GetChannel()), req.GetTold()
-		return nil
+		due, err := s.silenceDue(ctx, a.tx, a.now, 1)
+		if err != nil {
+			return err
+		}
+		return s.silence(ctx, a.tx, a.c.ID, a.now, 1, due)
 	})
 }
 
@@ -319,12 +330,26 @@ func (s *Server) NextRound(ctx context.Context, req *complaintv1.NextRoundReques
 		if err := complaint.NextRound(complaintv1.Satisfaction(a.round.Satisfaction)); err != nil {
 			return err
 		}
-		at := *a.round.AnswerTime
-		a.reason, a.occur, a.c.HandlerStaffID = req.GetReason(), at, nil
-		a.opened = &db.InsertRoundParams{ComplaintID: a.c.ID, Number: a.step.Round, StartTime: at, SubmitTime: &at}
-		if verb == complaint.Reopen {
-			a.opened.ReviewTime, a.opened.ValidAtFirstSight = &at, a.round.ValidAtFirstSight
-		}
+		a.reason = req.GetReason()
+		a.again(*a.round.AnswerTime, verb == complaint.Reopen)
 		return nil
 	})
+}
+
+// again opens the next round at the moment of an unsatisfied answer, which stands for its
+// submission and, where it is reviewed by that, for its review.
+func (a *action) again(at time.Time, reviewed bool) {
+	a.occur, a.c.HandlerStaffID = at, nil
+	a.opened = &db.InsertRoundParams{ComplaintID: a.c.ID, Number: a.step.Round, StartTime: at, SubmitTime: &at}
+	if reviewed {
+		a.opened.ReviewTime, a.opened.ValidAtFirstSight = &at, a.round.ValidAtFirstSight
+	}
+}
+
+// saidBy demands who said something, except of customers, who say it themselves.
+func saidBy(who caller, given string) error {
+	if given != "" || who.customer != uuid.Nil {
+		return nil
+	}
+	return rpcerr.Invalid("said_by", rpcerr.T("it is empty; give who said it", "不能为空；请填写由谁答复"))
 }

@@ -22,6 +22,8 @@ type caller struct {
 	viewer complaint.Viewer
 	// customer is zero for anybody else.
 	customer uuid.UUID
+	// person tells that it is somebody of the company.
+	person bool
 }
 
 // caller finds out who calls. A person whom the directory does not know is nobody's
@@ -46,7 +48,7 @@ func (s *Server) caller(ctx context.Context, tx db.DBTX) (caller, error) {
 	}
 	c.ServiceSupervisor, c.ServiceManager = role(access.ServiceSupervisor), role(access.ServiceManager)
 	c.CompanyManager = role(access.CompanyManager)
-	c.viewer.Agent, c.viewer.Supervisor = role(access.ServiceAgent), c.ServiceSupervisor
+	c.person, c.viewer.Supervisor = true, c.ServiceSupervisor
 	c.viewer.Inspector = role(access.QCInspector)
 	member, err := directory.StaffByIdentity(ctx, tx, who.Issuer, who.Subject)
 	if errors.Is(err, directory.ErrUnknown) {
@@ -59,7 +61,8 @@ func (s *Server) caller(ctx context.Context, tx db.DBTX) (caller, error) {
 	if c.viewer.Heads, err = s.q.SelectHeadedDepartments(ctx, tx, member.ID); err != nil {
 		return c, fmt.Errorf("read the departments somebody heads: %w", err)
 	}
-	return c, nil
+	c.viewer.Receiver, err = s.receives(ctx, tx, member, role(access.ServiceAgent))
+	return c, err
 }
 
 // view is how much of a complaint a caller gets.

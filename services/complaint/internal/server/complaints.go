@@ -36,6 +36,9 @@ func (s *Server) CreateComplaint(ctx context.Context, req *complaintv1.CreateCom
 	if err != nil {
 		return nil, err
 	}
+	purchase := s.checkPurchase(ctx, customer.ID, complaint.Bought{
+		OrderNumber: in.GetOrderNumber(), ProductModel: in.GetProductModel(), Quantity: in.GetQuantity(),
+	})
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*complaintv1.Complaint, error) {
 		if in.GetAccusedStaffId() != "" {
 			if _, err := staff(ctx, tx, id(in.GetAccusedStaffId()), "complaint.accused_staff_id"); err != nil {
@@ -46,15 +49,23 @@ func (s *Server) CreateComplaint(ctx context.Context, req *complaintv1.CreateCom
 		if err != nil {
 			return nil, err
 		}
+		if err := purchase.keep(ctx, s.q, tx, c.ID); err != nil {
+			return nil, fmt.Errorf("store a purchase: %w", err)
+		}
+		receipt, err := s.receipt(ctx, tx, c)
+		if err != nil {
+			return nil, err
+		}
 		out, err := s.compose(ctx, tx, []db.Complaint{c})
 		if err != nil {
 			return nil, err
 		}
 		tx.Audit(kind, c.ID, out[0])
+		answer := with(out[0], receipt)
 		if who.customer != uuid.Nil {
-			return narrow(out[0], outer), nil
+			return narrow(answer, outer), nil
 		}
-		return out[0], nil
+		return answer, nil
 	})
 }
 
@@ -92,6 +103,7 @@ func (s *Server) register(ctx context.Context, tx *write.Tx, who caller, custome
 	}
 	c.Number = fmt.Sprintf("%s%06d", numberPrefix(now), sequence)
 	c.CustomerID, c.RegisteredBy, c.RegisteredIn = &customer, who.Actor, pointer(who.viewer.Department)
+	c.SelfRegistered = !who.person
 	c.State = int16(complaint.Received)
 	inEffect, err := s.book.InEffect(ctx, tx, now)
 	if err != nil {
@@ -142,7 +154,7 @@ func complaintRow(in *complaintv1.Complaint, now time.Time) (db.Complaint, error
 		Category: int16(in.GetCategory()), SeverityFacts: make([]int16, 0, len(in.GetSeverityFacts())),
 		OrderNumber: in.GetOrderNumber(), ProductModel: in.GetProductModel(), Quantity: in.GetQuantity(),
 		DemandedRemedy: in.GetDemandedRemedy(), AccusedStaffID: optional(in.GetAccusedStaffId()),
-		TicketID: optional(in.GetTicketId()), Round: 1, Version: 1, CreateTime: now, UpdateTime: now,
+		TicketID: optional(in.GetTicketId()), Demanded: int16(in.GetDemanded()), SurveyAnswerID: optional(in.GetSurveyAnswerId()), Round: 1, Version: 1, CreateTime: now, UpdateTime: now,
 	}
 	c.Currency, c.AmountUnits, c.AmountNanos = sum(in.GetAmount())
 	if c.Category == 0 {
@@ -164,7 +176,7 @@ func openness(c db.Complaint, handlers []uuid.UUID) complaint.Openness {
 	return complaint.Openness{
 		State: complaint.State(c.State), Category: complaintv1.Category(c.Category),
 		Quality: complaintv1.Quality(c.Quality), RegisteredBy: c.RegisteredBy, RegisteredIn: value(c.RegisteredIn),
-		Department: value(c.DepartmentID), Handlers: handlers,
+		Department: value(c.DepartmentID), Handlers: handlers, SelfRegistered: c.SelfRegistered,
 	}
 }
 
@@ -217,6 +229,7 @@ func (s *Server) ListComplaints(ctx context.Context, req *complaintv1.ListCompla
 	f := db.ListFilter{
 		CustomerID: optional(req.GetCustomerId()), HandlerID: optional(req.GetHandlerStaffId()),
 		DepartmentID: optional(req.GetDepartmentId()), Number: req.GetNumber(), Source: req.GetSource(),
+		ProductModel: req.GetProductModel(), TicketID: optional(req.GetTicketId()), Severity: int16(req.GetSeverity()),
 		ExternalID: req.GetExternalId(), NotAccused: pointer(who.Staff), Before: uuid.Max, Size: size + 1,
 	}
 	for _, state := range req.GetStates() {

@@ -66,6 +66,9 @@ func (s *Server) compose(ctx context.Context, tx db.DBTX, rows []db.Complaint) (
 		c := out[slices.Index(ids, judged.ComplaintID)]
 		c.SeverityReasons, c.SeverityPolicyVersion = severityReasons(judged), judged.PolicyVersion
 	}
+	if err := s.bought(ctx, tx, ids, out); err != nil {
+		return nil, err
+	}
 	return out, s.found(ctx, tx, ids, out)
 }
 
@@ -75,8 +78,9 @@ func complaintMessage(c db.Complaint, rounds []*complaintv1.Round) *complaintv1.
 		Title: c.Title, Description: c.Description, Category: complaintv1.Category(c.Category),
 		OrderNumber: c.OrderNumber, ProductModel: c.ProductModel, Quantity: c.Quantity,
 		Amount: moneyMessage(c.Currency, c.AmountUnits, c.AmountNanos), DemandedRemedy: c.DemandedRemedy,
-		AccusedStaffId: text(c.AccusedStaffID), TicketId: text(c.TicketID),
-		State: complaint.State(c.State), Round: c.Round, Quality: complaintv1.Quality(c.Quality),
+		AccusedStaffId: text(c.AccusedStaffID), TicketId: text(c.TicketID), Demanded: complaintv1.Remedy(c.Demanded),
+		SurveyAnswerId: text(c.SurveyAnswerID),
+		State:          complaint.State(c.State), Round: c.Round, Quality: complaintv1.Quality(c.Quality),
 		Severity: complaintv1.Severity(c.Severity), DepartmentId: text(c.DepartmentID),
 		HandlerStaffId: text(c.HandlerStaffID), Outcome: complaintv1.Outcome(c.Outcome), CloseReason: c.CloseReason,
 		Rounds: rounds, CreateTime: timestamppb.New(c.CreateTime), UpdateTime: timestamppb.New(c.UpdateTime),
@@ -144,7 +148,7 @@ func narrow(c *complaintv1.Complaint, v view) *complaintv1.Complaint {
 func outerOf(c *complaintv1.Complaint) *complaintv1.Complaint {
 	c.AccusedStaffId, c.DepartmentId, c.HandlerStaffId, c.CloseReason = "", "", "", ""
 	c.Proposal, c.SeverityReasons, c.SeverityPolicyVersion = nil, nil, 0
-	c.Investigation, c.Inspection = nil, nil
+	c.Investigation, c.Inspection, c.Purchase = nil, nil, nil
 	for _, r := range c.GetRounds() {
 		r.HandlerStaffId = ""
 		r.Proposal = offered(r)
@@ -173,7 +177,7 @@ func allegationOf(c *complaintv1.Complaint) *complaintv1.Complaint {
 		Id: c.GetId(), Number: c.GetNumber(), Channel: c.GetChannel(), Title: c.GetTitle(),
 		Description: c.GetDescription(), Category: c.GetCategory(), SeverityFacts: c.GetSeverityFacts(),
 		ProductModel: c.GetProductModel(), Quantity: c.GetQuantity(), Amount: c.GetAmount(),
-		DemandedRemedy: c.GetDemandedRemedy(), AccusedStaffId: c.GetAccusedStaffId(), State: c.GetState(),
+		DemandedRemedy: c.GetDemandedRemedy(), Demanded: c.GetDemanded(), AccusedStaffId: c.GetAccusedStaffId(), State: c.GetState(),
 		Round: c.GetRound(), Quality: c.GetQuality(), Severity: c.GetSeverity(), DepartmentId: c.GetDepartmentId(),
 		Outcome: c.GetOutcome(), CreateTime: c.GetCreateTime(), UpdateTime: c.GetUpdateTime(),
 		CloseTime: c.GetCloseTime(), Etag: c.GetEtag(),

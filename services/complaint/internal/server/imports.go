@@ -272,6 +272,7 @@ func (im *importing) prepare(r *record) (err error) {
 	external := r.in.GetExternalId()
 	r.row.Source, r.row.ExternalID = &im.source, &external
 	r.row.RegisteredBy, r.row.RegisteredIn = im.who.Actor, pointer(im.who.viewer.Department)
+	r.row.SelfRegistered = r.row.RegisteredIn == nil
 	r.row.State, r.row.DepartmentID = int16(r.in.GetState()), optional(r.in.GetDepartmentId())
 	r.row.UpdateTime = im.now
 	if r.in.GetState() == complaint.Closed {
@@ -293,7 +294,8 @@ func (im *importing) insert(ctx context.Context, fresh []*record) ([]*record, er
 			AmountNanos: c.AmountNanos, DemandedRemedy: c.DemandedRemedy, AccusedStaffID: c.AccusedStaffID,
 			TicketID: c.TicketID, State: c.State, DepartmentID: c.DepartmentID, Outcome: c.Outcome, Source: c.Source,
 			ExternalID: c.ExternalID, RegisteredBy: c.RegisteredBy, RegisteredIn: c.RegisteredIn,
-			CreateTime: c.CreateTime, UpdateTime: c.UpdateTime, CloseTime: c.CloseTime,
+			CreateTime: c.CreateTime, UpdateTime: c.UpdateTime, CloseTime: c.CloseTime, SelfRegistered: c.SelfRegistered,
+			Demanded: c.Demanded, SurveyAnswerID: c.SurveyAnswerID,
 		})
 	}
 	if len(rows) == 0 {

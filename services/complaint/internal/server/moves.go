@@ -146,6 +146,9 @@ func (s *Server) finish(ctx context.Context, a *action) (*complaintv1.Complaint,
 		return nil, err
 	}
 	a.tx.Audit(kind, a.c.ID, out[0])
+	if a.who.customer != uuid.Nil {
+		return narrow(with(out[0], nil), outer), nil
+	}
 	return out[0], nil
 }
 
@@ -190,6 +193,9 @@ func (s *Server) store(ctx context.Context, a *action, readers []string) error {
 	}
 	if a.opened != nil {
 		steps = append(steps, s.q.InsertRound(ctx, p, *a.opened))
+	}
+	if a.step.From == complaint.Told && (a.step.To != complaint.Told || a.step.Verb == complaint.Answer) {
+		steps = append(steps, s.q.DeleteSilence(ctx, p, a.c.ID))
 	}
 	for _, also := range a.also {
 		steps = append(steps, also(ctx, p))

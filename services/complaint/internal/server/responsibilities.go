@@ -73,6 +73,18 @@ func (s *Server) settle(ctx context.Context, req settleRequest, to complaint.Set
 
 // settling locks a complaint and reads its last responsibility, for those who may know of it.
 func (s *Server) settling(ctx context.Context, tx *write.Tx, complaintID uuid.UUID) (*settling, error) {
+	g, err := s.onComplaint(ctx, tx, complaintID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.lastHeld(ctx, tx, g); err != nil {
+		return nil, err
+	}
+	return g, s.mayKnow(ctx, tx, g)
+}
+
+// onComplaint locks a complaint and finds out who calls.
+func (s *Server) onComplaint(ctx context.Context, tx *write.Tx, complaintID uuid.UUID) (*settling, error) {
 	c, err := s.q.LockComplaint(ctx, tx, complaintID)
 	if missing(err) {
 		return nil, notFound(complaintID)
@@ -81,13 +93,8 @@ func (s *Server) settling(ctx context.Context, tx *write.Tx, complaintID uuid.UU
 		return nil, fmt.Errorf("lock complaint: %w", err)
 	}
 	g := &settling{tx: tx, now: s.now(), c: c}
-	if g.who, err = s.caller(ctx, tx); err != nil {
-		return nil, err
-	}
-	if err := s.lastHeld(ctx, tx, g); err != nil {
-		return nil, err
-	}
-	return g, s.mayKnow(ctx, tx, g)
+	g.who, err = s.caller(ctx, tx)
+	return g, err
 }
 
 // lastHeld reads the last responsibility of the complaint and what its steps depend on.
@@ -187,15 +194,15 @@ func (s *Server) responsibilityMessage(ctx context.Context, on db.DBTX, row db.C
 
 // window ends the party's time to object, counted from now on in the default calendar; nil
 // where there is no party.
-func (s *Server) window(ctx context.Context, g *settling) (*time.Time, error) {
-	if g.Party == uuid.Nil {
+func (s *Server) window(ctx context.Context, on db.DBTX, now time.Time, party uuid.UUID) (*time.Time, error) {
+	if party == uuid.Nil {
 		return nil, nil
 	}
-	cal, _, err := s.calendars.Load(ctx, g.tx, "")
+	cal, _, err := s.calendars.Load(ctx, on, "")
 	if err != nil {
 		return nil, err
 	}
-	due, err := cal.AddWorkingDays(g.now, s.limits.ObjectionDays)
+	due, err := cal.AddWorkingDays(now, s.limits.ObjectionDays)
 	if err != nil {
 		return nil, fmt.Errorf("end of the time to object: %w", err)
 	}
@@ -247,8 +254,7 @@ func (s *Server) propose(ctx context.Context, g *settling, in *complaintv1.Respo
 			return err
 		}
 		if in.GetDepartmentId() != "" && *g.row.DepartmentID != member.DepartmentID {
-			return rpcerr.Invalid("responsibility.department_id", rpcerr.T(
-				"it is not the department of the person; give %[1]s or leave it out", "与该人员所属部门不符；请填写 %[1]s 或留空", member.DepartmentID))
+			return elsewhere("responsibility.department_id", member)
 		}
 		g.row.DepartmentID = &member.DepartmentID
 	} else if g.row.DepartmentID != nil {
@@ -263,7 +269,7 @@ func (s *Server) propose(ctx context.Context, g *settling, in *complaintv1.Respo
 	if err := complaint.Unconcerned(g.who.Caller, g.HeldFacts); err != nil {
 		return err
 	}
-	if g.row.ObjectionDue, err = s.window(ctx, g); err != nil {
+	if g.row.ObjectionDue, err = s.window(ctx, g.tx, g.now, g.Party); err != nil {
 		return err
 	}
 	if err := s.q.InsertResponsibility(ctx, g.tx, db.InsertResponsibilityParams{
@@ -302,7 +308,7 @@ func (s *Server) DetermineResponsibility(ctx context.Context, req *complaintv1.D
 		if !req.GetHeld() {
 			return nil
 		}
-		due, err := s.window(ctx, g)
+		due, err := s.window(ctx, g.tx, g.now, g.Party)
 		g.row.ObjectionDue = due
 		return err
 	})

@@ -88,6 +88,11 @@ func (w *world) attempts() map[string]accesstest.Attempt {
 	out["NextRound"] = func(ctx context.Context, id string) error {
 		return failed(c.NextRound(ctx, &complaintv1.NextRoundRequest{Id: id, Etag: stale}))
 	}
+	out["ReopenComplaint"] = func(ctx context.Context, id string) error {
+		req := reopen(id)
+		req.Etag = stale
+		return failed(c.ReopenComplaint(ctx, req))
+	}
 	out["CloseComplaint"] = func(ctx context.Context, id string) error {
 		return failed(c.CloseComplaint(ctx, &complaintv1.CloseComplaintRequest{Id: id, Etag: stale}))
 	}

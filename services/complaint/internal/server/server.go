@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -61,17 +62,25 @@ type Server struct {
 	complaintv1.UnimplementedInvestigationServiceServer
 	complaintv1.UnimplementedRemedyServiceServer
 	complaintv1.UnimplementedResponsibilityServiceServer
+	complaintv1.UnimplementedComplaintStatusServiceServer
+	complaintv1.UnimplementedComplaintReceiverServiceServer
+	complaintv1.UnimplementedAssessmentServiceServer
+	complaintv1.UnimplementedComplaintReportServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
 	pages     *page.Sealer
 	validator protovalidate.Validator
 	registry  customerref.Resolver
+	purchases purchaseChecker
 	limits    complaint.Limits
 	clock     func() time.Time
 	clocks    *clock.Store
 	calendars *calendar.Cache
 	book      *policy.Book
+	secrets   secrets
+	courier   Courier
+	log       *slog.Logger
 	q         *db.Queries
 }
 
@@ -89,8 +98,9 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 	clocks := clock.New(calendars, p.Now)
 	s := &Server{
 		pool: p.Pool, write: p.Write, pages: p.Pages, validator: p.Validator,
-		registry: customerv1.NewCustomerServiceClient(registry), limits: limits, clock: p.Now,
-		clocks: clocks, calendars: calendars, q: db.New(),
+		registry: customerv1.NewCustomerServiceClient(registry), purchases: customerv1.NewPurchaseCheckServiceClient(registry), limits: limits, clock: p.Now,
+		clocks: clocks, calendars: calendars, q: db.New(), log: p.Log,
+		secrets: secrets{key: p.Keyring.Derive(secretKeyLabel)}, courier: LogCourier{p.Log},
 	}
 	s.book = policy.NewBook(complaint.Words(), calendars, s.now)
 	clockv1.RegisterComplaintPolicyServiceServer(p.GRPC, policy.NewService(policy.Config{
@@ -98,11 +108,16 @@ func Register(p *app.Process, targets Targets, limits complaint.Limits) (*Server
 		SubjectType: complaint.SubjectType, Cases: s.pastComplaints,
 	}))
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
+	p.Go("silent customers", s.FollowSilence)
 	complaintv1.RegisterComplaintServiceServer(p.GRPC, s)
 	complaintv1.RegisterSeverityServiceServer(p.GRPC, s)
 	complaintv1.RegisterInvestigationServiceServer(p.GRPC, s)
 	complaintv1.RegisterRemedyServiceServer(p.GRPC, s)
 	complaintv1.RegisterResponsibilityServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintStatusServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintReceiverServiceServer(p.GRPC, s)
+	complaintv1.RegisterAssessmentServiceServer(p.GRPC, s)
+	complaintv1.RegisterComplaintReportServiceServer(p.GRPC, s)
 	return s, errors.Join(
 		p.Follow(customerref.Source, targets.CustomerRegistry, customerref.Handle),
 		p.FollowAs(Name+"/calendars", directory.Source, targets.ServiceTicket, s.HandleTicketService),
@@ -168,7 +183,7 @@ func public(err error) error {
 	case complaint.ReasonConcernsCaller, complaint.ReasonNotHead, complaint.ReasonNotHandler,
 		complaint.ReasonApproverProposed, complaint.ReasonApproverConcerned, complaint.ReasonAmountAboveLimit, complaint.ReasonInspectorHandles,
 		complaint.ReasonExecutorApproved, complaint.ReasonNotProposer, complaint.ReasonNotParty,
-		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns:
+		complaint.ReasonDeterminerConcerned, complaint.ReasonResponsibilityConcerns, complaint.ReasonAssessmentConcerns:
 		code = codes.PermissionDenied
 	}
 	e := rpcerr.New(code, r.Reason, r.Text)

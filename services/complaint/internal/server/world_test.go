@@ -39,8 +39,20 @@ import (
 // registry is the customer registry of a test.
 type registry struct {
 	customerv1.UnimplementedCustomerServiceServer
+	customerv1.UnimplementedPurchaseCheckServiceServer
 	known map[string]*customerv1.CustomerRef
 	down  bool
+	// bought is what it says of every purchase; nil where it cannot be asked.
+	bought *customerv1.PurchaseCheck
+	asked  []*customerv1.CheckPurchaseRequest
+}
+
+func (r *registry) CheckPurchase(_ context.Context, req *customerv1.CheckPurchaseRequest) (*customerv1.PurchaseCheck, error) {
+	r.asked = append(r.asked, req)
+	if r.bought == nil {
+		return nil, status.Error(codes.Unavailable, "down")
+	}
+	return r.bought, nil
 }
 
 func (r *registry) ResolveCustomer(_ context.Context, req *customerv1.ResolveCustomerRequest) (*customerv1.CustomerRef, error) {
@@ -77,6 +89,7 @@ func limits() complaint.Limits {
 	return complaint.Limits{
 		SupervisorAmount: complaint.Amount{Units: 500}, ManagerAmount: complaint.Amount{Units: 5000},
 		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
+		ReminderDays: []int{2, 5}, NoAnswerDays: 10, ReopenDays: 30,
 	}
 }
 
@@ -118,6 +131,7 @@ func dial(t *testing.T, r *registry) *grpc.ClientConn {
 	lis := bufconn.Listen(1 << 16)
 	s := grpc.NewServer()
 	customerv1.RegisterCustomerServiceServer(s, r)
+	customerv1.RegisterPurchaseCheckServiceServer(s, r)
 	go func() { _ = s.Serve(lis) }()
 	t.Cleanup(s.Stop)
 	conn, err := grpc.NewClient("passthrough:///registry", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -282,7 +296,9 @@ func (w *world) on(c *complaintv1.Complaint, state complaint.State, handler stri
 		case complaint.Received:
 			c = do(w.client.SubmitComplaint(w.as("agent"), &complaintv1.SubmitComplaintRequest{Id: id}))
 		case complaint.Submitted:
-			c = do(w.client.ReviewComplaint(w.as("supervisor"), w.review(id)))
+			req := w.review(id)
+			req.Severity = 0 // what the rules say
+			c = do(w.client.ReviewComplaint(w.as("supervisor"), req))
 		case complaint.Reviewed:
 			c = do(w.client.AssignComplaint(w.as("head"), &complaintv1.AssignComplaintRequest{Id: id, HandlerStaffId: w.staff[handler].String()}))
 		case complaint.Assigned:

@@ -90,6 +90,7 @@ type Server struct {
 	customerv1.UnimplementedAttributeServiceServer
 	customerv1.UnimplementedPurchaseServiceServer
 	customerv1.UnimplementedWarrantyServiceServer
+	customerv1.UnimplementedPurchaseCheckServiceServer
 	customerv1.UnimplementedTierServiceServer
 	customerv1.UnimplementedCustomerImportServiceServer
 	customerv1.UnimplementedCustomerExportServiceServer
@@ -165,6 +166,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterAttributeServiceServer(on, s)
 	customerv1.RegisterPurchaseServiceServer(on, s)
 	customerv1.RegisterWarrantyServiceServer(on, s)
+	customerv1.RegisterPurchaseCheckServiceServer(on, s)
 	customerv1.RegisterTierServiceServer(on, s)
 	customerv1.RegisterCustomerImportServiceServer(on, s)
 	customerv1.RegisterCustomerExportServiceServer(on, s)

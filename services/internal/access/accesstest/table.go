@@ -130,6 +130,11 @@ complaint.v1.ComplaintService ApproveSolution                            *t.....
 complaint.v1.ComplaintService CloseComplaint                             *t........*.. complaints.close
 complaint.v1.ComplaintService ListComplaintContacts,ListComplaintTransitions *toooootot*.. complaints.history
 complaint.v1.ComplaintService ListComplaintClocks,ExplainComplaintClock  *toooootot*.. complaints.history
+complaint.v1.ComplaintService ReopenComplaint                            *to...o..oo.o complaints.reopen
+complaint.v1.ComplaintStatusService GetComplaintStatus                   public
+complaint.v1.ComplaintReceiverService RenewReceipt                       *to...o..oo.. complaints.submit
+complaint.v1.ComplaintReceiverService GetComplaintReceivers              ************. directory.read
+complaint.v1.ComplaintReceiverService SetComplaintReceivers              *............ complaints.designate
 complaint.v1.ComplaintService RetargetComplaint                          *............ complaints.retarget
 clock.v1.ComplaintPolicyService GetPolicy,ListPolicies,ValidatePolicy    **........... complaintpolicies.read
 clock.v1.ComplaintPolicyService DiffPolicies                             **........... complaintpolicies.read
@@ -149,6 +154,11 @@ complaint.v1.ResponsibilityService AppealResponsibility                  *tooooo
 complaint.v1.ResponsibilityService DetermineResponsibility               .........**.. complaints.determine
 complaint.v1.ResponsibilityService DecideResponsibility                  ..........*.. complaints.decide
 complaint.v1.ResponsibilityService GetResponsibility                     *toooooto**.. complaints.history,complaints.determine
+complaint.v1.AssessmentService CreateAssessment,ApproveAssessment        *........**.. complaints.assess
+complaint.v1.AssessmentService AppealAssessment                          *toooootot*.. complaints.history
+complaint.v1.AssessmentService DecideAssessment                          ..........*.. complaints.decide
+complaint.v1.AssessmentService ListAssessments                           *toooooto**.. complaints.history,complaints.assess
+complaint.v1.ComplaintReportService ListDueComplaints,GetComplaintReport  *toooootot*.. complaints.history
 complaint.v1.ComplaintService ImportComplaints                           ......*...... complaints.import
 survey.v1.QuestionnaireService GetQuestionnaire,ListQuestionnaires       *....*....... questionnaires.read
 survey.v1.QuestionnaireService CreateQuestionnaire,UpdateQuestionnaire   .....*....... questionnaires.write
@@ -206,6 +216,7 @@ customer.v1.AttributeService ListAttributeDefinitions                    ***..**
 customer.v1.AttributeService CreateAttributeDefinition                   ......*...... attributes.write
 customer.v1.AttributeService UpdateAttributeDefinition                   ......*...... attributes.write
 customer.v1.PurchaseService ImportPurchases,StreamPurchases              ......*...... orders.write
+customer.v1.PurchaseCheckService CheckPurchase                           ............. - complaint
 customer.v1.WarrantyService GetWarrantyState                             ***oo**oooo.o orders.read,grants.use service-ticket
 customer.v1.WarrantyService GetWarrantyPolicy,ListWarrantyPolicies       ************. warranties.read
 customer.v1.WarrantyService CreateWarrantyPolicy                         *.....*...... warranties.prepare

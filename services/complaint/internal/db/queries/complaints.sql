@@ -5,22 +5,23 @@ SELECT nextval('complaint_numbers');
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time, policy_version)
+  registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id)
 VALUES (@id, @number, @customer_id, @channel, @title, @description, @category, @severity_facts, @order_number,
   @product_model, @quantity, @currency, @amount_units, @amount_nanos, @demanded_remedy, @accused_staff_id, @ticket_id,
   @state, @round, @quality, @severity, @department_id, @handler_staff_id, @outcome, @close_reason, @source, @external_id,
-  @registered_by, @registered_in, @version, @create_time, @update_time, @close_time, @policy_version);
+  @registered_by, @registered_in, @version, @create_time, @update_time, @close_time, @policy_version,
+  @self_registered, @demanded, @survey_answer_id);
 
 -- name: ImportComplaint :batchone
 -- Answers no row when the source's complaint is here already.
 INSERT INTO complaints (id, number, customer_id, channel, title, description, category, severity_facts, order_number,
   product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state,
   round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by,
-  registered_in, version, create_time, update_time, close_time)
+  registered_in, version, create_time, update_time, close_time, self_registered, demanded, survey_answer_id)
 VALUES (@id, @prefix::text || lpad(nextval('complaint_numbers')::text, 6, '0'), @customer_id, @channel, @title, @description, @category, @severity_facts,
   @order_number, @product_model, @quantity, @currency, @amount_units, @amount_nanos, @demanded_remedy,
   @accused_staff_id, @ticket_id, @state, 1, 0, 0, @department_id, NULL, @outcome, '', @source, @external_id,
-  @registered_by, @registered_in, 1, @create_time, @update_time, @close_time)
+  @registered_by, @registered_in, 1, @create_time, @update_time, @close_time, @self_registered, @demanded, @survey_answer_id)
 ON CONFLICT ON CONSTRAINT complaints_source_external_id_key DO NOTHING
 RETURNING number;
 

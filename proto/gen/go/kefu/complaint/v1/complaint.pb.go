@@ -30,6 +30,73 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// PurchaseVerdict is what the customer registry says of the purchase that a complaint names.
+type PurchaseVerdict int32
+
+const (
+	// Nothing was named.
+	PurchaseVerdict_PURCHASE_VERDICT_UNSPECIFIED PurchaseVerdict = 0
+	// The customer bought it, and as many.
+	PurchaseVerdict_PURCHASE_VERDICT_MATCHES PurchaseVerdict = 1
+	// It is no order of the customer's.
+	PurchaseVerdict_PURCHASE_VERDICT_ORDER_UNKNOWN        PurchaseVerdict = 2
+	PurchaseVerdict_PURCHASE_VERDICT_PRODUCT_NOT_IN_ORDER PurchaseVerdict = 3
+	PurchaseVerdict_PURCHASE_VERDICT_QUANTITY_ABOVE_ORDER PurchaseVerdict = 4
+	// No order was named, and the customer never bought the product.
+	PurchaseVerdict_PURCHASE_VERDICT_PRODUCT_NOT_BOUGHT PurchaseVerdict = 5
+	// The registry could not be asked; the review asks again.
+	PurchaseVerdict_PURCHASE_VERDICT_NOT_CHECKED PurchaseVerdict = 6
+)
+
+// Enum value maps for PurchaseVerdict.
+var (
+	PurchaseVerdict_name = map[int32]string{
+		0: "PURCHASE_VERDICT_UNSPECIFIED",
+		1: "PURCHASE_VERDICT_MATCHES",
+		2: "PURCHASE_VERDICT_ORDER_UNKNOWN",
+		3: "PURCHASE_VERDICT_PRODUCT_NOT_IN_ORDER",
+		4: "PURCHASE_VERDICT_QUANTITY_ABOVE_ORDER",
+		5: "PURCHASE_VERDICT_PRODUCT_NOT_BOUGHT",
+		6: "PURCHASE_VERDICT_NOT_CHECKED",
+	}
+	PurchaseVerdict_value = map[string]int32{
+		"PURCHASE_VERDICT_UNSPECIFIED":          0,
+		"PURCHASE_VERDICT_MATCHES":              1,
+		"PURCHASE_VERDICT_ORDER_UNKNOWN":        2,
+		"PURCHASE_VERDICT_PRODUCT_NOT_IN_ORDER": 3,
+		"PURCHASE_VERDICT_QUANTITY_ABOVE_ORDER": 4,
+		"PURCHASE_VERDICT_PRODUCT_NOT_BOUGHT":   5,
+		"PURCHASE_VERDICT_NOT_CHECKED":          6,
+	}
+)
+
+func (x PurchaseVerdict) Enum() *PurchaseVerdict {
+	p := new(PurchaseVerdict)
+	*p = x
+	return p
+}
+
+func (x PurchaseVerdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PurchaseVerdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[0].Descriptor()
+}
+
+func (PurchaseVerdict) Type() protoreflect.EnumType {
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[0]
+}
+
+func (x PurchaseVerdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PurchaseVerdict.Descriptor instead.
+func (PurchaseVerdict) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{0}
+}
+
 // Consequence is what came of what a complaint is about.
 type Consequence int32
 
@@ -71,11 +138,11 @@ func (x Consequence) String() string {
 }
 
 func (Consequence) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[0].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[1].Descriptor()
 }
 
 func (Consequence) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[0]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[1]
 }
 
 func (x Consequence) Number() protoreflect.EnumNumber {
@@ -84,7 +151,7 @@ func (x Consequence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Consequence.Descriptor instead.
 func (Consequence) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{0}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
 }
 
 // ComplaintState is the stage a complaint has reached.
@@ -142,11 +209,11 @@ func (x ComplaintState) String() string {
 }
 
 func (ComplaintState) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[1].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[2].Descriptor()
 }
 
 func (ComplaintState) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[1]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[2]
 }
 
 func (x ComplaintState) Number() protoreflect.EnumNumber {
@@ -155,7 +222,7 @@ func (x ComplaintState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ComplaintState.Descriptor instead.
 func (ComplaintState) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
 }
 
 // Category is what a complaint is about.
@@ -207,11 +274,11 @@ func (x Category) String() string {
 }
 
 func (Category) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[2].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[3].Descriptor()
 }
 
 func (Category) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[2]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[3]
 }
 
 func (x Category) Number() protoreflect.EnumNumber {
@@ -220,7 +287,7 @@ func (x Category) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Category.Descriptor instead.
 func (Category) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
 }
 
 // Quality says whether the product (质量) or human factors (非质量) caused a complaint.
@@ -257,11 +324,11 @@ func (x Quality) String() string {
 }
 
 func (Quality) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[3].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[4].Descriptor()
 }
 
 func (Quality) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[3]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[4]
 }
 
 func (x Quality) Number() protoreflect.EnumNumber {
@@ -270,7 +337,7 @@ func (x Quality) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Quality.Descriptor instead.
 func (Quality) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
 }
 
 // Severity of a complaint.
@@ -308,11 +375,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[4].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[5].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[4]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[5]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -321,7 +388,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 // SeverityFact makes a complaint major.
@@ -361,11 +428,11 @@ func (x SeverityFact) String() string {
 }
 
 func (SeverityFact) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[5].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[6].Descriptor()
 }
 
 func (SeverityFact) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[5]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[6]
 }
 
 func (x SeverityFact) Number() protoreflect.EnumNumber {
@@ -374,7 +441,7 @@ func (x SeverityFact) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SeverityFact.Descriptor instead.
 func (SeverityFact) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
 }
 
 // Validity is whether a complaint holds.
@@ -415,11 +482,11 @@ func (x Validity) String() string {
 }
 
 func (Validity) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[6].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[7].Descriptor()
 }
 
 func (Validity) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[6]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[7]
 }
 
 func (x Validity) Number() protoreflect.EnumNumber {
@@ -428,7 +495,7 @@ func (x Validity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Validity.Descriptor instead.
 func (Validity) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 // Remedy is what the customer gets.
@@ -480,11 +547,11 @@ func (x Remedy) String() string {
 }
 
 func (Remedy) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[7].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[8].Descriptor()
 }
 
 func (Remedy) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[7]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[8]
 }
 
 func (x Remedy) Number() protoreflect.EnumNumber {
@@ -493,7 +560,7 @@ func (x Remedy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Remedy.Descriptor instead.
 func (Remedy) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 // Decision on a proposal.
@@ -531,11 +598,11 @@ func (x Decision) String() string {
 }
 
 func (Decision) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[8].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[9].Descriptor()
 }
 
 func (Decision) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[8]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[9]
 }
 
 func (x Decision) Number() protoreflect.EnumNumber {
@@ -544,7 +611,7 @@ func (x Decision) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision.Descriptor instead.
 func (Decision) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 // Satisfaction is a customer's answer to a result.
@@ -581,11 +648,11 @@ func (x Satisfaction) String() string {
 }
 
 func (Satisfaction) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[9].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[10].Descriptor()
 }
 
 func (Satisfaction) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[9]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[10]
 }
 
 func (x Satisfaction) Number() protoreflect.EnumNumber {
@@ -594,7 +661,7 @@ func (x Satisfaction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Satisfaction.Descriptor instead.
 func (Satisfaction) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 // Outcome is how a complaint ended.
@@ -636,11 +703,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_complaint_v1_complaint_proto_enumTypes[10].Descriptor()
+	return file_kefu_complaint_v1_complaint_proto_enumTypes[11].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_kefu_complaint_v1_complaint_proto_enumTypes[10]
+	return &file_kefu_complaint_v1_complaint_proto_enumTypes[11]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -649,7 +716,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
 }
 
 // Complaint is one complaint.
@@ -732,7 +799,18 @@ type Complaint struct {
 	// shown to customers.
 	Investigation *Investigation `protobuf:"bytes,36,opt,name=investigation,proto3" json:"investigation,omitempty"`
 	// Quality control's last inspection; absent before. Output only; not shown to customers.
-	Inspection    *Inspection `protobuf:"bytes,37,opt,name=inspection,proto3" json:"inspection,omitempty"`
+	Inspection *Inspection `protobuf:"bytes,37,opt,name=inspection,proto3" json:"inspection,omitempty"`
+	// What the customer gets to keep, in the answer of CreateComplaint alone. Output only.
+	Receipt *ComplaintReceipt `protobuf:"bytes,38,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// The remedy that the customer demands; unspecified where none is named. `demanded_remedy` says
+	// more of it.
+	Demanded Remedy `protobuf:"varint,39,opt,name=demanded,proto3,enum=kefu.complaint.v1.Remedy" json:"demanded,omitempty"`
+	// UUID of the survey answer that it came from; empty for none.
+	SurveyAnswerId string `protobuf:"bytes,40,opt,name=survey_answer_id,json=surveyAnswerId,proto3" json:"survey_answer_id,omitempty"`
+	// What the customer registry says of order, product and quantity, asked at registration and,
+	// unless it matched, at review; absent where none is named and of imported complaints. Output
+	// only; not shown to customers.
+	Purchase      *Purchase `protobuf:"bytes,41,opt,name=purchase,proto3" json:"purchase,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,6 +1104,190 @@ func (x *Complaint) GetInspection() *Inspection {
 	return nil
 }
 
+func (x *Complaint) GetReceipt() *ComplaintReceipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *Complaint) GetDemanded() Remedy {
+	if x != nil {
+		return x.Demanded
+	}
+	return Remedy_REMEDY_UNSPECIFIED
+}
+
+func (x *Complaint) GetSurveyAnswerId() string {
+	if x != nil {
+		return x.SurveyAnswerId
+	}
+	return ""
+}
+
+func (x *Complaint) GetPurchase() *Purchase {
+	if x != nil {
+		return x.Purchase
+	}
+	return nil
+}
+
+// Purchase is what the customer registry has on the purchase that a complaint names. Nobody is
+// kept from complaining by it.
+type Purchase struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Verdict PurchaseVerdict        `protobuf:"varint,1,opt,name=verdict,proto3,enum=kefu.complaint.v1.PurchaseVerdict" json:"verdict,omitempty"`
+	// Of the order, where one was named and is the customer's.
+	OrderTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`
+	// Absent before it was shipped.
+	ShipTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ship_time,json=shipTime,proto3" json:"ship_time,omitempty"`
+	// Absent before it was delivered.
+	DeliveryTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=delivery_time,json=deliveryTime,proto3" json:"delivery_time,omitempty"`
+	// How many of the product the order has.
+	OrderedQuantity int64 `protobuf:"varint,5,opt,name=ordered_quantity,json=orderedQuantity,proto3" json:"ordered_quantity,omitempty"`
+	// When the registry was asked last.
+	CheckTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Purchase) Reset() {
+	*x = Purchase{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Purchase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Purchase) ProtoMessage() {}
+
+func (x *Purchase) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Purchase.ProtoReflect.Descriptor instead.
+func (*Purchase) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Purchase) GetVerdict() PurchaseVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return PurchaseVerdict_PURCHASE_VERDICT_UNSPECIFIED
+}
+
+func (x *Purchase) GetOrderTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OrderTime
+	}
+	return nil
+}
+
+func (x *Purchase) GetShipTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ShipTime
+	}
+	return nil
+}
+
+func (x *Purchase) GetDeliveryTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveryTime
+	}
+	return nil
+}
+
+func (x *Purchase) GetOrderedQuantity() int64 {
+	if x != nil {
+		return x.OrderedQuantity
+	}
+	return 0
+}
+
+func (x *Purchase) GetCheckTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckTime
+	}
+	return nil
+}
+
+// ComplaintReceipt confirms to the customer that the complaint was received.
+type ComplaintReceipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The complaint's number.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Opens the status of the complaint together with the reference; it is told this once and
+	// not kept.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Until when the first result is promised; absent where the policy promises nothing.
+	PromisedTime  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=promised_time,json=promisedTime,proto3" json:"promised_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComplaintReceipt) Reset() {
+	*x = ComplaintReceipt{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComplaintReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComplaintReceipt) ProtoMessage() {}
+
+func (x *ComplaintReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComplaintReceipt.ProtoReflect.Descriptor instead.
+func (*ComplaintReceipt) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ComplaintReceipt) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ComplaintReceipt) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *ComplaintReceipt) GetPromisedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PromisedTime
+	}
+	return nil
+}
+
 // Why is one step of a 5-why analysis.
 type Why struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1039,7 +1301,7 @@ type Why struct {
 
 func (x *Why) Reset() {
 	*x = Why{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1313,7 @@ func (x *Why) String() string {
 func (*Why) ProtoMessage() {}
 
 func (x *Why) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[1]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1326,7 @@ func (x *Why) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Why.ProtoReflect.Descriptor instead.
 func (*Why) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{1}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Why) GetQuestion() string {
@@ -1108,7 +1370,7 @@ type Investigation struct {
 
 func (x *Investigation) Reset() {
 	*x = Investigation{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1382,7 @@ func (x *Investigation) String() string {
 func (*Investigation) ProtoMessage() {}
 
 func (x *Investigation) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[2]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1395,7 @@ func (x *Investigation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Investigation.ProtoReflect.Descriptor instead.
 func (*Investigation) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{2}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Investigation) GetFindings() string {
@@ -1220,7 +1482,7 @@ type Inspection struct {
 
 func (x *Inspection) Reset() {
 	*x = Inspection{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1494,7 @@ func (x *Inspection) String() string {
 func (*Inspection) ProtoMessage() {}
 
 func (x *Inspection) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[3]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1507,7 @@ func (x *Inspection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspection.ProtoReflect.Descriptor instead.
 func (*Inspection) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{3}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Inspection) GetQuality() Quality {
@@ -1305,7 +1567,7 @@ type SeverityReason struct {
 
 func (x *SeverityReason) Reset() {
 	*x = SeverityReason{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1579,7 @@ func (x *SeverityReason) String() string {
 func (*SeverityReason) ProtoMessage() {}
 
 func (x *SeverityReason) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[4]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1592,7 @@ func (x *SeverityReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeverityReason.ProtoReflect.Descriptor instead.
 func (*SeverityReason) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{4}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SeverityReason) GetClause() string {
@@ -1390,7 +1652,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1664,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[5]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1677,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{5}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Proposal) GetFindings() string {
@@ -1524,7 +1786,7 @@ type RemedyExecution struct {
 
 func (x *RemedyExecution) Reset() {
 	*x = RemedyExecution{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1798,7 @@ func (x *RemedyExecution) String() string {
 func (*RemedyExecution) ProtoMessage() {}
 
 func (x *RemedyExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[6]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1811,7 @@ func (x *RemedyExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemedyExecution.ProtoReflect.Descriptor instead.
 func (*RemedyExecution) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{6}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RemedyExecution) GetReference() string {
@@ -1599,7 +1861,7 @@ type SatisfactionAnswer struct {
 
 func (x *SatisfactionAnswer) Reset() {
 	*x = SatisfactionAnswer{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1873,7 @@ func (x *SatisfactionAnswer) String() string {
 func (*SatisfactionAnswer) ProtoMessage() {}
 
 func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[7]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1886,7 @@ func (x *SatisfactionAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfactionAnswer.ProtoReflect.Descriptor instead.
 func (*SatisfactionAnswer) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{7}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SatisfactionAnswer) GetSatisfaction() Satisfaction {
@@ -1693,7 +1955,7 @@ type Round struct {
 
 func (x *Round) Reset() {
 	*x = Round{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1967,7 @@ func (x *Round) String() string {
 func (*Round) ProtoMessage() {}
 
 func (x *Round) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[8]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1980,7 @@ func (x *Round) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Round.ProtoReflect.Descriptor instead.
 func (*Round) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{8}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Round) GetNumber() int32 {
@@ -1819,7 +2081,7 @@ type ComplaintContact struct {
 
 func (x *ComplaintContact) Reset() {
 	*x = ComplaintContact{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2093,7 @@ func (x *ComplaintContact) String() string {
 func (*ComplaintContact) ProtoMessage() {}
 
 func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[9]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +2106,7 @@ func (x *ComplaintContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintContact.ProtoReflect.Descriptor instead.
 func (*ComplaintContact) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{9}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ComplaintContact) GetId() string {
@@ -1921,7 +2183,7 @@ type ComplaintTransition struct {
 
 func (x *ComplaintTransition) Reset() {
 	*x = ComplaintTransition{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2195,7 @@ func (x *ComplaintTransition) String() string {
 func (*ComplaintTransition) ProtoMessage() {}
 
 func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[10]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2208,7 @@ func (x *ComplaintTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintTransition.ProtoReflect.Descriptor instead.
 func (*ComplaintTransition) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{10}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ComplaintTransition) GetVersion() int64 {
@@ -2026,7 +2288,7 @@ type CreateComplaintRequest struct {
 
 func (x *CreateComplaintRequest) Reset() {
 	*x = CreateComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2300,7 @@ func (x *CreateComplaintRequest) String() string {
 func (*CreateComplaintRequest) ProtoMessage() {}
 
 func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[11]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2313,7 @@ func (x *CreateComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CreateComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{11}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateComplaintRequest) GetComplaint() *Complaint {
@@ -2079,7 +2341,7 @@ type GetComplaintRequest struct {
 
 func (x *GetComplaintRequest) Reset() {
 	*x = GetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2353,7 @@ func (x *GetComplaintRequest) String() string {
 func (*GetComplaintRequest) ProtoMessage() {}
 
 func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[12]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2366,7 @@ func (x *GetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*GetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{12}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetComplaintRequest) GetId() string {
@@ -2131,14 +2393,20 @@ type ListComplaintsRequest struct {
 	// 1 to 500; 50 unless given.
 	PageSize int32 `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before; bound to the same filters and caller.
-	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// As settled by review: before it a complaint has none.
+	Severity Severity `protobuf:"varint,10,opt,name=severity,proto3,enum=kefu.complaint.v1.Severity" json:"severity,omitempty"`
+	// A whole product model.
+	ProductModel string `protobuf:"bytes,11,opt,name=product_model,json=productModel,proto3" json:"product_model,omitempty"`
+	// Complaints that came from a ticket.
+	TicketId      string `protobuf:"bytes,12,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListComplaintsRequest) Reset() {
 	*x = ListComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2418,7 @@ func (x *ListComplaintsRequest) String() string {
 func (*ListComplaintsRequest) ProtoMessage() {}
 
 func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[13]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2431,7 @@ func (x *ListComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{13}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListComplaintsRequest) GetStates() []ComplaintState {
@@ -2229,6 +2497,27 @@ func (x *ListComplaintsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListComplaintsRequest) GetSeverity() Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *ListComplaintsRequest) GetProductModel() string {
+	if x != nil {
+		return x.ProductModel
+	}
+	return ""
+}
+
+func (x *ListComplaintsRequest) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
 // ListComplaintsResponse is one page.
 type ListComplaintsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2241,7 +2530,7 @@ type ListComplaintsResponse struct {
 
 func (x *ListComplaintsResponse) Reset() {
 	*x = ListComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2542,7 @@ func (x *ListComplaintsResponse) String() string {
 func (*ListComplaintsResponse) ProtoMessage() {}
 
 func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[14]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2555,7 @@ func (x *ListComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{14}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListComplaintsResponse) GetComplaints() []*Complaint {
@@ -2300,7 +2589,7 @@ type SubmitComplaintRequest struct {
 
 func (x *SubmitComplaintRequest) Reset() {
 	*x = SubmitComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2312,7 +2601,7 @@ func (x *SubmitComplaintRequest) String() string {
 func (*SubmitComplaintRequest) ProtoMessage() {}
 
 func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[15]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2325,7 +2614,7 @@ func (x *SubmitComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitComplaintRequest.ProtoReflect.Descriptor instead.
 func (*SubmitComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{15}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SubmitComplaintRequest) GetId() string {
@@ -2387,7 +2676,7 @@ type ReviewComplaintRequest struct {
 
 func (x *ReviewComplaintRequest) Reset() {
 	*x = ReviewComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2688,7 @@ func (x *ReviewComplaintRequest) String() string {
 func (*ReviewComplaintRequest) ProtoMessage() {}
 
 func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[16]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2701,7 @@ func (x *ReviewComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewComplaintRequest.ProtoReflect.Descriptor instead.
 func (*ReviewComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{16}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReviewComplaintRequest) GetId() string {
@@ -2497,7 +2786,7 @@ type AssignComplaintRequest struct {
 
 func (x *AssignComplaintRequest) Reset() {
 	*x = AssignComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2798,7 @@ func (x *AssignComplaintRequest) String() string {
 func (*AssignComplaintRequest) ProtoMessage() {}
 
 func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[17]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2811,7 @@ func (x *AssignComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignComplaintRequest.ProtoReflect.Descriptor instead.
 func (*AssignComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{17}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AssignComplaintRequest) GetId() string {
@@ -2583,7 +2872,7 @@ type RecordContactRequest struct {
 
 func (x *RecordContactRequest) Reset() {
 	*x = RecordContactRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2884,7 @@ func (x *RecordContactRequest) String() string {
 func (*RecordContactRequest) ProtoMessage() {}
 
 func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[18]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2897,7 @@ func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{18}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RecordContactRequest) GetId() string {
@@ -2679,7 +2968,7 @@ type RetargetComplaintRequest struct {
 
 func (x *RetargetComplaintRequest) Reset() {
 	*x = RetargetComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2691,7 +2980,7 @@ func (x *RetargetComplaintRequest) String() string {
 func (*RetargetComplaintRequest) ProtoMessage() {}
 
 func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[19]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2704,7 +2993,7 @@ func (x *RetargetComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetComplaintRequest.ProtoReflect.Descriptor instead.
 func (*RetargetComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{19}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RetargetComplaintRequest) GetId() string {
@@ -2759,7 +3048,7 @@ type ProposeSolutionRequest struct {
 
 func (x *ProposeSolutionRequest) Reset() {
 	*x = ProposeSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +3060,7 @@ func (x *ProposeSolutionRequest) String() string {
 func (*ProposeSolutionRequest) ProtoMessage() {}
 
 func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[20]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +3073,7 @@ func (x *ProposeSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ProposeSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{20}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProposeSolutionRequest) GetId() string {
@@ -2834,7 +3123,7 @@ type ApproveSolutionRequest struct {
 
 func (x *ApproveSolutionRequest) Reset() {
 	*x = ApproveSolutionRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2846,7 +3135,7 @@ func (x *ApproveSolutionRequest) String() string {
 func (*ApproveSolutionRequest) ProtoMessage() {}
 
 func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[21]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2859,7 +3148,7 @@ func (x *ApproveSolutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveSolutionRequest.ProtoReflect.Descriptor instead.
 func (*ApproveSolutionRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{21}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ApproveSolutionRequest) GetId() string {
@@ -2916,7 +3205,7 @@ type TellResultRequest struct {
 
 func (x *TellResultRequest) Reset() {
 	*x = TellResultRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3217,7 @@ func (x *TellResultRequest) String() string {
 func (*TellResultRequest) ProtoMessage() {}
 
 func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[22]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3230,7 @@ func (x *TellResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TellResultRequest.ProtoReflect.Descriptor instead.
 func (*TellResultRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{22}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TellResultRequest) GetId() string {
@@ -3004,7 +3293,7 @@ type RecordAnswerRequest struct {
 
 func (x *RecordAnswerRequest) Reset() {
 	*x = RecordAnswerRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3016,7 +3305,7 @@ func (x *RecordAnswerRequest) String() string {
 func (*RecordAnswerRequest) ProtoMessage() {}
 
 func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[23]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3029,7 +3318,7 @@ func (x *RecordAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAnswerRequest.ProtoReflect.Descriptor instead.
 func (*RecordAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{23}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RecordAnswerRequest) GetId() string {
@@ -3105,7 +3394,7 @@ type CloseComplaintRequest struct {
 
 func (x *CloseComplaintRequest) Reset() {
 	*x = CloseComplaintRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3406,7 @@ func (x *CloseComplaintRequest) String() string {
 func (*CloseComplaintRequest) ProtoMessage() {}
 
 func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[24]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3419,7 @@ func (x *CloseComplaintRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseComplaintRequest.ProtoReflect.Descriptor instead.
 func (*CloseComplaintRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{24}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CloseComplaintRequest) GetId() string {
@@ -3180,7 +3469,7 @@ type NextRoundRequest struct {
 
 func (x *NextRoundRequest) Reset() {
 	*x = NextRoundRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3481,7 @@ func (x *NextRoundRequest) String() string {
 func (*NextRoundRequest) ProtoMessage() {}
 
 func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[25]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3494,7 @@ func (x *NextRoundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRoundRequest.ProtoReflect.Descriptor instead.
 func (*NextRoundRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{25}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NextRoundRequest) GetId() string {
@@ -3243,6 +3532,106 @@ func (x *NextRoundRequest) GetRequestId() string {
 	return ""
 }
 
+// ReopenComplaintRequest takes up a complaint again.
+type ReopenComplaintRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the complaint.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What the customer says, 1 to 1,000 characters.
+	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	// Who said it, at most 200 characters; required unless customers call themselves.
+	SaidBy string `protobuf:"bytes,3,opt,name=said_by,json=saidBy,proto3" json:"said_by,omitempty"`
+	// How. Required.
+	Channel v1.Channel `protobuf:"varint,4,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// True: the customer disputes the category, so review is done again.
+	CategoryDisputed bool `protobuf:"varint,5,opt,name=category_disputed,json=categoryDisputed,proto3" json:"category_disputed,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateComplaintRequest.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenComplaintRequest) Reset() {
+	*x = ReopenComplaintRequest{}
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenComplaintRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenComplaintRequest) ProtoMessage() {}
+
+func (x *ReopenComplaintRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenComplaintRequest.ProtoReflect.Descriptor instead.
+func (*ReopenComplaintRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReopenComplaintRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetSaidBy() string {
+	if x != nil {
+		return x.SaidBy
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *ReopenComplaintRequest) GetCategoryDisputed() bool {
+	if x != nil {
+		return x.CategoryDisputed
+	}
+	return false
+}
+
+func (x *ReopenComplaintRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ReopenComplaintRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ImportComplaintsRequest carries complaints of one source.
 type ImportComplaintsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3258,7 +3647,7 @@ type ImportComplaintsRequest struct {
 
 func (x *ImportComplaintsRequest) Reset() {
 	*x = ImportComplaintsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3659,7 @@ func (x *ImportComplaintsRequest) String() string {
 func (*ImportComplaintsRequest) ProtoMessage() {}
 
 func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[26]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3672,7 @@ func (x *ImportComplaintsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsRequest.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{26}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImportComplaintsRequest) GetSource() string {
@@ -3330,7 +3719,7 @@ type ComplaintRecord struct {
 
 func (x *ComplaintRecord) Reset() {
 	*x = ComplaintRecord{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3342,7 +3731,7 @@ func (x *ComplaintRecord) String() string {
 func (*ComplaintRecord) ProtoMessage() {}
 
 func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[27]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3355,7 +3744,7 @@ func (x *ComplaintRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintRecord.ProtoReflect.Descriptor instead.
 func (*ComplaintRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{27}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ComplaintRecord) GetExternalId() string {
@@ -3418,7 +3807,7 @@ type ImportComplaintsResponse struct {
 
 func (x *ImportComplaintsResponse) Reset() {
 	*x = ImportComplaintsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3819,7 @@ func (x *ImportComplaintsResponse) String() string {
 func (*ImportComplaintsResponse) ProtoMessage() {}
 
 func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[28]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3832,7 @@ func (x *ImportComplaintsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportComplaintsResponse.ProtoReflect.Descriptor instead.
 func (*ImportComplaintsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{28}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ImportComplaintsResponse) GetResults() []*v1.ImportResult {
@@ -3468,7 +3857,7 @@ type ListComplaintContactsRequest struct {
 
 func (x *ListComplaintContactsRequest) Reset() {
 	*x = ListComplaintContactsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3480,7 +3869,7 @@ func (x *ListComplaintContactsRequest) String() string {
 func (*ListComplaintContactsRequest) ProtoMessage() {}
 
 func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[29]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3493,7 +3882,7 @@ func (x *ListComplaintContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{29}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListComplaintContactsRequest) GetComplaintId() string {
@@ -3529,7 +3918,7 @@ type ListComplaintContactsResponse struct {
 
 func (x *ListComplaintContactsResponse) Reset() {
 	*x = ListComplaintContactsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +3930,7 @@ func (x *ListComplaintContactsResponse) String() string {
 func (*ListComplaintContactsResponse) ProtoMessage() {}
 
 func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[30]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +3943,7 @@ func (x *ListComplaintContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{30}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListComplaintContactsResponse) GetContacts() []*ComplaintContact {
@@ -3586,7 +3975,7 @@ type ListComplaintTransitionsRequest struct {
 
 func (x *ListComplaintTransitionsRequest) Reset() {
 	*x = ListComplaintTransitionsRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3987,7 @@ func (x *ListComplaintTransitionsRequest) String() string {
 func (*ListComplaintTransitionsRequest) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[31]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +4000,7 @@ func (x *ListComplaintTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{31}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListComplaintTransitionsRequest) GetComplaintId() string {
@@ -3647,7 +4036,7 @@ type ListComplaintTransitionsResponse struct {
 
 func (x *ListComplaintTransitionsResponse) Reset() {
 	*x = ListComplaintTransitionsResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +4048,7 @@ func (x *ListComplaintTransitionsResponse) String() string {
 func (*ListComplaintTransitionsResponse) ProtoMessage() {}
 
 func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[32]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +4061,7 @@ func (x *ListComplaintTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{32}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListComplaintTransitionsResponse) GetTransitions() []*ComplaintTransition {
@@ -3706,7 +4095,7 @@ type ListComplaintClocksRequest struct {
 
 func (x *ListComplaintClocksRequest) Reset() {
 	*x = ListComplaintClocksRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3718,7 +4107,7 @@ func (x *ListComplaintClocksRequest) String() string {
 func (*ListComplaintClocksRequest) ProtoMessage() {}
 
 func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[33]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3731,7 +4120,7 @@ func (x *ListComplaintClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{33}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListComplaintClocksRequest) GetComplaintId() string {
@@ -3783,7 +4172,7 @@ type ListComplaintClocksResponse struct {
 
 func (x *ListComplaintClocksResponse) Reset() {
 	*x = ListComplaintClocksResponse{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +4184,7 @@ func (x *ListComplaintClocksResponse) String() string {
 func (*ListComplaintClocksResponse) ProtoMessage() {}
 
 func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[34]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +4197,7 @@ func (x *ListComplaintClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComplaintClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListComplaintClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{34}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListComplaintClocksResponse) GetClocks() []*v11.Clock {
@@ -3848,7 +4237,7 @@ type ExplainComplaintClockRequest struct {
 
 func (x *ExplainComplaintClockRequest) Reset() {
 	*x = ExplainComplaintClockRequest{}
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3860,7 +4249,7 @@ func (x *ExplainComplaintClockRequest) String() string {
 func (*ExplainComplaintClockRequest) ProtoMessage() {}
 
 func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[35]
+	mi := &file_kefu_complaint_v1_complaint_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3873,7 +4262,7 @@ func (x *ExplainComplaintClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainComplaintClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainComplaintClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{35}
+	return file_kefu_complaint_v1_complaint_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainComplaintClockRequest) GetComplaintId() string {
@@ -3901,7 +4290,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x87\x10\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x81\x12\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3952,7 +4341,24 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\rinvestigation\x18$ \x01(\v2 .kefu.complaint.v1.InvestigationB\x03\xe0A\x03R\rinvestigation\x12B\n" +
 	"\n" +
 	"inspection\x18% \x01(\v2\x1d.kefu.complaint.v1.InspectionB\x03\xe0A\x03R\n" +
-	"inspection\"s\n" +
+	"inspection\x12B\n" +
+	"\areceipt\x18& \x01(\v2#.kefu.complaint.v1.ComplaintReceiptB\x03\xe0A\x03R\areceipt\x12?\n" +
+	"\bdemanded\x18' \x01(\x0e2\x19.kefu.complaint.v1.RemedyB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdemanded\x125\n" +
+	"\x10survey_answer_id\x18( \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0esurveyAnswerId\x12<\n" +
+	"\bpurchase\x18) \x01(\v2\x1b.kefu.complaint.v1.PurchaseB\x03\xe0A\x03R\bpurchase\"\xe3\x02\n" +
+	"\bPurchase\x12<\n" +
+	"\averdict\x18\x01 \x01(\x0e2\".kefu.complaint.v1.PurchaseVerdictR\averdict\x129\n" +
+	"\n" +
+	"order_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\torderTime\x127\n" +
+	"\tship_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bshipTime\x12?\n" +
+	"\rdelivery_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\fdeliveryTime\x12)\n" +
+	"\x10ordered_quantity\x18\x05 \x01(\x03R\x0forderedQuantity\x129\n" +
+	"\n" +
+	"check_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\"\x97\x01\n" +
+	"\x10ComplaintReceipt\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x12$\n" +
+	"\x06secret\x18\x02 \x01(\tB\f\xb2\xbb\x18\b\b\x01\"\x04caseR\x06secret\x12?\n" +
+	"\rpromised_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fpromisedTime\"s\n" +
 	"\x03Why\x127\n" +
 	"\bquestion\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03\xb2\xbb\x18\n" +
 	"\b\x02\"\x04work(\x02R\bquestion\x123\n" +
@@ -4063,7 +4469,7 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"2\n" +
 	"\x13GetComplaintRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xba\x03\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xd5\x04\n" +
 	"\x15ListComplaintsRequest\x12L\n" +
 	"\x06states\x18\x01 \x03(\x0e2!.kefu.complaint.v1.ComplaintStateB\x11\xbaH\x0e\x92\x01\v\x10\n" +
 	"\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12,\n" +
@@ -4078,7 +4484,11 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\tpage_size\x18\b \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"~\n" +
+	"page_token\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12A\n" +
+	"\bseverity\x18\n" +
+	" \x01(\x0e2\x1b.kefu.complaint.v1.SeverityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bseverity\x12,\n" +
+	"\rproduct_model\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x12(\n" +
+	"\tticket_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bticketId\"~\n" +
 	"\x16ListComplaintsResponse\x12<\n" +
 	"\n" +
 	"complaints\x18\x01 \x03(\v2\x1c.kefu.complaint.v1.ComplaintR\n" +
@@ -4168,7 +4578,16 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xad\x02\n" +
+	"\x16ReopenComplaintRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
+	"\x04note\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xe8\aR\x04note\x12!\n" +
+	"\asaid_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06saidBy\x12>\n" +
+	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\achannel\x12+\n" +
+	"\x11category_disputed\x18\x05 \x01(\bR\x10categoryDisputed\x12\x1b\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
 	"\x17ImportComplaintsRequest\x128\n" +
 	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12Q\n" +
 	"\arecords\x18\x02 \x03(\v2\".kefu.complaint.v1.ComplaintRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
@@ -4220,7 +4639,15 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x1cExplainComplaintClockRequest\x12.\n" +
 	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x121\n" +
 	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
-	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\x8f\x01\n" +
+	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\x96\x02\n" +
+	"\x0fPurchaseVerdict\x12 \n" +
+	"\x1cPURCHASE_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18PURCHASE_VERDICT_MATCHES\x10\x01\x12\"\n" +
+	"\x1ePURCHASE_VERDICT_ORDER_UNKNOWN\x10\x02\x12)\n" +
+	"%PURCHASE_VERDICT_PRODUCT_NOT_IN_ORDER\x10\x03\x12)\n" +
+	"%PURCHASE_VERDICT_QUANTITY_ABOVE_ORDER\x10\x04\x12'\n" +
+	"#PURCHASE_VERDICT_PRODUCT_NOT_BOUGHT\x10\x05\x12 \n" +
+	"\x1cPURCHASE_VERDICT_NOT_CHECKED\x10\x06*\x8f\x01\n" +
 	"\vConsequence\x12\x1b\n" +
 	"\x17CONSEQUENCE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CONSEQUENCE_LOSS\x10\x01\x12\x16\n" +
@@ -4286,7 +4713,7 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_SATISFIED\x10\x01\x12\x1d\n" +
 	"\x19OUTCOME_ENDED_UNSATISFIED\x10\x02\x12\x15\n" +
-	"\x11OUTCOME_NO_ANSWER\x10\x032\xea\x19\n" +
+	"\x11OUTCOME_NO_ANSWER\x10\x032\x8d\x1b\n" +
 	"\x10ComplaintService\x12\xb1\x01\n" +
 	"\x0fCreateComplaint\x12).kefu.complaint.v1.CreateComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"U\xaa\xbb\x180\x12\x13complaints.register\x18\x01\"\x15complaint.customer_id@\x02\x82\xd3\xe4\x93\x02\x1b:\tcomplaint\"\x0e/v1/complaints\x12\x8e\x01\n" +
 	"\fGetComplaint\x12&.kefu.complaint.v1.GetComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"8\xaa\xbb\x18\x19\x12\x0fcomplaints.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/complaints/{id}\x12\x96\x01\n" +
@@ -4302,7 +4729,8 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"TellResult\x12$.kefu.complaint.v1.TellResultRequest\x1a\x1c.kefu.complaint.v1.Complaint\"@\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/complaints/{id}:tell\x12\x9e\x01\n" +
 	"\fRecordAnswer\x12&.kefu.complaint.v1.RecordAnswerRequest\x1a\x1c.kefu.complaint.v1.Complaint\"H\xaa\xbb\x18\x19\x12\x0fcomplaints.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/complaints/{id}:recordAnswer\x12\x9c\x01\n" +
 	"\x0eCloseComplaint\x12(.kefu.complaint.v1.CloseComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"B\xaa\xbb\x18\x1a\x12\x10complaints.close\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/complaints/{id}:close\x12\x97\x01\n" +
-	"\tNextRound\x12#.kefu.complaint.v1.NextRoundRequest\x1a\x1c.kefu.complaint.v1.Complaint\"G\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/complaints/{id}:nextRound\x12\xaa\x01\n" +
+	"\tNextRound\x12#.kefu.complaint.v1.NextRoundRequest\x1a\x1c.kefu.complaint.v1.Complaint\"G\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/complaints/{id}:nextRound\x12\xa0\x01\n" +
+	"\x0fReopenComplaint\x12).kefu.complaint.v1.ReopenComplaintRequest\x1a\x1c.kefu.complaint.v1.Complaint\"D\xaa\xbb\x18\x1b\x12\x11complaints.reopen\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/complaints/{id}:reopen\x12\xaa\x01\n" +
 	"\x10ImportComplaints\x12*.kefu.complaint.v1.ImportComplaintsRequest\x1a+.kefu.complaint.v1.ImportComplaintsResponse\"=\xaa\xbb\x18\x19\x12\x11complaints.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/complaints:import\x12\xd4\x01\n" +
 	"\x15ListComplaintContacts\x12/.kefu.complaint.v1.ListComplaintContactsRequest\x1a0.kefu.complaint.v1.ListComplaintContactsResponse\"X\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02(\x12&/v1/complaints/{complaint_id}/contacts\x12\xe0\x01\n" +
 	"\x18ListComplaintTransitions\x122.kefu.complaint.v1.ListComplaintTransitionsRequest\x1a3.kefu.complaint.v1.ListComplaintTransitionsResponse\"[\xaa\xbb\x18&\x12\x12complaints.history\x18\x01\"\fcomplaint_id@\x01\x82\xd3\xe4\x93\x02+\x12)/v1/complaints/{complaint_id}/transitions\x12\xcc\x01\n" +
@@ -4322,179 +4750,196 @@ func file_kefu_complaint_v1_complaint_proto_rawDescGZIP() []byte {
 	return file_kefu_complaint_v1_complaint_proto_rawDescData
 }
 
-var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_kefu_complaint_v1_complaint_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
+var file_kefu_complaint_v1_complaint_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_kefu_complaint_v1_complaint_proto_goTypes = []any{
-	(Consequence)(0),                         // 0: kefu.complaint.v1.Consequence
-	(ComplaintState)(0),                      // 1: kefu.complaint.v1.ComplaintState
-	(Category)(0),                            // 2: kefu.complaint.v1.Category
-	(Quality)(0),                             // 3: kefu.complaint.v1.Quality
-	(Severity)(0),                            // 4: kefu.complaint.v1.Severity
-	(SeverityFact)(0),                        // 5: kefu.complaint.v1.SeverityFact
-	(Validity)(0),                            // 6: kefu.complaint.v1.Validity
-	(Remedy)(0),                              // 7: kefu.complaint.v1.Remedy
-	(Decision)(0),                            // 8: kefu.complaint.v1.Decision
-	(Satisfaction)(0),                        // 9: kefu.complaint.v1.Satisfaction
-	(Outcome)(0),                             // 10: kefu.complaint.v1.Outcome
-	(*Complaint)(nil),                        // 11: kefu.complaint.v1.Complaint
-	(*Why)(nil),                              // 12: kefu.complaint.v1.Why
-	(*Investigation)(nil),                    // 13: kefu.complaint.v1.Investigation
-	(*Inspection)(nil),                       // 14: kefu.complaint.v1.Inspection
-	(*SeverityReason)(nil),                   // 15: kefu.complaint.v1.SeverityReason
-	(*Proposal)(nil),                         // 16: kefu.complaint.v1.Proposal
-	(*RemedyExecution)(nil),                  // 17: kefu.complaint.v1.RemedyExecution
-	(*SatisfactionAnswer)(nil),               // 18: kefu.complaint.v1.SatisfactionAnswer
-	(*Round)(nil),                            // 19: kefu.complaint.v1.Round
-	(*ComplaintContact)(nil),                 // 20: kefu.complaint.v1.ComplaintContact
-	(*ComplaintTransition)(nil),              // 21: kefu.complaint.v1.ComplaintTransition
-	(*CreateComplaintRequest)(nil),           // 22: kefu.complaint.v1.CreateComplaintRequest
-	(*GetComplaintRequest)(nil),              // 23: kefu.complaint.v1.GetComplaintRequest
-	(*ListComplaintsRequest)(nil),            // 24: kefu.complaint.v1.ListComplaintsRequest
-	(*ListComplaintsResponse)(nil),           // 25: kefu.complaint.v1.ListComplaintsResponse
-	(*SubmitComplaintRequest)(nil),           // 26: kefu.complaint.v1.SubmitComplaintRequest
-	(*ReviewComplaintRequest)(nil),           // 27: kefu.complaint.v1.ReviewComplaintRequest
-	(*AssignComplaintRequest)(nil),           // 28: kefu.complaint.v1.AssignComplaintRequest
-	(*RecordContactRequest)(nil),             // 29: kefu.complaint.v1.RecordContactRequest
-	(*RetargetComplaintRequest)(nil),         // 30: kefu.complaint.v1.RetargetComplaintRequest
-	(*ProposeSolutionRequest)(nil),           // 31: kefu.complaint.v1.ProposeSolutionRequest
-	(*ApproveSolutionRequest)(nil),           // 32: kefu.complaint.v1.ApproveSolutionRequest
-	(*TellResultRequest)(nil),                // 33: kefu.complaint.v1.TellResultRequest
-	(*RecordAnswerRequest)(nil),              // 34: kefu.complaint.v1.RecordAnswerRequest
-	(*CloseComplaintRequest)(nil),            // 35: kefu.complaint.v1.CloseComplaintRequest
-	(*NextRoundRequest)(nil),                 // 36: kefu.complaint.v1.NextRoundRequest
-	(*ImportComplaintsRequest)(nil),          // 37: kefu.complaint.v1.ImportComplaintsRequest
-	(*ComplaintRecord)(nil),                  // 38: kefu.complaint.v1.ComplaintRecord
-	(*ImportComplaintsResponse)(nil),         // 39: kefu.complaint.v1.ImportComplaintsResponse
-	(*ListComplaintContactsRequest)(nil),     // 40: kefu.complaint.v1.ListComplaintContactsRequest
-	(*ListComplaintContactsResponse)(nil),    // 41: kefu.complaint.v1.ListComplaintContactsResponse
-	(*ListComplaintTransitionsRequest)(nil),  // 42: kefu.complaint.v1.ListComplaintTransitionsRequest
-	(*ListComplaintTransitionsResponse)(nil), // 43: kefu.complaint.v1.ListComplaintTransitionsResponse
-	(*ListComplaintClocksRequest)(nil),       // 44: kefu.complaint.v1.ListComplaintClocksRequest
-	(*ListComplaintClocksResponse)(nil),      // 45: kefu.complaint.v1.ListComplaintClocksResponse
-	(*ExplainComplaintClockRequest)(nil),     // 46: kefu.complaint.v1.ExplainComplaintClockRequest
-	(v1.Channel)(0),                          // 47: kefu.type.v1.Channel
-	(*money.Money)(nil),                      // 48: google.type.Money
-	(*timestamppb.Timestamp)(nil),            // 49: google.protobuf.Timestamp
-	(*v1.ImportResult)(nil),                  // 50: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                        // 51: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),             // 52: kefu.clock.v1.ClockExplanation
+	(PurchaseVerdict)(0),                     // 0: kefu.complaint.v1.PurchaseVerdict
+	(Consequence)(0),                         // 1: kefu.complaint.v1.Consequence
+	(ComplaintState)(0),                      // 2: kefu.complaint.v1.ComplaintState
+	(Category)(0),                            // 3: kefu.complaint.v1.Category
+	(Quality)(0),                             // 4: kefu.complaint.v1.Quality
+	(Severity)(0),                            // 5: kefu.complaint.v1.Severity
+	(SeverityFact)(0),                        // 6: kefu.complaint.v1.SeverityFact
+	(Validity)(0),                            // 7: kefu.complaint.v1.Validity
+	(Remedy)(0),                              // 8: kefu.complaint.v1.Remedy
+	(Decision)(0),                            // 9: kefu.complaint.v1.Decision
+	(Satisfaction)(0),                        // 10: kefu.complaint.v1.Satisfaction
+	(Outcome)(0),                             // 11: kefu.complaint.v1.Outcome
+	(*Complaint)(nil),                        // 12: kefu.complaint.v1.Complaint
+	(*Purchase)(nil),                         // 13: kefu.complaint.v1.Purchase
+	(*ComplaintReceipt)(nil),                 // 14: kefu.complaint.v1.ComplaintReceipt
+	(*Why)(nil),                              // 15: kefu.complaint.v1.Why
+	(*Investigation)(nil),                    // 16: kefu.complaint.v1.Investigation
+	(*Inspection)(nil),                       // 17: kefu.complaint.v1.Inspection
+	(*SeverityReason)(nil),                   // 18: kefu.complaint.v1.SeverityReason
+	(*Proposal)(nil),                         // 19: kefu.complaint.v1.Proposal
+	(*RemedyExecution)(nil),                  // 20: kefu.complaint.v1.RemedyExecution
+	(*SatisfactionAnswer)(nil),               // 21: kefu.complaint.v1.SatisfactionAnswer
+	(*Round)(nil),                            // 22: kefu.complaint.v1.Round
+	(*ComplaintContact)(nil),                 // 23: kefu.complaint.v1.ComplaintContact
+	(*ComplaintTransition)(nil),              // 24: kefu.complaint.v1.ComplaintTransition
+	(*CreateComplaintRequest)(nil),           // 25: kefu.complaint.v1.CreateComplaintRequest
+	(*GetComplaintRequest)(nil),              // 26: kefu.complaint.v1.GetComplaintRequest
+	(*ListComplaintsRequest)(nil),            // 27: kefu.complaint.v1.ListComplaintsRequest
+	(*ListComplaintsResponse)(nil),           // 28: kefu.complaint.v1.ListComplaintsResponse
+	(*SubmitComplaintRequest)(nil),           // 29: kefu.complaint.v1.SubmitComplaintRequest
+	(*ReviewComplaintRequest)(nil),           // 30: kefu.complaint.v1.ReviewComplaintRequest
+	(*AssignComplaintRequest)(nil),           // 31: kefu.complaint.v1.AssignComplaintRequest
+	(*RecordContactRequest)(nil),             // 32: kefu.complaint.v1.RecordContactRequest
+	(*RetargetComplaintRequest)(nil),         // 33: kefu.complaint.v1.RetargetComplaintRequest
+	(*ProposeSolutionRequest)(nil),           // 34: kefu.complaint.v1.ProposeSolutionRequest
+	(*ApproveSolutionRequest)(nil),           // 35: kefu.complaint.v1.ApproveSolutionRequest
+	(*TellResultRequest)(nil),                // 36: kefu.complaint.v1.TellResultRequest
+	(*RecordAnswerRequest)(nil),              // 37: kefu.complaint.v1.RecordAnswerRequest
+	(*CloseComplaintRequest)(nil),            // 38: kefu.complaint.v1.CloseComplaintRequest
+	(*NextRoundRequest)(nil),                 // 39: kefu.complaint.v1.NextRoundRequest
+	(*ReopenComplaintRequest)(nil),           // 40: kefu.complaint.v1.ReopenComplaintRequest
+	(*ImportComplaintsRequest)(nil),          // 41: kefu.complaint.v1.ImportComplaintsRequest
+	(*ComplaintRecord)(nil),                  // 42: kefu.complaint.v1.ComplaintRecord
+	(*ImportComplaintsResponse)(nil),         // 43: kefu.complaint.v1.ImportComplaintsResponse
+	(*ListComplaintContactsRequest)(nil),     // 44: kefu.complaint.v1.ListComplaintContactsRequest
+	(*ListComplaintContactsResponse)(nil),    // 45: kefu.complaint.v1.ListComplaintContactsResponse
+	(*ListComplaintTransitionsRequest)(nil),  // 46: kefu.complaint.v1.ListComplaintTransitionsRequest
+	(*ListComplaintTransitionsResponse)(nil), // 47: kefu.complaint.v1.ListComplaintTransitionsResponse
+	(*ListComplaintClocksRequest)(nil),       // 48: kefu.complaint.v1.ListComplaintClocksRequest
+	(*ListComplaintClocksResponse)(nil),      // 49: kefu.complaint.v1.ListComplaintClocksResponse
+	(*ExplainComplaintClockRequest)(nil),     // 50: kefu.complaint.v1.ExplainComplaintClockRequest
+	(v1.Channel)(0),                          // 51: kefu.type.v1.Channel
+	(*money.Money)(nil),                      // 52: google.type.Money
+	(*timestamppb.Timestamp)(nil),            // 53: google.protobuf.Timestamp
+	(*v1.ImportResult)(nil),                  // 54: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                        // 55: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),             // 56: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_complaint_v1_complaint_proto_depIdxs = []int32{
-	47, // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
-	2,  // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
-	5,  // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
-	48, // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
-	1,  // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
-	3,  // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
-	4,  // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
-	16, // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
-	18, // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	10, // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
-	19, // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
-	49, // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
-	49, // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	49, // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
-	15, // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
-	13, // 15: kefu.complaint.v1.Complaint.investigation:type_name -> kefu.complaint.v1.Investigation
-	14, // 16: kefu.complaint.v1.Complaint.inspection:type_name -> kefu.complaint.v1.Inspection
-	12, // 17: kefu.complaint.v1.Investigation.whys:type_name -> kefu.complaint.v1.Why
-	0,  // 18: kefu.complaint.v1.Investigation.consequences:type_name -> kefu.complaint.v1.Consequence
-	48, // 19: kefu.complaint.v1.Investigation.loss:type_name -> google.type.Money
-	49, // 20: kefu.complaint.v1.Investigation.investigate_time:type_name -> google.protobuf.Timestamp
-	3,  // 21: kefu.complaint.v1.Inspection.quality:type_name -> kefu.complaint.v1.Quality
-	49, // 22: kefu.complaint.v1.Inspection.inspect_time:type_name -> google.protobuf.Timestamp
-	6,  // 23: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
-	7,  // 24: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
-	48, // 25: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
-	49, // 26: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
-	8,  // 27: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
-	49, // 28: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
-	17, // 29: kefu.complaint.v1.Proposal.execution:type_name -> kefu.complaint.v1.RemedyExecution
-	48, // 30: kefu.complaint.v1.RemedyExecution.amount:type_name -> google.type.Money
-	49, // 31: kefu.complaint.v1.RemedyExecution.execute_time:type_name -> google.protobuf.Timestamp
-	9,  // 32: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	47, // 33: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
-	49, // 34: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
-	49, // 35: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
-	49, // 36: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
-	49, // 37: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
-	49, // 38: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
-	49, // 39: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
-	16, // 40: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
-	49, // 41: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
-	18, // 42: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
-	47, // 43: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
-	49, // 44: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
-	1,  // 45: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
-	1,  // 46: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
-	49, // 47: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
-	11, // 48: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
-	1,  // 49: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
-	11, // 50: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
-	2,  // 51: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
-	3,  // 52: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
-	4,  // 53: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
-	47, // 54: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
-	49, // 55: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	16, // 56: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
-	8,  // 57: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
-	47, // 58: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
-	9,  // 59: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	47, // 60: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
-	49, // 61: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
-	38, // 62: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
-	11, // 63: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
-	1,  // 64: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
-	49, // 65: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
-	49, // 66: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
-	50, // 67: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
-	20, // 68: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
-	21, // 69: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
-	51, // 70: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	51, // 71: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
-	22, // 72: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
-	23, // 73: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
-	24, // 74: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
-	26, // 75: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
-	27, // 76: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
-	28, // 77: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
-	29, // 78: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
-	30, // 79: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
-	31, // 80: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
-	32, // 81: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
-	33, // 82: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
-	34, // 83: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
-	35, // 84: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
-	36, // 85: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
-	37, // 86: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
-	40, // 87: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
-	42, // 88: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
-	44, // 89: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
-	46, // 90: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
-	11, // 91: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 92: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
-	25, // 93: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
-	11, // 94: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 95: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 96: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 97: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
-	11, // 98: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 99: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
-	11, // 100: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
-	11, // 101: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
-	11, // 102: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
-	11, // 103: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
-	11, // 104: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
-	39, // 105: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
-	41, // 106: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
-	43, // 107: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
-	45, // 108: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
-	52, // 109: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
-	91, // [91:110] is the sub-list for method output_type
-	72, // [72:91] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	51,  // 0: kefu.complaint.v1.Complaint.channel:type_name -> kefu.type.v1.Channel
+	3,   // 1: kefu.complaint.v1.Complaint.category:type_name -> kefu.complaint.v1.Category
+	6,   // 2: kefu.complaint.v1.Complaint.severity_facts:type_name -> kefu.complaint.v1.SeverityFact
+	52,  // 3: kefu.complaint.v1.Complaint.amount:type_name -> google.type.Money
+	2,   // 4: kefu.complaint.v1.Complaint.state:type_name -> kefu.complaint.v1.ComplaintState
+	4,   // 5: kefu.complaint.v1.Complaint.quality:type_name -> kefu.complaint.v1.Quality
+	5,   // 6: kefu.complaint.v1.Complaint.severity:type_name -> kefu.complaint.v1.Severity
+	19,  // 7: kefu.complaint.v1.Complaint.proposal:type_name -> kefu.complaint.v1.Proposal
+	21,  // 8: kefu.complaint.v1.Complaint.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	11,  // 9: kefu.complaint.v1.Complaint.outcome:type_name -> kefu.complaint.v1.Outcome
+	22,  // 10: kefu.complaint.v1.Complaint.rounds:type_name -> kefu.complaint.v1.Round
+	53,  // 11: kefu.complaint.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
+	53,  // 12: kefu.complaint.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
+	53,  // 13: kefu.complaint.v1.Complaint.close_time:type_name -> google.protobuf.Timestamp
+	18,  // 14: kefu.complaint.v1.Complaint.severity_reasons:type_name -> kefu.complaint.v1.SeverityReason
+	16,  // 15: kefu.complaint.v1.Complaint.investigation:type_name -> kefu.complaint.v1.Investigation
+	17,  // 16: kefu.complaint.v1.Complaint.inspection:type_name -> kefu.complaint.v1.Inspection
+	14,  // 17: kefu.complaint.v1.Complaint.receipt:type_name -> kefu.complaint.v1.ComplaintReceipt
+	8,   // 18: kefu.complaint.v1.Complaint.demanded:type_name -> kefu.complaint.v1.Remedy
+	13,  // 19: kefu.complaint.v1.Complaint.purchase:type_name -> kefu.complaint.v1.Purchase
+	0,   // 20: kefu.complaint.v1.Purchase.verdict:type_name -> kefu.complaint.v1.PurchaseVerdict
+	53,  // 21: kefu.complaint.v1.Purchase.order_time:type_name -> google.protobuf.Timestamp
+	53,  // 22: kefu.complaint.v1.Purchase.ship_time:type_name -> google.protobuf.Timestamp
+	53,  // 23: kefu.complaint.v1.Purchase.delivery_time:type_name -> google.protobuf.Timestamp
+	53,  // 24: kefu.complaint.v1.Purchase.check_time:type_name -> google.protobuf.Timestamp
+	53,  // 25: kefu.complaint.v1.ComplaintReceipt.promised_time:type_name -> google.protobuf.Timestamp
+	15,  // 26: kefu.complaint.v1.Investigation.whys:type_name -> kefu.complaint.v1.Why
+	1,   // 27: kefu.complaint.v1.Investigation.consequences:type_name -> kefu.complaint.v1.Consequence
+	52,  // 28: kefu.complaint.v1.Investigation.loss:type_name -> google.type.Money
+	53,  // 29: kefu.complaint.v1.Investigation.investigate_time:type_name -> google.protobuf.Timestamp
+	4,   // 30: kefu.complaint.v1.Inspection.quality:type_name -> kefu.complaint.v1.Quality
+	53,  // 31: kefu.complaint.v1.Inspection.inspect_time:type_name -> google.protobuf.Timestamp
+	7,   // 32: kefu.complaint.v1.Proposal.validity:type_name -> kefu.complaint.v1.Validity
+	8,   // 33: kefu.complaint.v1.Proposal.remedy:type_name -> kefu.complaint.v1.Remedy
+	52,  // 34: kefu.complaint.v1.Proposal.amount:type_name -> google.type.Money
+	53,  // 35: kefu.complaint.v1.Proposal.propose_time:type_name -> google.protobuf.Timestamp
+	9,   // 36: kefu.complaint.v1.Proposal.decision:type_name -> kefu.complaint.v1.Decision
+	53,  // 37: kefu.complaint.v1.Proposal.decide_time:type_name -> google.protobuf.Timestamp
+	20,  // 38: kefu.complaint.v1.Proposal.execution:type_name -> kefu.complaint.v1.RemedyExecution
+	52,  // 39: kefu.complaint.v1.RemedyExecution.amount:type_name -> google.type.Money
+	53,  // 40: kefu.complaint.v1.RemedyExecution.execute_time:type_name -> google.protobuf.Timestamp
+	10,  // 41: kefu.complaint.v1.SatisfactionAnswer.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	51,  // 42: kefu.complaint.v1.SatisfactionAnswer.channel:type_name -> kefu.type.v1.Channel
+	53,  // 43: kefu.complaint.v1.SatisfactionAnswer.answer_time:type_name -> google.protobuf.Timestamp
+	53,  // 44: kefu.complaint.v1.Round.start_time:type_name -> google.protobuf.Timestamp
+	53,  // 45: kefu.complaint.v1.Round.submit_time:type_name -> google.protobuf.Timestamp
+	53,  // 46: kefu.complaint.v1.Round.review_time:type_name -> google.protobuf.Timestamp
+	53,  // 47: kefu.complaint.v1.Round.assign_time:type_name -> google.protobuf.Timestamp
+	53,  // 48: kefu.complaint.v1.Round.contact_time:type_name -> google.protobuf.Timestamp
+	19,  // 49: kefu.complaint.v1.Round.proposal:type_name -> kefu.complaint.v1.Proposal
+	53,  // 50: kefu.complaint.v1.Round.tell_time:type_name -> google.protobuf.Timestamp
+	21,  // 51: kefu.complaint.v1.Round.answer:type_name -> kefu.complaint.v1.SatisfactionAnswer
+	51,  // 52: kefu.complaint.v1.ComplaintContact.channel:type_name -> kefu.type.v1.Channel
+	53,  // 53: kefu.complaint.v1.ComplaintContact.contact_time:type_name -> google.protobuf.Timestamp
+	2,   // 54: kefu.complaint.v1.ComplaintTransition.from:type_name -> kefu.complaint.v1.ComplaintState
+	2,   // 55: kefu.complaint.v1.ComplaintTransition.to:type_name -> kefu.complaint.v1.ComplaintState
+	53,  // 56: kefu.complaint.v1.ComplaintTransition.occur_time:type_name -> google.protobuf.Timestamp
+	12,  // 57: kefu.complaint.v1.CreateComplaintRequest.complaint:type_name -> kefu.complaint.v1.Complaint
+	2,   // 58: kefu.complaint.v1.ListComplaintsRequest.states:type_name -> kefu.complaint.v1.ComplaintState
+	5,   // 59: kefu.complaint.v1.ListComplaintsRequest.severity:type_name -> kefu.complaint.v1.Severity
+	12,  // 60: kefu.complaint.v1.ListComplaintsResponse.complaints:type_name -> kefu.complaint.v1.Complaint
+	3,   // 61: kefu.complaint.v1.ReviewComplaintRequest.category:type_name -> kefu.complaint.v1.Category
+	4,   // 62: kefu.complaint.v1.ReviewComplaintRequest.quality:type_name -> kefu.complaint.v1.Quality
+	5,   // 63: kefu.complaint.v1.ReviewComplaintRequest.severity:type_name -> kefu.complaint.v1.Severity
+	51,  // 64: kefu.complaint.v1.RecordContactRequest.channel:type_name -> kefu.type.v1.Channel
+	53,  // 65: kefu.complaint.v1.RecordContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	19,  // 66: kefu.complaint.v1.ProposeSolutionRequest.proposal:type_name -> kefu.complaint.v1.Proposal
+	9,   // 67: kefu.complaint.v1.ApproveSolutionRequest.decision:type_name -> kefu.complaint.v1.Decision
+	51,  // 68: kefu.complaint.v1.TellResultRequest.channel:type_name -> kefu.type.v1.Channel
+	10,  // 69: kefu.complaint.v1.RecordAnswerRequest.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	51,  // 70: kefu.complaint.v1.RecordAnswerRequest.channel:type_name -> kefu.type.v1.Channel
+	53,  // 71: kefu.complaint.v1.RecordAnswerRequest.answer_time:type_name -> google.protobuf.Timestamp
+	51,  // 72: kefu.complaint.v1.ReopenComplaintRequest.channel:type_name -> kefu.type.v1.Channel
+	42,  // 73: kefu.complaint.v1.ImportComplaintsRequest.records:type_name -> kefu.complaint.v1.ComplaintRecord
+	12,  // 74: kefu.complaint.v1.ComplaintRecord.complaint:type_name -> kefu.complaint.v1.Complaint
+	2,   // 75: kefu.complaint.v1.ComplaintRecord.state:type_name -> kefu.complaint.v1.ComplaintState
+	53,  // 76: kefu.complaint.v1.ComplaintRecord.create_time:type_name -> google.protobuf.Timestamp
+	53,  // 77: kefu.complaint.v1.ComplaintRecord.close_time:type_name -> google.protobuf.Timestamp
+	54,  // 78: kefu.complaint.v1.ImportComplaintsResponse.results:type_name -> kefu.type.v1.ImportResult
+	23,  // 79: kefu.complaint.v1.ListComplaintContactsResponse.contacts:type_name -> kefu.complaint.v1.ComplaintContact
+	24,  // 80: kefu.complaint.v1.ListComplaintTransitionsResponse.transitions:type_name -> kefu.complaint.v1.ComplaintTransition
+	55,  // 81: kefu.complaint.v1.ListComplaintClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	55,  // 82: kefu.complaint.v1.ListComplaintClocksResponse.promise:type_name -> kefu.clock.v1.Clock
+	25,  // 83: kefu.complaint.v1.ComplaintService.CreateComplaint:input_type -> kefu.complaint.v1.CreateComplaintRequest
+	26,  // 84: kefu.complaint.v1.ComplaintService.GetComplaint:input_type -> kefu.complaint.v1.GetComplaintRequest
+	27,  // 85: kefu.complaint.v1.ComplaintService.ListComplaints:input_type -> kefu.complaint.v1.ListComplaintsRequest
+	29,  // 86: kefu.complaint.v1.ComplaintService.SubmitComplaint:input_type -> kefu.complaint.v1.SubmitComplaintRequest
+	30,  // 87: kefu.complaint.v1.ComplaintService.ReviewComplaint:input_type -> kefu.complaint.v1.ReviewComplaintRequest
+	31,  // 88: kefu.complaint.v1.ComplaintService.AssignComplaint:input_type -> kefu.complaint.v1.AssignComplaintRequest
+	32,  // 89: kefu.complaint.v1.ComplaintService.RecordContact:input_type -> kefu.complaint.v1.RecordContactRequest
+	33,  // 90: kefu.complaint.v1.ComplaintService.RetargetComplaint:input_type -> kefu.complaint.v1.RetargetComplaintRequest
+	34,  // 91: kefu.complaint.v1.ComplaintService.ProposeSolution:input_type -> kefu.complaint.v1.ProposeSolutionRequest
+	35,  // 92: kefu.complaint.v1.ComplaintService.ApproveSolution:input_type -> kefu.complaint.v1.ApproveSolutionRequest
+	36,  // 93: kefu.complaint.v1.ComplaintService.TellResult:input_type -> kefu.complaint.v1.TellResultRequest
+	37,  // 94: kefu.complaint.v1.ComplaintService.RecordAnswer:input_type -> kefu.complaint.v1.RecordAnswerRequest
+	38,  // 95: kefu.complaint.v1.ComplaintService.CloseComplaint:input_type -> kefu.complaint.v1.CloseComplaintRequest
+	39,  // 96: kefu.complaint.v1.ComplaintService.NextRound:input_type -> kefu.complaint.v1.NextRoundRequest
+	40,  // 97: kefu.complaint.v1.ComplaintService.ReopenComplaint:input_type -> kefu.complaint.v1.ReopenComplaintRequest
+	41,  // 98: kefu.complaint.v1.ComplaintService.ImportComplaints:input_type -> kefu.complaint.v1.ImportComplaintsRequest
+	44,  // 99: kefu.complaint.v1.ComplaintService.ListComplaintContacts:input_type -> kefu.complaint.v1.ListComplaintContactsRequest
+	46,  // 100: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:input_type -> kefu.complaint.v1.ListComplaintTransitionsRequest
+	48,  // 101: kefu.complaint.v1.ComplaintService.ListComplaintClocks:input_type -> kefu.complaint.v1.ListComplaintClocksRequest
+	50,  // 102: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:input_type -> kefu.complaint.v1.ExplainComplaintClockRequest
+	12,  // 103: kefu.complaint.v1.ComplaintService.CreateComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 104: kefu.complaint.v1.ComplaintService.GetComplaint:output_type -> kefu.complaint.v1.Complaint
+	28,  // 105: kefu.complaint.v1.ComplaintService.ListComplaints:output_type -> kefu.complaint.v1.ListComplaintsResponse
+	12,  // 106: kefu.complaint.v1.ComplaintService.SubmitComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 107: kefu.complaint.v1.ComplaintService.ReviewComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 108: kefu.complaint.v1.ComplaintService.AssignComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 109: kefu.complaint.v1.ComplaintService.RecordContact:output_type -> kefu.complaint.v1.Complaint
+	12,  // 110: kefu.complaint.v1.ComplaintService.RetargetComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 111: kefu.complaint.v1.ComplaintService.ProposeSolution:output_type -> kefu.complaint.v1.Complaint
+	12,  // 112: kefu.complaint.v1.ComplaintService.ApproveSolution:output_type -> kefu.complaint.v1.Complaint
+	12,  // 113: kefu.complaint.v1.ComplaintService.TellResult:output_type -> kefu.complaint.v1.Complaint
+	12,  // 114: kefu.complaint.v1.ComplaintService.RecordAnswer:output_type -> kefu.complaint.v1.Complaint
+	12,  // 115: kefu.complaint.v1.ComplaintService.CloseComplaint:output_type -> kefu.complaint.v1.Complaint
+	12,  // 116: kefu.complaint.v1.ComplaintService.NextRound:output_type -> kefu.complaint.v1.Complaint
+	12,  // 117: kefu.complaint.v1.ComplaintService.ReopenComplaint:output_type -> kefu.complaint.v1.Complaint
+	43,  // 118: kefu.complaint.v1.ComplaintService.ImportComplaints:output_type -> kefu.complaint.v1.ImportComplaintsResponse
+	45,  // 119: kefu.complaint.v1.ComplaintService.ListComplaintContacts:output_type -> kefu.complaint.v1.ListComplaintContactsResponse
+	47,  // 120: kefu.complaint.v1.ComplaintService.ListComplaintTransitions:output_type -> kefu.complaint.v1.ListComplaintTransitionsResponse
+	49,  // 121: kefu.complaint.v1.ComplaintService.ListComplaintClocks:output_type -> kefu.complaint.v1.ListComplaintClocksResponse
+	56,  // 122: kefu.complaint.v1.ComplaintService.ExplainComplaintClock:output_type -> kefu.clock.v1.ClockExplanation
+	103, // [103:123] is the sub-list for method output_type
+	83,  // [83:103] is the sub-list for method input_type
+	83,  // [83:83] is the sub-list for extension type_name
+	83,  // [83:83] is the sub-list for extension extendee
+	0,   // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_complaint_proto_init() }
@@ -4507,8 +4952,8 @@ func file_kefu_complaint_v1_complaint_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_complaint_proto_rawDesc), len(file_kefu_complaint_v1_complaint_proto_rawDesc)),
-			NumEnums:      11,
-			NumMessages:   36,
+			NumEnums:      12,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,7 @@ const (
 	ComplaintService_RecordAnswer_FullMethodName             = "/kefu.complaint.v1.ComplaintService/RecordAnswer"
 	ComplaintService_CloseComplaint_FullMethodName           = "/kefu.complaint.v1.ComplaintService/CloseComplaint"
 	ComplaintService_NextRound_FullMethodName                = "/kefu.complaint.v1.ComplaintService/NextRound"
+	ComplaintService_ReopenComplaint_FullMethodName          = "/kefu.complaint.v1.ComplaintService/ReopenComplaint"
 	ComplaintService_ImportComplaints_FullMethodName         = "/kefu.complaint.v1.ComplaintService/ImportComplaints"
 	ComplaintService_ListComplaintContacts_FullMethodName    = "/kefu.complaint.v1.ComplaintService/ListComplaintContacts"
 	ComplaintService_ListComplaintTransitions_FullMethodName = "/kefu.complaint.v1.ComplaintService/ListComplaintTransitions"
@@ -63,14 +64,20 @@ const (
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	reopen:        closed → reviewed (submitted when the category is disputed), round + 1: only
+//	               what ended without an answer
 //	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
 // proposes, reviews, assigns, approves nor closes (COMPLAINT_CONCERNS_CALLER). Every move is
 // recorded with who, when and why.
+//
+// A told customer who says nothing is reminded after 2 and 5 working days; after 10 the complaint
+// ends by itself with the outcome `no answer` (verbs `remind` and `lapse` of the history).
 type ComplaintServiceClient interface {
-	// Registers a complaint in state `received`, round 1. The reference is its number.
+	// Registers a complaint in state `received`, round 1. The reference is its number; `receipt` of
+	// the answer, and of no other, has the secret that goes with it and the promised time.
 	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), CUSTOMER_RETIRED,
 	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateComplaint(ctx context.Context, in *CreateComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
@@ -155,6 +162,15 @@ type ComplaintServiceClient interface {
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	NextRound(ctx context.Context, in *NextRoundRequest, opts ...grpc.CallOption) (*Complaint, error)
+	// Takes up again a complaint that ended without an answer, as the customer is not satisfied
+	// after all: closed → reviewed, or submitted when the category is disputed. What the customer
+	// says is the answer to the round that had none, and opens the next one at this moment.
+	// Refused for any other outcome (COMPLAINT_NOT_REOPENABLE) and later than 30 days after the
+	// end (REOPEN_TOO_LATE).
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_REOPENABLE, REOPEN_TOO_LATE,
+	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	ReopenComplaint(ctx context.Context, in *ReopenComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Imports at most 500 complaints of one source with their stages and times, each at most
 	// once by its external id. A record may have no customer; one that is closed in the source
 	// gets the outcome `no answer`. What is imported is history: it starts no clock, sends
@@ -327,6 +343,16 @@ func (c *complaintServiceClient) NextRound(ctx context.Context, in *NextRoundReq
 	return out, nil
 }
 
+func (c *complaintServiceClient) ReopenComplaint(ctx context.Context, in *ReopenComplaintRequest, opts ...grpc.CallOption) (*Complaint, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Complaint)
+	err := c.cc.Invoke(ctx, ComplaintService_ReopenComplaint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *complaintServiceClient) ImportComplaints(ctx context.Context, in *ImportComplaintsRequest, opts ...grpc.CallOption) (*ImportComplaintsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ImportComplaintsResponse)
@@ -397,14 +423,20 @@ func (c *complaintServiceClient) ExplainComplaintClock(ctx context.Context, in *
 //	recordAnswer:  told → told, once a round
 //	close:         told → closed
 //	nextRound:     told → reviewed (submitted when the category is disputed), round + 1
+//	reopen:        closed → reviewed (submitted when the category is disputed), round + 1: only
+//	               what ended without an answer
 //	retarget:      leaves the state; before closed
 //
 // Any other move is refused with COMPLAINT_WRONG_STATE, which names the state the complaint
 // is in and the states the verb starts from. Whoever is complained about neither handles,
 // proposes, reviews, assigns, approves nor closes (COMPLAINT_CONCERNS_CALLER). Every move is
 // recorded with who, when and why.
+//
+// A told customer who says nothing is reminded after 2 and 5 working days; after 10 the complaint
+// ends by itself with the outcome `no answer` (verbs `remind` and `lapse` of the history).
 type ComplaintServiceServer interface {
-	// Registers a complaint in state `received`, round 1. The reference is its number.
+	// Registers a complaint in state `received`, round 1. The reference is its number; `receipt` of
+	// the answer, and of no other, has the secret that goes with it and the promised time.
 	// Errors: VALIDATION_FAILED (also for an unknown customer or staff), CUSTOMER_RETIRED,
 	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED.
 	CreateComplaint(context.Context, *CreateComplaintRequest) (*Complaint, error)
@@ -489,6 +521,15 @@ type ComplaintServiceServer interface {
 	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	NextRound(context.Context, *NextRoundRequest) (*Complaint, error)
+	// Takes up again a complaint that ended without an answer, as the customer is not satisfied
+	// after all: closed → reviewed, or submitted when the category is disputed. What the customer
+	// says is the answer to the round that had none, and opens the next one at this moment.
+	// Refused for any other outcome (COMPLAINT_NOT_REOPENABLE) and later than 30 days after the
+	// end (REOPEN_TOO_LATE).
+	// Errors: VALIDATION_FAILED, COMPLAINT_NOT_REOPENABLE, REOPEN_TOO_LATE,
+	// COMPLAINT_NOT_FOUND, COMPLAINT_WRONG_STATE, COMPLAINT_CONCERNS_CALLER,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	ReopenComplaint(context.Context, *ReopenComplaintRequest) (*Complaint, error)
 	// Imports at most 500 complaints of one source with their stages and times, each at most
 	// once by its external id. A record may have no customer; one that is closed in the source
 	// gets the outcome `no answer`. What is imported is history: it starts no clock, sends
@@ -562,6 +603,9 @@ func (UnimplementedComplaintServiceServer) CloseComplaint(context.Context, *Clos
 }
 func (UnimplementedComplaintServiceServer) NextRound(context.Context, *NextRoundRequest) (*Complaint, error) {
 	return nil, status.Error(codes.Unimplemented, "method NextRound not implemented")
+}
+func (UnimplementedComplaintServiceServer) ReopenComplaint(context.Context, *ReopenComplaintRequest) (*Complaint, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReopenComplaint not implemented")
 }
 func (UnimplementedComplaintServiceServer) ImportComplaints(context.Context, *ImportComplaintsRequest) (*ImportComplaintsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportComplaints not implemented")
@@ -851,6 +895,24 @@ func _ComplaintService_NextRound_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ComplaintService_ReopenComplaint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenComplaintRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComplaintServiceServer).ReopenComplaint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComplaintService_ReopenComplaint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComplaintServiceServer).ReopenComplaint(ctx, req.(*ReopenComplaintRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ComplaintService_ImportComplaints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ImportComplaintsRequest)
 	if err := dec(in); err != nil {
@@ -1003,6 +1065,10 @@ var ComplaintService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "NextRound",
 			Handler:    _ComplaintService_NextRound_Handler,
+		},
+		{
+			MethodName: "ReopenComplaint",
+			Handler:    _ComplaintService_ReopenComplaint_Handler,
 		},
 		{
 			MethodName: "ImportComplaints",

@@ -27,7 +27,8 @@ const (
 // `complaint.contacted.v1`, `complaint.attempted.v1` (a contact logged without a move),
 // `complaint.proposed.v1`, `complaint.approved.v1`, `complaint.returned.v1`,
 // `complaint.told.v1`, `complaint.answered.v1`, `complaint.closed.v1`,
-// `complaint.reopened.v1` (the next round), `complaint.retargeted.v1` (another version of the
+// `complaint.reopened.v1` (the next round), `complaint.reminded.v1` (a told customer who says
+// nothing is asked again), `complaint.retargeted.v1` (another version of the
 // policy of its deadlines), `complaint.investigated.v1`, `complaint.inspected.v1` (what quality
 // control says), `complaint.executed.v1` (the remedy was carried out), and of `complaint.imported.v1`, which says where
 // an imported complaint stands. `received` over any channel but internal, `contacted`,
@@ -271,11 +272,100 @@ func (x *ResponsibilityChanged) GetInEffect() bool {
 	return false
 }
 
+// AssessmentChanged is the payload of `assessment.entered.v1`, `assessment.approved.v1`,
+// `assessment.refused.v1`, `assessment.appealed.v1`, `assessment.upheld.v1` and
+// `assessment.withdrawn.v1`, whose subject is the assessment. That the responsibility it rests on
+// is appealed is told by the responsibility's own events.
+type AssessmentChanged struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ComplaintId  string                 `protobuf:"bytes,1,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
+	DepartmentId string                 `protobuf:"bytes,2,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Empty for a department as a whole.
+	StaffId       string          `protobuf:"bytes,3,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	State         AssessmentState `protobuf:"varint,4,opt,name=state,proto3,enum=kefu.complaint.v1.AssessmentState" json:"state,omitempty"`
+	Points        int32           `protobuf:"varint,5,opt,name=points,proto3" json:"points,omitempty"`
+	InEffect      bool            `protobuf:"varint,6,opt,name=in_effect,json=inEffect,proto3" json:"in_effect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssessmentChanged) Reset() {
+	*x = AssessmentChanged{}
+	mi := &file_kefu_complaint_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssessmentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssessmentChanged) ProtoMessage() {}
+
+func (x *AssessmentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_complaint_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssessmentChanged.ProtoReflect.Descriptor instead.
+func (*AssessmentChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_complaint_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AssessmentChanged) GetComplaintId() string {
+	if x != nil {
+		return x.ComplaintId
+	}
+	return ""
+}
+
+func (x *AssessmentChanged) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *AssessmentChanged) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+func (x *AssessmentChanged) GetState() AssessmentState {
+	if x != nil {
+		return x.State
+	}
+	return AssessmentState_ASSESSMENT_STATE_UNSPECIFIED
+}
+
+func (x *AssessmentChanged) GetPoints() int32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *AssessmentChanged) GetInEffect() bool {
+	if x != nil {
+		return x.InEffect
+	}
+	return false
+}
+
 var File_kefu_complaint_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a!kefu/complaint/v1/complaint.proto\x1a&kefu/complaint/v1/responsibility.proto\x1a\x17kefu/type/v1/type.proto\"\xf7\x04\n" +
+	"\x1ekefu/complaint/v1/events.proto\x12\x11kefu.complaint.v1\x1a\"kefu/complaint/v1/assessment.proto\x1a!kefu/complaint/v1/complaint.proto\x1a&kefu/complaint/v1/responsibility.proto\x1a\x17kefu/type/v1/type.proto\"\xf7\x04\n" +
 	"\x10ComplaintChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12D\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2!.kefu.complaint.v1.ComplaintStateR\vstateBefore\x12B\n" +
@@ -298,6 +388,13 @@ const file_kefu_complaint_v1_events_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2&.kefu.complaint.v1.ResponsibilityStateR\x05state\x12#\n" +
 	"\rdepartment_id\x18\x04 \x01(\tR\fdepartmentId\x12\x19\n" +
 	"\bstaff_id\x18\x05 \x01(\tR\astaffId\x12\x1b\n" +
+	"\tin_effect\x18\x06 \x01(\bR\binEffect\"\xe5\x01\n" +
+	"\x11AssessmentChanged\x12!\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tR\vcomplaintId\x12#\n" +
+	"\rdepartment_id\x18\x02 \x01(\tR\fdepartmentId\x12\x19\n" +
+	"\bstaff_id\x18\x03 \x01(\tR\astaffId\x128\n" +
+	"\x05state\x18\x04 \x01(\x0e2\".kefu.complaint.v1.AssessmentStateR\x05state\x12\x16\n" +
+	"\x06points\x18\x05 \x01(\x05R\x06points\x12\x1b\n" +
 	"\tin_effect\x18\x06 \x01(\bR\binEffectB\xd1\x01\n" +
 	"\x15com.kefu.complaint.v1B\vEventsProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 
@@ -313,34 +410,37 @@ func file_kefu_complaint_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_complaint_v1_events_proto_rawDescData
 }
 
-var file_kefu_complaint_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_kefu_complaint_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_kefu_complaint_v1_events_proto_goTypes = []any{
 	(*ComplaintChanged)(nil),      // 0: kefu.complaint.v1.ComplaintChanged
 	(*ResponsibilityChanged)(nil), // 1: kefu.complaint.v1.ResponsibilityChanged
-	(ComplaintState)(0),           // 2: kefu.complaint.v1.ComplaintState
-	(Category)(0),                 // 3: kefu.complaint.v1.Category
-	(Severity)(0),                 // 4: kefu.complaint.v1.Severity
-	(v1.Channel)(0),               // 5: kefu.type.v1.Channel
-	(Outcome)(0),                  // 6: kefu.complaint.v1.Outcome
-	(Satisfaction)(0),             // 7: kefu.complaint.v1.Satisfaction
-	(ResponsibilityKind)(0),       // 8: kefu.complaint.v1.ResponsibilityKind
-	(ResponsibilityState)(0),      // 9: kefu.complaint.v1.ResponsibilityState
+	(*AssessmentChanged)(nil),     // 2: kefu.complaint.v1.AssessmentChanged
+	(ComplaintState)(0),           // 3: kefu.complaint.v1.ComplaintState
+	(Category)(0),                 // 4: kefu.complaint.v1.Category
+	(Severity)(0),                 // 5: kefu.complaint.v1.Severity
+	(v1.Channel)(0),               // 6: kefu.type.v1.Channel
+	(Outcome)(0),                  // 7: kefu.complaint.v1.Outcome
+	(Satisfaction)(0),             // 8: kefu.complaint.v1.Satisfaction
+	(ResponsibilityKind)(0),       // 9: kefu.complaint.v1.ResponsibilityKind
+	(ResponsibilityState)(0),      // 10: kefu.complaint.v1.ResponsibilityState
+	(AssessmentState)(0),          // 11: kefu.complaint.v1.AssessmentState
 }
 var file_kefu_complaint_v1_events_proto_depIdxs = []int32{
-	2, // 0: kefu.complaint.v1.ComplaintChanged.state_before:type_name -> kefu.complaint.v1.ComplaintState
-	2, // 1: kefu.complaint.v1.ComplaintChanged.state_after:type_name -> kefu.complaint.v1.ComplaintState
-	3, // 2: kefu.complaint.v1.ComplaintChanged.category:type_name -> kefu.complaint.v1.Category
-	4, // 3: kefu.complaint.v1.ComplaintChanged.severity:type_name -> kefu.complaint.v1.Severity
-	5, // 4: kefu.complaint.v1.ComplaintChanged.channel:type_name -> kefu.type.v1.Channel
-	6, // 5: kefu.complaint.v1.ComplaintChanged.outcome:type_name -> kefu.complaint.v1.Outcome
-	7, // 6: kefu.complaint.v1.ComplaintChanged.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
-	8, // 7: kefu.complaint.v1.ResponsibilityChanged.kind:type_name -> kefu.complaint.v1.ResponsibilityKind
-	9, // 8: kefu.complaint.v1.ResponsibilityChanged.state:type_name -> kefu.complaint.v1.ResponsibilityState
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	3,  // 0: kefu.complaint.v1.ComplaintChanged.state_before:type_name -> kefu.complaint.v1.ComplaintState
+	3,  // 1: kefu.complaint.v1.ComplaintChanged.state_after:type_name -> kefu.complaint.v1.ComplaintState
+	4,  // 2: kefu.complaint.v1.ComplaintChanged.category:type_name -> kefu.complaint.v1.Category
+	5,  // 3: kefu.complaint.v1.ComplaintChanged.severity:type_name -> kefu.complaint.v1.Severity
+	6,  // 4: kefu.complaint.v1.ComplaintChanged.channel:type_name -> kefu.type.v1.Channel
+	7,  // 5: kefu.complaint.v1.ComplaintChanged.outcome:type_name -> kefu.complaint.v1.Outcome
+	8,  // 6: kefu.complaint.v1.ComplaintChanged.satisfaction:type_name -> kefu.complaint.v1.Satisfaction
+	9,  // 7: kefu.complaint.v1.ResponsibilityChanged.kind:type_name -> kefu.complaint.v1.ResponsibilityKind
+	10, // 8: kefu.complaint.v1.ResponsibilityChanged.state:type_name -> kefu.complaint.v1.ResponsibilityState
+	11, // 9: kefu.complaint.v1.AssessmentChanged.state:type_name -> kefu.complaint.v1.AssessmentState
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_kefu_complaint_v1_events_proto_init() }
@@ -348,6 +448,7 @@ func file_kefu_complaint_v1_events_proto_init() {
 	if File_kefu_complaint_v1_events_proto != nil {
 		return
 	}
+	file_kefu_complaint_v1_assessment_proto_init()
 	file_kefu_complaint_v1_complaint_proto_init()
 	file_kefu_complaint_v1_responsibility_proto_init()
 	type x struct{}
@@ -356,7 +457,7 @@ func file_kefu_complaint_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_complaint_v1_events_proto_rawDesc), len(file_kefu_complaint_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
