@@ -180,6 +180,8 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		complaintv1.RegisterInvestigationServiceHandlerClient(ctx, mux, complaintv1.NewInvestigationServiceClient(complaint)),
 		surveyv1.RegisterQuestionnaireServiceHandlerClient(ctx, mux, surveyv1.NewQuestionnaireServiceClient(survey)),
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),
+		surveyv1.RegisterDesignServiceHandlerClient(ctx, mux, surveyv1.NewDesignServiceClient(survey)),
+		surveyv1.RegisterEntryServiceHandlerClient(ctx, mux, surveyv1.NewEntryServiceClient(survey)),
 		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
 		surveyv1.RegisterAnalysisServiceHandlerClient(ctx, mux, surveyv1.NewAnalysisServiceClient(survey)),
 	)

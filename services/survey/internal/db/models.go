@@ -27,6 +27,12 @@ type Answer struct {
 	Source               *string
 	ExternalID           *string
 	RecordTime           time.Time
+	Channel              int16
+	EnterActor           *string
+	Late                 bool
+	Partial              bool
+	Anonymous            bool
+	WithdrawTime         *time.Time
 }
 
 type AnswerProgress struct {
@@ -60,6 +66,22 @@ type AnswerScore struct {
 	Region          *string
 	Cause           int16
 	Scores          []int16
+}
+
+type Aspect struct {
+	Key        string
+	Place      int16
+	NameZh     string
+	NameEn     string
+	QuestionZh string
+	QuestionEn string
+	Type       int16
+	Outcome    bool
+}
+
+type CaseHandler struct {
+	CaseID  uuid.UUID
+	StaffID uuid.UUID
 }
 
 type Count struct {

@@ -108,8 +108,10 @@ type analyst struct {
 	tx     pgx.Tx
 	id     uuid.UUID
 	req    *surveyv1.AnalyzeAnswersRequest
-	plan   *report.Plan
-	tables *report.Tables
+	// withdrawn are the answers that were taken back.
+	withdrawn int64
+	plan      *report.Plan
+	tables    *report.Tables
 }
 
 // run gives what was computed of the same data before, or computes it.
@@ -131,6 +133,7 @@ func (a *analyst) run(ctx context.Context, version int32) (*surveyv1.Analysis, e
 	if err != nil {
 		return nil, fmt.Errorf("analyse questionnaire %s: %w", a.id, err)
 	}
+	result.DataVersion += 2 * a.withdrawn // each took one off what is recorded
 	a.server.analyses.put(key, result)
 	return result, nil
 }
@@ -143,8 +146,13 @@ func (a *analyst) readTotals(ctx context.Context, version int32) error {
 		return fmt.Errorf("read counts: %w", err)
 	}
 	t := &tally{}
-	t.add(rows)
+	for _, row := range rows {
+		if row.QuestionKey == "" {
+			t.addWhole(row)
+		}
+	}
 	a.tables.Asked, a.tables.Answered, a.tables.Recorded = t.asked, t.answered, t.answered+t.imported
+	a.withdrawn = t.withdrawn
 	if a.plan.Tier == nil {
 		return nil
 	}
