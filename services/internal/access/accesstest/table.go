@@ -146,6 +146,12 @@ survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnswerService  WithdrawAnswer                                  public
 survey.v1.EntryService GetEntryForm,EnterAnswer,WithdrawEnteredAnswer    .....*....... answers.enter
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
+survey.v1.CleaningService GetCleaningRules,GetCleaning                   **...*...**.. results.read
+survey.v1.CleaningService SetCleaningRules,JudgeAnswer                   .....*....... questionnaires.write
+survey.v1.CleaningService ListFlaggedAnswers                             .....*....... answers.read
+survey.v1.TopicService   GetTopicDictionary,GetTopics                    **...*...**.. results.read
+survey.v1.TopicService   SetTopicDictionary,SetTextTopics                .....*....... questionnaires.write
+survey.v1.TopicService   ListCodedTexts                                  .....*....... answers.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
 customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read
 customer.v1.CustomerService UnmaskCustomer                               ***.......... customers.unmask
@@ -200,6 +206,16 @@ customer.v1.CustomerImportService ListCustomerImportErrors,ListCustomerImportRev
 customer.v1.CustomerImportService RunCustomerImport,CancelCustomerImport ......*...... customers.import
 customer.v1.CustomerExportService ExportCustomers                        **....*...... customers.export
 audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
+customer.v1.SegmentService GetSegment,ListSegments,ComputeSegment        .....**..*... segments.read
+customer.v1.SegmentService CountSegment,ListSegmentMembers               .....**..*... segments.read
+customer.v1.SegmentService CreateSegment,UpdateSegment,DeleteSegment     .....**...... segments.write
+customer.v1.SegmentService StreamSegmentMembers                          ............. - survey
+customer.v1.ChangeReportService CreateChangeReport                       ooooooooooo.o changereports.create
+customer.v1.ChangeReportService GetChangeReport,ListChangeReports        oooooo*oooo.o changereports.read
+customer.v1.ChangeReportService ApplyChangeReport,RefuseChangeReport     ......*...... changereports.decide
+customer.v1.CallerService LookupCaller                                   ............. callers.lookup
+customer.v1.QualityService GetCustomerQuality,ListCustomerQualities      .....**..*... quality.read
+customer.v1.QualityService ListQualitySnapshots                          .....**..*... quality.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -30,6 +30,15 @@ func (q *Queries) DeleteScores(ctx context.Context, db DBTX, answerID uuid.UUID)
 	return err
 }
 
+const deleteTopics = `-- name: DeleteTopics :exec
+DELETE FROM text_topics WHERE answer_id = $1
+`
+
+func (q *Queries) DeleteTopics(ctx context.Context, db DBTX, answerID uuid.UUID) error {
+	_, err := db.Exec(ctx, deleteTopics, answerID)
+	return err
+}
+
 const deleteUncounted = `-- name: DeleteUncounted :execrows
 DELETE FROM uncounted WHERE id = $1
 `
@@ -63,9 +72,10 @@ func (q *Queries) InsertCaseHandler(ctx context.Context, db DBTX, caseID uuid.UU
 }
 
 const lockAnswer = `-- name: LockAnswer :one
-SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers WHERE id = $1 FOR UPDATE
+SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers WHERE id = $1 FOR NO KEY UPDATE
 `
 
+// Whoever refers to the answer is not held up.
 func (q *Queries) LockAnswer(ctx context.Context, db DBTX, id uuid.UUID) (Answer, error) {
 	row := db.QueryRow(ctx, lockAnswer, id)
 	var i Answer

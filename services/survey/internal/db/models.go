@@ -35,6 +35,15 @@ type Answer struct {
 	WithdrawTime         *time.Time
 }
 
+type AnswerJudgement struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
+	Excluded        bool
+	Reason          *string
+	JudgeActor      string
+	JudgeTime       time.Time
+}
+
 type AnswerProgress struct {
 	InvitationID uuid.UUID
 	CustomerID   uuid.UUID
@@ -66,6 +75,8 @@ type AnswerScore struct {
 	Region          *string
 	Cause           int16
 	Scores          []int16
+	Flags           int16
+	Excluded        bool
 }
 
 type Aspect struct {
@@ -82,6 +93,20 @@ type Aspect struct {
 type CaseHandler struct {
 	CaseID  uuid.UUID
 	StaffID uuid.UUID
+}
+
+type Cleaning struct {
+	QuestionnaireID uuid.UUID
+	Epoch           int64
+	AfterID         *uuid.UUID
+}
+
+type CleaningRule struct {
+	QuestionnaireID uuid.UUID
+	Version         int32
+	Content         []byte
+	SetTime         time.Time
+	SetActor        string
 }
 
 type Count struct {
@@ -177,6 +202,28 @@ type SurveyConsent struct {
 	Version    int64
 }
 
+type TextTopic struct {
+	AnswerID        uuid.UUID
+	QuestionKey     string
+	TopicKey        string
+	QuestionnaireID uuid.UUID
+	ByHand          bool
+	Score           int16
+}
+
+type TopicDictionary struct {
+	QuestionnaireID uuid.UUID
+	Version         int32
+	Content         []byte
+	SetTime         time.Time
+	SetActor        string
+}
+
 type Uncounted struct {
 	ID uuid.UUID
+}
+
+type Unflagged struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
 }

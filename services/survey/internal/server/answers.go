@@ -8,6 +8,7 @@ import (
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 )
 
@@ -38,7 +39,7 @@ func (s *Server) ListAnswers(ctx context.Context, req *surveyv1.ListAnswersReque
 	if err != nil {
 		return nil, err
 	}
-	out.Answers, err = s.withResponses(ctx, rows)
+	out.Answers, err = s.withResponses(ctx, s.pool, rows)
 	return out, err
 }
 
@@ -57,6 +58,15 @@ func (s *Server) tooFewToList(ctx context.Context, row db.Questionnaire) (bool, 
 		return false, fmt.Errorf("list answers: %w", err)
 	}
 	return few(int64(len(rows))), nil
+}
+
+// fewToList is tooFewToList of a questionnaire that is not read yet.
+func (s *Server) fewToList(ctx context.Context, id uuid.UUID) (bool, error) {
+	row, err := s.questionnaire(ctx, s.pool, id)
+	if err != nil {
+		return false, err
+	}
+	return s.tooFewToList(ctx, row)
 }
 
 func (s *Server) listAnswers(ctx context.Context, id uuid.UUID, customerID string, before uuid.UUID, size int32) ([]db.Answer, error) {
@@ -78,7 +88,7 @@ func (s *Server) listAnswers(ctx context.Context, id uuid.UUID, customerID strin
 }
 
 // withResponses reads the responses of all rows at once.
-func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*surveyv1.Answer, error) {
+func (s *Server) withResponses(ctx context.Context, from pg.DBTX, rows []db.Answer) ([]*surveyv1.Answer, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -89,7 +99,7 @@ func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*survey
 		answer := answerOf(row)
 		ids, answers, byID[row.ID] = append(ids, row.ID), append(answers, answer), answer
 	}
-	responses, err := s.queries.ListResponses(ctx, s.pool, ids)
+	responses, err := s.queries.ListResponses(ctx, from, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read responses: %w", err)
 	}

@@ -50,6 +50,8 @@ type Server struct {
 	surveyv1.UnimplementedAnswerServiceServer
 	surveyv1.UnimplementedEntryServiceServer
 	surveyv1.UnimplementedAnalysisServiceServer
+	surveyv1.UnimplementedCleaningServiceServer
+	surveyv1.UnimplementedTopicServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -87,6 +89,8 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	surveyv1.RegisterAnswerServiceServer(r, s)
 	surveyv1.RegisterEntryServiceServer(r, s)
 	surveyv1.RegisterAnalysisServiceServer(r, s)
+	surveyv1.RegisterCleaningServiceServer(r, s)
+	surveyv1.RegisterTopicServiceServer(r, s)
 }
 
 // moment is the present as Postgres keeps it, so that what a call answers equals what a

@@ -51,6 +51,10 @@ func (s *Server) withdraw(ctx context.Context, tx *write.Tx, row db.Answer) (db.
 	if row.WithdrawTime != nil {
 		return row, withdrawnAlready()
 	}
+	// No flag and no topic is made of the responses after they are gone.
+	if err := s.queries.LockCleaning(ctx, tx, row.QuestionnaireID); err != nil {
+		return row, fmt.Errorf("lock cleaning: %w", err)
+	}
 	now := s.moment()
 	row.WithdrawTime, row.Score, row.Low = &now, 0, false
 	// Either it is not counted yet and never will be, or a fold has counted it, for good once the
@@ -66,6 +70,7 @@ func (s *Server) withdraw(ctx context.Context, tx *write.Tx, row db.Answer) (db.
 		return row, fmt.Errorf("take answer %s out of the counts: %w", row.ID, err)
 	}
 	for _, erase := range []func() error{
+		func() error { return s.queries.DeleteTopics(ctx, tx, row.ID) },
 		func() error { return s.queries.DeleteScores(ctx, tx, row.ID) },
 		func() error { return s.queries.DeleteResponses(ctx, tx, row.ID) },
 		func() error { return s.queries.UpdateAnswerWithdrawn(ctx, tx, now, row.ID) },
