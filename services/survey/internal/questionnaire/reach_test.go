@@ -112,10 +112,10 @@ func openRange(key string) *surveyv1.ConditionTest {
 func TestReachAgreesWithTrying(t *testing.T) {
 	c := chance{rand.New(rand.NewPCG(3, 4))}
 	lost := 0
-	for range 400 {
+	for range 150 {
 		q := c.questionnaire()
 		seen := map[string]bool{}
-		for range 3000 {
+		for range 2000 {
 			for _, key := range questionnaire.Shown(q, c.facts(), questionnaire.ByQuestion(c.responses(q))) {
 				seen[key] = true
 			}
@@ -144,7 +144,7 @@ func TestReachAgreesWithTrying(t *testing.T) {
 			}
 		}
 	}
-	if lost < 20 {
+	if lost < 5 {
 		t.Errorf("only %d questions were out of reach: the test tests little", lost)
 	}
 }

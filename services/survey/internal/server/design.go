@@ -40,7 +40,7 @@ func (s *Server) CheckQuestionnaire(ctx context.Context, req *surveyv1.CheckQues
 	}
 	out := &surveyv1.CheckQuestionnaireResponse{Publishable: len(questionnaire.Blocking(faults)) == 0}
 	for _, fault := range faults {
-		out.Findings = append(out.Findings, &surveyv1.Finding{
+		out.Faults = append(out.Faults, &surveyv1.Finding{
 			Kind:  surveyv1.FindingKind(surveyv1.FindingKind_value["FINDING_KIND_"+string(fault.Kind)]),
 			Field: fault.Path, QuestionKey: fault.Question, Warning: fault.Warning,
 			Text: &typev1.Text{Zh: fault.Text.ZH + "。", En: fault.Text.EN + "."},

@@ -64,7 +64,7 @@ func TestEveryPlantedFaultIsNamed(t *testing.T) {
 		t.Fatalf("checked %v, %v", checked, err)
 	}
 	var got []string
-	for _, f := range checked.GetFindings() {
+	for _, f := range checked.GetFaults() {
 		got = append(got, strings.TrimPrefix(f.GetKind().String(), "FINDING_KIND_")+" "+f.GetField())
 		if f.GetText().GetZh() == "" || f.GetText().GetEn() == "" || f.GetWarning() {
 			t.Errorf("finding %v", f)
@@ -99,8 +99,8 @@ func TestWarningsDoNotKeepFromPublishing(t *testing.T) {
 		t.Fatal(err)
 	}
 	checked, err := k.designs.CheckQuestionnaire(k.crm(), &surveyv1.CheckQuestionnaireRequest{Id: q.GetId()})
-	if err != nil || !checked.GetPublishable() || len(checked.GetFindings()) != 1 || !checked.GetFindings()[0].GetWarning() ||
-		checked.GetFindings()[0].GetKind() != surveyv1.FindingKind_FINDING_KIND_SCALE_MISMATCH {
+	if err != nil || !checked.GetPublishable() || len(checked.GetFaults()) != 1 || !checked.GetFaults()[0].GetWarning() ||
+		checked.GetFaults()[0].GetKind() != surveyv1.FindingKind_FINDING_KIND_SCALE_MISMATCH {
 		t.Errorf("checked %v, %v", checked, err)
 	}
 	k.publish(q.GetId())
