@@ -168,7 +168,7 @@ func (x *CheckQuestionnaireRequest) GetId() string {
 type CheckQuestionnaireResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of the checks; empty where nothing is wrong.
-	Findings []*Finding `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	Faults []*Finding `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"`
 	// No finding keeps it from being published. Whether it changed since the last version is not
 	// looked at.
 	Publishable   bool `protobuf:"varint,2,opt,name=publishable,proto3" json:"publishable,omitempty"`
@@ -206,9 +206,9 @@ func (*CheckQuestionnaireResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_survey_v1_design_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *CheckQuestionnaireResponse) GetFindings() []*Finding {
+func (x *CheckQuestionnaireResponse) GetFaults() []*Finding {
 	if x != nil {
-		return x.Findings
+		return x.Faults
 	}
 	return nil
 }
@@ -707,9 +707,9 @@ const file_kefu_survey_v1_design_proto_rawDesc = "" +
 	"\n" +
 	"\x1bkefu/survey/v1/design.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"8\n" +
 	"\x19CheckQuestionnaireRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"s\n" +
-	"\x1aCheckQuestionnaireResponse\x123\n" +
-	"\bfindings\x18\x01 \x03(\v2\x17.kefu.survey.v1.FindingR\bfindings\x12 \n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"o\n" +
+	"\x1aCheckQuestionnaireResponse\x12/\n" +
+	"\x06faults\x18\x01 \x03(\v2\x17.kefu.survey.v1.FindingR\x06faults\x12 \n" +
 	"\vpublishable\x18\x02 \x01(\bR\vpublishable\"\xb5\x01\n" +
 	"\aFinding\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.kefu.survey.v1.FindingKindR\x04kind\x12\x14\n" +
@@ -797,7 +797,7 @@ var file_kefu_survey_v1_design_proto_goTypes = []any{
 	(QuestionType)(0),                  // 13: kefu.survey.v1.QuestionType
 }
 var file_kefu_survey_v1_design_proto_depIdxs = []int32{
-	3,  // 0: kefu.survey.v1.CheckQuestionnaireResponse.findings:type_name -> kefu.survey.v1.Finding
+	3,  // 0: kefu.survey.v1.CheckQuestionnaireResponse.faults:type_name -> kefu.survey.v1.Finding
 	0,  // 1: kefu.survey.v1.Finding.kind:type_name -> kefu.survey.v1.FindingKind
 	11, // 2: kefu.survey.v1.Finding.text:type_name -> kefu.type.v1.Text
 	11, // 3: kefu.survey.v1.CopyQuestionnaireRequest.title:type_name -> kefu.type.v1.Text
