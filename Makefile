@@ -33,6 +33,7 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	go test -tags bench -count 1 -timeout 30m -v -p 1 -run '^TestBench$$' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchImport$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchTiers$$' ./services/customer-registry/internal/server
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchCampaign$$' ./services/survey/internal/server
 
 long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
 	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock

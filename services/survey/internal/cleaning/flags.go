@@ -47,8 +47,9 @@ func (f Filled) tooFast(rule *surveyv1.TooFastRule) bool {
 // straight looks at each type of scores by itself: a 5 of 5 beside a 5 of 10 is no line.
 func (f Filled) straight(least int) bool {
 	byType := map[surveyv1.QuestionType][]int32{}
-	for _, question := range f.Version.GetQuestions() {
-		if score, given := f.score(question.GetKey()); given {
+	scores := questionnaire.FlatScores(f.Responses)
+	for _, question := range questionnaire.Flat(f.Version) {
+		if score, given := scores[question.GetKey()]; given {
 			byType[question.GetType()] = append(byType[question.GetType()], score)
 		}
 	}
@@ -110,8 +111,11 @@ func (f Filled) first(kind surveyv1.QuestionType) (float64, bool) {
 
 func (f Filled) incomplete(share float64) bool {
 	var asked, answered int
+	// What was shown to everybody who answered like this; what only some customers are shown does
+	// not count.
+	shown := questionnaire.Shown(f.Version, nil, questionnaire.ByQuestion(f.Responses))
 	for _, question := range f.Version.GetQuestions() {
-		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT {
+		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT || !slices.Contains(shown, question.GetKey()) {
 			continue
 		}
 		asked++
