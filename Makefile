@@ -34,6 +34,7 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchNext$$' ./services/service-ticket/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchImport$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchTiers$$' ./services/customer-registry/internal/server
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchCampaign$$' ./services/survey/internal/server
 
 long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
 	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock

@@ -117,7 +117,9 @@ func TestFromAResolvedTicketToResults(t *testing.T) {
 	}
 	service := testkit.NewService(t, testkit.ServiceConfig{
 		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()}, Policy: access.Policy(),
-		Register:   func(p *app.Process) error { return run(t.Context(), p, Config{LowRating: 2, LowNPS: 6}) },
+		Register: func(p *app.Process) error {
+			return run(t.Context(), p, Config{LowRating: 2, LowNPS: 6, FirstUse: time.Hour, AskAgain: time.Hour})
+		},
 		Background: true, Peers: peers,
 	})
 	crm := service.As(access.CRMSpecialist)
@@ -174,14 +176,17 @@ func TestFromAResolvedTicketToResults(t *testing.T) {
 }
 
 func TestConfigChecksItsLimits(t *testing.T) {
-	common := len((&Config{LowRating: 2, LowNPS: 6}).Check())
+	common := len((&Config{LowRating: 2, LowNPS: 6, FirstUse: time.Hour, AskAgain: time.Hour}).Check())
 	for _, c := range []struct {
 		rating, nps int32
 		problems    int
 	}{{2, 6, 0}, {1, 0, 0}, {5, 10, 0}, {0, 6, 1}, {6, 6, 1}, {2, -1, 1}, {2, 11, 1}, {0, 11, 2}} {
-		cfg := Config{LowRating: c.rating, LowNPS: c.nps}
+		cfg := Config{LowRating: c.rating, LowNPS: c.nps, FirstUse: time.Hour, AskAgain: time.Hour}
 		if got := len(cfg.Check()) - common; got != c.problems {
 			t.Errorf("%d and %d: %d problems, want %d", c.rating, c.nps, got, c.problems)
 		}
+	}
+	if got := len((&Config{LowRating: 2, LowNPS: 6}).Check()) - common; got != 2 {
+		t.Errorf("without times: %d problems, want 2", got)
 	}
 }

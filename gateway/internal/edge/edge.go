@@ -198,6 +198,8 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		surveyv1.RegisterEntryServiceHandlerClient(ctx, mux, surveyv1.NewEntryServiceClient(survey)),
 		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
 		surveyv1.RegisterAnalysisServiceHandlerClient(ctx, mux, surveyv1.NewAnalysisServiceClient(survey)),
+		surveyv1.RegisterCampaignServiceHandlerClient(ctx, mux, surveyv1.NewCampaignServiceClient(survey)),
+		surveyv1.RegisterFollowUpServiceHandlerClient(ctx, mux, surveyv1.NewFollowUpServiceClient(survey)),
 		surveyv1.RegisterCleaningServiceHandlerClient(ctx, mux, surveyv1.NewCleaningServiceClient(survey)),
 		surveyv1.RegisterTopicServiceHandlerClient(ctx, mux, surveyv1.NewTopicServiceClient(survey)),
 	)

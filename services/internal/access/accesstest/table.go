@@ -174,6 +174,11 @@ survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnswerService  WithdrawAnswer                                  public
 survey.v1.EntryService GetEntryForm,EnterAnswer,WithdrawEnteredAnswer    .....*....... answers.enter
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
+survey.v1.CampaignService GetCampaign,ListCampaigns,GetCampaignProgress  *....*....... invitations.read
+survey.v1.CampaignService ListCampaignMembers,ListUncovered              *....*....... invitations.read
+survey.v1.CampaignService CreateCampaign,UpdateCampaign,ScheduleCampaign .....*....... invitations.write
+survey.v1.CampaignService PauseCampaign,ResumeCampaign,StopCampaign      .....*....... invitations.write
+survey.v1.FollowUpService GetAnswerTrace                                 .....*....... answers.read
 survey.v1.CleaningService GetCleaningRules,GetCleaning                   **...*...**.. results.read
 survey.v1.CleaningService SetCleaningRules,JudgeAnswer                   .....*....... questionnaires.write
 survey.v1.CleaningService ListFlaggedAnswers                             .....*....... answers.read

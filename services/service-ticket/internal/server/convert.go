@@ -163,7 +163,7 @@ func ticketEvent(kind string, before ticket.State, row *db.Ticket, at time.Time)
 			Type: ticketv1.TicketType(row.Type), Priority: ticketv1.Priority(row.Priority),
 			Channel: typev1.Channel(row.Channel), Round: row.Round, DepartmentId: idString(row.DepartmentID),
 			AssigneeStaffId: idString(row.AssigneeStaffID), MergedInto: idString(row.MergedInto),
-			PolicyVersion: row.PolicyVersion,
+			PolicyVersion: row.PolicyVersion, EvidenceAnswerId: idString(row.EvidenceAnswerID),
 		},
 	}
 }

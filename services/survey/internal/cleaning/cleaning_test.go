@@ -235,3 +235,38 @@ func TestCheckTopics(t *testing.T) {
 		}
 	}
 }
+
+// What was not shown was not left open, and the rows of a matrix are a line too.
+func TestFlagsKnowLogicAndRows(t *testing.T) {
+	q := &surveyv1.Questionnaire{Questions: []*surveyv1.Question{
+		{Key: "r", Type: rating},
+		{Key: "why", Type: single, Choices: []*surveyv1.Choice{{Key: "x"}, {Key: "y"}}, ShowIf: &surveyv1.Condition{AnyOf: []*surveyv1.ConditionGroup{{
+			AllOf: []*surveyv1.ConditionTest{{Subject: &surveyv1.ConditionTest_QuestionKey{QuestionKey: "r"},
+				Test: &surveyv1.ConditionTest_Within{Within: within(1, 2)}}}}}}},
+		{Key: "m", Type: surveyv1.QuestionType_QUESTION_TYPE_MATRIX, Rows: []*surveyv1.Choice{{Key: "a"}, {Key: "b"}, {Key: "c"}}},
+	}}
+	rows := func(scores ...int32) *surveyv1.Response {
+		list := &surveyv1.RowScores{}
+		for i, n := range scores {
+			list.Scores = append(list.Scores, &surveyv1.RowScore{RowKey: q.GetQuestions()[2].GetRows()[i].GetKey(), Score: n})
+		}
+		return &surveyv1.Response{QuestionKey: "m", Value: &surveyv1.Response_Rows{Rows: list}}
+	}
+	rules := cleaning.Complete(&surveyv1.CleaningRules{Incomplete: &surveyv1.IncompleteRule{Share: 1}, StraightLining: &surveyv1.StraightLiningRule{Questions: 4}})
+	for name, c := range map[string]struct {
+		responses []*surveyv1.Response
+		want      cleaning.Flags
+	}{
+		"not shown":    {[]*surveyv1.Response{score("r", 4), rows(1, 2, 3)}, 0},
+		"shown, open":  {[]*surveyv1.Response{score("r", 2), rows(1, 2, 3)}, cleaning.Incomplete},
+		"line of rows": {[]*surveyv1.Response{score("r", 4), rows(4, 4, 4)}, cleaning.StraightLining},
+	} {
+		if got := cleaning.Flag(rules, cleaning.Filled{Version: q, Responses: c.responses}); got != c.want {
+			t.Errorf("%s: flags %v, want %v", name, got.Names(), c.want.Names())
+		}
+	}
+}
+
+func within(least, greatest float64) *surveyv1.NumberRange {
+	return &surveyv1.NumberRange{Least: &least, Greatest: &greatest}
+}

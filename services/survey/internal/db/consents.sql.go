@@ -34,8 +34,8 @@ func (q *Queries) KeepSurveyConsent(ctx context.Context, db DBTX, customerID uui
 }
 
 const lockPendingByHand = `-- name: LockPendingByHand :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
-WHERE customer_id = $1 AND state = 1 AND ticket_id IS NULL AND complaint_id IS NULL
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed, campaign_id, channel, cause_trigger, cause_id FROM invitations
+WHERE customer_id = $1 AND state = 1 AND ticket_id IS NULL AND complaint_id IS NULL AND cause_id IS NULL
 ORDER BY id DESC FOR UPDATE
 `
 
@@ -70,6 +70,10 @@ func (q *Queries) LockPendingByHand(ctx context.Context, db DBTX, customerID uui
 			&i.Version,
 			&i.HeldBack,
 			&i.Seed,
+			&i.CampaignID,
+			&i.Channel,
+			&i.CauseTrigger,
+			&i.CauseID,
 		); err != nil {
 			return nil, err
 		}

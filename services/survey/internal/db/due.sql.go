@@ -14,9 +14,9 @@ import (
 
 const insertDueInvitation = `-- name: InsertDueInvitation :execrows
 INSERT INTO due_invitations (event_id, event_type, request_id, questionnaire_id, questionnaire_version, customer_id,
-  ticket_id, complaint_id, round, language, next_time)
+  ticket_id, complaint_id, round, language, next_time, cause_trigger, cause_id)
 VALUES ($1, $2, $3, $4, $5, $6,
-  $7, $8, $9, $10, $11)
+  $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT DO NOTHING
 `
 
@@ -32,6 +32,8 @@ type InsertDueInvitationParams struct {
 	Round                int32
 	Language             string
 	NextTime             time.Time
+	CauseTrigger         *int16
+	CauseID              *uuid.UUID
 }
 
 func (q *Queries) InsertDueInvitation(ctx context.Context, db DBTX, arg InsertDueInvitationParams) (int64, error) {
@@ -47,6 +49,8 @@ func (q *Queries) InsertDueInvitation(ctx context.Context, db DBTX, arg InsertDu
 		arg.Round,
 		arg.Language,
 		arg.NextTime,
+		arg.CauseTrigger,
+		arg.CauseID,
 	)
 	if err != nil {
 		return 0, err
@@ -57,9 +61,10 @@ func (q *Queries) InsertDueInvitation(ctx context.Context, db DBTX, arg InsertDu
 const insertHeldBackInvitation = `-- name: InsertHeldBackInvitation :execrows
 WITH made AS (
 INSERT INTO invitations (id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id,
-  round, language, expire_time, create_actor, create_time, end_actor, end_time, end_reason, held_back, version)
+  round, language, expire_time, create_actor, create_time, end_actor, end_time, end_reason, held_back, version, cause_trigger, cause_id)
 VALUES ($1, $2, $3, $4, 5, $5, $6,
-  $7, $8, $9, $10, $9, $10, $9, $11, $12::smallint, 1)
+  $7, $8, $9, $10, $9, $10, $9, $11, $12::smallint, 1,
+  $13, $14)
 ON CONFLICT DO NOTHING
 RETURNING id)
 SELECT made.id FROM made
@@ -78,6 +83,8 @@ type InsertHeldBackInvitationParams struct {
 	CreateActor          string
 	EndReason            *string
 	HeldBack             int16
+	CauseTrigger         *int16
+	CauseID              *uuid.UUID
 }
 
 func (q *Queries) InsertHeldBackInvitation(ctx context.Context, db DBTX, arg InsertHeldBackInvitationParams) (int64, error) {
@@ -94,6 +101,8 @@ func (q *Queries) InsertHeldBackInvitation(ctx context.Context, db DBTX, arg Ins
 		arg.CreateActor,
 		arg.EndReason,
 		arg.HeldBack,
+		arg.CauseTrigger,
+		arg.CauseID,
 	)
 	if err != nil {
 		return 0, err
@@ -140,7 +149,7 @@ func (q *Queries) PostponeDueInvitation(ctx context.Context, db DBTX, nextTime t
 }
 
 const takeDueInvitation = `-- name: TakeDueInvitation :one
-DELETE FROM due_invitations WHERE event_id = $1 RETURNING event_id, event_type, request_id, questionnaire_id, questionnaire_version, customer_id, ticket_id, complaint_id, round, language, next_time
+DELETE FROM due_invitations WHERE event_id = $1 RETURNING event_id, event_type, request_id, questionnaire_id, questionnaire_version, customer_id, ticket_id, complaint_id, round, language, next_time, cause_trigger, cause_id
 `
 
 func (q *Queries) TakeDueInvitation(ctx context.Context, db DBTX, eventID uuid.UUID) (DueInvitation, error) {
@@ -158,6 +167,8 @@ func (q *Queries) TakeDueInvitation(ctx context.Context, db DBTX, eventID uuid.U
 		&i.Round,
 		&i.Language,
 		&i.NextTime,
+		&i.CauseTrigger,
+		&i.CauseID,
 	)
 	return i, err
 }

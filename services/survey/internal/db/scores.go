@@ -17,7 +17,8 @@ const insertAnswerScores = `
 WITH scored AS (
 INSERT INTO answer_scores (answer_id, questionnaire_id, answer_time, tier, kind, region, cause, scores)
 SELECT a.id, a.questionnaire_id, a.answer_time, c.tier, c.kind, c.region,
-  CASE WHEN a.ticket_id IS NOT NULL THEN 1 WHEN a.complaint_id IS NOT NULL THEN 2 WHEN a.source IS NULL THEN 3 ELSE 4 END,
+  CASE WHEN a.ticket_id IS NOT NULL THEN 1 WHEN a.complaint_id IS NOT NULL THEN 2 WHEN i.campaign_id IS NOT NULL THEN 5
+    WHEN i.cause_trigger IS NOT NULL THEN 6 WHEN a.source IS NULL THEN 3 ELSE 4 END,
   ARRAY(SELECT coalesce((
       SELECT coalesce(r.score, array_position(q.choices, r.choice)) FROM question_slots q
       JOIN answer_responses r USING (question_key)
@@ -27,6 +28,7 @@ SELECT a.id, a.questionnaire_id, a.answer_time, c.tier, c.kind, c.region,
       WHERE q.questionnaire_id = a.questionnaire_id AND q.questionnaire_version = a.questionnaire_version)) AS every (slot)
     ORDER BY every.slot)
 FROM answers a LEFT JOIN LATERAL (SELECT * FROM customer_refs f WHERE f.id = a.customer_id OFFSET 0) c ON true
+LEFT JOIN LATERAL (SELECT * FROM invitations n WHERE n.id = a.invitation_id OFFSET 0) i ON true
 WHERE a.id = ANY($1::uuid[])
 RETURNING answer_id, questionnaire_id)
 INSERT INTO unflagged (answer_id, questionnaire_id) SELECT scored.answer_id, scored.questionnaire_id FROM scored`

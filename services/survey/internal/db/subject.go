@@ -15,7 +15,7 @@ func SubjectTables() []subject.Table {
 		subject.Table{
 			Name: "invitations", Set: SetCustomer, Column: "customer_id",
 			Kept: "id questionnaire_id questionnaire_version customer_id state ticket_id complaint_id round language expire_time " +
-				"create_actor create_time end_actor end_time answer_id version held_back seed",
+				"create_actor create_time end_actor end_time answer_id version held_back seed campaign_id channel cause_trigger cause_id",
 			Null: "link_hash end_reason", Hidden: "link_hash version seed",
 			// A pending one is revoked: nobody is asked any more.
 			Also: "state = CASE WHEN state = 1 THEN 4 ELSE state END, end_actor = coalesce(end_actor, 'survey'), " +
@@ -26,7 +26,7 @@ func SubjectTables() []subject.Table {
 		},
 		subject.Table{
 			Name: "due_invitations", Set: SetCustomer, Column: "customer_id", Key: "event_id", Delete: true,
-			Kept: "event_id event_type request_id questionnaire_id questionnaire_version customer_id ticket_id complaint_id round language next_time",
+			Kept: "event_id event_type request_id questionnaire_id questionnaire_version customer_id ticket_id complaint_id round language next_time cause_trigger cause_id",
 		},
 		subject.Table{
 			Name: "answers", Set: SetAnswer, Column: "id",
@@ -60,6 +60,24 @@ func SubjectTables() []subject.Table {
 		subject.Table{Name: "topic_dictionaries", Reason: "words that speak of topics", Kept: "questionnaire_id version content set_time set_actor"},
 		subject.Table{Name: "cleanings", Reason: "how far flagging has come", Kept: "questionnaire_id epoch after_id"},
 		subject.Table{Name: "unflagged", Reason: "ids that wait to be flagged", Kept: "answer_id questionnaire_id"},
+		subject.Table{
+			Name: "campaign_members", Set: SetCustomer, Column: "customer_id", Key: "campaign_id wave customer_id",
+			Kept: "campaign_id wave customer_id tier language rank state invitation_id held_back channel reminders remind_time",
+		},
+		subject.Table{
+			Name: "survey_messages", Set: SetCustomer, Column: "customer_id",
+			Kept: "id invitation_id campaign_id wave customer_id channel reminder state driver create_time claim_time",
+		},
+		subject.Table{
+			Name: "first_deliveries", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Kept: "customer_id order_id delivery_time",
+		},
+		subject.Table{
+			Name: "follow_ups", Set: SetAnswer, Column: "answer_id", Key: "ticket_id",
+			Kept: "ticket_id answer_id number state open_time resolve_time version",
+		},
+		subject.Table{Name: "campaigns", Reason: "whom to ask when", Kept: "id content state wave open next_time creator create_time update_time version"},
+		subject.Table{Name: "campaign_waves", Reason: "how far an asking has come",
+			Kept: "campaign_id number questionnaire_id questionnaire_version phase after_id tiers cutoffs start_time close_time"},
 		subject.Table{Name: "question_slots", Reason: "what is asked", Kept: "questionnaire_id questionnaire_version question_key type slot choices"},
 		subject.Table{Name: "questionnaires", Reason: "what is asked", Kept: "id draft published_version published_trigger publish_time create_time update_time version"},
 		subject.Table{Name: "questionnaire_versions", Reason: "what is asked", Kept: "questionnaire_id version content publish_time publish_actor"},

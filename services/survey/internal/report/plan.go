@@ -354,6 +354,8 @@ func attribute(a surveyv1.AnswerAttribute) Dimension {
 		add(2, "complaint", "投诉", "a complaint")
 		add(3, "invitation", "人工邀请", "an invitation by hand")
 		add(4, "import", "导入", "an import")
+		add(5, "campaign", "调查活动", "a campaign")
+		add(6, "delivery", "交付", "a delivery")
 	default:
 		out.Label, out.values = both("地区", "region"), nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,20 +26,34 @@ import (
 // withdrawnReason stands in the invitations that end because consent did.
 const withdrawnReason = "consent withdrawn"
 
-// OnTicket asks the customer of a resolved ticket, and keeps who is on the staff.
+// OnTicket asks the customer of a resolved ticket, and keeps who is on the staff. Of a ticket
+// that follows up a low answer it keeps how it stands, and asks the questions of that answer again.
 func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
 	if err := directory.Handle(ctx, tx, e); err != nil {
 		return err
 	}
-	if e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
+	// Comments and the directory have payloads of their own.
+	if !e.GetPayload().MessageIs(new(ticketv1.TicketChanged)) {
 		return nil
 	}
 	payload, err := event.Unpack[*ticketv1.TicketChanged](e)
 	if err != nil {
 		return err
 	}
+	followsUp := payload.GetEvidenceAnswerId() != ""
+	if followsUp {
+		if err := s.keepFollowUp(ctx, tx, e, payload); err != nil {
+			return err
+		}
+	}
+	if e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
+		return nil
+	}
 	if err := s.keepHandler(ctx, tx, e, payload.GetAssigneeStaffId()); err != nil {
 		return err
+	}
+	if followsUp {
+		return s.askAgain(ctx, tx, e, payload)
 	}
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_TICKET_RESOLVED, payload.GetRound())
 }
@@ -61,9 +76,28 @@ func (s *Server) OnComplaint(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope
 // ask keeps that an event causes an invitation, or says in the log why not. It is made when
 // the registry has said that the customer may be written to.
 func (s *Server) ask(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) error {
-	row, err := s.caused(ctx, tx, e, trigger, round)
-	if err != nil || row == nil {
+	sent, err := s.triggered(ctx, tx, e, trigger)
+	if err != nil || sent == nil {
 		return err
+	}
+	return s.askOf(ctx, tx, e, *sent, round, s.moment())
+}
+
+// askOf keeps that an event about a ticket or complaint causes an invitation to a questionnaire,
+// to be made at a time.
+func (s *Server) askOf(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, sent db.Questionnaire, round int32, at time.Time) error {
+	row, err := s.caused(ctx, tx, e, sent, at)
+	if err != nil {
+		return err
+	}
+	subject, err := uuid.Parse(e.GetSubjectId())
+	if err != nil {
+		return fmt.Errorf("subject of event %s: %w", e.GetId(), err)
+	}
+	if row.Round = round; e.GetType() == "complaint.told.v1" {
+		row.ComplaintID = &subject
+	} else {
+		row.TicketID = &subject
 	}
 	asked, err := s.queries.WasAsked(ctx, tx, row.TicketID, round, row.ComplaintID)
 	if err != nil {
@@ -81,20 +115,8 @@ func (s *Server) ask(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigge
 	return nil
 }
 
-// caused prepares the invitation of an event; nil when no questionnaire has the trigger.
-func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger, round int32) (*db.InsertDueInvitationParams, error) {
-	cause, err := uuid.Parse(e.GetId())
-	if err != nil {
-		return nil, fmt.Errorf("id of an event: %w", err)
-	}
-	subject, err := uuid.Parse(e.GetSubjectId())
-	if err != nil {
-		return nil, fmt.Errorf("subject of event %s: %w", e.GetId(), err)
-	}
-	customerID, err := uuid.Parse(e.GetCustomerId())
-	if err != nil {
-		return nil, fmt.Errorf("customer of event %s: %w", e.GetId(), err)
-	}
+// triggered gives the questionnaire that a trigger sends; nil when there is none.
+func (s *Server) triggered(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, trigger surveyv1.Trigger) (*db.Questionnaire, error) {
 	sent, err := s.queries.GetTriggeredQuestionnaire(ctx, tx, int16(trigger))
 	if errors.Is(err, pgx.ErrNoRows) {
 		s.notAsked(ctx, e, "no published questionnaire has this trigger")
@@ -102,6 +124,19 @@ func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, tri
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read questionnaire: %w", err)
+	}
+	return &sent, nil
+}
+
+// caused prepares the invitation of an event.
+func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, sent db.Questionnaire, at time.Time) (*db.InsertDueInvitationParams, error) {
+	cause, err := uuid.Parse(e.GetId())
+	if err != nil {
+		return nil, fmt.Errorf("id of an event: %w", err)
+	}
+	customerID, err := uuid.Parse(e.GetCustomerId())
+	if err != nil {
+		return nil, fmt.Errorf("customer of event %s: %w", e.GetId(), err)
 	}
 	customer, err := customerref.Get(ctx, tx, customerID)
 	if errors.Is(err, customerref.ErrUnknown) {
@@ -111,17 +146,11 @@ func (s *Server) caused(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, tri
 	if err != nil {
 		return nil, err
 	}
-	row := &db.InsertDueInvitationParams{
+	return &db.InsertDueInvitationParams{
 		EventID: cause, EventType: e.GetType(), RequestID: e.GetRequestId(),
-		QuestionnaireID: sent.ID, QuestionnaireVersion: sent.PublishedVersion, CustomerID: customer.ID, Round: round,
-		Language: languageOf(customer), NextTime: s.moment(),
-	}
-	if trigger == surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD {
-		row.ComplaintID = &subject
-	} else {
-		row.TicketID = &subject
-	}
-	return row, nil
+		QuestionnaireID: sent.ID, QuestionnaireVersion: sent.PublishedVersion, CustomerID: customer.ID,
+		Language: languageOf(customer), NextTime: at,
+	}, nil
 }
 
 func (s *Server) notAsked(ctx context.Context, e *eventv1.Envelope, why string) {
@@ -136,7 +165,11 @@ func (s *Server) OnCustomer(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope)
 	if err := customerref.Handle(ctx, tx, e); err != nil {
 		return err
 	}
-	if e.GetType() != customerref.TypeChanged {
+	switch e.GetType() {
+	case customerref.TypeChanged:
+	case "order.recorded.v1":
+		return s.onOrder(ctx, tx, e)
+	default:
 		return nil
 	}
 	id, err := uuid.Parse(e.GetSubjectId())

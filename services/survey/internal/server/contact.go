@@ -119,7 +119,7 @@ func (s *Server) insertDue(ctx context.Context, tx *write.Tx, due *db.DueInvitat
 	row := &db.Invitation{
 		QuestionnaireID: due.QuestionnaireID, QuestionnaireVersion: due.QuestionnaireVersion, CustomerID: due.CustomerID,
 		TicketID: due.TicketID, ComplaintID: due.ComplaintID, Round: due.Round, Language: due.Language,
-		ExpireTime: now.Add(invitation.Life), CreateTime: now,
+		ExpireTime: now.Add(invitation.Life), CreateTime: now, CauseTrigger: due.CauseTrigger, CauseID: due.CauseID,
 	}
 	if held == customerv1.HeldBack_HELD_BACK_UNSPECIFIED {
 		return s.insertInvitation(ctx, tx, row)
@@ -135,6 +135,7 @@ func (s *Server) insertDue(ctx context.Context, tx *write.Tx, due *db.DueInvitat
 		ID: row.ID, QuestionnaireID: row.QuestionnaireID, QuestionnaireVersion: row.QuestionnaireVersion,
 		CustomerID: row.CustomerID, TicketID: row.TicketID, ComplaintID: row.ComplaintID, Round: row.Round,
 		Language: row.Language, CreateTime: now, CreateActor: row.CreateActor, EndReason: row.EndReason, HeldBack: why,
+		CauseTrigger: row.CauseTrigger, CauseID: row.CauseID,
 	})
 	if err != nil {
 		return false, fmt.Errorf("insert held back invitation: %w", err)

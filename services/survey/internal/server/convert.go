@@ -67,6 +67,16 @@ func invitationOf(row db.Invitation, now time.Time) *surveyv1.Invitation {
 	if stateOf(row) == invitation.Answered {
 		out.AnswerTime = instant(row.EndTime)
 	}
+	out.CampaignId = text(row.CampaignID)
+	if row.Channel != nil {
+		out.Channel = surveyv1.SurveyChannel(*row.Channel)
+	}
+	if row.CauseTrigger != nil {
+		out.Trigger = surveyv1.Trigger(*row.CauseTrigger)
+		if out.GetTrigger() == surveyv1.Trigger_TRIGGER_PRODUCT_DELIVERED {
+			out.OrderId = text(row.CauseID)
+		}
+	}
 	if row.HeldBack != nil {
 		out.HeldBack = customerv1.HeldBack(*row.HeldBack)
 	}

@@ -93,8 +93,11 @@ func expiry(asked *surveyv1.Invitation, now time.Time) (time.Time, error) {
 }
 
 // languageOf is the customer's language where the form speaks it.
-func languageOf(customer customerref.Ref) string {
-	if customer.Language == rpcerr.English {
+func languageOf(customer customerref.Ref) string { return spoken(customer.Language) }
+
+// spoken is the language where the form speaks it.
+func spoken(language string) string {
+	if language == rpcerr.English {
 		return rpcerr.English
 	}
 	return rpcerr.Chinese
@@ -135,7 +138,7 @@ func (s *Server) insertInvitation(ctx context.Context, tx *write.Tx, row *db.Inv
 		ID: row.ID, QuestionnaireID: row.QuestionnaireID, QuestionnaireVersion: row.QuestionnaireVersion,
 		CustomerID: row.CustomerID, TicketID: row.TicketID, ComplaintID: row.ComplaintID, Round: row.Round,
 		Language: row.Language, ExpireTime: row.ExpireTime, LinkHash: row.LinkHash,
-		CreateActor: row.CreateActor, CreateTime: row.CreateTime,
+		CreateActor: row.CreateActor, CreateTime: row.CreateTime, CauseTrigger: row.CauseTrigger, CauseID: row.CauseID,
 	})
 	if err != nil {
 		return false, fmt.Errorf("insert invitation: %w", err)

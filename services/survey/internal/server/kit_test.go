@@ -6,9 +6,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -55,8 +57,15 @@ type registry struct {
 	down  bool
 	asked int
 	// held are the customers that must not be written to; refused those it does not judge.
-	held     map[string]customerv1.HeldBack
-	refused  map[string]bool
+	held    map[string]customerv1.HeldBack
+	refused map[string]bool
+	// pool has the customers that segments choose from; segments are known by id.
+	pool     *pgxpool.Pool
+	segments map[string][]string
+	// forgets keeps no record of what is reserved.
+	forgets bool
+	// without is a channel by which nobody can be reached.
+	without  typev1.Channel
 	reserved []*customerv1.ReserveContactRequest
 }
 
@@ -66,10 +75,15 @@ func (r *registry) ReserveContact(_ context.Context, in *customerv1.ReserveConta
 	if r.down {
 		return nil, status.Error(codes.Unavailable, "down")
 	}
+	if r.without != 0 && in.GetChannel() == r.without {
+		return &customerv1.ContactReservation{HeldBack: customerv1.HeldBack_HELD_BACK_NO_CHANNEL}, nil
+	}
 	if r.refused[in.GetCustomerId()] {
 		return nil, status.Error(codes.NotFound, "unknown")
 	}
-	r.reserved = append(r.reserved, in)
+	if !r.forgets {
+		r.reserved = append(r.reserved, in)
+	}
 	if why := r.held[in.GetCustomerId()]; why != 0 {
 		return &customerv1.ContactReservation{HeldBack: why, BudgetTime: timestamppb.Now()}, nil
 	}
@@ -108,6 +122,7 @@ type kit struct {
 	entries        surveyv1.EntryServiceClient
 	analyses       surveyv1.AnalysisServiceClient
 	log            *safeBuffer
+	sender         *outbox
 }
 
 // safeBuffer takes log lines from any goroutine.
@@ -130,7 +145,7 @@ func (b *safeBuffer) String() string {
 
 func newKit(t testing.TB) *kit {
 	t.Helper()
-	k := &kit{t: t, registry: &registry{known: map[string]*customerv1.CustomerRef{}, held: map[string]customerv1.HeldBack{}, refused: map[string]bool{}}, log: new(safeBuffer)}
+	k := &kit{t: t, sender: new(outbox), registry: &registry{known: map[string]*customerv1.CustomerRef{}, held: map[string]customerv1.HeldBack{}, refused: map[string]bool{}}, log: new(safeBuffer)}
 	k.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy: access.Policy(), Log: k.log,
@@ -138,12 +153,13 @@ func newKit(t testing.TB) *kit {
 			s, err := server.New(server.Config{
 				Pool: p.Pool, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
 				LinkKey: p.Keyring.Derive(server.LinkKeyLabel), Registry: k.registry, Contacts: k.registry,
+				Audience: k.registry, Sender: k.sender, FirstUse: 30 * 24 * time.Hour, Again: 7 * 24 * time.Hour,
 				Low: questionnaire.Thresholds{Rating: 2, NPS: 6}, Log: p.Log, Now: p.Now,
 			})
 			if err != nil {
 				return err
 			}
-			k.server = s
+			k.server, k.registry.pool = s, p.Pool
 			s.Register(p.GRPC)
 			_, err = subject.Install(t.Context(), p, s.Subjects())
 			return err

@@ -38,8 +38,15 @@ type Config struct {
 	Contacts ContactBudget
 	// Low says which scores are low.
 	Low questionnaire.Thresholds
-	Log *slog.Logger
-	Now func() time.Time
+	// Audience streams whom campaigns ask.
+	Audience Audience
+	// Sender takes messages out of the company.
+	Sender Sender
+	// FirstUse is how long after a new customer's first delivery they are asked for their opinion on
+	// use, Again how long after a follow-up was resolved the low answer's questions are asked again.
+	FirstUse, Again time.Duration
+	Log             *slog.Logger
+	Now             func() time.Time
 }
 
 // Server serves questionnaires, invitations, answers and their analysis.
@@ -52,6 +59,8 @@ type Server struct {
 	surveyv1.UnimplementedAnalysisServiceServer
 	surveyv1.UnimplementedCleaningServiceServer
 	surveyv1.UnimplementedTopicServiceServer
+	surveyv1.UnimplementedCampaignServiceServer
+	surveyv1.UnimplementedFollowUpServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -61,6 +70,10 @@ type Server struct {
 	registry  customerref.Resolver
 	contacts  ContactBudget
 	low       questionnaire.Thresholds
+	audience  Audience
+	sender    Sender
+	firstUse  time.Duration
+	again     time.Duration
 	log       *slog.Logger
 	now       func() time.Time
 	queries   *db.Queries
@@ -71,12 +84,14 @@ type Server struct {
 // New makes a Server. It fails when something is missing.
 func New(cfg Config) (*Server, error) {
 	if cfg.Pool == nil || cfg.Write == nil || cfg.Pages == nil || cfg.Validator == nil || len(cfg.LinkKey) == 0 ||
-		cfg.Registry == nil || cfg.Contacts == nil || cfg.Low == (questionnaire.Thresholds{}) || cfg.Log == nil || cfg.Now == nil {
+		cfg.Registry == nil || cfg.Contacts == nil || cfg.Low == (questionnaire.Thresholds{}) || cfg.Sender == nil || cfg.Audience == nil ||
+		cfg.FirstUse <= 0 || cfg.Again <= 0 || cfg.Log == nil || cfg.Now == nil {
 		return nil, errors.New("survey server: a required part is missing")
 	}
 	return &Server{
 		pool: cfg.Pool, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
-		links: links{key: cfg.LinkKey}, registry: cfg.Registry, contacts: cfg.Contacts, low: cfg.Low, log: cfg.Log, now: cfg.Now,
+		links: links{key: cfg.LinkKey}, registry: cfg.Registry, contacts: cfg.Contacts, low: cfg.Low, sender: cfg.Sender, audience: cfg.Audience,
+		firstUse: cfg.FirstUse, again: cfg.Again, log: cfg.Log, now: cfg.Now,
 		queries: db.New(), missing: newMissing(),
 	}, nil
 }
@@ -91,6 +106,8 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	surveyv1.RegisterAnalysisServiceServer(r, s)
 	surveyv1.RegisterCleaningServiceServer(r, s)
 	surveyv1.RegisterTopicServiceServer(r, s)
+	surveyv1.RegisterCampaignServiceServer(r, s)
+	surveyv1.RegisterFollowUpServiceServer(r, s)
 }
 
 // moment is the present as Postgres keeps it, so that what a call answers equals what a

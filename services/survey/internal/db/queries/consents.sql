@@ -9,5 +9,5 @@ SELECT EXISTS (SELECT FROM survey_consents WHERE customer_id = @customer_id AND 
 -- name: LockPendingByHand :many
 -- Those that no service caused: they rest on the consent to surveys.
 SELECT * FROM invitations
-WHERE customer_id = @customer_id AND state = 1 AND ticket_id IS NULL AND complaint_id IS NULL
+WHERE customer_id = @customer_id AND state = 1 AND ticket_id IS NULL AND complaint_id IS NULL AND cause_id IS NULL
 ORDER BY id DESC FOR UPDATE;

@@ -6,9 +6,9 @@ SELECT EXISTS (SELECT FROM invitations i
 
 -- name: InsertDueInvitation :execrows
 INSERT INTO due_invitations (event_id, event_type, request_id, questionnaire_id, questionnaire_version, customer_id,
-  ticket_id, complaint_id, round, language, next_time)
+  ticket_id, complaint_id, round, language, next_time, cause_trigger, cause_id)
 VALUES (@event_id, @event_type, @request_id, @questionnaire_id, @questionnaire_version, @customer_id,
-  @ticket_id, @complaint_id, @round, @language, @next_time)
+  @ticket_id, @complaint_id, @round, @language, @next_time, @cause_trigger, @cause_id)
 ON CONFLICT DO NOTHING;
 
 -- name: ListDueInvitations :many
@@ -23,9 +23,10 @@ UPDATE due_invitations SET next_time = @next_time WHERE event_id = @event_id;
 -- name: InsertHeldBackInvitation :execrows
 WITH made AS (
 INSERT INTO invitations (id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id,
-  round, language, expire_time, create_actor, create_time, end_actor, end_time, end_reason, held_back, version)
+  round, language, expire_time, create_actor, create_time, end_actor, end_time, end_reason, held_back, version, cause_trigger, cause_id)
 VALUES (@id, @questionnaire_id, @questionnaire_version, @customer_id, 5, @ticket_id, @complaint_id,
-  @round, @language, @create_time, @create_actor, @create_time, @create_actor, @create_time, @end_reason, @held_back::smallint, 1)
+  @round, @language, @create_time, @create_actor, @create_time, @create_actor, @create_time, @end_reason, @held_back::smallint, 1,
+  @cause_trigger, @cause_id)
 ON CONFLICT DO NOTHING
 RETURNING id)
 SELECT made.id FROM made;

@@ -1,9 +1,10 @@
 -- name: InsertInvitation :execrows
 WITH made AS (
 INSERT INTO invitations (id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id,
-  round, language, expire_time, link_hash, create_actor, create_time, version)
+  round, language, expire_time, link_hash, create_actor, create_time, version, cause_trigger, cause_id)
 VALUES (@id, @questionnaire_id, @questionnaire_version, @customer_id, 1, @ticket_id, @complaint_id,
-  @round, @language, @expire_time, @link_hash, @create_actor, @create_time, 1)
+  @round, @language, @expire_time, @link_hash, @create_actor, @create_time, 1,
+  @cause_trigger, @cause_id)
 ON CONFLICT DO NOTHING
 RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made;

@@ -201,7 +201,7 @@ const (
 	// CUSTOMER_KIND_DIRECT_USER.
 	AnswerAttribute_ANSWER_ATTRIBUTE_CUSTOMER_KIND AnswerAttribute = 3
 	// What the customer was asked about: values `ticket`, `complaint`, `invitation` (invited by
-	// hand) and `import`.
+	// hand), `import`, `campaign` and `delivery`.
 	AnswerAttribute_ANSWER_ATTRIBUTE_CAUSE AnswerAttribute = 4
 )
 

@@ -32,7 +32,7 @@ const (
 //
 // InvitationService asks customers. A ticket that is resolved and a complaint whose result
 // is told each make one invitation by themselves, where a questionnaire with that trigger
-// is published. Before each the customer registry is asked whether the customer may be
+// is published; so does a delivery, and a new customer's first one some time after. Before each the customer registry is asked whether the customer may be
 // written to: a triggered one rests on the service-quality purpose and goes out once for its
 // event; what must not be sent is kept as an invitation held back, with the reason.
 type InvitationServiceClient interface {
@@ -124,7 +124,7 @@ func (c *invitationServiceClient) RevokeInvitation(ctx context.Context, in *Revo
 //
 // InvitationService asks customers. A ticket that is resolved and a complaint whose result
 // is told each make one invitation by themselves, where a questionnaire with that trigger
-// is published. Before each the customer registry is asked whether the customer may be
+// is published; so does a delivery, and a new customer's first one some time after. Before each the customer registry is asked whether the customer may be
 // written to: a triggered one rests on the service-quality purpose and goes out once for its
 // event; what must not be sent is kept as an invitation held back, with the reason.
 type InvitationServiceServer interface {

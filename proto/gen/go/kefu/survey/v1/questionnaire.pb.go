@@ -37,6 +37,10 @@ const (
 	Trigger_TRIGGER_UNSPECIFIED     Trigger = 0
 	Trigger_TRIGGER_TICKET_RESOLVED Trigger = 1
 	Trigger_TRIGGER_COMPLAINT_TOLD  Trigger = 2
+	// An order was delivered; once for each.
+	Trigger_TRIGGER_PRODUCT_DELIVERED Trigger = 3
+	// A new customer's first delivery was 30 days ago (unless configured): their opinion on use.
+	Trigger_TRIGGER_FIRST_DELIVERY Trigger = 4
 )
 
 // Enum value maps for Trigger.
@@ -45,11 +49,15 @@ var (
 		0: "TRIGGER_UNSPECIFIED",
 		1: "TRIGGER_TICKET_RESOLVED",
 		2: "TRIGGER_COMPLAINT_TOLD",
+		3: "TRIGGER_PRODUCT_DELIVERED",
+		4: "TRIGGER_FIRST_DELIVERY",
 	}
 	Trigger_value = map[string]int32{
-		"TRIGGER_UNSPECIFIED":     0,
-		"TRIGGER_TICKET_RESOLVED": 1,
-		"TRIGGER_COMPLAINT_TOLD":  2,
+		"TRIGGER_UNSPECIFIED":       0,
+		"TRIGGER_TICKET_RESOLVED":   1,
+		"TRIGGER_COMPLAINT_TOLD":    2,
+		"TRIGGER_PRODUCT_DELIVERED": 3,
+		"TRIGGER_FIRST_DELIVERY":    4,
 	}
 )
 
@@ -1764,11 +1772,13 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\vanswer_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\n" +
 	"answerTime\"M\n" +
 	"\x15ImportAnswersResponse\x124\n" +
-	"\aresults\x18\x01 \x03(\v2\x1a.kefu.type.v1.ImportResultR\aresults*[\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.kefu.type.v1.ImportResultR\aresults*\x96\x01\n" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TRIGGER_TICKET_RESOLVED\x10\x01\x12\x1a\n" +
-	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02*\xe1\x01\n" +
+	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02\x12\x1d\n" +
+	"\x19TRIGGER_PRODUCT_DELIVERED\x10\x03\x12\x1a\n" +
+	"\x16TRIGGER_FIRST_DELIVERY\x10\x04*\xe1\x01\n" +
 	"\rAnswerChannel\x12\x1e\n" +
 	"\x1aANSWER_CHANNEL_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ANSWER_CHANNEL_LINK\x10\x01\x12\x1c\n" +
