@@ -80,12 +80,16 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	if err := s.SeedPolicies(ctx); err != nil {
 		return err
 	}
+	if err := s.SeedTriage(ctx); err != nil {
+		return err
+	}
 	s.Register(p.GRPC)
 	if _, err := subject.Install(ctx, p, s.Subjects()); err != nil {
 		return err
 	}
 	p.Go("closing of silent tickets", s.CloseSilent)
 	p.Go("watch on duty and hotlines", s.WatchOrganisation)
+	p.Go("training of the triage model", s.LearnDaily)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),

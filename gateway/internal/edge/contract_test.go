@@ -90,7 +90,7 @@ func TestEveryMethodSaysWhoMayCallIt(t *testing.T) {
 
 // computes tells whether a method takes more than a query can hold and changes nothing.
 func computes(m method) bool {
-	return slices.ContainsFunc([]string{"Compute", "Validate", "DryRun", "Analyze", "ExportAnalysis"}, func(prefix string) bool {
+	return slices.ContainsFunc([]string{"Compute", "Validate", "DryRun", "Analyze", "ExportAnalysis", "Suggest"}, func(prefix string) bool {
 		return strings.HasPrefix(string(m.Name()), prefix)
 	})
 }

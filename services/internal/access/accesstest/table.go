@@ -90,6 +90,12 @@ ticket.v1.HotlineService ListHotlines,GetHotlineStatus                   *******
 ticket.v1.HotlineService CreateHotline,UpdateHotline,DeleteHotline       *.....*...... directory.write
 ticket.v1.HotlineService PublishHotlines                                 *.....*...... directory.write
 ticket.v1.HotlineService GetHotlinePublication                           public
+ticket.v1.TriageService  GetTriageRules,ListTriageRules,ValidateTriageRules **........... ticketpolicies.read
+ticket.v1.TriageService  ListTriageModels                                **........... ticketpolicies.read
+ticket.v1.TriageService  CreateTriageRules,UpdateTriageRules             *............ ticketpolicies.write
+ticket.v1.TriageService  PublishTriageRules,TrainTriageModel             *............ ticketpolicies.write
+ticket.v1.TriageService  SuggestTriage                                   *to.......... tickets.triage
+ticket.v1.TriageService  GetTicketTriage                                 *toto........ tickets.history
 ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
@@ -134,7 +140,7 @@ survey.v1.QuestionnaireService ListAnswers                               .....*.
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
-survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
+survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
 customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read

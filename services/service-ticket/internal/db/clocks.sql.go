@@ -15,20 +15,29 @@ import (
 const drawTicket = `-- name: DrawTicket :one
 SELECT nextval('ticket_numbers')::bigint AS number,
   GREATEST(customer_tier($1), 1::smallint)::smallint AS service_tier,
-  policy_in_effect($2)::bigint AS policy_version
+  policy_in_effect($2)::bigint AS policy_version, triage_rules_in_effect($2)::bigint AS triage_version,
+  (SELECT version FROM routing_versions)::bigint AS routing_version
 `
 
 type DrawTicketRow struct {
-	Number        int64
-	ServiceTier   int16
-	PolicyVersion int64
+	Number         int64
+	ServiceTier    int16
+	PolicyVersion  int64
+	TriageVersion  int64
+	RoutingVersion int64
 }
 
 // What a new ticket needs before it is stored, in one round trip.
 func (q *Queries) DrawTicket(ctx context.Context, db DBTX, customerID *uuid.UUID, now time.Time) (DrawTicketRow, error) {
 	row := db.QueryRow(ctx, drawTicket, customerID, now)
 	var i DrawTicketRow
-	err := row.Scan(&i.Number, &i.ServiceTier, &i.PolicyVersion)
+	err := row.Scan(
+		&i.Number,
+		&i.ServiceTier,
+		&i.PolicyVersion,
+		&i.TriageVersion,
+		&i.RoutingVersion,
+	)
 	return i, err
 }
 

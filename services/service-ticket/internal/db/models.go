@@ -232,3 +232,28 @@ type TicketTransition struct {
 	OccurTime       time.Time
 	WaitFor         int16
 }
+
+type TicketTriage struct {
+	TicketID     uuid.UUID
+	RulesVersion int64
+	Content      []byte
+}
+
+type TriageModel struct {
+	Version    int64
+	ID         uuid.UUID
+	CreateTime time.Time
+	Figures    []byte
+	Content    []byte
+}
+
+type TriageRule struct {
+	Version       int64
+	ID            uuid.UUID
+	State         int16
+	EffectiveTime *time.Time
+	Content       []byte
+	CreateTime    time.Time
+	UpdateTime    time.Time
+	Revision      int64
+}

@@ -15,6 +15,7 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, subject.Clocks()...)
 	tables = append(tables, caseTables()...)
 	tables = append(tables, organisationTables()...)
+	tables = append(tables, triageTables()...)
 	return append(tables,
 		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
 		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time " +

@@ -64,6 +64,9 @@ func (w *world) settled(t *testing.T) *world {
 	if err := w.server.SeedPolicies(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.server.SeedTriage(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.desk = w.department("desk")
 	w.agent = w.staff("agent-1")
 	return w

@@ -58,8 +58,15 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		if err := s.underPolicy(ctx, tx, row); err != nil {
 			return err
 		}
+		taken, err := s.triagedNow(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)})
+		if err != nil {
+			return err
+		}
 		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 			return fmt.Errorf("insert follow-up ticket: %w", err)
+		}
+		if err := s.keepTriage(ctx, tx, row.ID, taken); err != nil {
+			return fmt.Errorf("keep what the follow-up ticket was taken for: %w", err)
 		}
 		made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
 		if err := s.q.InsertTransition(ctx, tx, made); err != nil {

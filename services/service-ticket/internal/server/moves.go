@@ -38,7 +38,9 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 	}
 	t, err := s.move(ctx, req, req.GetReason(), ticket.Move{
 		Verb: ticket.Triage, Type: req.GetType(), Priority: req.GetPriority(), Department: department,
-	}, nil)
+	}, func(ctx context.Context, tx *write.Tx, row *db.Ticket, _ *ticket.Move) error {
+		return s.explained(ctx, tx, row, req, department)
+	})
 	if pg.Violates(err, "tickets_department_id_fkey") {
 		return nil, unknownDepartment("department_id", department)
 	}

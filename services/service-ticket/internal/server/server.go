@@ -67,6 +67,7 @@ type Server struct {
 	ticketv1.UnsafeDutyServiceServer
 	ticketv1.UnsafeHotlineServiceServer
 	ticketv1.UnsafeTaskServiceServer
+	ticketv1.UnsafeTriageServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -83,6 +84,7 @@ type Server struct {
 	calendars *calendar.Cache
 	book      *policy.Book
 	policies  *policy.Service
+	triager   *triager
 	q         *db.Queries
 }
 
@@ -103,6 +105,7 @@ func New(cfg Config) (*Server, error) {
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
 		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, q: db.New(),
 	}
+	s.triager = &triager{q: s.q}
 	s.book = policy.NewBook(ticket.Words(), cfg.Calendars, s.now)
 	s.policies = policy.NewService(policy.Config{
 		Book: s.book, Pool: cfg.Pool, Write: cfg.Write, Pages: cfg.Pages, Validator: cfg.Validator, Now: cfg.Now,
@@ -119,6 +122,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterDutyServiceServer(on, s)
 	ticketv1.RegisterHotlineServiceServer(on, s)
 	ticketv1.RegisterTaskServiceServer(on, s)
+	ticketv1.RegisterTriageServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }

@@ -39,24 +39,29 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 	if err != nil {
 		return nil, err
 	}
+	return s.register(ctx, req, row, told, nil)
+}
+
+// register stores a new ticket, with what else a way of intake keeps in the same transaction.
+func (s *Server) register(ctx context.Context, req write.Request, row *newTicket, told reporter, also also) (*ticketv1.Ticket, error) {
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
 	// another tier. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
-		key, err := s.reporterKey(ctx, row, told)
+		key, err := s.reporterKey(ctx, row.Ticket, told)
 		if err != nil {
 			return nil, err
 		}
-		clocks, err := s.firstClocks(ctx, row)
+		clocks, err := s.firstClocks(ctx, row.Ticket)
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.insert(ctx, req, row, told, key, clocks)
+		t, err := s.insert(ctx, req, row, told, key, clocks, also)
 		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
 		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
 			return t, err
 		}
 		if unknown {
-			if err := s.ensure(ctx, row); err != nil {
+			if err := s.ensure(ctx, row.Ticket); err != nil {
 				return nil, err
 			}
 		}
@@ -90,8 +95,17 @@ func (s *Server) ensure(ctx context.Context, row *db.Ticket) error {
 	return nil
 }
 
+// newTicket is the row of a new ticket, and what it was taken for.
+type newTicket struct {
+	*db.Ticket
+	triage *ticketv1.TicketTriage
+}
+
+// also adds to the transaction in which a new ticket is stored.
+type also func(ctx context.Context, tx *write.BatchTx, row *db.Ticket, t *ticketv1.Ticket) error
+
 // draft makes the row of a new ticket from what the caller tells, and its number.
-func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*db.Ticket, reporter, error) {
+func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*newTicket, reporter, error) {
 	if t.GetChannel() == typev1.Channel_CHANNEL_UNKNOWN {
 		return nil, reporter{}, rpcerr.Invalid("ticket.channel", rpcerr.T(
 			"CHANNEL_UNKNOWN is for imported tickets only; say how this one arrived",
@@ -121,7 +135,8 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*db.Ticket, rep
 		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
 	row.Number, row.ServiceTier, row.PolicyVersion = ticketNumber(drawn.Number, now), drawn.ServiceTier, drawn.PolicyVersion
-	return row, told, nil
+	taken, err := s.triaged(ctx, s.pool, row, triageGiven{t.GetType(), t.GetPriority()}, drawn.TriageVersion, drawn.RoutingVersion)
+	return &newTicket{row, taken}, told, err
 }
 
 // registrant is the customer a new ticket is for: customers register for themselves.
@@ -186,7 +201,8 @@ func (s *Server) numbers(ctx context.Context, on db.DBTX, count int, now time.Ti
 	return out, nil
 }
 
-func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, row *db.Ticket, told reporter, key *pii.Subject, clocks []clock.Opening) (*ticketv1.Ticket, error) {
+func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket, told reporter, key *pii.Subject, clocks []clock.Opening, also also) (*ticketv1.Ticket, error) {
+	row := made.Ticket
 	return write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.Ticket, error) {
 		key := key
 		if key == nil && told.contacts() {
@@ -210,13 +226,19 @@ func (s *Server) insert(ctx context.Context, req *ticketv1.CreateTicketRequest, 
 		if err := s.clocks.Put(ctx, tx, clocks...); err != nil {
 			return nil, err
 		}
+		if err := s.keepTriage(ctx, tx, row.ID, made.triage); err != nil {
+			return nil, err
+		}
 		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
 		t, err := ticketProto(row, pii.Subjects{row.ReporterSubjectID: key})
 		if err != nil {
 			return nil, err
 		}
 		tx.Audit("ticket", row.ID, t)
-		return t, nil
+		if also == nil {
+			return t, nil
+		}
+		return t, also(ctx, tx, row, t)
 	})
 }
 

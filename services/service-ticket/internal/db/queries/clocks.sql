@@ -2,7 +2,8 @@
 -- What a new ticket needs before it is stored, in one round trip.
 SELECT nextval('ticket_numbers')::bigint AS number,
   GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier,
-  policy_in_effect(@now)::bigint AS policy_version;
+  policy_in_effect(@now)::bigint AS policy_version, triage_rules_in_effect(@now)::bigint AS triage_version,
+  (SELECT version FROM routing_versions)::bigint AS routing_version;
 
 -- name: GetServiceTier :one
 SELECT GREATEST(customer_tier(sqlc.narg('customer_id')), 1::smallint)::smallint AS service_tier;
