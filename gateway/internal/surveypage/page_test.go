@@ -300,6 +300,7 @@ func TestMisfits(t *testing.T) {
 			[]string{`value="168"`, `href="#a-hours"`, "This does not fit. A number with up to 1 decimals from 0 to 100."}},
 		"no number": {fields("page", "you", "q", "number.hours", "number.hours", "many", "q", "text.comment", "text.comment", "short"),
 			[]string{`value="many"`, `href="#a-hours"`}},
+		"not a number": {fields("page", "you", "q", "number.hours", "number.hours", "NaN"), []string{`value="NaN"`, `href="#a-hours"`}},
 		"too long": {fields("page", "you", "q", "text.place", "text.place", strings.Repeat("长", 21)),
 			[]string{`href="#a-place"`, strings.Repeat("长", 21), "This does not fit. At most 20 characters."}},
 		"one place twice": {fields("page", "product", "q", "rank.order", "rank.order.price", "1", "rank.order.speed", "1"),
@@ -390,6 +391,9 @@ func TestUnreadable(t *testing.T) {
 	v.post(good).has(t, http.StatusSeeOther)
 	v.post(with("go", "other")).has(t, http.StatusBadRequest)
 	v.post(with("go", "")).has(t, http.StatusBadRequest)
+	v.post(with("text.comment", "\xff")).has(t, http.StatusBadRequest)
+	v.post(with("\xff", "")).has(t, http.StatusBadRequest)
+	v.get("/s/%ff"+token).has(t, http.StatusNotFound, "This link does not work")
 	v.post(with("q", "overall")).has(t, http.StatusBadRequest)
 	v.post(with("once", strings.Repeat("x", 65))).has(t, http.StatusBadRequest)
 	v.post(good, "Content-Type", "application/json").has(t, http.StatusUnsupportedMediaType)

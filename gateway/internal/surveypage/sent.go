@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -71,7 +73,7 @@ func read(r *http.Request) (*sent, int) {
 		verb: form.Get("go"), lang: chosen(form.Get("lang")), page: form.Get("page"), once: form.Get("once"),
 		more: form.Has("more"), values: form, asked: map[string]bool{}, bad: map[string]bool{},
 	}
-	if len(s.once) > 64 { // no form of ours
+	if len(s.once) > 64 || !readable(form) { // no form of ours
 		return nil, http.StatusBadRequest
 	}
 	switch s.verb {
@@ -93,6 +95,16 @@ func read(r *http.Request) (*sent, int) {
 		s.take(kind, key)
 	}
 	return s, 0
+}
+
+// readable tells that a form is all text: what is not cannot even be asked of the service.
+func readable(form url.Values) bool {
+	for name, list := range form {
+		if !utf8.ValidString(name) || slices.ContainsFunc(list, func(value string) bool { return !utf8.ValidString(value) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // take makes the response to one question of its fields.
@@ -146,7 +158,7 @@ func (s *sent) fill(response *surveyv1.Response, kind, key string) (given, fits 
 		// Digits of Chinese input methods are wide.
 		n, err := strconv.ParseFloat(width.Narrow.String(value), 64)
 		response.Value = &surveyv1.Response_Number{Number: n}
-		return true, err == nil
+		return true, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 	case kindDate:
 		response.Value = &surveyv1.Response_Date{Date: value}
 		return true, len(value) <= len("2006-01-02")

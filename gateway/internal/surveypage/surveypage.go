@@ -16,6 +16,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -55,6 +56,10 @@ func Handler(answers surveyv1.AnswerServiceClient) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Robots-Tag", "noindex, nofollow")
+		if !utf8.ValidString(r.URL.Path) { // no link, and nothing that the service could be asked
+			sendNotice(w, r, http.StatusNotFound, noticeUnknown)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -171,6 +176,9 @@ func (p pages) keep(r *http.Request, s *sent) (*surveyv1.AnswerForm, map[string]
 		return nil, nil, err
 	}
 	faults := s.faults(err)
+	if len(faults) == 0 {
+		return nil, nil, err
+	}
 	form, err = p.answers.GetAnswerForm(r.Context(), &surveyv1.GetAnswerFormRequest{Token: token})
 	return form, faults, err
 }
