@@ -43,7 +43,7 @@ func open(t *testing.T, s *survey, name string, size chromedp.Action[chromedp.Vo
 func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
 	if err := chromedp.Do(w.ctx, steps...); err != nil {
-		w.t.Fatalf("%v in front of %s", err, w.html())
+		w.t.Fatalf("%v in front of %s", err, strings.Join(strings.Fields(w.html()), " "))
 	}
 }
 
@@ -126,7 +126,7 @@ func TestInABrowser(t *testing.T) {
 			w.do(chromedp.SendKeys("#a-hours", "168"))
 			w.press("submit", ".note.wrong")
 			w.look("5-misfit")
-			w.do(chromedp.SetValue("#a-hours", ""), chromedp.SendKeys("#a-hours", "40"), chromedp.SendKeys("#a-comment", "谢谢"))
+			w.do(chromedp.Clear("#a-hours"), chromedp.SendKeys("#a-hours", "40"), chromedp.SendKeys("#a-comment", "谢谢"))
 			if title, err := chromedp.Run(w.ctx, chromedp.Title()); err != nil || !strings.Contains(title, s.q.GetTitle().GetZh()) && !strings.Contains(title, s.q.GetTitle().GetEn()) {
 				t.Errorf("title %q, %v", title, err)
 			}
@@ -164,7 +164,7 @@ func TestByKeyboard(t *testing.T) {
 			w.look("focus")
 		}
 	}
-	if want := []string{"undefined=undefined", "go=zh-CN", "score.overall=1", "score.recommend=0", "text.comment=", "go=submit", "go=save"}; !slices.Equal(order, want) {
+	if want := []string{"=undefined", "go=zh-CN", "score.overall=1", "score.recommend=0", "text.comment=", "go=submit", "go=save"}; !slices.Equal(order, want) {
 		t.Errorf("Tab goes by %q, not %q", order, want)
 	}
 	w.do(chromedp.Focus(`input[name="score.overall"]`), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("main.thanks"))
@@ -178,18 +178,9 @@ func TestFaultsLead(t *testing.T) {
 	w := open(t, newSurvey(short(), "en"), "faults", browser.Phone)
 	w.do(chromedp.Navigate(w.url), chromedp.WaitVisible("#q-overall"))
 	w.press("submit", ".note.wrong")
-	focus := func() string {
-		at, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.activeElement.id || document.activeElement.className`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return at
-	}
-	if at := focus(); at != "note wrong" {
-		t.Errorf("the focus is on %q", at)
-	}
-	w.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
-	w.do(chromedp.KeyEvent(kb.ArrowRight), chromedp.WaitReady(`input[name="score.overall"]:checked`))
+	w.do(chromedp.WaitReady(".note.wrong:focus"), chromedp.KeyEvent(kb.Tab), chromedp.WaitReady(`a[href="#a-overall"]:focus`),
+		chromedp.KeyEvent(kb.Enter), chromedp.WaitReady("#a-overall:focus"), chromedp.KeyEvent(kb.ArrowRight),
+		chromedp.WaitReady(`input[name="score.overall"][value="2"]:checked`))
 }
 
 // TestEnds looks at the pages that say one thing.

@@ -172,7 +172,7 @@ func TestEveryTypeOfQuestion(t *testing.T) {
 	if to != "/s/"+token+"?lang=en&page=you" {
 		t.Fatalf("led to %s", to)
 	}
-	page.has(t, http.StatusOK, "Page 3 of 3", "A number with up to 1 decimals from 0 to 100.", "hours</span>", `min="2000-01-01"`, "2000-01-01 or later.",
+	page.has(t, http.StatusOK, "Page 3 of 3", "A number with at most 1 digits after the point, from 0 to 100.", "hours</span>", `min="2000-01-01"`, "2000-01-01 or later.",
 		`value="submit">Send answers`, "At most 20 characters.")
 	v.post(fields("lang", "en", "page", "you", "go", "submit", "once", "7", "q", "number.hours", "number.hours", "４0.5", "q", "date.since", "date.since", "2024-02-29",
 		"q", "text.place", "text.place", " 武汉 ", "q", "text.comment", "text.comment", "a\r\nb")).has(t, http.StatusOK, "Thank you!", "We read every comment.")
@@ -297,7 +297,7 @@ func TestMisfits(t *testing.T) {
 		want []string
 	}{
 		"too large": {fields("page", "you", "q", "number.hours", "number.hours", "168"),
-			[]string{`value="168"`, `href="#a-hours"`, "This does not fit. A number with up to 1 decimals from 0 to 100."}},
+			[]string{`value="168"`, `href="#a-hours"`, "This does not fit. A number with at most 1 digits after the point, from 0 to 100."}},
 		"no number": {fields("page", "you", "q", "number.hours", "number.hours", "many", "q", "text.comment", "text.comment", "short"),
 			[]string{`value="many"`, `href="#a-hours"`}},
 		"not a number": {fields("page", "you", "q", "number.hours", "number.hours", "NaN"), []string{`value="NaN"`, `href="#a-hours"`}},

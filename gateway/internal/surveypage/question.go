@@ -1,6 +1,7 @@
 package surveypage
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -79,7 +80,7 @@ func questionOf(q *surveyv1.Question, lang string, values url.Values, fault bool
 	w := wordsIn(lang)
 	view := question{Key: q.GetKey(), Text: in(q.GetText(), lang), Help: in(q.GetHelp(), lang), Required: q.GetRequired()}
 	view.First = "a-" + q.GetKey()
-	entered := ""
+	entered, fits := "", ""
 	switch q.GetType() {
 	case surveyv1.QuestionType_QUESTION_TYPE_RATING, surveyv1.QuestionType_QUESTION_TYPE_NPS, surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
 		view.Kind, view.Shape = kindScore, shapeScale
@@ -111,14 +112,17 @@ func questionOf(q *surveyv1.Question, lang string, values url.Values, fault bool
 		if q.GetTextRule().GetSingleLine() {
 			view.Shape = shapeLine
 		}
-		view.Rule = w.length(q.GetTextRule())
+		fits = w.length(q.GetTextRule())
+		if q.GetTextRule().GetLeast() > 0 || q.GetTextRule().GetGreatest() > 0 {
+			view.Rule = fits
+		}
 	}
 	view.Field = view.Kind + "." + q.GetKey()
 	view.Value = values.Get(view.Field)
 	if fault {
 		view.Error = w.Answer
-		if entered+view.Value != "" {
-			view.Error = strings.TrimSpace(w.Check + view.Rule)
+		if entered+view.Value != "" { // the error says what would fit
+			view.Error, view.Rule = strings.TrimSpace(w.Check+cmp.Or(fits, view.Rule)), ""
 		}
 	}
 	view.describe()

@@ -23,7 +23,7 @@ var english = words{
 	Easy:      [2]string{"Very difficult", "Very easy"},
 	rules: rules{
 		any: "Choose all that apply.", exactly: "Choose exactly %d.", least: "Choose at least %d.", most: "Choose at most %d.", between: "Choose %d to %d.",
-		whole: "A whole number", decimals: "A number with up to %d decimals", numberLeast: " of at least %s.", numberMost: " of at most %s.", numberFrom: " from %s to %s.",
+		whole: "A whole number", decimals: "A number with at most %d digits after the point", numberLeast: ", at least %s.", numberMost: ", at most %s.", numberFrom: ", from %s to %s.",
 		dayLeast: "%s or later.", dayMost: "%s or earlier.", dayFrom: "From %s to %s.",
 		lengthMost: "At most %d characters.", lengthFrom: "%d to %d characters.", stop: ".",
 	},
