@@ -84,7 +84,7 @@ func eachText(q *surveyv1.Questionnaire, visit func(t textAt)) {
 	for i, section := range q.GetSections() {
 		path := fmt.Sprintf("sections[%d]", i)
 		visit(textAt{path + ".title", "", section.GetTitle(), maxTitle})
-		given(path+".description", "", section.GetDescription(), maxLong)
+		given(path+".introduction", "", section.GetIntroduction(), maxLong)
 	}
 	for i, question := range q.GetQuestions() {
 		path, key := fmt.Sprintf("questions[%d]", i), question.GetKey()

@@ -698,7 +698,7 @@ type Section struct {
 	// Each language at most 200 characters.
 	Title *v1.Text `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	// Shown below the title; each language at most 2,000 characters. Optional.
-	Description *v1.Text `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Introduction *v1.Text `protobuf:"bytes,3,opt,name=introduction,proto3" json:"introduction,omitempty"`
 	// When its questions are shown; always unless given. It may only test questions of sections
 	// before it.
 	ShowIf *Condition `protobuf:"bytes,4,opt,name=show_if,json=showIf,proto3" json:"show_if,omitempty"`
@@ -753,9 +753,9 @@ func (x *Section) GetTitle() *v1.Text {
 	return nil
 }
 
-func (x *Section) GetDescription() *v1.Text {
+func (x *Section) GetIntroduction() *v1.Text {
 	if x != nil {
-		return x.Description
+		return x.Introduction
 	}
 	return nil
 }
@@ -1562,11 +1562,11 @@ const file_kefu_survey_v1_question_proto_rawDesc = "" +
 	"\n" +
 	"ChoiceRule\x12\x1f\n" +
 	"\x05least\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\x05least\x12%\n" +
-	"\bgreatest\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\bgreatest\"\xff\x01\n" +
+	"\bgreatest\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\bgreatest\"\x81\x02\n" +
 	"\aSection\x122\n" +
 	"\x03key\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x03key\x123\n" +
-	"\x05title\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05title\x124\n" +
-	"\vdescription\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\vdescription\x122\n" +
+	"\x05title\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05title\x126\n" +
+	"\fintroduction\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\fintroduction\x122\n" +
 	"\ashow_if\x18\x04 \x01(\v2\x19.kefu.survey.v1.ConditionR\x06showIf\x12!\n" +
 	"\frandom_order\x18\x05 \x01(\bR\vrandomOrder\"N\n" +
 	"\tCondition\x12A\n" +
@@ -1689,7 +1689,7 @@ var file_kefu_survey_v1_question_proto_depIdxs = []int32{
 	18, // 12: kefu.survey.v1.Choice.text:type_name -> kefu.type.v1.Text
 	18, // 13: kefu.survey.v1.NumberRule.unit:type_name -> kefu.type.v1.Text
 	18, // 14: kefu.survey.v1.Section.title:type_name -> kefu.type.v1.Text
-	18, // 15: kefu.survey.v1.Section.description:type_name -> kefu.type.v1.Text
+	18, // 15: kefu.survey.v1.Section.introduction:type_name -> kefu.type.v1.Text
 	9,  // 16: kefu.survey.v1.Section.show_if:type_name -> kefu.survey.v1.Condition
 	10, // 17: kefu.survey.v1.Condition.any_of:type_name -> kefu.survey.v1.ConditionGroup
 	11, // 18: kefu.survey.v1.ConditionGroup.all_of:type_name -> kefu.survey.v1.ConditionTest
