@@ -96,7 +96,7 @@ func TestAnswerPage(t *testing.T) {
 			do := func(what string, steps ...chromedp.Action[chromedp.Void]) {
 				t.Helper()
 				if err := chromedp.Do(ctx, steps...); err != nil {
-					html, _ := chromedp.Run(ctx, chromedp.OuterHTML("html"))
+					html, _ := chromedp.Run(ctx, chromedp.OuterHTML(chromedp.CSS("html")))
 					t.Fatalf("%s: %v in front of %s", what, err, html)
 				}
 				if nameless, named := browser.Nameless(t, ctx); len(nameless) > 0 || named == 0 {
@@ -109,19 +109,19 @@ func TestAnswerPage(t *testing.T) {
 				browser.Keep(t, "suite-"+name+"-"+what+".png", picture)
 			}
 			press := func(verb string) chromedp.Action[chromedp.Void] {
-				return chromedp.Click(`button[name="go"][value="` + verb + `"]:not(.unseen)`)
+				return chromedp.Click(chromedp.CSS(`button[name="go"][value="` + verb + `"]:not(.unseen)`))
 			}
 			pick := func(field, value string) chromedp.Action[chromedp.Void] {
-				return chromedp.Click(`label:has(> input[name="` + field + `"][value="` + value + `"])`)
+				return chromedp.Click(chromedp.CSS(`label:has(> input[name="` + field + `"][value="` + value + `"])`))
 			}
-			do("open", append(c.steps, chromedp.Navigate(url+"?score=2"), chromedp.WaitReady(`input[name="score.overall"][value="2"]:checked`))...)
-			do("brought-up", press("next"), chromedp.WaitVisible("#a-why"))
-			do("saved", chromedp.SendKeys("#a-why", "太慢 slow"), press("save"), chromedp.WaitVisible(".note.good"))
+			do("open", append(c.steps, chromedp.Navigate(url+"?score=2"), chromedp.WaitReady(chromedp.CSS(`input[name="score.overall"][value="2"]:checked`)))...)
+			do("brought-up", press("next"), chromedp.WaitVisible(chromedp.CSS("#a-why")))
+			do("saved", chromedp.SendKeys(chromedp.CSS("#a-why"), "太慢 slow"), press("save"), chromedp.WaitVisible(chromedp.CSS(".note.good")))
 			// The link opened anew, as on another day, has everything.
-			do("again", chromedp.Navigate(url), chromedp.WaitReady(`input[name="score.overall"][value="2"]:checked`))
-			do("product", chromedp.Navigate(url+"?page=service"), chromedp.WaitVisible("#a-why"), press("next"), chromedp.WaitVisible("#q-aspects"))
-			do("thanks", pick("rows.aspects.use", "4"), pick("choices.help", "visit"), pick("choices.help", "course"), press("submit"), chromedp.WaitVisible("main.thanks"))
-			if said, err := chromedp.Run(ctx, chromedp.Text("main")); err != nil || !strings.Contains(said, c.thanks) {
+			do("again", chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS(`input[name="score.overall"][value="2"]:checked`)))
+			do("product", chromedp.Navigate(url+"?page=service"), chromedp.WaitVisible(chromedp.CSS("#a-why")), press("next"), chromedp.WaitVisible(chromedp.CSS("#q-aspects")))
+			do("thanks", pick("rows.aspects.use", "4"), pick("choices.help", "visit"), pick("choices.help", "course"), press("submit"), chromedp.WaitVisible(chromedp.CSS("main.thanks")))
+			if said, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("main"))); err != nil || !strings.Contains(said, c.thanks) {
 				t.Errorf("thanked with %q, %v", said, err)
 			}
 			for _, complaint := range complaints() {

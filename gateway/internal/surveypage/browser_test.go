@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -48,7 +49,7 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 }
 
 func (w *window) html() string {
-	html, err := chromedp.Run(w.ctx, chromedp.OuterHTML("html"))
+	html, err := chromedp.Run(w.ctx, chromedp.OuterHTML(chromedp.CSS("html")))
 	if err != nil {
 		return err.Error()
 	}
@@ -58,13 +59,13 @@ func (w *window) html() string {
 // pick chooses an option of a question as with a finger: at its label.
 func (w *window) pick(name, value string) {
 	w.t.Helper()
-	w.do(chromedp.Click(`label:has(> input[name="` + name + `"][value="` + value + `"])`))
+	w.do(chromedp.Click(chromedp.CSS(`label:has(> input[name="` + name + `"][value="` + value + `"])`)))
 }
 
 // press presses a button and waits for the page behind it to have something.
 func (w *window) press(verb, then string) {
 	w.t.Helper()
-	w.do(chromedp.Click(`button[name="go"][value="`+verb+`"]:not(.unseen)`), chromedp.WaitVisible(then))
+	w.do(chromedp.Click(chromedp.CSS(`button[name="go"][value="`+verb+`"]:not(.unseen)`)), chromedp.WaitVisible(chromedp.CSS(then)))
 }
 
 // look checks what every page must have and takes its picture.
@@ -105,14 +106,14 @@ func TestInABrowser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSurvey(every(), c.language)
 			w := open(t, s, name, c.size, c.before...)
-			w.do(chromedp.Navigate(w.url), chromedp.WaitVisible("#q-overall"))
+			w.do(chromedp.Navigate(w.url), chromedp.WaitVisible(chromedp.CSS("#q-overall")))
 			w.look("1-service")
 			w.press("next", ".note.wrong")
 			w.look("2-lacking")
 			w.pick("score.overall", "2")
 			w.pick("score.recommend", "8")
 			w.press("next", "#q-why")
-			w.do(chromedp.SendKeys("#a-why", "太慢了"))
+			w.do(chromedp.SendKeys(chromedp.CSS("#a-why"), "太慢了"))
 			w.look("3-brought-up")
 			w.press("next", "#q-aspects")
 			w.pick("rows.aspects.function", "4")
@@ -120,22 +121,22 @@ func TestInABrowser(t *testing.T) {
 			w.pick("choice.kind", "site")
 			w.pick("choices.help", "visit")
 			w.pick("choices.help", "call")
-			w.do(chromedp.SendKeys("#a-order", "1"))
+			w.do(chromedp.SendKeys(chromedp.CSS("#a-order"), "1"))
 			w.look("4-product")
 			w.press("next", "#q-hours")
-			w.do(chromedp.SendKeys("#a-hours", "168"))
+			w.do(chromedp.SendKeys(chromedp.CSS("#a-hours"), "168"))
 			w.press("submit", ".note.wrong")
 			w.look("5-misfit")
-			w.do(chromedp.Clear("#a-hours"), chromedp.SendKeys("#a-hours", "40"), chromedp.SendKeys("#a-comment", "谢谢"))
+			w.do(chromedp.Clear(chromedp.CSS("#a-hours")), chromedp.SendKeys(chromedp.CSS("#a-hours"), "40"), chromedp.SendKeys(chromedp.CSS("#a-comment"), "谢谢"))
 			if title, err := chromedp.Run(w.ctx, chromedp.Title()); err != nil || !strings.Contains(title, s.q.GetTitle().GetZh()) && !strings.Contains(title, s.q.GetTitle().GetEn()) {
 				t.Errorf("title %q, %v", title, err)
 			}
 			w.press("submit", "main.thanks")
 			w.look("6-thanks")
-			if heading, err := chromedp.Run(w.ctx, chromedp.Text("h1")); err != nil || !strings.Contains(heading, c.thanks) {
+			if heading, err := chromedp.Run(w.ctx, chromedp.Text(chromedp.CSS("h1"))); err != nil || !strings.Contains(heading, c.thanks) {
 				t.Errorf("heading %q, %v", heading, err)
 			}
-			w.do(chromedp.Navigate(w.url), chromedp.WaitVisible("main.thanks"))
+			w.do(chromedp.Navigate(w.url), chromedp.WaitVisible(chromedp.CSS("main.thanks")))
 			w.look("7-answered")
 			if len(s.submitted) != 1 || s.answer(t, "comment").GetText() != "谢谢" || s.answer(t, "overall").GetScore() != 2 ||
 				s.answer(t, "hours").GetNumber() != 40 || len(s.answer(t, "help").GetChoices().GetKeys()) != 2 || len(s.answer(t, "order").GetRanking().GetKeys()) != 1 {
@@ -150,7 +151,7 @@ func TestInABrowser(t *testing.T) {
 func TestByKeyboard(t *testing.T) {
 	s := newSurvey(short(), "en")
 	w := open(t, s, "keyboard", browser.Desktop)
-	w.do(chromedp.Navigate(w.url), chromedp.WaitVisible("#q-overall"))
+	w.do(chromedp.Navigate(w.url), chromedp.WaitVisible(chromedp.CSS("#q-overall")))
 	var order []string
 	for range 7 {
 		w.do(chromedp.KeyEvent(kb.Tab))
@@ -167,7 +168,7 @@ func TestByKeyboard(t *testing.T) {
 	if want := []string{"=undefined", "go=zh-CN", "score.overall=1", "score.recommend=0", "text.comment=", "go=submit", "go=save"}; !slices.Equal(order, want) {
 		t.Errorf("Tab goes by %q, not %q", order, want)
 	}
-	w.do(chromedp.Focus(`input[name="score.overall"]`), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("main.thanks"))
+	w.do(chromedp.Focus(chromedp.CSS(`input[name="score.overall"]`)), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("main.thanks")))
 	if len(s.submitted) != 1 || s.answer(t, "overall").GetScore() != 3 {
 		t.Errorf("sent %v, kept %v", s.submitted, s.saved)
 	}
@@ -176,11 +177,26 @@ func TestByKeyboard(t *testing.T) {
 // TestFaultsLead: the summary of what lacks has the focus, and its links lead to the controls.
 func TestFaultsLead(t *testing.T) {
 	w := open(t, newSurvey(short(), "en"), "faults", browser.Phone)
-	w.do(chromedp.Navigate(w.url), chromedp.WaitVisible("#q-overall"))
+	w.do(chromedp.Navigate(w.url), chromedp.WaitVisible(chromedp.CSS("#q-overall")))
 	w.press("submit", ".note.wrong")
-	w.do(chromedp.WaitReady(".note.wrong:focus"), chromedp.KeyEvent(kb.Tab), chromedp.WaitReady(`a[href="#a-overall"]:focus`),
-		chromedp.KeyEvent(kb.Enter), chromedp.WaitReady("#a-overall:focus"), chromedp.KeyEvent(kb.ArrowRight),
-		chromedp.WaitReady(`input[name="score.overall"][value="2"]:checked`))
+	w.focus(".note.wrong")
+	w.do(chromedp.KeyEvent(kb.Tab))
+	w.focus(`a[href="#a-overall"]`)
+	w.do(chromedp.KeyEvent(kb.Enter))
+	w.focus("#a-overall")
+	w.do(chromedp.KeyEvent(kb.ArrowRight))
+	w.focus(`input[name="score.overall"][value="2"]`)
+}
+
+// focus waits for the focus to be on something.
+func (w *window) focus(on string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(on+":focus"))); err != nil {
+		at, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.activeElement.outerHTML.slice(0, 200)`))
+		w.t.Fatalf("the focus is not on %s but on %s at %v", on, at, err)
+	}
 }
 
 // TestEnds looks at the pages that say one thing.
@@ -193,7 +209,7 @@ func TestEnds(t *testing.T) {
 		s.mu.Lock()
 		s.fail = refusal(5, reason)
 		s.mu.Unlock()
-		w.do(chromedp.Navigate(w.url+"?lang=zh-CN"), chromedp.WaitVisible("main.notice"))
+		w.do(chromedp.Navigate(w.url+"?lang=zh-CN"), chromedp.WaitVisible(chromedp.CSS("main.notice")))
 		w.look(page)
 	}
 }

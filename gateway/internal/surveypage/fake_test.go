@@ -206,7 +206,7 @@ func every() *surveyv1.Questionnaire {
 		Thanks:       text("我们会认真阅读每一条意见。", "We read every comment."),
 		Sections: []*surveyv1.Section{
 			{Key: "service", Title: text("服务", "Our service")},
-			{Key: "product", Title: text("产品", "The product"), Description: text("请想想您最常用的那台设备。", "Think of the machine that you use most.")},
+			{Key: "product", Title: text("产品", "The product"), Introduction: text("请想想您最常用的那台设备。", "Think of the machine that you use most.")},
 			{Key: "you", Title: text("关于您", "About you")},
 		},
 		Questions: []*surveyv1.Question{overall, why, recommend, easy, aspects, kind, help, order, hours, since, place, comment},

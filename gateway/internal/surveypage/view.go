@@ -14,9 +14,9 @@ import (
 
 // section is one page of a questionnaire with the questions that are shown on it.
 type section struct {
-	key                string
-	title, description *typev1.Text
-	questions          []*surveyv1.Question
+	key                 string
+	title, introduction *typev1.Text
+	questions           []*surveyv1.Question
 	// more: further answers may bring up further questions.
 	more bool
 }
@@ -33,7 +33,7 @@ func shownSections(form *surveyv1.AnswerForm) []section {
 	if list := form.GetQuestionnaire().GetSections(); len(list) > 0 {
 		all = all[:0]
 		for _, s := range list {
-			all = append(all, section{key: s.GetKey(), title: s.GetTitle(), description: s.GetDescription()})
+			all = append(all, section{key: s.GetKey(), title: s.GetTitle(), introduction: s.GetIntroduction()})
 		}
 	}
 	for _, q := range form.GetQuestionnaire().GetQuestions() {
@@ -140,7 +140,7 @@ func sendForm(w http.ResponseWriter, r *http.Request, code int, f filled, sectio
 	if !v.End {
 		s := sections[at]
 		v.Page, v.More, v.Forward = s.key, s.more, !last(f.form, s.key)
-		v.SectionTitle, v.Section = in(s.title, lang), in(s.description, lang)
+		v.SectionTitle, v.Section = in(s.title, lang), in(s.introduction, lang)
 		if v.First {
 			v.Introduction = in(q.GetIntroduction(), lang)
 		}
