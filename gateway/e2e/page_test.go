@@ -77,57 +77,42 @@ func page(t *testing.T, token string, query string) (code int, body string) {
 // width, in both languages, one of them with scripts off.
 func TestAnswerPage(t *testing.T) {
 	questionnaire := pageSurvey(t)
+	st, err := suite.state()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		language, title, thanks string
-		steps                   []chromedp.Action[chromedp.Void]
+		before                  []chromedp.Action[chromedp.Void]
 	}{
 		"phone":   {"zh-CN", "服务与产品满意度调查", "我们会认真阅读每一条意见。", []chromedp.Action[chromedp.Void]{browser.Phone}},
 		"desktop": {"en", "How was our service?", "We read every comment.", []chromedp.Action[chromedp.Void]{browser.Desktop, browser.WithoutScript}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, invitation, token := invited(t, questionnaire, c.language)
-			st, err := suite.state()
-			if err != nil {
-				t.Fatal(err)
+			url, w := st.REST+"/s/"+token, browser.Open(t, "suite-"+name, c.before...)
+			rated := `label:has(> input[name="score.overall"][value="2"]:checked)`
+			w.Visit(url+"?score=2", rated)
+			w.Look("1-open")
+			if title := w.Read("h1"); title != c.title {
+				t.Errorf("title %q", title)
 			}
-			url := st.REST + "/s/" + token
-			ctx := browser.New(t)
-			complaints := browser.Complaints(t, ctx)
-			do := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-				t.Helper()
-				if err := chromedp.Do(ctx, steps...); err != nil {
-					html, _ := chromedp.Run(ctx, chromedp.OuterHTML(chromedp.CSS("html")))
-					t.Fatalf("%s: %v in front of %s", what, err, html)
-				}
-				if nameless, named := browser.Nameless(t, ctx); len(nameless) > 0 || named == 0 {
-					t.Errorf("%s: %d with and without a name: %v", what, named, nameless)
-				}
-				picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				browser.Keep(t, "suite-"+name+"-"+what+".png", picture)
-			}
-			press := func(verb string) chromedp.Action[chromedp.Void] {
-				return chromedp.Click(chromedp.CSS(`button[name="go"][value="` + verb + `"]:not(.unseen)`))
-			}
-			pick := func(field, value string) chromedp.Action[chromedp.Void] {
-				return chromedp.Click(chromedp.CSS(`label:has(> input[name="` + field + `"][value="` + value + `"])`))
-			}
-			do("open", append(c.steps, chromedp.Navigate(url+"?score=2"), chromedp.WaitReady(chromedp.CSS(`input[name="score.overall"][value="2"]:checked`)))...)
-			do("brought-up", press("next"), chromedp.WaitVisible(chromedp.CSS("#a-why")))
-			do("saved", chromedp.SendKeys(chromedp.CSS("#a-why"), "太慢 slow"), press("save"), chromedp.WaitVisible(chromedp.CSS(".note.good")))
-			// The link opened anew, as on another day, has everything.
-			do("again", chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS(`input[name="score.overall"][value="2"]:checked`)))
-			do("product", chromedp.Navigate(url+"?page=service"), chromedp.WaitVisible(chromedp.CSS("#a-why")), press("next"), chromedp.WaitVisible(chromedp.CSS("#q-aspects")))
-			do("thanks", pick("rows.aspects.use", "4"), pick("choices.help", "visit"), pick("choices.help", "course"), press("submit"), chromedp.WaitVisible(chromedp.CSS("main.thanks")))
-			if said, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("main"))); err != nil || !strings.Contains(said, c.thanks) {
-				t.Errorf("thanked with %q, %v", said, err)
-			}
-			for _, complaint := range complaints() {
-				if !strings.Contains(complaint, "favicon.ico") {
-					t.Errorf("console: %s", complaint)
-				}
+			w.Press("go", "next", "#a-why")
+			w.Type("a-why", "太慢 slow")
+			w.Press("go", "save", ".note.good")
+			w.Look("2-saved")
+			// The link opened anew, as on another day, goes on behind what is complete and has all of it.
+			w.Visit(url, "#q-aspects")
+			w.Press("go", "back", rated)
+			w.Press("go", "next", "#q-aspects")
+			w.Pick("rows.aspects.use", "4")
+			w.Pick("choices.help", "visit")
+			w.Pick("choices.help", "course")
+			w.Look("3-product")
+			w.Press("go", "submit", "main.thanks")
+			w.Look("4-thanks")
+			if said := w.Read("main"); !strings.Contains(said, c.thanks) {
+				t.Errorf("thanked with %q", said)
 			}
 			checkAnswered(t, questionnaire, invitation)
 		})
