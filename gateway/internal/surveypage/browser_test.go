@@ -101,18 +101,6 @@ func TestByKeyboard(t *testing.T) {
 	}
 }
 
-// TestFaultsLead: the focus is on the list of what lacks, and its links lead to the controls.
-func TestFaultsLead(t *testing.T) {
-	url, w := serve(t, newSurvey(short(), "en")), browser.Open(t, "faults", browser.Desktop)
-	w.Visit(url, "#q-overall")
-	w.Press("go", "submit", ".note.wrong")
-	w.Focus(`.note.wrong a[href="#a-overall"]`)
-	w.Do(chromedp.KeyEvent(kb.Enter))
-	w.Focus("#a-overall")
-	w.Do(chromedp.KeyEvent(kb.ArrowRight))
-	w.Focus(`input[name="score.overall"][value="2"]`)
-}
-
 // TestEnds looks at the pages that say one thing.
 func TestEnds(t *testing.T) {
 	s := newSurvey(short(), "zh-CN")
