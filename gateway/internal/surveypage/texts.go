@@ -3,7 +3,7 @@ package surveypage
 import "github.com/kefu-suite/kefu/runtime/rpcerr"
 
 var english = words{
-	Tag: rpcerr.English, Skip: "Skip to the questions", Switch: "Language",
+	Tag: rpcerr.English, Skip: "Skip to the questions",
 	Next: "Next", Back: "Back", Save: "Save and go on later", Submit: "Send answers",
 	Required: "required", NoAnswer: "No answer", Place: "Place", PageOf: "Page %d of %d",
 	Problems: "Please look at these questions again", ErrorTitle: "Please check: ", Answer: "Please answer this question.", Check: "This does not fit. ",
@@ -42,7 +42,7 @@ var english = words{
 }
 
 var chinese = words{
-	Tag: rpcerr.Chinese, Skip: "跳到问题", Switch: "语言",
+	Tag: rpcerr.Chinese, Skip: "跳到问题",
 	Next: "下一页", Back: "上一页", Save: "保存，稍后继续", Submit: "提交",
 	Required: "必答", NoAnswer: "不作答", Place: "名次", PageOf: "第 %d 页，共 %d 页",
 	Problems: "请检查以下问题", ErrorTitle: "请检查：", Answer: "请回答此题。", Check: "填写不符合要求。",

@@ -11,7 +11,7 @@ import (
 
 // words are the page's own texts in one language.
 type words struct {
-	Tag, Skip, Switch                                   string
+	Tag, Skip                                           string
 	Next, Back, Save, Submit, Required, NoAnswer, Place string
 	PageOf                                              string // of number and count
 	Problems, ErrorTitle, Answer, Check                 string
