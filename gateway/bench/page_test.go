@@ -27,8 +27,8 @@ const (
 	answersAMinute = 2000
 	// mostPage bounds the processor time of one answer on the page, in REST creates.
 	mostPage  = 3.0
-	pageSlice = 4 * time.Second
-	pageRound = 7
+	pageSlice = 3 * time.Second
+	pageRound = 5
 	// linked is how many invitations are seeded: more than are answered, and enough others
 	// that finding one by its link is no walk through all.
 	linked = 100_000

@@ -105,7 +105,7 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 		t.Error("opening a link wrote something")
 	}
 	for name, want := range map[string]string{
-		"Content-Security-Policy": policy, "X-Robots-Tag": "noindex, nofollow", "Content-Type": "text/html; charset=utf-8",
+		"Content-Security-Policy": policy, "Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow", "Content-Type": "text/html; charset=utf-8",
 	} {
 		if got := page.header.Get(name); got != want {
 			t.Errorf("%s is %q", name, got)
@@ -235,7 +235,7 @@ func TestLogic(t *testing.T) {
 	page.has(t, http.StatusOK, "Your answers brought up further questions", "What went wrong?", `value="1" id="a-overall" checked`)
 	page.lacks(t, "Please answer this question")
 	first.Add("q", "text.why")
-	v.post(first).has(t, http.StatusUnprocessableEntity, "Please look at these questions again", `href="#a-why"`, `id="a-why"`, "Please answer this question.", `aria-invalid="true"`, "<title>Please check: ")
+	v.post(first).has(t, http.StatusUnprocessableEntity, "Please look at these questions again", `href="#q-why"`, `id="a-why"`, "Please answer this question.", `aria-invalid="true"`, "<title>Please check: ")
 	first.Set("text.why", "slow")
 	to, _ = v.follow(first)
 	if !strings.HasSuffix(to, "page=product") {
@@ -244,7 +244,7 @@ func TestLogic(t *testing.T) {
 	// One who jumps to the last page is led to what lacks.
 	s.saved = map[string]*surveyv1.Response{}
 	v.post(fields("lang", "en", "page", "you", "go", "submit", "q", "number.hours", "q", "date.since", "q", "text.place", "q", "text.comment", "text.comment", "x")).
-		has(t, http.StatusUnprocessableEntity, "Page 1 of 3", `href="#a-overall"`)
+		has(t, http.StatusUnprocessableEntity, "Page 1 of 3", `href="#q-overall"`)
 	if s.answer(t, "comment").GetText() != "x" {
 		t.Error("what was sent was not kept")
 	}
@@ -297,17 +297,17 @@ func TestMisfits(t *testing.T) {
 		want []string
 	}{
 		"too large": {fields("page", "you", "q", "number.hours", "number.hours", "168"),
-			[]string{`value="168"`, `href="#a-hours"`, "This does not fit. A number with at most 1 digits after the point, from 0 to 100."}},
+			[]string{`value="168"`, `href="#q-hours"`, "This does not fit. A number with at most 1 digits after the point, from 0 to 100."}},
 		"no number": {fields("page", "you", "q", "number.hours", "number.hours", "many", "q", "text.comment", "text.comment", "short"),
-			[]string{`value="many"`, `href="#a-hours"`}},
-		"not a number": {fields("page", "you", "q", "number.hours", "number.hours", "NaN"), []string{`value="NaN"`, `href="#a-hours"`}},
+			[]string{`value="many"`, `href="#q-hours"`}},
+		"not a number": {fields("page", "you", "q", "number.hours", "number.hours", "NaN"), []string{`value="NaN"`, `href="#q-hours"`}},
 		"too long": {fields("page", "you", "q", "text.place", "text.place", strings.Repeat("长", 21)),
-			[]string{`href="#a-place"`, strings.Repeat("长", 21), "This does not fit. At most 20 characters."}},
+			[]string{`href="#q-place"`, strings.Repeat("长", 21), "This does not fit. At most 20 characters."}},
 		"one place twice": {fields("page", "product", "q", "rank.order", "rank.order.price", "1", "rank.order.speed", "1"),
-			[]string{`href="#a-order"`, "Give the places 1 (first) to 3"}},
-		"a place left out": {fields("page", "product", "q", "rank.order", "rank.order.price", "1", "rank.order.speed", "3"), []string{`href="#a-order"`}},
-		"no score":         {fields("page", "service", "q", "score.overall", "score.overall", "x"), []string{`href="#a-overall"`}},
-		"no row score":     {fields("page", "product", "q", "rows.aspects", "rows.aspects.use", "x"), []string{`href="#a-aspects"`}},
+			[]string{`href="#q-order"`, "Give the places 1 (first) to 3"}},
+		"a place left out": {fields("page", "product", "q", "rank.order", "rank.order.price", "1", "rank.order.speed", "3"), []string{`href="#q-order"`}},
+		"no score":         {fields("page", "service", "q", "score.overall", "score.overall", "x"), []string{`href="#q-overall"`}},
+		"no row score":     {fields("page", "product", "q", "rows.aspects", "rows.aspects.use", "x"), []string{`href="#q-aspects"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, verb := range []string{"next", "submit", "save", "back", "zh-CN"} {

@@ -16,8 +16,8 @@ type question struct {
 	Key string
 	// Kind and Key name its fields; Shape says how it is drawn.
 	Kind, Shape string
-	// Field is the name of its field, or of the first of them; First is the id of the control
-	// that an error leads to.
+	// Field is the name of its field, or of the first of them; First is the id of its first
+	// control.
 	Field, First string
 	Text, Help   string
 	// Rule says what fits, Error what does not.
