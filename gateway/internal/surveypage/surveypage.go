@@ -57,7 +57,7 @@ func Handler(answers surveyv1.AnswerServiceClient) http.Handler {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Robots-Tag", "noindex, nofollow")
 		w.Header().Set("Cache-Control", "no-store") // lest 410 be remembered by a browser
-		if !utf8.ValidString(r.URL.Path) { // no link, and nothing that the service could be asked
+		if !utf8.ValidString(r.URL.Path) {          // no link, and nothing that the service could be asked
 			sendNotice(w, r, http.StatusNotFound, noticeUnknown)
 			return
 		}
