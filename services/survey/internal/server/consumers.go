@@ -29,8 +29,7 @@ const withdrawnReason = "consent withdrawn"
 // how it stands, and asks the questions of that answer again.
 func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
 	// Comments and the directory have payloads of their own.
-	payload := new(ticketv1.TicketChanged)
-	if !e.GetPayload().MessageIs(payload) {
+	if e.GetType() != "ticket.resolved.v1" && !e.GetPayload().MessageIs((*ticketv1.TicketChanged)(nil)) {
 		return nil
 	}
 	payload, err := event.Unpack[*ticketv1.TicketChanged](e)
