@@ -33,7 +33,7 @@ func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) e
 		return err
 	}
 	// Comments and the directory have payloads of their own.
-	if !e.GetPayload().MessageIs(new(ticketv1.TicketChanged)) {
+	if e.GetType() != "ticket.resolved.v1" && !e.GetPayload().MessageIs((*ticketv1.TicketChanged)(nil)) {
 		return nil
 	}
 	payload, err := event.Unpack[*ticketv1.TicketChanged](e)
