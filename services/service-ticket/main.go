@@ -32,6 +32,8 @@ type config struct {
 	ConfirmHours int `env:"KEFU_TICKET_CONFIRM_HOURS" envDefault:"72"`
 	// ReopenDays after resolve a ticket can be reopened.
 	ReopenDays int `env:"KEFU_TICKET_REOPEN_DAYS" envDefault:"14"`
+	// MaxLoad is how many open tickets somebody has at most who pulls one.
+	MaxLoad int `env:"KEFU_TICKET_MAX_LOAD" envDefault:"20"`
 }
 
 // Check adds to the problems of every service those of this one.
@@ -42,6 +44,9 @@ func (c *config) Check() []error {
 	}
 	if c.ReopenDays < 1 {
 		problems = append(problems, errors.New("KEFU_TICKET_REOPEN_DAYS must be at least 1"))
+	}
+	if c.MaxLoad < 1 {
+		problems = append(problems, errors.New("KEFU_TICKET_MAX_LOAD must be at least 1"))
 	}
 	return problems
 }
@@ -68,6 +73,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		Region: cfg.DefaultRegion, Policy: ticket.Policy{
 			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
 			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
+			MaxLoad:      cfg.MaxLoad,
 		},
 		Clocks: clocks, Calendars: calendars,
 	})
@@ -91,8 +97,10 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	p.Go("watch on duty and hotlines", s.WatchOrganisation)
 	p.Go("training of the triage model", s.LearnDaily)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
+	p.Go("tickets of fault notices", s.ReachOut)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),
+		p.FollowAs(server.ProductsConsumer, customerref.Source, cfg.RegistryTarget, s.HandleProducts),
 		p.Follow(server.SurveySource, cfg.SurveyTarget, s.HandleSurvey),
 	)
 }

@@ -40,6 +40,8 @@ func incoming(name string) (string, bool) {
 		return "accept-language", true
 	case "Traceparent", "Tracestate":
 		return strings.ToLower(name), true
+	case "Last-Event-Id":
+		return "last-event-id", true
 	}
 	return "", false
 }

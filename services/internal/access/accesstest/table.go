@@ -99,6 +99,24 @@ ticket.v1.TriageService  GetTicketTriage                                 *toto..
 ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
+ticket.v1.QueueService   NextTicket,SuggestAssignees                     *to.......... tickets.assign
+ticket.v1.QueueService   AutoAssignTicket,TransferTicket                 *to.......... tickets.assign
+ticket.v1.QueueService   SetTicketNeeds                                  *to.......... tickets.triage
+ticket.v1.WorkService    CreateSolutionPlan,CreateWorkEntry              *toto........ tickets.work
+ticket.v1.WorkService    VoidWorkEntry,LinkTickets,UnlinkTickets         *toto........ tickets.work
+ticket.v1.WorkService    ListSolutionPlans,ListWorkEntries,ListWatchers  *toto........ tickets.history
+ticket.v1.WorkService    AddWatcher,RemoveWatcher,ListTicketLinks        *toto........ tickets.history
+ticket.v1.WorkService    UnmergeTicket                                   *to.......... tickets.assign
+ticket.v1.CannedAnswerService CreateCannedAnswer,UpdateCannedAnswer      *............ cannedanswers.write
+ticket.v1.CannedAnswerService DeleteCannedAnswer                         *............ cannedanswers.write
+ticket.v1.CannedAnswerService ListCannedAnswers                          *****........ cannedanswers.read
+ticket.v1.CannedAnswerService RenderCannedAnswer                         *toto........ tickets.history
+ticket.v1.DeskService    ListTimeline                                    *toto.......o tickets.read
+ticket.v1.DeskService    CountQueues,WatchTickets                        *toto........ tickets.history
+ticket.v1.OutreachService CreateFaultNotice                              *............ faultnotices.write
+ticket.v1.OutreachService GetFaultNotice,ListFaultNotices                *****..*..... faultnotices.read
+ticket.v1.OutreachService ListFaultContacts                              *****..*..... faultnotices.read
+ticket.v1.BulkService    BulkTickets                                     *toto........ tickets.work
 calendar.v1.CalendarService GetCalendar,ListCalendars,ComputeDue         ************. calendars.read
 calendar.v1.CalendarService CreateCalendar,UpdateCalendar,SetYear        *.....*...... calendars.write
 complaint.v1.ComplaintService CreateComplaint                            *to...*..**.o complaints.register
@@ -148,9 +166,13 @@ survey.v1.QuestionnaireService PublishQuestionnaire                      .....*.
 survey.v1.QuestionnaireService GetResults                                **...*...**.. results.read
 survey.v1.QuestionnaireService ListAnswers                               .....*....... answers.read
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
+survey.v1.DesignService CheckQuestionnaire,ExportQuestionnaire,ListAspects *....*....... questionnaires.read
+survey.v1.DesignService CopyQuestionnaire,ImportQuestionnaire            .....*....... questionnaires.write
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
 survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
+survey.v1.AnswerService  WithdrawAnswer                                  public
+survey.v1.EntryService GetEntryForm,EnterAnswer,WithdrawEnteredAnswer    .....*....... answers.enter
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 survey.v1.CleaningService GetCleaningRules,GetCleaning                   **...*...**.. results.read
 survey.v1.CleaningService SetCleaningRules,JudgeAnswer                   .....*....... questionnaires.write

@@ -213,6 +213,8 @@ func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, 
 		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonCancelled})
 	case ticket.Merge:
 		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonMerged})
+	case ticket.Unmerge:
+		err = s.goBack(ctx, tx, row)
 	}
 	if err != nil {
 		return fmt.Errorf("clocks of the ticket: %w", err)
