@@ -17,6 +17,8 @@ type Policy struct {
 	ConfirmAfter time.Duration
 	// ReopenWithin is how long after resolve a ticket can be reopened.
 	ReopenWithin time.Duration
+	// DecideWithin is how long, in business hours, a supervisor has to decide on an escalation.
+	DecideWithin time.Duration
 }
 
 // Standing is what moves change of a ticket. Zero ids and times mean none.
