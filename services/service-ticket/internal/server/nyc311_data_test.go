@@ -70,7 +70,7 @@ func readCity(t *testing.T) []city {
 		}
 		out = append(out, city{
 			id: row[at["Unique Key"]], agency: row[at["Agency"]], kind: row[at["Complaint Type"]],
-			text:    row[at["Descriptor"]] + "\n" + row[at["Location Type"]] + "\n" + row[at["Resolution Description"]],
+			text:    row[at["Descriptor"]] + "\n" + row[at["Location Type"]], // what was known when it came in
 			channel: row[at["Open Data Channel Type"]], created: when("Created Date"), closed: when("Closed Date"),
 		})
 	}

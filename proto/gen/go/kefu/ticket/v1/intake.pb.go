@@ -767,7 +767,7 @@ type Connector struct {
 	// Output only.
 	Off bool `protobuf:"varint,4,opt,name=off,proto3" json:"off,omitempty"`
 	// Which secret it has, from 1. Output only.
-	SecretGeneration int32 `protobuf:"varint,5,opt,name=secret_generation,json=secretGeneration,proto3" json:"secret_generation,omitempty"`
+	Generation int32 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Until when the secret before is valid too; absent where it is not. Output only.
 	PreviousUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=previous_until,json=previousUntil,proto3" json:"previous_until,omitempty"`
 	// Output only.
@@ -834,9 +834,9 @@ func (x *Connector) GetOff() bool {
 	return false
 }
 
-func (x *Connector) GetSecretGeneration() int32 {
+func (x *Connector) GetGeneration() int32 {
 	if x != nil {
-		return x.SecretGeneration
+		return x.Generation
 	}
 	return 0
 }
@@ -1510,14 +1510,16 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"request_id\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"q\n" +
 	"\x12ContactFormReceipt\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12=\n" +
-	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\"\xf3\x02\n" +
+	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\"\xe6\x02\n" +
 	"\tConnector\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
 	"\x04code\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{1,39}$R\x04code\x12H\n" +
 	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelB\x17\xe0A\x02\xbaH\x11\x82\x01\x0e\x18\x02\x18\x03\x18\x04\x18\x05\x18\x06\x18\n" +
 	"\x18\vR\achannel\x12\x15\n" +
-	"\x03off\x18\x04 \x01(\bB\x03\xe0A\x03R\x03off\x120\n" +
-	"\x11secret_generation\x18\x05 \x01(\x05B\x03\xe0A\x03R\x10secretGeneration\x12F\n" +
+	"\x03off\x18\x04 \x01(\bB\x03\xe0A\x03R\x03off\x12#\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x05B\x03\xe0A\x03R\n" +
+	"generation\x12F\n" +
 	"\x0eprevious_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\rpreviousUntil\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\"p\n" +
