@@ -50,6 +50,7 @@ func importCommand(dir *string) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&r.Import.Source, "source", "", "name of the system the customers come from, e.g. erp; required")
 	flags.BoolVar(&r.Import.DryRun, "dry-run", false, "check every row and store nothing")
+	flags.BoolVar(&r.Import.KeepInvalid, "keep-invalid", false, "keep phones and e-mails that are none, marked, rather than refuse their rows")
 	flags.StringVar(&existing, "on-existing", "", "skip (unless given), update or review")
 	flags.StringArrayVar(&columns, "column", nil, "field=heading: which column is the field; may be repeated")
 	flags.StringArrayVar(&values, "value", nil, "field=value: what the field is in every row; may be repeated")

@@ -100,6 +100,9 @@ func newFuzzer(t *testing.T, s *stack) *fuzzer {
 			described := object(value.(map[string]any))
 			op := fuzzOperation{verb: strings.ToUpper(verb), path: path, params: described.list("parameters"), answers: map[string]*jsonschema.Schema{}}
 			op.body, _ = described.at("requestBody", "content", "application/json", "schema").(map[string]any)
+			if described["requestBody"] != nil && op.body == nil {
+				continue // its body is a file
+			}
 			responses, _ := described["responses"].(map[string]any)
 			for code, response := range responses {
 				at := location + "#/paths/" + url.PathEscape(pointer.Replace(path)) + "/" + verb + "/responses/" + code

@@ -53,12 +53,21 @@ func TestStopAndStartAgain(t *testing.T) {
 func TestAServiceThatDiesComesBack(t *testing.T) {
 	manager := as(t, suite, role("service-manager")...)
 	ticket := manager.post("/v1/tickets", object{"channel": "CHANNEL_WEB", "title": "survivor"})
-	st, err := suite.state()
+	killProgram(t, suite, "service-ticket")
+	eventually(t, "an answer of the service that was killed", func() bool {
+		return manager.try("GET", "/v1/tickets/"+ticket.text("id"), nil).code == http.StatusOK
+	})
+}
+
+// killProgram ends every replica of a program as kill -9 does.
+func killProgram(t *testing.T, s *stack, name string) {
+	t.Helper()
+	st, err := s.state()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range st.Programs {
-		if p.Name != "service-ticket" {
+		if p.Name != name {
 			continue
 		}
 		process, err := os.FindProcess(p.PID)
@@ -69,9 +78,6 @@ func TestAServiceThatDiesComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "an answer of the service that was killed", func() bool {
-		return manager.try("GET", "/v1/tickets/"+ticket.text("id"), nil).code == http.StatusOK
-	})
 }
 
 // TestDemoTwice: samples through the public API; a second run changes nothing.

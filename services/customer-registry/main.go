@@ -12,11 +12,10 @@ import (
 
 	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/subject"
 )
@@ -72,7 +71,7 @@ func (c *Config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[Config]{
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()},
+		Migrations: server.Migrations(),
 		Policy:     access.Policy(),
 		Run:        run,
 	}))
@@ -95,6 +94,9 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if err := s.SeedCalendars(ctx); err != nil {
+		return err
+	}
 	s.Register(p.GRPC)
 	p.Go("tier sweep", s.SweepTiers)
 	if err := addSubjects(ctx, p, s, map[string]string{
@@ -104,7 +106,11 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 	}
 	p.Go("tier runs", s.RunTiers)
 	p.Go("imports", s.RunSheets)
+	p.Go("sweep of clocks", s.Sweep)
+	p.Go("quality sweep", s.SweepQuality)
 	return errors.Join(
+		// Under a name of its own: calendars that were told of before are read too.
+		p.FollowAs(server.Name+"/calendars", directory.Source, cfg.ServiceTicketTarget, calendar.Handle),
 		p.FollowAll("service-ticket", cfg.ServiceTicketTarget, s.HandleTicket),
 		p.FollowAll("complaint", cfg.ComplaintTarget, s.HandleComplaint),
 		p.FollowAll("survey", cfg.SurveyTarget, s.HandleSurvey),

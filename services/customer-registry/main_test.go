@@ -21,13 +21,9 @@ import (
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
-	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/internal/access"
-	"github.com/kefu-suite/kefu/services/internal/directory"
-	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // source streams what a test puts into it, as another service would.
@@ -98,7 +94,7 @@ func TestTheThreeStreamsReachTheProfile(t *testing.T) {
 		peers[name] = peer(t, sources[name])
 	}
 	service := testkit.NewService(t, testkit.ServiceConfig{
-		Name: server.Name, Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()}, Policy: access.Policy(),
+		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
 		Register:   func(p *app.Process) error { return run(t.Context(), p, testConfig("CN")) },
 		Background: true, Peers: peers,
 	})
@@ -132,7 +128,7 @@ func TestTheThreeStreamsReachTheProfile(t *testing.T) {
 
 func TestAnUnknownDefaultRegionStopsTheStart(t *testing.T) {
 	process, _ := testkit.Prepare(t, testkit.ServiceConfig{
-		Name: server.Name, Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()}, Policy: access.Policy(),
+		Name: server.Name, Migrations: server.Migrations(), Policy: access.Policy(),
 	})
 	if err := run(t.Context(), process, testConfig("China")); err == nil {
 		t.Error("phones would be read by the rules of a country that does not exist")

@@ -100,6 +100,7 @@ func finish(merged []byte, known *contracts) ([]byte, error) {
 		return nil, err
 	}
 	allowAtMostOne(schemas)
+	addUploads(paths, schemas)
 	if err := splitSchemas(document, known.emitted); err != nil {
 		return nil, err
 	}

@@ -85,3 +85,28 @@ func put(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// The route that takes a file is nowhere in the fragments.
+func TestFinishAddsTheUpload(t *testing.T) {
+	with := strings.Replace(merged, `"schemas":{`, `"schemas":{"kefu.customer.v1.CustomerImport":{"type":"object","properties":{"etag":{"type":"string"}}},`, 1)
+	document, err := finish([]byte(with), &contracts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(document); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct{ Content map[string]any }
+			Responses   map[string]any
+		}
+	}
+	if err := json.Unmarshal(document, &got); err != nil {
+		t.Fatal(err)
+	}
+	upload := got.Paths["/v1/customerImports/{id}:upload"]["post"]
+	if upload.RequestBody.Content["text/csv"] == nil || upload.Responses["default"] == nil {
+		t.Errorf("the upload is %v", upload)
+	}
+}

@@ -56,8 +56,8 @@ func Policy() authz.Policy {
 }
 
 // ServiceAccountOnly lists the permissions that no role has: streams of
-// everything are for systems, not for people.
-func ServiceAccountOnly() []string { return []string{"events.read"} }
+// everything and lookups of every caller are for systems, not for people.
+func ServiceAccountOnly() []string { return []string{"events.read", "callers.lookup"} }
 
 // Everything on tickets and complaints, standards, approvals, reports. Contact
 // data of customer files stays masked: files are kept by others.
@@ -138,7 +138,8 @@ func afterSalesSpecialist() []authz.Grant {
 func crmSpecialist() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "consents.write", "profiles.read",
-			"contacts.read", "contacts.write", "orders.read", "customerchanges.read"),
+			"contacts.read", "contacts.write", "orders.read", "customerchanges.read", "segments.read", "segments.write",
+			"quality.read"),
 		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
@@ -154,12 +155,13 @@ func informationAdministrator() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.read", "customers.write", "customers.tier", "customers.import",
 			"profiles.read", "contacts.read", "contacts.write", "orders.read", "orders.write"),
-		at(company, "customerchanges.read", "attributes.write", "maintenanceplans.write"),
+		at(company, "customerchanges.read", "attributes.write", "maintenanceplans.write", "segments.read", "segments.write",
+			"quality.read", "changereports.read", "changereports.decide"),
 		at(company, "tickets.import", "directory.read", "causes.read", "directory.write", "staff.status", "calendars.read", "calendars.write"),
 		at(own, "tasks.work", "complaints.read", "complaints.submit", "complaints.work", "complaints.history"),
 		at(company, "complaints.register", "complaints.import"),
 		at(company, "answers.import"),
-		askers(), at(company, "consents.read"),
+		requesters(), at(own, "changereports.create"), at(company, "consents.read"),
 		coverReaders(), exporters(), tierReaders(), coverKeepers(), rightsDesk(), at(company, "subjectdocuments.read", "legalholds.write"),
 	)
 }
@@ -190,7 +192,7 @@ func salesperson() []authz.Grant {
 func salesManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "directory.read", "causes.read", "calendars.read", "complaints.register",
-			"complaints.determine"),
+			"complaints.determine", "segments.read", "quality.read"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history"),
 		at(own, "complaints.submit", "complaints.work", "staff.status", "tasks.work"),
 		at(company, "results.read"),
@@ -222,7 +224,8 @@ func auditor() []authz.Grant {
 func customer() []authz.Grant {
 	return at(own, "customers.read", "profiles.read", "contacts.read", "consents.read", "consents.write", "orders.read",
 		"tickets.read", "tickets.create", "tickets.comment", "tickets.confirm", "tickets.reopen", "tickets.cancel",
-		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read")
+		"complaints.read", "complaints.register", "subjectrequests.create", "subjectdocuments.read", "changereports.create",
+		"changereports.read")
 }
 
 func at(scope accessv1.Scope, permissions ...string) []authz.Grant {

@@ -34,6 +34,10 @@ var harmless = map[protoreflect.FullName]string{
 	"kefu.customer.v1.ExtractedContact.phone":   "masked for everyone, before it is stored",
 	"kefu.customer.v1.ExtractedContact.email":   "masked for everyone, before it is stored",
 	"kefu.calendar.v1.ComputeDueResponse.notes": "what the calendar does not know of its years",
+	"kefu.customer.v1.Customer.phone_quality":   "whether it can be dialled, not what it is",
+	"kefu.customer.v1.Customer.email_quality":   "whether it can be written to, not what it is",
+	"kefu.customer.v1.Contact.phone_quality":    "whether it can be dialled, not what it is",
+	"kefu.customer.v1.Contact.email_quality":    "whether it can be written to, not what it is",
 }
 
 // pageToken are sealed and say nothing to whoever holds them.

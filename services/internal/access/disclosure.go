@@ -2,10 +2,18 @@ package access
 
 import "github.com/kefu-suite/kefu/runtime/authz"
 
-// askers may ask for a file that is not open to them, and use the grant they get.
+// askers may ask for a file that is not open to them, and use the grant they get. They report
+// what they learn of a customer.
 func askers() []authz.Grant {
+	return grants(requesters(), reporters())
+}
+
+func requesters() []authz.Grant {
 	return at(own, "accessrequests.create", "accessrequests.read", "grants.use")
 }
+
+// reporters report changes of files and see what became of their reports.
+func reporters() []authz.Grant { return at(own, "changereports.create", "changereports.read") }
 
 // breakers may also open a file in an emergency, before anybody agreed: those who deal with
 // any customer anyway. Engineers, who get no contact data, and after-sales specialists, who get
@@ -18,7 +26,7 @@ func breakers() []authz.Grant {
 // are decided by one another.
 func deciders() []authz.Grant {
 	return grants(
-		at(own, "accessrequests.create", "grants.use", "breakglass.use"),
+		at(own, "accessrequests.create", "grants.use", "breakglass.use"), reporters(),
 		at(company, "accessrequests.read", "accessrequests.decide", "breakglass.read", "breakglass.review"),
 	)
 }

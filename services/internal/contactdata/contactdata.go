@@ -6,6 +6,7 @@
 package contactdata
 
 import (
+	"errors"
 	"net/mail"
 	"strings"
 
@@ -15,6 +16,64 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
+// Number is a phone as it was read.
+type Number struct {
+	// E164 is its one form, Extension what is dialled after it.
+	E164, Extension string
+	// Fault says why it is no phone that can be dialled; then the rest is empty.
+	Fault NumberFault
+}
+
+// NumberFault is what is wrong with a phone.
+type NumberFault int
+
+// The faults of phones.
+const (
+	NumberFine NumberFault = iota
+	// NotANumber: too few digits or other signs.
+	NotANumber
+	// UnknownCountry: its country code is none.
+	UnknownCountry
+	// TooShort and TooLong are by the rules of its country.
+	TooShort
+	TooLong
+	// NoSuchNumber: of a right length, but none such is given out.
+	NoSuchNumber
+)
+
+// ReadPhone reads a phone in national or international form, with or without extension. A
+// number without a country code is read as one of the region, e.g. "CN".
+func ReadPhone(given, region string) Number {
+	number, err := phonenumbers.Parse(given, region)
+	switch {
+	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
+		return Number{Fault: UnknownCountry}
+	case err != nil:
+		return Number{Fault: NotANumber}
+	case phonenumbers.IsValidNumber(number):
+		return Number{E164: phonenumbers.Format(number, phonenumbers.E164), Extension: number.GetExtension()}
+	}
+	switch phonenumbers.IsPossibleNumberWithReason(number) {
+	case phonenumbers.TOO_SHORT:
+		return Number{Fault: TooShort}
+	case phonenumbers.TOO_LONG:
+		return Number{Fault: TooLong}
+	case phonenumbers.INVALID_COUNTRY_CODE:
+		return Number{Fault: UnknownCountry}
+	}
+	return Number{Fault: NoSuchNumber}
+}
+
+// Digits are the digits of what somebody wrote, by which a phone is found that is none.
+func Digits(given string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, given)
+}
+
 // Phone brings a phone in national or international form to E.164. A number without a
 // country code is read as one of the region, e.g. "CN". An extension is refused, because
 // E.164 cannot keep it. Blank is "" without a fault.
@@ -22,18 +81,23 @@ func Phone(given, region string) (string, *rpcerr.Text) {
 	if strings.TrimSpace(given) == "" {
 		return "", nil
 	}
-	number, err := phonenumbers.Parse(given, region)
-	if err != nil || !phonenumbers.IsValidNumber(number) {
-		return "", fault(rpcerr.T(
-			"it is no phone number of any country; give it with its country code, e.g. +86 138 0013 8000, or as dialled within %[1]s",
-			"不是有效的电话号码；请带国家代码填写（例如 +86 138 0013 8000），或填写 %[1]s 国内拨号形式", region))
+	number := ReadPhone(given, region)
+	if number.Fault != NumberFine {
+		return "", NoPhone(region)
 	}
-	if number.GetExtension() != "" {
+	if number.Extension != "" {
 		return "", fault(rpcerr.T(
 			"it has an extension, which is not kept; give the number alone",
 			"包含分机号，系统不保存分机号；请只填写电话号码"))
 	}
-	return phonenumbers.Format(number, phonenumbers.E164), nil
+	return number.E164, nil
+}
+
+// NoPhone says that what was given is none, and what would be one.
+func NoPhone(region string) *rpcerr.Text {
+	return fault(rpcerr.T(
+		"it is no phone number of any country; give it with its country code, e.g. +86 138 0013 8000, or as dialled within %[1]s",
+		"不是有效的电话号码；请带国家代码填写（例如 +86 138 0013 8000），或填写 %[1]s 国内拨号形式", region))
 }
 
 // Region tells whether phones can be read as national ones of the region.

@@ -149,15 +149,21 @@ func Directory() []Table {
 	}
 }
 
-// Clocks declares the tables of deadlines. Reasons in them are codes.
+// Clocks declares the tables of deadlines and of the policies that set them.
 func Clocks() []Table {
+	return append(Deadlines(), Table{
+		Name: "clock_policies", Reason: "what the company promises", Kept: "id version state effective_time definition create_time update_time revision",
+	})
+}
+
+// Deadlines declares the tables of deadlines alone. Reasons in them are codes.
+func Deadlines() []Table {
 	return []Table{
 		{Name: "clock_calendars", Reason: "calendars", Kept: "calendar_id version definition"},
 		{Name: "clocks", Reason: "deadlines of cases", Kept: "id subject_type subject_id kind round state owner_role owner_staff_id " +
 			"owner_department_id calendar_id calendar_version policy_id policy_version clause_id target start_time due_time stop_time next_step_time version"},
 		{Name: "clock_log", Reason: "what happened to deadlines, with codes as reasons", Kept: "clock_id position type occur_time record_time actor " +
 			"actor_kind reason terms owner step role scheduled_time amount"},
-		{Name: "clock_policies", Reason: "what the company promises", Kept: "id version state effective_time definition create_time update_time revision"},
 	}
 }
 

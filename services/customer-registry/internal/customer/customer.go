@@ -95,17 +95,3 @@ func CheckBirthday(d *date.Date, now time.Time) []Fault {
 	}
 	return nil
 }
-
-// Normalize brings phone and e-mail to the form they are kept in and returns
-// those that cannot be.
-func Normalize(phone, email *string, region string) []Fault {
-	var faults []Fault
-	var fault *Fault
-	if *phone, fault = Phone(*phone, region); fault != nil {
-		faults = append(faults, *fault)
-	}
-	if *email, fault = Email(*email); fault != nil {
-		faults = append(faults, *fault)
-	}
-	return faults
-}

@@ -68,6 +68,8 @@ type Query struct {
 	// Number is a customer number, Phone a whole phone in E.164, Last4 the last
 	// four digits of one, Email a whole e-mail, all normalised.
 	Number, Phone, Last4, Email string
+	// Digits is what a phone is found by that is none, where the text may be one.
+	Digits string
 }
 
 // Empty tells whether a query asks for nothing.
@@ -75,7 +77,7 @@ func (q Query) Empty() bool { return q.Folded == "" && q.Number == "" && q.Email
 
 var (
 	numberForm = regexp.MustCompile(`^C-[0-9]{6}-[0-9]{6,}$`)
-	phoneForm  = regexp.MustCompile(`^[+]?[0-9][0-9 ().-]{5,}$`)
+	phoneForm  = regexp.MustCompile(`^[+]?[(]?[0-9][0-9 ().-]{4,}$`)
 	last4Form  = regexp.MustCompile(`^[0-9]{4}$`)
 )
 
@@ -98,6 +100,7 @@ func ParseQuery(text, region string) Query {
 	case last4Form.MatchString(folded):
 		q.Last4 = folded
 	case phoneForm.MatchString(folded):
+		q.Digits = DigitsTerm(folded)
 		if phone, fault := Phone(folded, region); fault == nil {
 			q.Phone = phone
 		}

@@ -120,3 +120,13 @@ func Retired() *rpcerr.Error {
 		"The customer's file is retired; restore it first with POST /v1/customers/{id}:restore.",
 		"客户档案已停用；请先通过 POST /v1/customers/{id}:restore 恢复。"))
 }
+
+// DecideReport judges whether a reported change may be applied or refused.
+func DecideReport(state customerv1.ChangeReportState) *rpcerr.Error {
+	if state == customerv1.ChangeReportState_CHANGE_REPORT_STATE_OPEN {
+		return nil
+	}
+	return rpcerr.WrongState("CHANGE_REPORT_DECIDED", rpcerr.T(
+		"The report is decided already (%[1]s); only an open one can be.",
+		"该变更报告已处理（%[1]s）；只能处理未决的报告。", state))
+}

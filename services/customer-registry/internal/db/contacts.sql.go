@@ -14,7 +14,7 @@ import (
 
 const eraseContact = `-- name: EraseContact :exec
 UPDATE contacts SET name = '', decision_role = 0, phone = NULL, phone_index = NULL, phone_last4_index = NULL,
-  email = NULL, email_index = NULL, preferred_channel = 0, birthday = NULL, update_time = $1::timestamptz, delete_time = $1::timestamptz,
+  email = NULL, email_index = NULL, preferred_channel = 0, birthday = NULL, phone_quality = 0, email_quality = 0, update_time = $1::timestamptz, delete_time = $1::timestamptz,
   version = version + 1
 WHERE id = $2
 `
@@ -25,7 +25,7 @@ func (q *Queries) EraseContact(ctx context.Context, db DBTX, now time.Time, iD u
 }
 
 const getContact = `-- name: GetContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
 `
 
 func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -48,15 +48,17 @@ func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, custome
 		&i.Version,
 		&i.PreferredChannel,
 		&i.Birthday,
+		&i.PhoneQuality,
+		&i.EmailQuality,
 	)
 	return i, err
 }
 
 const insertContact = `-- name: InsertContact :exec
 INSERT INTO contacts (id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index,
-  email, email_index, preferred_channel, birthday, create_time, update_time, version)
+  email, email_index, preferred_channel, birthday, phone_quality, email_quality, create_time, update_time, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-  $9, $10, $11, $12, $13, $14, 1)
+  $9, $10, $11, $12, $13, $14, $15, $16, 1)
 `
 
 type InsertContactParams struct {
@@ -72,6 +74,8 @@ type InsertContactParams struct {
 	EmailIndex       []byte
 	PreferredChannel int16
 	Birthday         []byte
+	PhoneQuality     int16
+	EmailQuality     int16
 	CreateTime       time.Time
 	UpdateTime       time.Time
 }
@@ -90,6 +94,8 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 		arg.EmailIndex,
 		arg.PreferredChannel,
 		arg.Birthday,
+		arg.PhoneQuality,
+		arg.EmailQuality,
 		arg.CreateTime,
 		arg.UpdateTime,
 	)
@@ -97,7 +103,7 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 }
 
 const listContacts = `-- name: ListContacts :many
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
 ORDER BY id LIMIT $3
 `
 
@@ -127,6 +133,8 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 			&i.Version,
 			&i.PreferredChannel,
 			&i.Birthday,
+			&i.PhoneQuality,
+			&i.EmailQuality,
 		); err != nil {
 			return nil, err
 		}
@@ -139,7 +147,7 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 }
 
 const lockContact = `-- name: LockContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -162,6 +170,8 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 		&i.Version,
 		&i.PreferredChannel,
 		&i.Birthday,
+		&i.PhoneQuality,
+		&i.EmailQuality,
 	)
 	return i, err
 }
@@ -169,8 +179,8 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 const updateContact = `-- name: UpdateContact :exec
 UPDATE contacts SET name = $1, decision_role = $2, language = $3, phone = $4,
   phone_index = $5, phone_last4_index = $6, email = $7, email_index = $8,
-  preferred_channel = $9, birthday = $10, update_time = $11, version = version + 1
-WHERE id = $12
+  preferred_channel = $9, birthday = $10, phone_quality = $11, email_quality = $12, update_time = $13, version = version + 1
+WHERE id = $14
 `
 
 type UpdateContactParams struct {
@@ -184,6 +194,8 @@ type UpdateContactParams struct {
 	EmailIndex       []byte
 	PreferredChannel int16
 	Birthday         []byte
+	PhoneQuality     int16
+	EmailQuality     int16
 	UpdateTime       time.Time
 	ID               uuid.UUID
 }
@@ -200,6 +212,8 @@ func (q *Queries) UpdateContact(ctx context.Context, db DBTX, arg UpdateContactP
 		arg.EmailIndex,
 		arg.PreferredChannel,
 		arg.Birthday,
+		arg.PhoneQuality,
+		arg.EmailQuality,
 		arg.UpdateTime,
 		arg.ID,
 	)

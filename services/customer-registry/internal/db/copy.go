@@ -24,7 +24,7 @@ func CopyCustomers(ctx context.Context, tx pgx.Tx, rows []NewCustomer) error {
 		"owner_staff_id", "tags", "lifecycle", "tier", "tier_reason", "status", "language", "service_quality_consent",
 		"address", "phone", "phone_index", "phone_last4_index", "email", "email_index", "source", "external_id",
 		"attributes", "needs", "credit", "relationship", "responsible_staff_id", "update_interval_days", "review_due_time",
-		"creator", "create_source", "create_time", "update_time", "version",
+		"phone_quality", "email_quality", "creator", "create_source", "create_time", "update_time", "version",
 	}, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		r := rows[i]
 		return []any{
@@ -32,7 +32,7 @@ func CopyCustomers(ctx context.Context, tx pgx.Tx, rows []NewCustomer) error {
 			r.OwnerStaffID, r.Tags, r.Lifecycle, r.Tier, "", r.Status, r.Language, true,
 			r.Address, r.Phone, r.PhoneIndex, r.PhoneLast4Index, r.Email, r.EmailIndex, r.Source, r.ExternalID,
 			r.Attributes, r.Needs, r.Credit, r.Relationship, r.ResponsibleStaffID, r.UpdateIntervalDays, r.ReviewDueTime,
-			r.Creator, r.CreateSource, r.CreateTime, r.UpdateTime, int64(1),
+			r.PhoneQuality, r.EmailQuality, r.Creator, r.CreateSource, r.CreateTime, r.UpdateTime, int64(1),
 		}, nil
 	}))
 	if err != nil {

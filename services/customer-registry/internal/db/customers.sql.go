@@ -74,13 +74,13 @@ func (q *Queries) FindByNumber(ctx context.Context, db DBTX, number string) ([]u
 }
 
 const findByPhone = `-- name: FindByPhone :many
-SELECT id FROM customers WHERE customers.phone_index = $1::bytea
-UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = $1::bytea
+SELECT id FROM customers WHERE customers.phone_index = ANY($1::bytea[])
+UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = ANY($1::bytea[])
 LIMIT 500
 `
 
-func (q *Queries) FindByPhone(ctx context.Context, db DBTX, index []byte) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, findByPhone, index)
+func (q *Queries) FindByPhone(ctx context.Context, db DBTX, indexes [][]byte) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, findByPhone, indexes)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,72 @@ func (q *Queries) FindByPhoneLast4(ctx context.Context, db DBTX, index []byte) (
 	return items, nil
 }
 
+const findCallers = `-- name: FindCallers :many
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.tier, customers.status, customers.language,
+  who.contact_id, who.contact_name, who.contact_language, customer_summaries.open_tickets, customer_summaries.open_complaints
+FROM (
+  SELECT contacts.customer_id AS customer_id, contacts.id AS contact_id, contacts.name AS contact_name, contacts.language AS contact_language
+  FROM contacts WHERE contacts.phone_index = ANY($1::bytea[]) AND contacts.delete_time IS NULL
+  UNION ALL
+  SELECT c.id, '00000000-0000-0000-0000-000000000000'::uuid, '', '' FROM customers c WHERE c.phone_index = ANY($1::bytea[])) who
+JOIN customers ON customers.id = who.customer_id
+JOIN customer_summaries ON customer_summaries.customer_id = customers.id
+WHERE customers.merged_into IS NULL
+ORDER BY customers.status, who.contact_id DESC, customers.id DESC LIMIT 20
+`
+
+type FindCallersRow struct {
+	ID              uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Tier            int16
+	Status          int16
+	Language        string
+	ContactID       uuid.UUID
+	ContactName     string
+	ContactLanguage string
+	OpenTickets     int32
+	OpenComplaints  int32
+}
+
+// Whom a phone belongs to: contacts before the customers themselves, files in use before
+// retired ones, the newest first.
+func (q *Queries) FindCallers(ctx context.Context, db DBTX, indexes [][]byte) ([]FindCallersRow, error) {
+	rows, err := db.Query(ctx, findCallers, indexes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FindCallersRow
+	for rows.Next() {
+		var i FindCallersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Tier,
+			&i.Status,
+			&i.Language,
+			&i.ContactID,
+			&i.ContactName,
+			&i.ContactLanguage,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getCustomer = `-- name: GetCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE id = $1 AND erase_time IS NULL
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL
 `
 
 func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -176,6 +240,8 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.Creator,
 		&i.CreateSource,
 		&i.FieldStates,
+		&i.PhoneQuality,
+		&i.EmailQuality,
 	)
 	return i, err
 }
@@ -216,12 +282,12 @@ WITH made AS (
     owner_staff_id, tags, lifecycle, tier, tier_reason, status, language, service_quality_consent,
     address, phone, phone_index, phone_last4_index, email, email_index, source, external_id,
     attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, creator,
-    create_source, create_time, update_time, version)
+    phone_quality, email_quality, create_source, create_time, update_time, version)
   VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12,
     $13, $14, $15, $16, '', $17, $18, true,
     $19, $20, $21, $22, $23, $24, $25, $26,
     $27, $28, $29, $30, $31, $32, $33, $34,
-    $35, $36, $37, 1)
+    $35, $36, $37, $38, $39, 1)
   RETURNING id, number, name, kind, region, tier, owner_staff_id, status
 )
 INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
@@ -263,6 +329,8 @@ type InsertCustomerParams struct {
 	UpdateIntervalDays int32
 	ReviewDueTime      time.Time
 	Creator            string
+	PhoneQuality       int16
+	EmailQuality       int16
 	CreateSource       int16
 	CreateTime         time.Time
 	UpdateTime         time.Time
@@ -304,6 +372,8 @@ func (q *Queries) InsertCustomer(ctx context.Context, db DBTX, arg InsertCustome
 		arg.UpdateIntervalDays,
 		arg.ReviewDueTime,
 		arg.Creator,
+		arg.PhoneQuality,
+		arg.EmailQuality,
 		arg.CreateSource,
 		arg.CreateTime,
 		arg.UpdateTime,
@@ -376,7 +446,7 @@ func (q *Queries) ListImportedCustomers(ctx context.Context, db DBTX, source str
 }
 
 const lockCustomer = `-- name: LockCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -426,12 +496,14 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Cust
 		&i.Creator,
 		&i.CreateSource,
 		&i.FieldStates,
+		&i.PhoneQuality,
+		&i.EmailQuality,
 	)
 	return i, err
 }
 
 const lockEndedTiers = `-- name: LockEndedTiers :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 `
 
 func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, count int32) ([]Customer, error) {
@@ -487,6 +559,8 @@ func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, c
 			&i.Creator,
 			&i.CreateSource,
 			&i.FieldStates,
+			&i.PhoneQuality,
+			&i.EmailQuality,
 		); err != nil {
 			return nil, err
 		}
@@ -537,7 +611,7 @@ WITH RECURSIVE way AS (
   UNION ALL
   SELECT c.id, c.merged_into, way.step + 1 FROM way JOIN customers c ON c.id = way.merged_into WHERE way.step < 32
 )
-SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states FROM customers
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states, customers.phone_quality, customers.email_quality FROM customers
 WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1) AND customers.erase_time IS NULL
 `
 
@@ -592,6 +666,8 @@ func (q *Queries) ResolveCustomer(ctx context.Context, db DBTX, id uuid.UUID) (R
 		&i.Customer.Creator,
 		&i.Customer.CreateSource,
 		&i.Customer.FieldStates,
+		&i.Customer.PhoneQuality,
+		&i.Customer.EmailQuality,
 	)
 	return i, err
 }
@@ -640,9 +716,9 @@ UPDATE customers SET name = $1, kind = $2, party = $3, classification_code = $4,
   email = $16, email_index = $17, attributes = $18, needs = $19, credit = $20,
   relationship = $21, responsible_staff_id = $22,
   update_interval_days = $23, review_due_time = $24, status = $25,
-  retire_reason = $26, retire_time = $27, field_states = $28,
-  update_time = $29, version = version + 1
-WHERE id = $30
+  retire_reason = $26, retire_time = $27, field_states = $28, phone_quality = $29, email_quality = $30,
+  update_time = $31, version = version + 1
+WHERE id = $32
 `
 
 type UpdateCustomerParams struct {
@@ -674,6 +750,8 @@ type UpdateCustomerParams struct {
 	RetireReason       string
 	RetireTime         *time.Time
 	FieldStates        []byte
+	PhoneQuality       int16
+	EmailQuality       int16
 	UpdateTime         time.Time
 	ID                 uuid.UUID
 }
@@ -708,6 +786,8 @@ func (q *Queries) UpdateCustomer(ctx context.Context, db DBTX, arg UpdateCustome
 		arg.RetireReason,
 		arg.RetireTime,
 		arg.FieldStates,
+		arg.PhoneQuality,
+		arg.EmailQuality,
 		arg.UpdateTime,
 		arg.ID,
 	)

@@ -495,7 +495,7 @@ func (q *Queries) LockBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Br
 }
 
 const openFile = `-- name: OpenFile :one
-SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states,
+SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality,
   coalesce(g.id, '00000000-0000-0000-0000-000000000000')::uuid AS grant_id, coalesce(g.break_glass, false)::boolean AS break_glass,
   coalesce(g.end_time, c.create_time)::timestamptz AS grant_end_time,
   coalesce(me.id, '00000000-0000-0000-0000-000000000000')::uuid AS staff_id,
@@ -601,6 +601,8 @@ func (q *Queries) OpenFile(ctx context.Context, db DBTX, arg OpenFileParams) (Op
 		&i.Customer.Creator,
 		&i.Customer.CreateSource,
 		&i.Customer.FieldStates,
+		&i.Customer.PhoneQuality,
+		&i.Customer.EmailQuality,
 		&i.GrantID,
 		&i.BreakGlass,
 		&i.GrantEndTime,

@@ -78,6 +78,66 @@ type Case struct {
 	VisitorStaffID *uuid.UUID
 }
 
+type ChangeReport struct {
+	ID           uuid.UUID
+	CustomerID   uuid.UUID
+	Proposal     []byte
+	Source       int16
+	State        int16
+	Actor        string
+	CreateTime   time.Time
+	Decider      *string
+	DecideTime   *time.Time
+	RefuseReason string
+	Version      int64
+}
+
+type Clock struct {
+	ID                uuid.UUID
+	SubjectType       string
+	SubjectID         uuid.UUID
+	Kind              string
+	Round             int32
+	State             int16
+	OwnerRole         string
+	OwnerStaffID      *uuid.UUID
+	OwnerDepartmentID *uuid.UUID
+	CalendarID        string
+	CalendarVersion   string
+	PolicyID          *uuid.UUID
+	PolicyVersion     int64
+	ClauseID          string
+	Target            int64
+	StartTime         time.Time
+	DueTime           *time.Time
+	StopTime          *time.Time
+	NextStepTime      *time.Time
+	Version           int64
+}
+
+type ClockCalendar struct {
+	CalendarID string
+	Version    string
+	Definition []byte
+}
+
+type ClockLog struct {
+	ClockID       uuid.UUID
+	Position      int64
+	Type          int16
+	OccurTime     time.Time
+	RecordTime    time.Time
+	Actor         string
+	ActorKind     int16
+	Reason        string
+	Terms         []byte
+	Owner         []byte
+	Step          string
+	Role          string
+	ScheduledTime *time.Time
+	Amount        int64
+}
+
 type Consent struct {
 	CustomerID     uuid.UUID
 	Purpose        int16
@@ -106,6 +166,8 @@ type Contact struct {
 	Version          int64
 	PreferredChannel int16
 	Birthday         []byte
+	PhoneQuality     int16
+	EmailQuality     int16
 }
 
 type ContactReservation struct {
@@ -165,6 +227,8 @@ type Customer struct {
 	Creator               string
 	CreateSource          int16
 	FieldStates           []byte
+	PhoneQuality          int16
+	EmailQuality          int16
 }
 
 type CustomerChange struct {
@@ -227,6 +291,20 @@ type CustomerImportReview struct {
 	Sealed     []byte
 	State      int16
 	Decider    *string
+}
+
+type CustomerQuality struct {
+	CustomerID         uuid.UUID
+	Active             bool
+	ResponsibleStaffID *uuid.UUID
+	Completeness       int16
+	Accuracy           int16
+	Timeliness         int16
+	Overall            int16
+	Reasons            []byte
+	Definition         int16
+	ScoreTime          time.Time
+	RescoreTime        *time.Time
 }
 
 type CustomerStanding struct {
@@ -354,6 +432,17 @@ type OrderLine struct {
 	FreightNanos    *int32
 }
 
+type QualitySnapshot struct {
+	Month        string
+	Files        int64
+	Completeness float64
+	Accuracy     float64
+	Timeliness   float64
+	Overall      float64
+	Definition   int16
+	CreateTime   time.Time
+}
+
 type RuleVersion struct {
 	ID            uuid.UUID
 	Kind          int16
@@ -365,6 +454,17 @@ type RuleVersion struct {
 	Publisher     *string
 	CreateTime    time.Time
 	Revision      int64
+}
+
+type Segment struct {
+	ID         uuid.UUID
+	Name       string
+	Purpose    string
+	Condition  []byte
+	Creator    string
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
 }
 
 type SubjectDocument struct {

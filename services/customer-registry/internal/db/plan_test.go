@@ -12,6 +12,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/directory"
 )
 
@@ -23,7 +24,7 @@ const (
 // crowded is a database with enough rows for the planner to prefer indexes.
 func crowded(t *testing.T) *testkit.DB {
 	t.Helper()
-	base := testkit.Database(t, directory.Migrations(), Migrations())
+	base := testkit.Database(t, directory.Migrations(), clock.Migrations(), Migrations())
 	ctx := t.Context()
 	ids := make([]uuid.UUID, planRows)
 	summaries := make([][]any, planRows)
@@ -151,8 +152,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"overdue files", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, none, none, int32(51)}, "customers_review_due_time_idx"},
 		{"overdue files of one person", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, uuid.MustParse(staff), none, int32(51)}, "customers_responsible_staff_id_idx"},
 		{"changes of a file", listCustomerChanges, []any{anyID, anyID, "", int32(51)}, "customer_changes_customer_id_idx"},
-		{"phone", findByPhone, []any{[]byte{1}}, "customers_phone_index_idx"},
-		{"phone of a contact", findByPhone, []any{[]byte{1}}, "contacts_phone_index_idx"},
+		{"phone", findByPhone, []any{[][]byte{{1}, {2}}}, "customers_phone_index_idx"},
+		{"phone of a contact", findByPhone, []any{[][]byte{{1}, {2}}}, "contacts_phone_index_idx"},
+		{"a caller", findCallers, []any{[][]byte{{1}}}, "contacts_phone_index_idx"},
 		{"last four digits", findByPhoneLast4, []any{[]byte{0, 7}}, "customers_phone_last4_index_idx"},
 		{"e-mail", findByEmail, []any{[]byte{1}}, "contacts_email_index_idx"},
 		{"number", findByNumber, []any{"C-1"}, "customers_number_key"},

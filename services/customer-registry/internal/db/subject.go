@@ -26,6 +26,7 @@ const (
 func SubjectTables() []subject.Table {
 	tables := subject.Common()
 	tables = append(tables, subject.Directory()...)
+	tables = append(tables, subject.Deadlines()...)
 	tables = append(tables, fileTables()...)
 	tables = append(tables, orderTables()...)
 	tables = append(tables, disclosureTables()...)
@@ -38,7 +39,7 @@ func fileTables() []subject.Table {
 			Name: "customers", Set: SetCustomer, Column: "id",
 			Kept: "id number kind party region owner_staff_id lifecycle tier tier_end_time status language " +
 				"service_quality_consent merged_into create_time update_time version erase_time " +
-				"responsible_staff_id update_interval_days review_due_time retire_time creator create_source",
+				"responsible_staff_id update_interval_days review_due_time retire_time creator create_source phone_quality email_quality",
 			Blank: "name classification_code industry source_channel tier_reason relationship retire_reason",
 			Empty: "tags attributes",
 			Null:  "address phone phone_index phone_last4_index email email_index source external_id needs credit field_states",
@@ -52,7 +53,7 @@ func fileTables() []subject.Table {
 		},
 		{
 			Name: "contacts", Set: SetContact, Column: "id",
-			Kept:  "id customer_id decision_role language preferred_channel create_time update_time delete_time version",
+			Kept:  "id customer_id decision_role language preferred_channel create_time update_time delete_time version phone_quality email_quality",
 			Blank: "name", Null: "phone phone_index phone_last4_index email email_index birthday",
 			Also: "decision_role = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
 			Sealed: []subject.Sealed{
@@ -69,6 +70,18 @@ func fileTables() []subject.Table {
 			Name: "customer_changes", Set: SetContact, Column: "contact_id", Part: true, Null: "before after", Hidden: "version",
 			Sealed: []subject.Sealed{{Column: "before", Subject: "contact_id"}, {Column: "after", Subject: "contact_id"}},
 		},
+		{
+			Name: "change_reports", Set: SetCustomer, Column: "customer_id", Blank: "proposal refuse_reason", Hidden: "version proposal",
+			Kept: "id customer_id source state actor create_time decider decide_time version",
+		},
+		{
+			Name: "customer_quality", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Delete: true,
+			Kept:   "customer_id active responsible_staff_id completeness accuracy timeliness overall reasons definition score_time rescore_time",
+			Hidden: "reasons rescore_time",
+		},
+		{Name: "quality_snapshots", Reason: "means of all files", Kept: "month files completeness accuracy timeliness overall definition create_time"},
+		{Name: "calendars", Reason: "calendars", Kept: "id is_default version update_time definition"},
+		{Name: "segments", Reason: "conditions", Kept: "id name purpose condition creator create_time update_time version"},
 		{Name: "attribute_definitions", Reason: "rules of attributes", Kept: "id key definition create_time update_time version"},
 		{Name: "maintenance_plans", Reason: "plans by lifecycle", Kept: "lifecycle actions contact_interval_days update_time version"},
 		{

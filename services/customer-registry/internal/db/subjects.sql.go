@@ -311,7 +311,7 @@ func (q *Queries) ListLegalHolds(ctx context.Context, db DBTX, before uuid.UUID,
 }
 
 const listPersonContacts = `-- name: ListPersonContacts :many
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday FROM contacts WHERE customer_id = ANY($1::uuid[]) AND delete_time IS NULL
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE customer_id = ANY($1::uuid[]) AND delete_time IS NULL
   AND ($2::uuid IS NULL OR id = $2::uuid)
 ORDER BY id LIMIT 1000
 `
@@ -342,6 +342,8 @@ func (q *Queries) ListPersonContacts(ctx context.Context, db DBTX, ids []uuid.UU
 			&i.Version,
 			&i.PreferredChannel,
 			&i.Birthday,
+			&i.PhoneQuality,
+			&i.EmailQuality,
 		); err != nil {
 			return nil, err
 		}
@@ -354,7 +356,7 @@ func (q *Queries) ListPersonContacts(ctx context.Context, db DBTX, ids []uuid.UU
 }
 
 const listPersonFiles = `-- name: ListPersonFiles :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id
 `
 
 func (q *Queries) ListPersonFiles(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
@@ -410,6 +412,8 @@ func (q *Queries) ListPersonFiles(ctx context.Context, db DBTX, ids []uuid.UUID)
 			&i.Creator,
 			&i.CreateSource,
 			&i.FieldStates,
+			&i.PhoneQuality,
+			&i.EmailQuality,
 		); err != nil {
 			return nil, err
 		}

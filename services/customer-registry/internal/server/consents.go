@@ -133,13 +133,13 @@ type addressee struct {
 
 func (s *Server) recipient(ctx context.Context, tx *write.Tx, row *db.Customer, contact *uuid.UUID) (addressee, error) {
 	if contact == nil {
-		return addressee{id: row.ID, Recipient: consent.Recipient{HasPhone: row.Phone != nil, HasEmail: row.Email != nil}}, nil
+		return addressee{id: row.ID, Recipient: consent.Recipient{HasPhone: row.Phone != nil && row.PhoneQuality == 0, HasEmail: row.Email != nil && row.EmailQuality == 0}}, nil
 	}
 	c, err := s.q.GetContact(ctx, tx, *contact, row.ID)
 	if err != nil {
 		return addressee{}, missingContact(err, *contact)
 	}
-	return addressee{id: c.ID, Recipient: consent.Recipient{HasPhone: c.Phone != nil, HasEmail: c.Email != nil}}, nil
+	return addressee{id: c.ID, Recipient: consent.Recipient{HasPhone: c.Phone != nil && c.PhoneQuality == 0, HasEmail: c.Email != nil && c.EmailQuality == 0}}, nil
 }
 
 // reserve decides under the customer's lock, and stores what is granted.

@@ -34,7 +34,7 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 	}
 	given := proto.CloneOf(req.GetContact())
 	completeContact(given)
-	faults := append(customer.Normalize(&given.Phone, &given.Email, s.region), customer.CheckBirthday(given.GetBirthday(), s.now())...)
+	faults := append(customer.PointsOfContact(given).Normalize(s.region, req.GetKeepInvalid()), customer.CheckBirthday(given.GetBirthday(), s.now())...)
 	if err := invalid("contact.", faults); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 		if err != nil {
 			return nil, err
 		}
-		after, err := s.mergeContact(before, given, req.GetUpdateMask())
+		after, err := s.mergeContact(before, given, req.GetUpdateMask(), req.GetKeepInvalid())
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,7 @@ func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contac
 	return out, nil
 }
 
-func (s *Server) mergeContact(before, given *customerv1.Contact, mask *fieldmaskpb.FieldMask) (*customerv1.Contact, error) {
+func (s *Server) mergeContact(before, given *customerv1.Contact, mask *fieldmaskpb.FieldMask, keep bool) (*customerv1.Contact, error) {
 	after := proto.CloneOf(before)
 	if err := fieldmask.Apply(after, given, mask, "id", "customer_id"); err != nil {
 		return nil, err
@@ -229,7 +229,7 @@ func (s *Server) mergeContact(before, given *customerv1.Contact, mask *fieldmask
 	if err := rpc.Check(s.validator, check); err != nil {
 		return nil, err
 	}
-	faults := s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail())
+	faults := customer.PointsOfContact(after).Renormalize(customer.PointsOfContact(before), s.region, keep)
 	return after, invalid("contact.", append(faults, customer.CheckBirthday(after.GetBirthday(), s.now())...))
 }
 
@@ -297,12 +297,13 @@ func missingContact(err error, id uuid.UUID) error {
 
 // fillContact writes to a row what a caller may set of a contact.
 func (s *Server) fillContact(row *db.Contact, c *customerv1.Contact, subject *pii.Subject) error {
-	p, err := s.sealPoints(subject, tableContacts, row.ID, c.GetPhone(), c.GetEmail())
+	p, err := s.sealPoints(subject, tableContacts, row.ID, customer.PointsOfContact(c))
 	if err != nil {
 		return err
 	}
 	row.Name, row.DecisionRole, row.Language = c.GetName(), int16(c.GetDecisionRole()), c.GetLanguage()
 	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
+	row.PhoneQuality, row.EmailQuality = p.phoneQuality, p.emailQuality
 	row.Email, row.EmailIndex, row.PreferredChannel = p.email, p.emailIndex, int16(c.GetPreferredChannel())
 	row.Birthday, err = sealPart(subject, birthdayPlace(row.ID), c.GetBirthday())
 	return err
@@ -313,27 +314,31 @@ func birthdayPlace(row uuid.UUID) pii.Place {
 }
 
 func contactProto(row *db.Contact, keys pii.Subjects) (*customerv1.Contact, error) {
-	phone, email, err := openPoints(keys, tableContacts, row.ID, row.Phone, row.Email)
-	if err != nil {
+	out := &customerv1.Contact{}
+	if err := openPoints(keys, tableContacts, row.ID, contactPoints(row), customer.PointsOfContact(out)); err != nil {
 		return nil, err
 	}
 	birthday, err := openPart(keys, birthdayPlace(row.ID), row.Birthday, new(date.Date))
 	if err != nil {
 		return nil, err
 	}
-	return &customerv1.Contact{
-		PreferredChannel: typev1.Channel(row.PreferredChannel), Birthday: birthday,
-		Id: row.ID.String(), CustomerId: row.CustomerID.String(), Name: row.Name, Phone: phone, Email: email,
-		DecisionRole: customerv1.DecisionRole(row.DecisionRole), Language: row.Language,
-		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
-	}, nil
+	out.Id, out.CustomerId, out.Name = row.ID.String(), row.CustomerID.String(), row.Name
+	out.DecisionRole, out.Language = customerv1.DecisionRole(row.DecisionRole), row.Language
+	out.PreferredChannel, out.Birthday = typev1.Channel(row.PreferredChannel), birthday
+	out.CreateTime, out.UpdateTime, out.Etag = timestamppb.New(row.CreateTime), timestamppb.New(row.UpdateTime), etag(row.Version)
+	return out, nil
+}
+
+func contactPoints(row *db.Contact) points {
+	return points{phone: row.Phone, email: row.Email, phoneQuality: row.PhoneQuality, emailQuality: row.EmailQuality}
 }
 
 func insertContact(row *db.Contact) db.InsertContactParams {
 	return db.InsertContactParams{
 		ID: row.ID, CustomerID: row.CustomerID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language,
 		Phone: row.Phone, PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email,
-		EmailIndex: row.EmailIndex, PreferredChannel: row.PreferredChannel, Birthday: row.Birthday, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
+		EmailIndex: row.EmailIndex, PreferredChannel: row.PreferredChannel, Birthday: row.Birthday,
+		PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
 	}
 }
 
@@ -341,6 +346,7 @@ func updateContact(row *db.Contact) db.UpdateContactParams {
 	return db.UpdateContactParams{
 		ID: row.ID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language, Phone: row.Phone,
 		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
-		PreferredChannel: row.PreferredChannel, Birthday: row.Birthday, UpdateTime: row.UpdateTime,
+		PreferredChannel: row.PreferredChannel, Birthday: row.Birthday,
+		PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, UpdateTime: row.UpdateTime,
 	}
 }

@@ -47,7 +47,8 @@ func customerProto(row *db.Customer, consents []db.Consent, keys pii.Subjects) (
 			return nil, fmt.Errorf("decode needs of customer %s: %w", row.ID, err)
 		}
 	}
-	if out.Phone, out.Email, err = openPoints(keys, tableCustomers, row.ID, row.Phone, row.Email); err != nil {
+	sealed := points{phone: row.Phone, email: row.Email, phoneQuality: row.PhoneQuality, emailQuality: row.EmailQuality}
+	if err := openPoints(keys, tableCustomers, row.ID, sealed, customer.PointsOf(out)); err != nil {
 		return nil, err
 	}
 	if out.Address, err = openPart(keys, customerPlace("address", row.ID), row.Address, new(customerv1.Address)); err != nil {
@@ -82,12 +83,13 @@ func fillCustomer(row *db.Customer, c *customerv1.Customer) error {
 
 // sealCustomer writes to a row the encrypted part of its file.
 func (s *Server) sealCustomer(row *db.Customer, c *customerv1.Customer, subject *pii.Subject) error {
-	p, err := s.sealPoints(subject, tableCustomers, row.ID, c.GetPhone(), c.GetEmail())
+	p, err := s.sealPoints(subject, tableCustomers, row.ID, customer.PointsOf(c))
 	if err != nil {
 		return err
 	}
 	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
 	row.Email, row.EmailIndex = p.email, p.emailIndex
+	row.PhoneQuality, row.EmailQuality = p.phoneQuality, p.emailQuality
 	if row.Address, err = sealPart(subject, customerPlace("address", row.ID), c.GetAddress()); err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func insertCustomer(row *db.Customer, position int64) db.InsertCustomerParams {
 		Email: row.Email, EmailIndex: row.EmailIndex, Source: row.Source, ExternalID: row.ExternalID,
 		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
 		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
-		ReviewDueTime: row.ReviewDueTime, Creator: row.Creator, CreateSource: row.CreateSource,
+		ReviewDueTime: row.ReviewDueTime, PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, Creator: row.Creator, CreateSource: row.CreateSource,
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: customer.Grams(folded),
 		Position: position,
 	}
@@ -139,7 +141,7 @@ func updateCustomer(row *db.Customer) db.UpdateCustomerParams {
 		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
 		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
 		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
-		ReviewDueTime: row.ReviewDueTime, Status: row.Status, RetireReason: row.RetireReason,
+		ReviewDueTime: row.ReviewDueTime, PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, Status: row.Status, RetireReason: row.RetireReason,
 		RetireTime: row.RetireTime, FieldStates: row.FieldStates, UpdateTime: row.UpdateTime,
 	}
 }

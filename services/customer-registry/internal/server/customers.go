@@ -29,7 +29,7 @@ import (
 func (s *Server) CreateCustomer(ctx context.Context, req *customerv1.CreateCustomerRequest) (*customerv1.Customer, error) {
 	given := proto.CloneOf(req.GetCustomer())
 	customer.Complete(given)
-	faults := append(customer.Normalize(&given.Phone, &given.Email, s.region), customer.CheckFile(given)...)
+	faults := append(customer.PointsOf(given).Normalize(s.region, req.GetKeepInvalid()), customer.CheckFile(given)...)
 	definitions, err := s.definitions(ctx)
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCusto
 		if err != nil {
 			return nil, err
 		}
-		after, err := s.mergeCustomer(ctx, before, req.GetCustomer(), req.GetUpdateMask())
+		after, err := s.mergeCustomer(ctx, before, req.GetCustomer(), req.GetUpdateMask(), req.GetKeepInvalid())
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (s *Server) changeable(ctx context.Context, row *db.Customer) error {
 }
 
 // mergeCustomer gives the file after the update, complete, normalised and valid.
-func (s *Server) mergeCustomer(ctx context.Context, before, given *customerv1.Customer, mask *fieldmaskpb.FieldMask) (*customerv1.Customer, error) {
+func (s *Server) mergeCustomer(ctx context.Context, before, given *customerv1.Customer, mask *fieldmaskpb.FieldMask, keep bool) (*customerv1.Customer, error) {
 	after := proto.CloneOf(before)
 	if err := fieldmask.Apply(after, given, mask, "id"); err != nil {
 		return nil, err
@@ -210,7 +210,8 @@ func (s *Server) mergeCustomer(ctx context.Context, before, given *customerv1.Cu
 	if err := rpc.Check(s.validator, &customerv1.CreateCustomerRequest{Customer: after}); err != nil {
 		return nil, err
 	}
-	faults := append(s.renormalize(&after.Phone, &after.Email, before.GetPhone(), before.GetEmail()), customer.CheckFile(after)...)
+	faults := customer.PointsOf(after).Renormalize(customer.PointsOf(before), s.region, keep)
+	faults = append(faults, customer.CheckFile(after)...)
 	if named(mask, "attributes") {
 		definitions, err := s.definitions(ctx)
 		if err != nil {
@@ -223,25 +224,6 @@ func (s *Server) mergeCustomer(ctx context.Context, before, given *customerv1.Cu
 
 func named(mask *fieldmaskpb.FieldMask, field string) bool {
 	return slices.Contains(mask.GetPaths(), field)
-}
-
-// renormalize normalises what changed: what is stored was valid when it came.
-func (s *Server) renormalize(phone, email *string, oldPhone, oldEmail string) []customer.Fault {
-	newPhone, newEmail := *phone, *email
-	if newPhone == oldPhone {
-		newPhone = ""
-	}
-	if newEmail == oldEmail {
-		newEmail = ""
-	}
-	faults := customer.Normalize(&newPhone, &newEmail, s.region)
-	if *phone != oldPhone {
-		*phone = newPhone
-	}
-	if *email != oldEmail {
-		*email = newEmail
-	}
-	return faults
 }
 
 // changeCustomer writes a changed file to the locked row and tells the others.

@@ -40,6 +40,7 @@ func TestCreateCustomer(t *testing.T) {
 	}
 	want := full()
 	want.Phone, want.Email = "+8613800138000", "zhang.san@example.com"
+	want.PhoneQuality, want.EmailQuality = valid, valid
 	want.Lifecycle, want.Language = customerv1.Lifecycle_LIFECYCLE_POTENTIAL, "zh-CN"
 	want.Tier, want.Status = typev1.Tier_TIER_C, customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE
 	want.Id, want.Number, want.Etag = made.GetId(), made.GetNumber(), "1"
@@ -287,7 +288,7 @@ func TestUpdateCustomer(t *testing.T) {
 	}
 	want := proto.CloneOf(made)
 	want.Name, want.Phone, want.Email, want.Region, want.Etag = change.GetName(), "+861062345678", "", "华北", "2"
-	want.Address.City = "北京"
+	want.Address.City, want.EmailQuality = "北京", customerv1.PointQuality_POINT_QUALITY_UNSPECIFIED
 	want.UpdateTime, want.ReviewDueTime = got.GetUpdateTime(), timestamppb.New(r.Clock.Now().AddDate(0, 0, 180))
 	if !proto.Equal(got, want) || !got.GetUpdateTime().AsTime().Equal(r.Clock.Now()) {
 		t.Errorf("got %v\nwant %v", got, want)

@@ -25,7 +25,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 	refused := make([][]*typev1.Refusal, len(req.GetRecords()))
 	for i, record := range req.GetRecords() {
 		var err error
-		if given[i], refused[i], err = s.checkRecord(ctx, record); err != nil {
+		if given[i], refused[i], err = s.checkRecord(ctx, record, req.GetKeepInvalid()); err != nil {
 			return nil, err
 		}
 	}
@@ -72,8 +72,8 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 }
 
 // checkRecord normalises a record's file and tells why it is refused, if it is.
-func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, []*typev1.Refusal, error) {
-	file, bad, err := s.readRecord(ctx, record)
+func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord, keep bool) (*customerv1.Customer, []*typev1.Refusal, error) {
+	file, bad, err := s.readRecord(ctx, record, keep)
 	if bad != nil {
 		return nil, refusals(ctx, bad), nil
 	}
@@ -81,8 +81,9 @@ func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRec
 }
 
 // readRecord is checkRecord with the whole error that the record would get: every fault of it,
-// of the contract's rules and of those about phones, e-mails and times.
-func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerRecord) (*customerv1.Customer, *rpcerr.Error, error) {
+// of the contract's rules and of those about phones, e-mails and times. keep: phones and
+// e-mails that cannot be read are kept as they came.
+func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerRecord, keep bool) (*customerv1.Customer, *rpcerr.Error, error) {
 	err := rpc.Check(s.validator, record)
 	bad, ok := isInvalid(err)
 	if err != nil && !ok {
@@ -96,7 +97,7 @@ func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerReco
 		if err != nil {
 			return nil, nil, err
 		}
-		faults = append(customer.Normalize(&file.Phone, &file.Email, s.region), customer.CheckFile(file)...)
+		faults = append(customer.PointsOf(file).Normalize(s.region, keep), customer.CheckFile(file)...)
 		faults = append(faults, customer.CheckAttributes(definitions, file, nil)...)
 		for i := range faults {
 			faults[i].Field = "customer." + faults[i].Field

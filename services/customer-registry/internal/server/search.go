@@ -69,8 +69,8 @@ func (s *Server) lookup(ctx context.Context, q customer.Query) (found []uuid.UUI
 		found, err = s.q.FindByNumber(ctx, s.pool, q.Number)
 	case q.Email != "":
 		found, err = s.q.FindByEmail(ctx, s.pool, s.keys.Index(fieldEmail, q.Email))
-	case q.Phone != "":
-		found, err = s.q.FindByPhone(ctx, s.pool, s.keys.Index(fieldPhone, q.Phone))
+	case q.Digits != "":
+		found, err = s.q.FindByPhone(ctx, s.pool, s.phoneIndexes(q.Phone, q.Digits))
 	// Who sees 138****5678 could otherwise look for whom the digits belong to, and who
 	// sees nothing learn them by trying.
 	case q.Last4 != "" && seesPhones(ctx):
@@ -80,6 +80,16 @@ func (s *Server) lookup(ctx context.Context, q customer.Query) (found []uuid.UUI
 		return nil, fmt.Errorf("look up by number, phone or e-mail: %w", err)
 	}
 	return found, nil
+}
+
+// phoneIndexes are those of a phone in E.164, if it is one, and of the digits of one that is
+// none.
+func (s *Server) phoneIndexes(phone, digits string) [][]byte {
+	out := [][]byte{s.keys.Index(fieldPhone, digits)}
+	if phone != "" {
+		out = append(out, s.keys.Index(fieldPhone, phone))
+	}
+	return out
 }
 
 // searchText finds customers that have the text in a part of what they are found by. Common

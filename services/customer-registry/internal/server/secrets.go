@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -21,30 +22,58 @@ const (
 	fieldEmail = "email"
 )
 
-// points are a phone and an e-mail as they are stored.
+// points are a phone and an e-mail as they are stored. The qualities are 0 for valid ones.
 type points struct {
 	phone, phoneIndex, last4Index, email, emailIndex []byte
+	phoneQuality, emailQuality                       int16
 }
+
+// extensionMark stands between a phone and its extension, as in RFC 3966.
+const extensionMark = ";ext="
 
 // sealPoints encrypts a normalised phone and e-mail for their row. What is empty
 // stays null.
-func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, phone, email string) (points, error) {
+func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, p customer.Points) (points, error) {
 	var out points
 	var err error
-	if phone != "" {
+	if phone := *p.Phone; phone != "" {
+		out.phoneQuality = faulty(*p.PhoneQuality)
+		out.phoneIndex = s.keys.Index(fieldPhone, customer.PhoneTerm(phone, *p.PhoneQuality))
+		out.last4Index = s.keys.Index(fieldLast4, customer.Last4(phone))
+		if *p.Extension != "" {
+			phone += extensionMark + *p.Extension
+		}
 		if out.phone, err = subject.Seal(pii.Place{Table: table, Column: "phone", Row: row}, phone); err != nil {
 			return points{}, err
 		}
-		out.phoneIndex = s.keys.Index(fieldPhone, phone)
-		out.last4Index = s.keys.Index(fieldLast4, customer.Last4(phone))
 	}
-	if email != "" {
+	if email := *p.Email; email != "" {
+		out.emailQuality = faulty(*p.EmailQuality)
+		out.emailIndex = s.keys.Index(fieldEmail, email)
 		if out.email, err = subject.Seal(pii.Place{Table: table, Column: "email", Row: row}, email); err != nil {
 			return points{}, err
 		}
-		out.emailIndex = s.keys.Index(fieldEmail, email)
 	}
 	return out, nil
+}
+
+// faulty is what is stored of a quality.
+func faulty(q customerv1.PointQuality) int16 {
+	if !customer.Faulty(q) {
+		return 0
+	}
+	return int16(q)
+}
+
+// quality is what is told of a stored one.
+func quality(value string, stored int16) customerv1.PointQuality {
+	switch {
+	case value == "":
+		return customerv1.PointQuality_POINT_QUALITY_UNSPECIFIED
+	case stored == 0:
+		return customerv1.PointQuality_POINT_QUALITY_VALID
+	}
+	return customerv1.PointQuality(stored)
 }
 
 // unseal decrypts a column; what is null or was erased is empty.
@@ -59,12 +88,20 @@ func unseal(keys pii.Subjects, subject uuid.UUID, at pii.Place, sealed []byte) (
 	return plain, err
 }
 
-func openPoints(keys pii.Subjects, table string, row uuid.UUID, sealedPhone, sealedEmail []byte) (phone, email string, err error) {
-	if phone, err = unseal(keys, row, pii.Place{Table: table, Column: "phone", Row: row}, sealedPhone); err != nil {
-		return "", "", err
+// openPoints decrypts a row's phone and e-mail.
+func openPoints(keys pii.Subjects, table string, row uuid.UUID, sealed points, into customer.Points) (err error) {
+	if *into.Phone, err = unseal(keys, row, pii.Place{Table: table, Column: "phone", Row: row}, sealed.phone); err != nil {
+		return err
 	}
-	email, err = unseal(keys, row, pii.Place{Table: table, Column: "email", Row: row}, sealedEmail)
-	return phone, email, err
+	if sealed.phoneQuality == 0 {
+		*into.Phone, *into.Extension, _ = strings.Cut(*into.Phone, extensionMark)
+	}
+	*into.PhoneQuality = quality(*into.Phone, sealed.phoneQuality)
+	if *into.Email, err = unseal(keys, row, pii.Place{Table: table, Column: "email", Row: row}, sealed.email); err != nil {
+		return err
+	}
+	*into.EmailQuality = quality(*into.Email, sealed.emailQuality)
+	return nil
 }
 
 func customerPlace(column string, row uuid.UUID) pii.Place {

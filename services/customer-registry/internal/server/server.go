@@ -27,8 +27,12 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
+	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
+	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
 // Name is the service's name in addresses, certificates and events.
@@ -89,6 +93,10 @@ type Server struct {
 	customerv1.UnimplementedTierServiceServer
 	customerv1.UnimplementedCustomerImportServiceServer
 	customerv1.UnimplementedCustomerExportServiceServer
+	customerv1.UnimplementedSegmentServiceServer
+	customerv1.UnimplementedChangeReportServiceServer
+	customerv1.UnimplementedCallerServiceServer
+	customerv1.UnimplementedQualityServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -96,12 +104,14 @@ type Server struct {
 	pages     *page.Sealer
 	validator protovalidate.Validator
 	log       *slog.Logger
-	clock     func() time.Time
+	time      func() time.Time
 	region    string
 	q         *db.Queries
 
 	disclosure Disclosure
 	attributes attributeCache
+	calendars  *calendar.Cache
+	clocks     *clock.Store
 	schedule   tier.Schedule
 	tiers      worker
 	sheets     worker
@@ -110,14 +120,30 @@ type Server struct {
 	auditKey []byte
 }
 
+// Migrations are all tables that the service needs besides those of the runtime.
+func Migrations() []pg.MigrationSet {
+	return []pg.MigrationSet{directory.Migrations(), subject.Migrations(), calendar.Migrations(), clock.Migrations(), db.Migrations()}
+}
+
+// SeedCalendars makes sure that deadlines can be measured before service-ticket has told of
+// its calendars: the built-in ones stand in until their events come.
+func (s *Server) SeedCalendars(ctx context.Context) error { return calendar.Seed(ctx, s.pool) }
+
+// Sweep fires the deadlines of change reports until ctx ends.
+func (s *Server) Sweep(ctx context.Context) error {
+	return clock.NewSweeper(s.clocks, s.pool, s.write, s.log).Run(ctx)
+}
+
 // New makes a Server. It fails when the region is none that phones are read by.
 func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
+	calendars := calendar.NewCache()
 	s := &Server{
+		calendars: calendars, clocks: clock.New(calendars, cfg.Now),
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
-		log: cfg.Log, clock: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
+		log: cfg.Log, time: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel),
 	}
@@ -142,10 +168,14 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	customerv1.RegisterTierServiceServer(on, s)
 	customerv1.RegisterCustomerImportServiceServer(on, s)
 	customerv1.RegisterCustomerExportServiceServer(on, s)
+	customerv1.RegisterSegmentServiceServer(on, s)
+	customerv1.RegisterChangeReportServiceServer(on, s)
+	customerv1.RegisterCallerServiceServer(on, s)
+	customerv1.RegisterQualityServiceServer(on, s)
 }
 
 // now is the present in the resolution the database keeps.
-func (s *Server) now() time.Time { return micro(s.clock()) }
+func (s *Server) now() time.Time { return micro(s.time()) }
 
 func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

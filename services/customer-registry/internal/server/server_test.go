@@ -20,11 +20,9 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/testkit"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/server"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/access"
-	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/subject"
 )
 
@@ -43,6 +41,10 @@ type registry struct {
 	attributes customerv1.AttributeServiceClient
 	subjects   customerv1.SubjectRequestServiceClient
 	own        *subject.Server
+	segments   customerv1.SegmentServiceClient
+	reports    customerv1.ChangeReportServiceClient
+	callers    customerv1.CallerServiceClient
+	quality    customerv1.QualityServiceClient
 	trade
 }
 
@@ -59,7 +61,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
 		Name:       server.Name,
-		Migrations: []pg.MigrationSet{directory.Migrations(), subject.Migrations(), db.Migrations()},
+		Migrations: server.Migrations(),
 		Policy:     access.Policy(),
 		Limits:     &limits,
 		Register: func(p *app.Process) error {
@@ -73,6 +75,9 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 				return err
 			}
 			r.Server.Register(p.GRPC)
+			if err := r.SeedCalendars(t.Context()); err != nil {
+				return err
+			}
 			r.own, err = subject.Install(t.Context(), p, r.Subjects())
 			return err
 		},
@@ -86,6 +91,10 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.reviews = customerv1.NewAccessReviewServiceClient(r.Conn)
 	r.subjects = customerv1.NewSubjectRequestServiceClient(r.Conn)
 	r.files = customerv1.NewFileServiceClient(r.Conn)
+	r.segments = customerv1.NewSegmentServiceClient(r.Conn)
+	r.reports = customerv1.NewChangeReportServiceClient(r.Conn)
+	r.callers = customerv1.NewCallerServiceClient(r.Conn)
+	r.quality = customerv1.NewQualityServiceClient(r.Conn)
 	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
 	r.trade = newTrade(r.Conn)
 	return r

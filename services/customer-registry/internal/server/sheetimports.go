@@ -56,7 +56,7 @@ func (s *Server) CreateCustomerImport(ctx context.Context, req *customerv1.Creat
 	}
 	definition, err := protojson.Marshal(&customerv1.CustomerImport{
 		Format: given.GetFormat(), Columns: given.GetColumns(), Delimiter: given.GetDelimiter(),
-		Encoding: given.GetEncoding(), Sheet: given.GetSheet(),
+		Encoding: given.GetEncoding(), Sheet: given.GetSheet(), KeepInvalid: given.GetKeepInvalid(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode import: %w", err)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/internal/access"
 )
 
@@ -98,37 +99,41 @@ func (r *registry) byExternal(t *testing.T, id string) *customerv1.Customer {
 	return r.get(t, uuid)
 }
 
-func TestSheetWithPlantedFaults(t *testing.T) {
-	r := start(t)
-	file := sheetHeading +
-		"E-1,王伟,经销商,个人,138 1234 5678,Wang@Example.com,武汉,2019-03-04\n" +
-		"E-2,,direct_user,person,,,,\n" +
-		"E-3,李雷,shop,person,12,none,,2019-13-04\n" +
-		",韩梅梅,agent,person,,,,\n" +
-		"E-5,\"多行\n名称\",agent,organisation,,,,2999-01-01\n" +
-		"E-1,又一个,agent,person,,,,\n" +
-		"E-6,'=危险,agent,organisation,'+8613912345678,,,\n"
-	dry := plan()
-	dry.DryRun = true
-	checked := r.loadSheet(t, dry, []byte(file))
-	check := func(what string, got *customerv1.CustomerImport, state customerv1.ImportState) {
-		t.Helper()
-		if got.GetState() != state || got.GetRows() != 7 || got.GetCreated() != 2 || got.GetRefused() != 4 || got.GetExisting() != 1 || got.GetDoneBytes() != int64(len(file)) {
-			t.Errorf("%s: %v", what, got)
-		}
-		var all []string
-		for _, f := range r.faults(t, got.GetId()) {
-			all = append(all, fmt.Sprintf("%d%s %s %q", f.GetLine(), f.GetColumn(), f.GetField(), f.GetValue()))
-			if f.GetMessage() == "" || strings.Contains(f.GetMessage(), "\x00") || f.GetReason() != "VALIDATION_FAILED" {
-				t.Errorf("fault %v", f)
-			}
-		}
-		want := []string{`3B name ""`, `4C kind "shop"`, `4H create_time "2019-13-04"`, `4E phone "12"`, `4F email "none"`, `5A external_id ""`, `6H create_time "2999-01-01"`}
-		if fmt.Sprint(all) != fmt.Sprint(want) {
-			t.Errorf("%s: faults\n%v\nwant\n%v", what, all, want)
+// planted is a file of seven rows: two customers, one of them twice, and four with faults.
+const planted = sheetHeading +
+	"E-1,王伟,经销商,个人,138 1234 5678,Wang@Example.com,武汉,2019-03-04\n" +
+	"E-2,,direct_user,person,,,,\n" +
+	"E-3,李雷,shop,person,12,none,,2019-13-04\n" +
+	",韩梅梅,agent,person,,,,\n" +
+	"E-5,\"多行\n名称\",agent,organisation,,,,2999-01-01\n" +
+	"E-1,又一个,agent,person,,,,\n" +
+	"E-6,'=危险,agent,organisation,'+8613912345678,,,\n"
+
+// checkPlanted holds an import of planted against what was planted.
+func (r *registry) checkPlanted(t *testing.T, what string, got *customerv1.CustomerImport, state customerv1.ImportState) {
+	t.Helper()
+	if got.GetState() != state || got.GetRows() != 7 || got.GetCreated() != 2 || got.GetRefused() != 4 || got.GetExisting() != 1 || got.GetDoneBytes() != int64(len(planted)) {
+		t.Errorf("%s: %v", what, got)
+	}
+	var all []string
+	for _, f := range r.faults(t, got.GetId()) {
+		all = append(all, fmt.Sprintf("%d%s %s %q", f.GetLine(), f.GetColumn(), f.GetField(), f.GetValue()))
+		if f.GetMessage() == "" || strings.Contains(f.GetMessage(), "\x00") || f.GetReason() != "VALIDATION_FAILED" {
+			t.Errorf("fault %v", f)
 		}
 	}
-	check("dry run", checked, customerv1.ImportState_IMPORT_STATE_CHECKED)
+	want := []string{`3B name ""`, `4C kind "shop"`, `4H create_time "2019-13-04"`, `4E phone "12"`, `4F email "none"`, `5A external_id ""`, `6H create_time "2999-01-01"`}
+	if fmt.Sprint(all) != fmt.Sprint(want) {
+		t.Errorf("%s: faults\n%v\nwant\n%v", what, all, want)
+	}
+}
+
+func TestSheetWithPlantedFaults(t *testing.T) {
+	r := start(t)
+	dry := plan()
+	dry.DryRun = true
+	checked := r.loadSheet(t, dry, []byte(planted))
+	r.checkPlanted(t, "dry run", checked, customerv1.ImportState_IMPORT_STATE_CHECKED)
 	if n := r.count(t, `SELECT count(*) FROM customers`); n != 0 {
 		t.Fatalf("a dry run stored %d customers", n)
 	}
@@ -139,7 +144,7 @@ func TestSheetWithPlantedFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := r.sheet(t, checked.GetId())
-	check("in earnest", done, customerv1.ImportState_IMPORT_STATE_DONE)
+	r.checkPlanted(t, "in earnest", done, customerv1.ImportState_IMPORT_STATE_DONE)
 	first := r.byExternal(t, "E-1")
 	if first.GetName() != "王伟" || first.GetPhone() != "+8613812345678" || first.GetEmail() != "wang@example.com" || first.GetAddress().GetCity() != "武汉" ||
 		first.GetKind() != customerv1.CustomerKind_CUSTOMER_KIND_DISTRIBUTOR || first.GetCreateTime().AsTime().In(shanghai(t)).Format(time.DateOnly) != "2019-03-04" ||
@@ -159,6 +164,34 @@ func TestSheetWithPlantedFaults(t *testing.T) {
 	}
 	if n := r.count(t, `SELECT count(*) FROM customer_import_parts`); n != 0 {
 		t.Errorf("%d parts of the file are kept", n)
+	}
+}
+
+// What is no phone and no e-mail comes in marked where the import says so, and later files mend it.
+func TestSheetKeepsWhatIsNoPhone(t *testing.T) {
+	r := start(t)
+	keep := plan()
+	keep.KeepInvalid = true
+	got := r.loadSheet(t, keep, []byte(sheetHeading+"E-1,王伟,agent,person,电话 12345,none,,\nE-2,李雷,agent,person,13812345678,,,\n"))
+	if got.GetCreated() != 2 || got.GetRefused() != 0 || !got.GetKeepInvalid() {
+		t.Errorf("import %v", got)
+	}
+	one := r.byExternal(t, "E-1")
+	if one.GetPhone() != "电话 12345" || !customer.Faulty(one.GetPhoneQuality()) || one.GetEmailQuality() != customerv1.PointQuality_POINT_QUALITY_NOT_AN_ADDRESS {
+		t.Errorf("E-1 is %v", one)
+	}
+	if names := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "12345"}); len(names) != 1 {
+		t.Errorf("its digits find %v", names)
+	}
+	mend := plan()
+	mend.OnExisting = customerv1.OnExisting_ON_EXISTING_UPDATE
+	r.loadSheet(t, mend, []byte(sheetHeading+"E-1,王伟,agent,person,021-6888 1234 ext. 7,wang@example.com,,\n"))
+	one = r.byExternal(t, "E-1")
+	if one.GetPhone() != "+862168881234" || one.GetPhoneExtension() != "7" || one.GetPhoneQuality() != valid || one.GetEmailQuality() != valid {
+		t.Errorf("E-1 after it was mended %v", one)
+	}
+	if names := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "021 6888 1234"}); len(names) != 1 {
+		t.Errorf("the phone finds %v", names)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
@@ -155,6 +156,7 @@ func (s *Server) reviewProto(ctx context.Context, on pg.DBTX, row *db.CustomerIm
 			out.Changes = append(out.Changes, f)
 		}
 	}
+	customer.PointsOf(out.GetProposed()).Mark(customer.PointsOf(proposed))
 	return out, proposed, nil
 }
 

@@ -259,6 +259,7 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	if err := fieldmask.Apply(after, proposed, &fieldmaskpb.FieldMask{Paths: ownFields(given)}, "id"); err != nil {
 		return false, err
 	}
+	customer.PointsOf(after).Mark(customer.PointsOf(proposed))
 	if err := rpc.Check(s.validator, &customerv1.CreateCustomerRequest{Customer: after}); err != nil {
 		return false, err
 	}

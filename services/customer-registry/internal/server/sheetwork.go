@@ -114,8 +114,8 @@ type sheetJob struct {
 	seen map[uint64]struct{}
 	seed maphash.Seed
 	// What reading needs of the row, which storing changes meanwhile.
-	source string
-	dryRun bool
+	source              string
+	dryRun, keepInvalid bool
 }
 
 // openSheet opens the file and finds its columns.
@@ -129,7 +129,7 @@ func (s *Server) openSheet(ctx context.Context, row *db.CustomerImport) (*sheetJ
 		return nil, err
 	}
 	job := &sheetJob{s: s, row: *row, key: key, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
-		source: row.Source, dryRun: row.DryRun}
+		source: row.Source, dryRun: row.DryRun, keepInvalid: spec.GetKeepInvalid()}
 	parts := &partReader{ctx: ctx, s: s, id: row.ID, key: key}
 	if spec.GetFormat() == customerv1.SheetFormat_SHEET_FORMAT_XLSX {
 		if job.reader, err = sheet.XLSX(parts, spec.GetSheet()); err != nil {
@@ -272,7 +272,7 @@ func (j *sheetJob) read(ctx context.Context, skip int64, to chan<- *sheetPart) {
 func (j *sheetJob) judge(ctx context.Context, line int64, cells []string) sheetRow {
 	out := sheetRow{line: line}
 	out.record, out.given, out.faults = j.mapping.Record(cells)
-	file, bad, err := j.s.readRecord(ctx, out.record)
+	file, bad, err := j.s.readRecord(ctx, out.record, j.keepInvalid)
 	switch {
 	case err != nil:
 		out.faults = append(out.faults, sheet.Fault{Column: -1, Reason: rpcerr.ReasonInternal, Text: rpcerr.T("it could not be judged", "无法校验")})

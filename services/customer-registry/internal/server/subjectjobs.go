@@ -17,6 +17,7 @@ import (
 	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/rights"
 	"github.com/kefu-suite/kefu/services/internal/subject"
@@ -242,13 +243,16 @@ func (j *SubjectJobs) correctOwn(ctx context.Context, row *db.SubjectRequest, ri
 		after := proto.CloneOf(before)
 		after.Name, after.Phone, after.Email = righted(after.GetName(), right.GetName()), righted(after.GetPhone(), right.GetPhone()),
 			righted(after.GetEmail(), right.GetEmail())
+		if err := invalid("", customer.PointsOf(after).Renormalize(customer.PointsOf(before), j.region, false)); err != nil {
+			return err
+		}
 		_, err = j.changeCustomer(ctx, tx, &file, before, after, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
 		return err
 	})
 }
 
-func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customer, id uuid.UUID, right *customerv1.SubjectCorrection) error {
-	row, err := j.lockContact(ctx, tx, customer, id, "")
+func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID, right *customerv1.SubjectCorrection) error {
+	row, err := j.lockContact(ctx, tx, customerID, id, "")
 	if err != nil {
 		return err
 	}
@@ -262,6 +266,9 @@ func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customer
 	}
 	c := proto.CloneOf(held[0])
 	c.Name, c.Phone, c.Email = righted(c.GetName(), right.GetName()), righted(c.GetPhone(), right.GetPhone()), righted(c.GetEmail(), right.GetEmail())
+	if err := invalid("", customer.PointsOfContact(c).Renormalize(customer.PointsOfContact(held[0]), j.region, false)); err != nil {
+		return err
+	}
 	_, err = j.changeContact(ctx, tx, row, held[0], c, key, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
 	return err
 }

@@ -99,7 +99,16 @@ func (s *Server) correction(req *customerv1.CreateSubjectRequestRequest) (*custo
 		return nil, rpcerr.Invalid("correction", rpcerr.T(
 			"it is empty; give the name, phone or e-mail that is right", "不能为空；请填写正确的姓名、电话或邮箱"))
 	}
-	return right, invalid("correction.", customer.Normalize(&right.Phone, &right.Email, s.region))
+	phone, badPhone := customer.Phone(right.GetPhone(), s.region)
+	email, badEmail := customer.Email(right.GetEmail())
+	var faults []customer.Fault
+	for _, bad := range []*customer.Fault{badPhone, badEmail} {
+		if bad != nil {
+			faults = append(faults, *bad)
+		}
+	}
+	right.Phone, right.Email = phone, email
+	return right, invalid("correction.", faults)
 }
 
 // askable refuses what cannot be asked about the customer, whose row it locks.

@@ -120,8 +120,9 @@ func (s *Server) stepTiers(ctx context.Context) (more bool, err error) {
 // computeRun scores all customers in one statement.
 func (s *Server) computeRun(ctx context.Context, tx *write.Tx, run *db.TierRun, model *customerv1.TierModel) error {
 	// A million customers take more than a call may, and sorting them more memory than a
-	// query of a call.
-	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'`); err != nil {
+	// query of a call. Everybody is joined to everything they bought: a planner that has not
+	// counted the rows yet, as after a large import, would loop over them for each customer.
+	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off`); err != nil {
 		return fmt.Errorf("widen the limits for a tier run: %w", err)
 	}
 	window := tier.WindowOf(run.AsOfTime, s.disclosure.Zone)

@@ -97,7 +97,7 @@ func (s *Server) plainValue(ctx context.Context, on pg.DBTX, id uuid.UUID, conta
 		if err != nil {
 			return nil, err
 		}
-		return chosen(field, c.GetPhone(), c.GetEmail(), nil), nil
+		return chosen(field, dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), nil), nil
 	}
 	row, err := s.q.GetCustomer(ctx, on, id)
 	if err != nil {
@@ -111,7 +111,15 @@ func (s *Server) plainValue(ctx context.Context, on pg.DBTX, id uuid.UUID, conta
 	if err != nil {
 		return nil, err
 	}
-	return chosen(field, c.GetPhone(), c.GetEmail(), c.GetAddress()), nil
+	return chosen(field, dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), c.GetAddress()), nil
+}
+
+// dialled is a phone with its extension, as in RFC 3966.
+func dialled(phone, extension string) string {
+	if extension == "" {
+		return phone
+	}
+	return phone + extensionMark + extension
 }
 
 func chosen(field customerv1.UnmaskField, phone, email string, address *customerv1.Address) *customerv1.UnmaskedValue {

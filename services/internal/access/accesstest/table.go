@@ -149,7 +149,7 @@ survey.v1.QuestionnaireService ListAnswers                               .....*.
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
-survey.v1.AnswerService  GetAnswerForm,SubmitAnswer                      public
+survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
 customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read
@@ -205,6 +205,16 @@ customer.v1.CustomerImportService ListCustomerImportErrors,ListCustomerImportRev
 customer.v1.CustomerImportService RunCustomerImport,CancelCustomerImport ......*...... customers.import
 customer.v1.CustomerExportService ExportCustomers                        **....*...... customers.export
 audit.v1.AuditService    ListAuditRecords                                ...........*. auditrecords.read
+customer.v1.SegmentService GetSegment,ListSegments,ComputeSegment        .....**..*... segments.read
+customer.v1.SegmentService CountSegment,ListSegmentMembers               .....**..*... segments.read
+customer.v1.SegmentService CreateSegment,UpdateSegment,DeleteSegment     .....**...... segments.write
+customer.v1.SegmentService StreamSegmentMembers                          ............. - survey
+customer.v1.ChangeReportService CreateChangeReport                       ooooooooooo.o changereports.create
+customer.v1.ChangeReportService GetChangeReport,ListChangeReports        oooooo*oooo.o changereports.read
+customer.v1.ChangeReportService ApplyChangeReport,RefuseChangeReport     ......*...... changereports.decide
+customer.v1.CallerService LookupCaller                                   ............. callers.lookup
+customer.v1.QualityService GetCustomerQuality,ListCustomerQualities      .....**..*... quality.read
+customer.v1.QualityService ListQualitySnapshots                          .....**..*... quality.read
 event.v1.EventService    StreamEvents                                    ............. events.read customer-registry,service-ticket,complaint,survey,gateway
 `
 

@@ -119,10 +119,13 @@ func (q *Queries) InsertAnswers(ctx context.Context, db DBTX, arg InsertAnswersP
 }
 
 const insertResponses = `-- name: InsertResponses :exec
-INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score, choice, body)
+INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score, choice, body,
+  picks, ranks, number, day)
 SELECT unnest($1::uuid[]), unnest($2::smallint[]), $3::uuid, $4::integer,
   unnest($5::text[]), NULLIF(unnest($6::smallint[]), -1), NULLIF(unnest($7::text[]), ''),
-  NULLIF(unnest($8::text[]), '')
+  NULLIF(unnest($8::text[]), ''), string_to_array(NULLIF(unnest($9::text[]), ''), ','),
+  string_to_array(NULLIF(unnest($10::text[]), ''), ','), NULLIF(unnest($11::double precision[]), 'NaN'),
+  NULLIF(unnest($12::text[]), '')::date
 `
 
 type InsertResponsesParams struct {
@@ -134,6 +137,10 @@ type InsertResponsesParams struct {
 	Scores               []int16
 	Choices              []string
 	Bodies               []string
+	Picks                []string
+	Ranks                []string
+	Numbers              []float64
+	Days                 []string
 }
 
 func (q *Queries) InsertResponses(ctx context.Context, db DBTX, arg InsertResponsesParams) error {
@@ -146,6 +153,10 @@ func (q *Queries) InsertResponses(ctx context.Context, db DBTX, arg InsertRespon
 		arg.Scores,
 		arg.Choices,
 		arg.Bodies,
+		arg.Picks,
+		arg.Ranks,
+		arg.Numbers,
+		arg.Days,
 	)
 	return err
 }
@@ -278,7 +289,7 @@ func (q *Queries) ListImportedAnswers(ctx context.Context, db DBTX, questionnair
 }
 
 const listResponses = `-- name: ListResponses :many
-SELECT answer_id, question_key, score, choice, body FROM answer_responses
+SELECT answer_id, question_key, score, choice, body, picks, ranks, number, day FROM answer_responses
 WHERE answer_id = ANY($1::uuid[]) ORDER BY answer_id, place
 `
 
@@ -288,6 +299,10 @@ type ListResponsesRow struct {
 	Score       *int16
 	Choice      *string
 	Body        *string
+	Picks       []string
+	Ranks       []string
+	Number      *float64
+	Day         *time.Time
 }
 
 func (q *Queries) ListResponses(ctx context.Context, db DBTX, answerIds []uuid.UUID) ([]ListResponsesRow, error) {
@@ -305,6 +320,10 @@ func (q *Queries) ListResponses(ctx context.Context, db DBTX, answerIds []uuid.U
 			&i.Score,
 			&i.Choice,
 			&i.Body,
+			&i.Picks,
+			&i.Ranks,
+			&i.Number,
+			&i.Day,
 		); err != nil {
 			return nil, err
 		}

@@ -34,7 +34,7 @@ func (q *Queries) KeepSurveyConsent(ctx context.Context, db DBTX, customerID uui
 }
 
 const lockPendingByHand = `-- name: LockPendingByHand :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE customer_id = $1 AND state = 1 AND ticket_id IS NULL AND complaint_id IS NULL
 ORDER BY id DESC FOR UPDATE
 `
@@ -69,6 +69,7 @@ func (q *Queries) LockPendingByHand(ctx context.Context, db DBTX, customerID uui
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}

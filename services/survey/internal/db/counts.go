@@ -9,11 +9,19 @@ import (
 
 // These two statements are written by hand because sqlc does not understand LATERAL.
 
-// itemsOf are the values that the invitation or answer u adds to the counts. The OFFSET keeps
+// itemsOf are the values that the invitation or answer u adds to the counts: of multiple choice
+// and of a ranking one a choice beside the empty one, which says that the question was answered;
+// that of a ranking is `choice#place`. The OFFSET keeps
 // the planner from joining whole tables instead of looking each one up.
 const itemsOf = `LATERAL (
   SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, coalesce(r.score::text, r.choice, '') AS value
   FROM answer_responses r WHERE r.answer_id = u.id
+  UNION ALL
+  SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, pick
+  FROM answer_responses r, unnest(r.picks) AS pick WHERE r.answer_id = u.id
+  UNION ALL
+  SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, rank.pick || '#' || rank.place
+  FROM answer_responses r, unnest(r.ranks) WITH ORDINALITY AS rank (pick, place) WHERE r.answer_id = u.id
   UNION ALL
   SELECT a.questionnaire_id, a.questionnaire_version, '', CASE WHEN a.invitation_id IS NULL THEN 'imported' ELSE 'answered' END
   FROM answers a WHERE a.id = u.id

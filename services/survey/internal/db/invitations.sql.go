@@ -13,7 +13,7 @@ import (
 )
 
 const getInvitation = `-- name: GetInvitation :one
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE id = $1
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE id = $1
 `
 
 func (q *Queries) GetInvitation(ctx context.Context, db DBTX, id uuid.UUID) (Invitation, error) {
@@ -39,12 +39,13 @@ func (q *Queries) GetInvitation(ctx context.Context, db DBTX, id uuid.UUID) (Inv
 		&i.AnswerID,
 		&i.Version,
 		&i.HeldBack,
+		&i.Seed,
 	)
 	return i, err
 }
 
 const getInvitationByLink = `-- name: GetInvitationByLink :one
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE link_hash = $1
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE link_hash = $1
 `
 
 func (q *Queries) GetInvitationByLink(ctx context.Context, db DBTX, linkHash []byte) (Invitation, error) {
@@ -70,6 +71,7 @@ func (q *Queries) GetInvitationByLink(ctx context.Context, db DBTX, linkHash []b
 		&i.AnswerID,
 		&i.Version,
 		&i.HeldBack,
+		&i.Seed,
 	)
 	return i, err
 }
@@ -122,7 +124,7 @@ func (q *Queries) InsertInvitation(ctx context.Context, db DBTX, arg InsertInvit
 }
 
 const listEndedInvitations = `-- name: ListEndedInvitations :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
 func (q *Queries) ListEndedInvitations(ctx context.Context, db DBTX, state int16, before uuid.UUID, size int32) ([]Invitation, error) {
@@ -154,6 +156,7 @@ func (q *Queries) ListEndedInvitations(ctx context.Context, db DBTX, state int16
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -166,10 +169,10 @@ func (q *Queries) ListEndedInvitations(ctx context.Context, db DBTX, state int16
 }
 
 const listExpiredInvitations = `-- name: ListExpiredInvitations :many
-SELECT i.id, i.questionnaire_id, i.questionnaire_version, i.customer_id, i.state, i.ticket_id, i.complaint_id, i.round, i.language, i.expire_time, i.link_hash, i.create_actor, i.create_time, i.end_actor, i.end_time, i.end_reason, i.answer_id, i.version, i.held_back FROM (
-  (SELECT e.id, e.questionnaire_id, e.questionnaire_version, e.customer_id, e.state, e.ticket_id, e.complaint_id, e.round, e.language, e.expire_time, e.link_hash, e.create_actor, e.create_time, e.end_actor, e.end_time, e.end_reason, e.answer_id, e.version, e.held_back FROM invitations e WHERE e.state = 3 AND e.id < $1 ORDER BY e.id DESC LIMIT $2)
+SELECT i.id, i.questionnaire_id, i.questionnaire_version, i.customer_id, i.state, i.ticket_id, i.complaint_id, i.round, i.language, i.expire_time, i.link_hash, i.create_actor, i.create_time, i.end_actor, i.end_time, i.end_reason, i.answer_id, i.version, i.held_back, i.seed FROM (
+  (SELECT e.id, e.questionnaire_id, e.questionnaire_version, e.customer_id, e.state, e.ticket_id, e.complaint_id, e.round, e.language, e.expire_time, e.link_hash, e.create_actor, e.create_time, e.end_actor, e.end_time, e.end_reason, e.answer_id, e.version, e.held_back, e.seed FROM invitations e WHERE e.state = 3 AND e.id < $1 ORDER BY e.id DESC LIMIT $2)
   UNION ALL
-  (SELECT o.id, o.questionnaire_id, o.questionnaire_version, o.customer_id, o.state, o.ticket_id, o.complaint_id, o.round, o.language, o.expire_time, o.link_hash, o.create_actor, o.create_time, o.end_actor, o.end_time, o.end_reason, o.answer_id, o.version, o.held_back FROM invitations o WHERE o.state = 1 AND o.expire_time <= $3 AND o.id < $1 ORDER BY o.id DESC LIMIT $2)
+  (SELECT o.id, o.questionnaire_id, o.questionnaire_version, o.customer_id, o.state, o.ticket_id, o.complaint_id, o.round, o.language, o.expire_time, o.link_hash, o.create_actor, o.create_time, o.end_actor, o.end_time, o.end_reason, o.answer_id, o.version, o.held_back, o.seed FROM invitations o WHERE o.state = 1 AND o.expire_time <= $3 AND o.id < $1 ORDER BY o.id DESC LIMIT $2)
 ) i ORDER BY i.id DESC LIMIT $2
 `
 
@@ -202,6 +205,7 @@ func (q *Queries) ListExpiredInvitations(ctx context.Context, db DBTX, before uu
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -214,7 +218,7 @@ func (q *Queries) ListExpiredInvitations(ctx context.Context, db DBTX, before uu
 }
 
 const listInvitations = `-- name: ListInvitations :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE id < $1 ORDER BY id DESC LIMIT $2
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE id < $1 ORDER BY id DESC LIMIT $2
 `
 
 func (q *Queries) ListInvitations(ctx context.Context, db DBTX, before uuid.UUID, size int32) ([]Invitation, error) {
@@ -246,6 +250,7 @@ func (q *Queries) ListInvitations(ctx context.Context, db DBTX, before uuid.UUID
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -258,7 +263,7 @@ func (q *Queries) ListInvitations(ctx context.Context, db DBTX, before uuid.UUID
 }
 
 const listInvitationsOfComplaint = `-- name: ListInvitationsOfComplaint :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE complaint_id = $1 AND id < $2
   AND ($3::smallint = 0 OR $3 = CASE WHEN state = 1 AND expire_time <= $4 THEN 3 ELSE state END)
   AND ($5::uuid IS NULL OR customer_id = $5)
@@ -310,6 +315,7 @@ func (q *Queries) ListInvitationsOfComplaint(ctx context.Context, db DBTX, arg L
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -322,7 +328,7 @@ func (q *Queries) ListInvitationsOfComplaint(ctx context.Context, db DBTX, arg L
 }
 
 const listInvitationsOfCustomer = `-- name: ListInvitationsOfCustomer :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE customer_id = $1 AND id < $2
   AND ($3::smallint = 0 OR $3 = CASE WHEN state = 1 AND expire_time <= $4 THEN 3 ELSE state END)
 ORDER BY id DESC LIMIT $5
@@ -372,6 +378,7 @@ func (q *Queries) ListInvitationsOfCustomer(ctx context.Context, db DBTX, arg Li
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -384,7 +391,7 @@ func (q *Queries) ListInvitationsOfCustomer(ctx context.Context, db DBTX, arg Li
 }
 
 const listInvitationsOfTicket = `-- name: ListInvitationsOfTicket :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE ticket_id = $1 AND id < $2
   AND ($3::smallint = 0 OR $3 = CASE WHEN state = 1 AND expire_time <= $4 THEN 3 ELSE state END)
   AND ($5::uuid IS NULL OR complaint_id = $5)
@@ -439,6 +446,7 @@ func (q *Queries) ListInvitationsOfTicket(ctx context.Context, db DBTX, arg List
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -451,7 +459,7 @@ func (q *Queries) ListInvitationsOfTicket(ctx context.Context, db DBTX, arg List
 }
 
 const listPendingInvitations = `-- name: ListPendingInvitations :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE state = 1 AND expire_time > $1 AND id < $2 ORDER BY id DESC LIMIT $3
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE state = 1 AND expire_time > $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
 func (q *Queries) ListPendingInvitations(ctx context.Context, db DBTX, now time.Time, before uuid.UUID, size int32) ([]Invitation, error) {
@@ -483,6 +491,7 @@ func (q *Queries) ListPendingInvitations(ctx context.Context, db DBTX, now time.
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -506,7 +515,7 @@ func (q *Queries) LockConsent(ctx context.Context, db DBTX, id uuid.UUID) (bool,
 }
 
 const lockInvitation = `-- name: LockInvitation :one
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE id = $1 FOR UPDATE
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockInvitation(ctx context.Context, db DBTX, id uuid.UUID) (Invitation, error) {
@@ -532,12 +541,13 @@ func (q *Queries) LockInvitation(ctx context.Context, db DBTX, id uuid.UUID) (In
 		&i.AnswerID,
 		&i.Version,
 		&i.HeldBack,
+		&i.Seed,
 	)
 	return i, err
 }
 
 const lockInvitationByLink = `-- name: LockInvitationByLink :one
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations WHERE link_hash = $1 FOR UPDATE
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations WHERE link_hash = $1 FOR UPDATE
 `
 
 func (q *Queries) LockInvitationByLink(ctx context.Context, db DBTX, linkHash []byte) (Invitation, error) {
@@ -563,12 +573,13 @@ func (q *Queries) LockInvitationByLink(ctx context.Context, db DBTX, linkHash []
 		&i.AnswerID,
 		&i.Version,
 		&i.HeldBack,
+		&i.Seed,
 	)
 	return i, err
 }
 
 const lockOverdueInvitations = `-- name: LockOverdueInvitations :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE state = 1 AND expire_time <= $1 ORDER BY expire_time LIMIT $2 FOR UPDATE SKIP LOCKED
 `
 
@@ -601,6 +612,7 @@ func (q *Queries) LockOverdueInvitations(ctx context.Context, db DBTX, now time.
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}
@@ -613,7 +625,7 @@ func (q *Queries) LockOverdueInvitations(ctx context.Context, db DBTX, now time.
 }
 
 const lockPendingOfCustomer = `-- name: LockPendingOfCustomer :many
-SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back FROM invitations
+SELECT id, questionnaire_id, questionnaire_version, customer_id, state, ticket_id, complaint_id, round, language, expire_time, link_hash, create_actor, create_time, end_actor, end_time, end_reason, answer_id, version, held_back, seed FROM invitations
 WHERE customer_id = $1 AND state = 1 ORDER BY id DESC FOR UPDATE
 `
 
@@ -646,6 +658,7 @@ func (q *Queries) LockPendingOfCustomer(ctx context.Context, db DBTX, customerID
 			&i.AnswerID,
 			&i.Version,
 			&i.HeldBack,
+			&i.Seed,
 		); err != nil {
 			return nil, err
 		}

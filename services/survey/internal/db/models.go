@@ -29,6 +29,13 @@ type Answer struct {
 	RecordTime           time.Time
 }
 
+type AnswerProgress struct {
+	InvitationID uuid.UUID
+	CustomerID   uuid.UUID
+	Responses    []byte
+	SaveTime     time.Time
+}
+
 type AnswerResponse struct {
 	AnswerID             uuid.UUID
 	Place                int16
@@ -38,6 +45,10 @@ type AnswerResponse struct {
 	Score                *int16
 	Choice               *string
 	Body                 *string
+	Picks                []string
+	Ranks                []string
+	Number               *float64
+	Day                  *time.Time
 }
 
 type AnswerScore struct {
@@ -107,6 +118,7 @@ type Invitation struct {
 	AnswerID             *uuid.UUID
 	Version              int64
 	HeldBack             *int16
+	Seed                 int64
 }
 
 type QuestionSlot struct {

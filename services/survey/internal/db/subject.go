@@ -15,8 +15,8 @@ func SubjectTables() []subject.Table {
 		subject.Table{
 			Name: "invitations", Set: SetCustomer, Column: "customer_id",
 			Kept: "id questionnaire_id questionnaire_version customer_id state ticket_id complaint_id round language expire_time " +
-				"create_actor create_time end_actor end_time answer_id version held_back",
-			Null: "link_hash end_reason", Hidden: "link_hash version",
+				"create_actor create_time end_actor end_time answer_id version held_back seed",
+			Null: "link_hash end_reason", Hidden: "link_hash version seed",
 			// A pending one is revoked: nobody is asked any more.
 			Also: "state = CASE WHEN state = 1 THEN 4 ELSE state END, end_actor = coalesce(end_actor, 'survey'), " +
 				"end_time = coalesce(end_time, $2), version = version + 1",
@@ -35,9 +35,14 @@ func SubjectTables() []subject.Table {
 		},
 		subject.Table{
 			Name: "answer_responses", Set: SetAnswer, Column: "answer_id", Key: "answer_id place",
-			Kept: "answer_id place questionnaire_id questionnaire_version question_key score choice body",
-			// A text that was given stays an empty one: it counts as given.
-			Also: "body = CASE WHEN body IS NULL THEN NULL ELSE '' END",
+			Kept: "answer_id place questionnaire_id questionnaire_version question_key score choice body picks ranks",
+			Null: "number day",
+			// What was written freely stays an empty text: it counts as given.
+			Also: "body = CASE WHEN num_nonnulls(body, number, day) = 0 THEN NULL ELSE '' END",
+		},
+		subject.Table{
+			Name: "answer_progress", Set: SetCustomer, Column: "customer_id", Key: "invitation_id", Delete: true,
+			Kept: "invitation_id customer_id responses save_time",
 		},
 		subject.Table{
 			Name: "answer_scores", Set: SetAnswer, Column: "answer_id", Key: "answer_id",

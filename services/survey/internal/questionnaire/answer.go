@@ -2,8 +2,7 @@ package questionnaire
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
+	"slices"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -11,11 +10,18 @@ import (
 
 const maxAnswerText = 5000
 
-// Range gives the least and the greatest score of a type; false for types without scores.
+// The scale of a matrix's rows.
+const (
+	leastRow    = 1
+	greatestRow = 5
+)
+
+// Range gives the least and the greatest score of a type; false for types that are not answered
+// with one score.
 func Range(t surveyv1.QuestionType) (least, greatest int32, scored bool) {
 	switch t {
 	case surveyv1.QuestionType_QUESTION_TYPE_RATING:
-		return 1, 5, true
+		return leastRow, greatestRow, true
 	case surveyv1.QuestionType_QUESTION_TYPE_NPS:
 		return 0, 10, true
 	case surveyv1.QuestionType_QUESTION_TYPE_EFFORT:
@@ -24,9 +30,29 @@ func Range(t surveyv1.QuestionType) (least, greatest int32, scored bool) {
 	return 0, 0, false
 }
 
-// CheckAnswer finds every response that does not fit the published version q, and every
-// required question without one.
-func CheckAnswer(q *surveyv1.Questionnaire, responses []*surveyv1.Response) []Fault {
+// CheckAnswer finds what keeps responses from being an answer to the published version q by a
+// customer of whom the facts are known: a response that does not fit or that answers a question
+// which is not shown, and a required question that is shown and lacks one.
+func CheckAnswer(q *surveyv1.Questionnaire, facts Facts, responses []*surveyv1.Response) []Fault {
+	faults := CheckResponses(q, responses)
+	if len(faults) > 0 {
+		// What is shown cannot be told by answers that make no sense; what lacks can be.
+		return append(faults, Missing(q, Shown(q, facts, ByQuestion(responses)), ByQuestion(responses))...)
+	}
+	given := ByQuestion(responses)
+	shown := Shown(q, facts, given)
+	for i, response := range responses {
+		if key := response.GetQuestionKey(); !slices.Contains(shown, key) {
+			faults = append(faults, Fault{Path: fmt.Sprintf("responses[%d].question_key", i), Question: key, Text: rpcerr.T(
+				"the question %[1]q is not shown with the other responses; leave its response out",
+				"在其他回答的条件下不显示问题 %[1]q；请不要提交其回答", key)})
+		}
+	}
+	return append(faults, Missing(q, shown, given)...)
+}
+
+// CheckResponses finds every response that does not fit the published version q by itself.
+func CheckResponses(q *surveyv1.Questionnaire, responses []*surveyv1.Response) []Fault {
 	questions := make(map[string]*surveyv1.Question, len(q.GetQuestions()))
 	for _, question := range q.GetQuestions() {
 		questions[question.GetKey()] = question
@@ -39,9 +65,7 @@ func CheckAnswer(q *surveyv1.Questionnaire, responses []*surveyv1.Response) []Fa
 		before, twice := first[key]
 		switch {
 		case !known:
-			faults = append(faults, Fault{Path: path + ".question_key", Question: key, Text: rpcerr.T(
-				"there is no question %[1]q in this version; use the keys of its questions",
-				"该版本没有问题 %[1]q；请使用其问题的键", key)})
+			faults = append(faults, Fault{Path: path + ".question_key", Question: key, Text: unknownQuestion(key)})
 		case twice:
 			faults = append(faults, Fault{Path: path + ".question_key", Question: key, Text: rpcerr.T(
 				"the question %[1]q is already answered by response %[2]d; answer it once",
@@ -55,88 +79,56 @@ func CheckAnswer(q *surveyv1.Questionnaire, responses []*surveyv1.Response) []Fa
 			first[key] = i
 		}
 	}
-	for _, question := range q.GetQuestions() {
-		if _, answered := first[question.GetKey()]; question.GetRequired() && !answered {
-			faults = append(faults, Fault{Path: "responses", Question: question.GetKey(), Text: rpcerr.T(
-				"the question %[1]q is required and not answered; answer it",
-				"问题 %[1]q 为必答题，但未作答；请作答", question.GetKey())})
+	return faults
+}
+
+func unknownQuestion(key string) rpcerr.Text {
+	return rpcerr.T("there is no question %[1]q in this version; use the keys of its questions",
+		"该版本没有问题 %[1]q；请使用其问题的键", key)
+}
+
+// CheckCleared finds the keys that cannot be cleared: of no question, or answered at once.
+func CheckCleared(q *surveyv1.Questionnaire, responses []*surveyv1.Response, cleared []string) []Fault {
+	given := ByQuestion(responses)
+	var faults []Fault
+	for i, key := range cleared {
+		path := fmt.Sprintf("cleared_questions[%d]", i)
+		switch known := slices.ContainsFunc(q.GetQuestions(), func(question *surveyv1.Question) bool { return question.GetKey() == key }); {
+		case !known:
+			faults = append(faults, Fault{Path: path, Question: key, Text: unknownQuestion(key)})
+		case given[key] != nil:
+			faults = append(faults, Fault{Path: path, Question: key, Text: rpcerr.T(
+				"the question %[1]q is answered and cleared at once; do one of them", "问题 %[1]q 同时被作答和清除；请只选其一", key)})
 		}
 	}
 	return faults
 }
 
-// checkValue names the field at fault, or nothing when the value fits the question.
-func checkValue(question *surveyv1.Question, response *surveyv1.Response) (string, rpcerr.Text) {
-	key := question.GetKey()
-	want := kindOf(question.GetType())
-	given := "value"
-	switch value := response.GetValue().(type) {
-	case *surveyv1.Response_Score:
-		given = "score"
-		if want == given {
-			return checkScore(question, value.Score)
+// Missing finds the required questions among the shown ones that are not answered in full.
+func Missing(q *surveyv1.Questionnaire, shown []string, given Answers) []Fault {
+	var faults []Fault
+	for _, question := range q.GetQuestions() {
+		key := question.GetKey()
+		if !question.GetRequired() || !slices.Contains(shown, key) {
+			continue
 		}
-	case *surveyv1.Response_Choice:
-		given = "choice"
-		if want == given {
-			return checkChoice(question, value.Choice)
+		fault := Fault{Path: "responses", Question: key}
+		switch response := given[key]; {
+		case response == nil:
+			fault.Text = rpcerr.T("the question %[1]q is required and not answered; answer it",
+				"问题 %[1]q 为必答题，但未作答；请作答", key)
+		case question.GetType() == kindMatrix && len(response.GetRows().GetScores()) < len(question.GetRows()):
+			fault.Text = rpcerr.T("the question %[1]q is required and %[2]d of its %[3]d rows are rated; rate all of them",
+				"问题 %[1]q 为必答题，其 %[3]d 行中只评了 %[2]d 行；请全部评分", key, len(response.GetRows().GetScores()), len(question.GetRows()))
+		case question.GetType() == kindRanking && len(response.GetRanking().GetKeys()) < int(most(question)):
+			fault.Text = rpcerr.T("the question %[1]q is required and %[2]d of %[3]d places are given; give all of them",
+				"问题 %[1]q 为必答题，%[3]d 个名次中只填了 %[2]d 个；请全部填写", key, len(response.GetRanking().GetKeys()), most(question))
+		default:
+			continue
 		}
-	case *surveyv1.Response_Text:
-		given = "text"
-		if want == given {
-			return checkAnswerText(key, value.Text)
-		}
-	default:
-		return want, rpcerr.T("the response to %[1]q has no value; give a %[2]s or leave the response out",
-			"对 %[1]q 的回答没有值；请填写 %[2]s，或不提交该回答", key, want)
+		faults = append(faults, fault)
 	}
-	return given, rpcerr.T("the question %[1]q takes a %[2]s, not a %[3]s; give a %[2]s",
-		"问题 %[1]q 需要 %[2]s，而不是 %[3]s；请填写 %[2]s", key, want, given)
-}
-
-func kindOf(t surveyv1.QuestionType) string {
-	if _, _, scored := Range(t); scored {
-		return "score"
-	}
-	if t == surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE {
-		return "choice"
-	}
-	return "text"
-}
-
-func checkScore(question *surveyv1.Question, score int32) (string, rpcerr.Text) {
-	least, greatest, _ := Range(question.GetType())
-	if score >= least && score <= greatest {
-		return "", rpcerr.Text{}
-	}
-	return "score", rpcerr.T("the score of %[1]q is %[2]d; give one from %[3]d to %[4]d",
-		"%[1]q 的评分为 %[2]d；请在 %[3]d 到 %[4]d 之间选择", question.GetKey(), score, least, greatest)
-}
-
-func checkChoice(question *surveyv1.Question, choice string) (string, rpcerr.Text) {
-	keys := make([]string, 0, len(question.GetChoices()))
-	for _, c := range question.GetChoices() {
-		if c.GetKey() == choice {
-			return "", rpcerr.Text{}
-		}
-		keys = append(keys, c.GetKey())
-	}
-	return "choice", rpcerr.T("%[2]q is no choice of %[1]q; choose one of %[3]s",
-		"%[2]q 不是 %[1]q 的选项；请选择以下之一：%[3]s", question.GetKey(), choice, strings.Join(keys, ", "))
-}
-
-func checkAnswerText(key, text string) (string, rpcerr.Text) {
-	switch n := utf8.RuneCountInString(text); {
-	case n > maxAnswerText:
-		return "text", rpcerr.T("the text of %[1]q has %[2]d characters; use at most %[3]d",
-			"%[1]q 的文本共 %[2]d 个字符；最多 %[3]d 个", key, n, maxAnswerText)
-	case empty(text):
-		return "text", rpcerr.T("the text of %[1]q is empty; write something or leave the response out",
-			"%[1]q 的文本为空；请填写，或不提交该回答", key)
-	case strings.ContainsRune(text, 0):
-		return "text", nulText()
-	}
-	return "", rpcerr.Text{}
+	return faults
 }
 
 // Thresholds say from where on down a score is low.
@@ -144,11 +136,12 @@ type Thresholds struct{ Rating, NPS int32 }
 
 // Score is what an answer says in short.
 type Score struct {
-	// First is the rating of the first rating question answered, 0 when none was.
+	// First is the rating of the first rating question, or row of a matrix, answered, 0 when none
+	// was.
 	First int32
 	// Low says that a rating or an NPS score is low; then LowQuestion is the question with
 	// the lowest rating or, when no rating is low, with the lowest NPS score, the earlier
-	// one of equals, and LowScore its score.
+	// one of equals, and LowScore its score. A row of a matrix is `question.row`.
 	Low         bool
 	LowQuestion string
 	LowScore    int32
@@ -156,13 +149,8 @@ type Score struct {
 
 // Score scores responses that fit the version q.
 func (t Thresholds) Score(q *surveyv1.Questionnaire, responses []*surveyv1.Response) Score {
-	scores := make(map[string]int32, len(responses))
-	for _, response := range responses {
-		if value, ok := response.GetValue().(*surveyv1.Response_Score); ok {
-			scores[response.GetQuestionKey()] = value.Score
-		}
-	}
-	out := Score{First: firstRating(q, scores)}
+	questions, scores := Flat(q), FlatScores(responses)
+	out := Score{First: firstRating(questions, scores)}
 	for _, c := range []struct {
 		kind  surveyv1.QuestionType
 		limit int32
@@ -170,7 +158,7 @@ func (t Thresholds) Score(q *surveyv1.Questionnaire, responses []*surveyv1.Respo
 		{surveyv1.QuestionType_QUESTION_TYPE_RATING, t.Rating},
 		{surveyv1.QuestionType_QUESTION_TYPE_NPS, t.NPS},
 	} {
-		key, score, any := lowest(q, scores, c.kind)
+		key, score, any := lowest(questions, scores, c.kind)
 		if any && score <= c.limit {
 			out.Low, out.LowQuestion, out.LowScore = true, key, score
 			return out
@@ -179,8 +167,8 @@ func (t Thresholds) Score(q *surveyv1.Questionnaire, responses []*surveyv1.Respo
 	return out
 }
 
-func firstRating(q *surveyv1.Questionnaire, scores map[string]int32) int32 {
-	for _, question := range q.GetQuestions() {
+func firstRating(questions []*surveyv1.Question, scores map[string]int32) int32 {
+	for _, question := range questions {
 		if question.GetType() != surveyv1.QuestionType_QUESTION_TYPE_RATING {
 			continue
 		}
@@ -191,8 +179,8 @@ func firstRating(q *surveyv1.Questionnaire, scores map[string]int32) int32 {
 	return 0
 }
 
-func lowest(q *surveyv1.Questionnaire, scores map[string]int32, kind surveyv1.QuestionType) (key string, least int32, found bool) {
-	for _, question := range q.GetQuestions() {
+func lowest(questions []*surveyv1.Question, scores map[string]int32, kind surveyv1.QuestionType) (key string, least int32, found bool) {
+	for _, question := range questions {
 		score, answered := scores[question.GetKey()]
 		if question.GetType() == kind && answered && (!found || score < least) {
 			key, least, found = question.GetKey(), score, true

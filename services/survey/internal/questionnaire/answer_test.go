@@ -55,7 +55,7 @@ func TestCheckAnswer(t *testing.T) {
 		"every fault at once": {[]*surveyv1.Response{score("n", 11), choice("s", "z"), text("q", "")},
 			[]string{"responses[0].score n", "responses[1].choice s", "responses[2].question_key q", "responses r"}},
 	} {
-		if got := where(t, questionnaire.CheckAnswer(survey(), c.responses)); !slices.Equal(got, c.want) {
+		if got := where(t, questionnaire.CheckAnswer(survey(), nil, c.responses)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: faults at %q, want %q", name, got, c.want)
 		}
 	}

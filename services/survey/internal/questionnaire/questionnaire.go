@@ -5,6 +5,7 @@ package questionnaire
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,9 +21,10 @@ const (
 	maxTitle    = 200
 	maxQuestion = 500
 	maxChoice   = 200
+	maxLong     = 2000
+	maxLabel    = 100
+	maxUnit     = 20
 )
-
-const minChoices = 2
 
 // Fault is one thing that is wrong.
 type Fault struct {
@@ -31,75 +33,129 @@ type Fault struct {
 	// Question is the key of the question concerned; empty when it is none.
 	Question string
 	Text     rpcerr.Text
+	// Kind says what sort of fault of a questionnaire it is; empty for faults of drafts and answers.
+	Kind Kind
+	// Warning does not keep a questionnaire from being published.
+	Warning bool
 }
 
-// Content is the part of a questionnaire that is published: a copy with title, trigger and
-// questions only.
+// Content is the part of a questionnaire that is published: a copy of all but id, version, times
+// and etag.
 func Content(q *surveyv1.Questionnaire) *surveyv1.Questionnaire {
-	part := &surveyv1.Questionnaire{Title: q.GetTitle(), Trigger: q.GetTrigger(), Questions: q.GetQuestions()}
-	return proto.CloneOf(part)
+	part := proto.CloneOf(q)
+	if part == nil {
+		part = new(surveyv1.Questionnaire)
+	}
+	part.Id, part.Version, part.Etag = "", 0, ""
+	part.PublishTime, part.CreateTime, part.UpdateTime = nil, nil, nil
+	return part
 }
 
 // CheckDraft finds the texts that no draft may hold: too long ones and such without any
 // language.
 func CheckDraft(q *surveyv1.Questionnaire) []Fault {
 	var faults []Fault
-	eachText(q, func(path, key string, text *typev1.Text, limit int) {
-		faults = append(faults, checkText(path, key, text, limit)...)
-	})
-	return faults
-}
-
-// CheckPublish finds what keeps a draft from being published.
-func CheckPublish(q *surveyv1.Questionnaire) []Fault {
-	var faults []Fault
-	if len(q.GetQuestions()) == 0 {
-		faults = append(faults, Fault{Path: "questions", Text: rpcerr.T(
-			"there is no question; add at least one", "没有问题；请至少添加一个")})
-	}
-	faults = append(faults, checkKeys(q)...)
-	for i, question := range q.GetQuestions() {
-		faults = append(faults, checkChoices(i, question)...)
-	}
-	languages := languagesOf(q.GetTitle())
-	eachText(q, func(path, key string, text *typev1.Text, _ int) {
-		for _, language := range languages {
-			if empty(in(text, language)) {
-				faults = append(faults, Fault{Path: path + "." + language, Question: key, Text: rpcerr.T(
-					"the title has the language %[1]q, so this text needs it too; translate it or take the language out of the title",
-					"标题有语言 %[1]q，此文本也需要该语言；请翻译，或从标题中去掉该语言", language)})
-			}
+	eachText(q, func(t textAt) { faults = append(faults, t.check()...) })
+	eachValue(q, func(path, key, value string) {
+		if strings.ContainsRune(value, 0) {
+			faults = append(faults, Fault{Path: path, Question: key, Text: nulText()})
 		}
 	})
 	return faults
 }
 
-// eachText visits the title and the texts of questions and choices with their limits.
-func eachText(q *surveyv1.Questionnaire, visit func(path, key string, text *typev1.Text, limit int)) {
-	visit("title", "", q.GetTitle(), maxTitle)
+// textAt is a text of a questionnaire, where it stands and how long it may be in one language.
+type textAt struct {
+	path, key string
+	text      *typev1.Text
+	limit     int
+}
+
+// eachText visits every text there is; optional ones only where they are given.
+func eachText(q *surveyv1.Questionnaire, visit func(t textAt)) {
+	visit(textAt{"title", "", q.GetTitle(), maxTitle})
+	given := func(path, key string, text *typev1.Text, limit int) {
+		if text != nil {
+			visit(textAt{path, key, text, limit})
+		}
+	}
+	given("introduction", "", q.GetIntroduction(), maxLong)
+	given("thanks", "", q.GetThanks(), maxLong)
+	for i, section := range q.GetSections() {
+		path := fmt.Sprintf("sections[%d]", i)
+		visit(textAt{path + ".title", "", section.GetTitle(), maxTitle})
+		given(path+".introduction", "", section.GetIntroduction(), maxLong)
+	}
 	for i, question := range q.GetQuestions() {
-		path := fmt.Sprintf("questions[%d]", i)
-		visit(path+".text", question.GetKey(), question.GetText(), maxQuestion)
+		path, key := fmt.Sprintf("questions[%d]", i), question.GetKey()
+		visit(textAt{path + ".text", key, question.GetText(), maxQuestion})
+		given(path+".help", key, question.GetHelp(), maxQuestion)
+		given(path+".low_label", key, question.GetLowLabel(), maxLabel)
+		given(path+".high_label", key, question.GetHighLabel(), maxLabel)
+		given(path+".number_rule.unit", key, question.GetNumberRule().GetUnit(), maxUnit)
 		for j, choice := range question.GetChoices() {
-			visit(fmt.Sprintf("%s.choices[%d].text", path, j), question.GetKey(), choice.GetText(), maxChoice)
+			visit(textAt{fmt.Sprintf("%s.choices[%d].text", path, j), key, choice.GetText(), maxChoice})
+		}
+		for j, row := range question.GetRows() {
+			visit(textAt{fmt.Sprintf("%s.rows[%d].text", path, j), key, row.GetText(), maxChoice})
 		}
 	}
 }
 
-func checkText(path, key string, text *typev1.Text, limit int) []Fault {
-	if len(languagesOf(text)) == 0 {
-		return []Fault{{Path: path, Question: key, Text: rpcerr.T(
+// eachValue visits the free values that are no texts: keys that are referred to and the values of
+// tests.
+func eachValue(q *surveyv1.Questionnaire, visit func(path, key, value string)) {
+	condition := func(path, key string, c *surveyv1.Condition) {
+		eachTest(path, c, func(path string, test *surveyv1.ConditionTest) {
+			visit(path+".question_key", key, test.GetQuestionKey())
+			visit(path+".row_key", key, test.GetRowKey())
+			for i, value := range slices.Concat(test.GetOneOf().GetValues(), test.GetNoneOf().GetValues()) {
+				visit(fmt.Sprintf("%s.values[%d]", path, i), key, value)
+			}
+			visit(path+".between", key, test.GetBetween().GetLeast()+test.GetBetween().GetGreatest())
+		})
+	}
+	for i, section := range q.GetSections() {
+		condition(fmt.Sprintf("sections[%d].show_if", i), "", section.GetShowIf())
+	}
+	for i, question := range q.GetQuestions() {
+		path, key := fmt.Sprintf("questions[%d]", i), question.GetKey()
+		condition(path+".show_if", key, question.GetShowIf())
+		visit(path+".section_key", key, question.GetSectionKey())
+		visit(path+".aspect", key, question.GetAspect())
+		visit(path+".date_rule", key, question.GetDateRule().GetLeast()+question.GetDateRule().GetGreatest())
+		for j, row := range question.GetRows() {
+			visit(fmt.Sprintf("%s.rows[%d].aspect", path, j), key, row.GetAspect())
+		}
+		for j, choice := range question.GetChoices() {
+			visit(fmt.Sprintf("%s.choices[%d].aspect", path, j), key, choice.GetAspect())
+		}
+	}
+}
+
+// eachTest visits the tests of a condition with their paths.
+func eachTest(path string, c *surveyv1.Condition, visit func(path string, test *surveyv1.ConditionTest)) {
+	for i, group := range c.GetAnyOf() {
+		for j, test := range group.GetAllOf() {
+			visit(fmt.Sprintf("%s.any_of[%d].all_of[%d]", path, i, j), test)
+		}
+	}
+}
+
+func (t textAt) check() []Fault {
+	if len(languagesOf(t.text)) == 0 {
+		return []Fault{{Path: t.path, Question: t.key, Text: rpcerr.T(
 			"it is empty; write it in at least one language", "内容为空；请至少用一种语言填写")}}
 	}
 	var faults []Fault
 	for _, language := range []string{"zh", "en"} {
-		value := in(text, language)
+		value := in(t.text, language)
 		switch n := utf8.RuneCountInString(value); {
-		case n > limit:
-			faults = append(faults, Fault{Path: path + "." + language, Question: key, Text: rpcerr.T(
-				"it has %[1]d characters; use at most %[2]d", "共 %[1]d 个字符；最多 %[2]d 个", n, limit)})
+		case n > t.limit:
+			faults = append(faults, Fault{Path: t.path + "." + language, Question: t.key, Text: rpcerr.T(
+				"it has %[1]d characters; use at most %[2]d", "共 %[1]d 个字符；最多 %[2]d 个", n, t.limit)})
 		case strings.ContainsRune(value, 0):
-			faults = append(faults, Fault{Path: path + "." + language, Question: key, Text: nulText()})
+			faults = append(faults, Fault{Path: t.path + "." + language, Question: t.key, Text: nulText()})
 		}
 	}
 	return faults
@@ -108,55 +164,6 @@ func checkText(path, key string, text *typev1.Text, limit int) []Fault {
 // nulText refuses the one character that cannot be stored.
 func nulText() rpcerr.Text {
 	return rpcerr.T("it holds a NUL character; take it out", "含有 NUL 字符；请去掉")
-}
-
-func checkKeys(q *surveyv1.Questionnaire) []Fault {
-	var faults []Fault
-	first := make(map[string]int, len(q.GetQuestions()))
-	for i, question := range q.GetQuestions() {
-		key := question.GetKey()
-		if before, taken := first[key]; taken {
-			faults = append(faults, Fault{Path: fmt.Sprintf("questions[%d].key", i), Question: key, Text: rpcerr.T(
-				"the key %[1]q is that of question %[2]d too; give each question its own",
-				"键 %[1]q 已用于第 %[2]d 个问题；每个问题请使用不同的键", key, before+1)})
-			continue
-		}
-		first[key] = i
-	}
-	return faults
-}
-
-func checkChoices(i int, question *surveyv1.Question) []Fault {
-	path := fmt.Sprintf("questions[%d].choices", i)
-	fault := func(path string, text rpcerr.Text) Fault {
-		return Fault{Path: path, Question: question.GetKey(), Text: text}
-	}
-	n := len(question.GetChoices())
-	if question.GetType() != surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE {
-		if n == 0 {
-			return nil
-		}
-		return []Fault{fault(path, rpcerr.T(
-			"the question %[1]q has %[2]d choices, but only a single-choice question may have any; take them out or change the type",
-			"问题 %[1]q 有 %[2]d 个选项，但只有单选题可以有选项；请去掉选项或更改题型", question.GetKey(), n))}
-	}
-	var faults []Fault
-	if n < minChoices {
-		faults = append(faults, fault(path, rpcerr.T(
-			"the single-choice question %[1]q has %[2]d choices; give at least %[3]d",
-			"单选题 %[1]q 有 %[2]d 个选项；请至少提供 %[3]d 个", question.GetKey(), n, minChoices)))
-	}
-	first := make(map[string]int, n)
-	for j, choice := range question.GetChoices() {
-		if before, taken := first[choice.GetKey()]; taken {
-			faults = append(faults, fault(fmt.Sprintf("%s[%d].key", path, j), rpcerr.T(
-				"the key %[1]q is that of choice %[2]d too; give each choice its own",
-				"键 %[1]q 已用于第 %[2]d 个选项；每个选项请使用不同的键", choice.GetKey(), before+1)))
-			continue
-		}
-		first[choice.GetKey()] = j
-	}
-	return faults
 }
 
 func languagesOf(text *typev1.Text) []string {

@@ -15,6 +15,12 @@ const (
 	nps    = surveyv1.QuestionType_QUESTION_TYPE_NPS
 	single = surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE
 	words  = surveyv1.QuestionType_QUESTION_TYPE_TEXT
+	effort = surveyv1.QuestionType_QUESTION_TYPE_EFFORT
+	multi  = surveyv1.QuestionType_QUESTION_TYPE_MULTIPLE_CHOICE
+	matrix = surveyv1.QuestionType_QUESTION_TYPE_MATRIX
+	figure = surveyv1.QuestionType_QUESTION_TYPE_NUMBER
+	date   = surveyv1.QuestionType_QUESTION_TYPE_DATE
+	ranks  = surveyv1.QuestionType_QUESTION_TYPE_RANKING
 )
 
 func both(s string) *typev1.Text { return &typev1.Text{Zh: s + "中", En: s} }
@@ -73,7 +79,7 @@ func TestCheckPublish(t *testing.T) {
 		"every fault at once": {of(question("a", single), question("a", words, "x")),
 			[]string{"questions[1].key a", "questions[0].choices a", "questions[1].choices a"}},
 	} {
-		if got := where(t, questionnaire.CheckPublish(c.q)); !slices.Equal(got, c.want) {
+		if got := where(t, questionnaire.CheckPublish(c.q, questionnaire.Around{})); !slices.Equal(got, c.want) {
 			t.Errorf("%s: faults at %q, want %q", name, got, c.want)
 		}
 	}

@@ -18,15 +18,16 @@ type Slot struct {
 
 // Slots gives those of a version that comes after the ones that had earlier. A question that
 // keeps key and type keeps its slot, and a choice its number, also where a version between did
-// not have it; what is new gets the next ones. Texts have no slot.
+// not have it; what is new gets the next ones. A row of a matrix has one, as the rating that Flat
+// makes of it; what is answered with anything but one score or choice has none.
 func Slots(earlier []Slot, version *surveyv1.Questionnaire) []Slot {
 	var out []Slot
 	var last int16
 	for _, slot := range earlier {
 		last = max(last, slot.Number)
 	}
-	for _, question := range version.GetQuestions() {
-		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT {
+	for _, question := range Flat(version) {
+		if _, _, scored := Range(question.GetType()); !scored && question.GetType() != kindSingle {
 			continue
 		}
 		slot := Slot{Key: question.GetKey(), Type: question.GetType()}

@@ -153,7 +153,7 @@ func (s Survey) slot(key string) (questionnaire.Slot, bool) {
 // question is the newest with key and type, for its texts.
 func (s Survey) question(slot questionnaire.Slot) *surveyv1.Question {
 	for _, version := range s.Versions {
-		for _, q := range version.GetQuestions() {
+		for _, q := range questionnaire.Flat(version) {
 			if q.GetKey() == slot.Key && q.GetType() == slot.Type {
 				return q
 			}
@@ -254,7 +254,7 @@ func (p *planner) aspects(req *surveyv1.AnalyzeAnswersRequest) []Question {
 	if len(req.GetAspects()) > 0 {
 		return out
 	}
-	for _, question := range p.survey.Versions[0].GetQuestions() {
+	for _, question := range questionnaire.Flat(p.survey.Versions[0]) {
 		slot, _ := p.survey.slot(question.GetKey())
 		if q, scored := p.scored(slot); scored && !seen[q.Key] {
 			out = append(out, q)

@@ -72,9 +72,12 @@ func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*survey
 	if err != nil {
 		return nil, fmt.Errorf("read responses: %w", err)
 	}
+	of := make(map[uuid.UUID][]db.ListResponsesRow, len(rows))
 	for _, response := range responses {
-		answer := byID[response.AnswerID]
-		answer.Responses = append(answer.Responses, responseOf(response))
+		of[response.AnswerID] = append(of[response.AnswerID], response)
+	}
+	for id, rows := range of {
+		byID[id].Responses = responsesOf(rows)
 	}
 	return answers, nil
 }

@@ -85,6 +85,25 @@ func answerOf(row db.Answer) *surveyv1.Answer {
 	}
 }
 
+// responsesOf puts the stored responses of one answer together: the rows of a matrix, which stand
+// one behind the other, become one response.
+func responsesOf(rows []db.ListResponsesRow) []*surveyv1.Response {
+	var out []*surveyv1.Response
+	for _, row := range rows {
+		question, matrixRow, isRow := questionnaire.CutRow(row.QuestionKey)
+		if !isRow {
+			out = append(out, responseOf(row))
+			continue
+		}
+		if len(out) == 0 || out[len(out)-1].GetQuestionKey() != question {
+			out = append(out, &surveyv1.Response{QuestionKey: question, Value: &surveyv1.Response_Rows{Rows: new(surveyv1.RowScores)}})
+		}
+		cells := out[len(out)-1].GetRows()
+		cells.Scores = append(cells.Scores, &surveyv1.RowScore{RowKey: matrixRow, Score: int32(number(row.Score))})
+	}
+	return out
+}
+
 func responseOf(row db.ListResponsesRow) *surveyv1.Response {
 	out := &surveyv1.Response{QuestionKey: row.QuestionKey}
 	switch {
@@ -92,10 +111,35 @@ func responseOf(row db.ListResponsesRow) *surveyv1.Response {
 		out.Value = &surveyv1.Response_Score{Score: int32(*row.Score)}
 	case row.Choice != nil:
 		out.Value = &surveyv1.Response_Choice{Choice: *row.Choice}
+	case row.Picks != nil:
+		out.Value = &surveyv1.Response_Choices{Choices: &surveyv1.ChoiceList{Keys: row.Picks}}
+	case row.Ranks != nil:
+		out.Value = &surveyv1.Response_Ranking{Ranking: &surveyv1.ChoiceList{Keys: row.Ranks}}
+	case row.Number != nil:
+		out.Value = &surveyv1.Response_Number{Number: *row.Number}
+	case row.Day != nil:
+		out.Value = &surveyv1.Response_Date{Date: row.Day.Format(time.DateOnly)}
 	default:
 		out.Value = &surveyv1.Response_Text{Text: value(row.Body)}
 	}
 	return out
+}
+
+// encodeResponses makes of responses the JSON that is stored.
+func encodeResponses(responses []*surveyv1.Response) ([]byte, error) {
+	encoded, err := protojson.Marshal(&surveyv1.Answer{Responses: responses})
+	if err != nil {
+		return nil, fmt.Errorf("encode responses: %w", err)
+	}
+	return encoded, nil
+}
+
+func decodeResponses(stored []byte) ([]*surveyv1.Response, error) {
+	answer := new(surveyv1.Answer)
+	if err := protojson.Unmarshal(stored, answer); err != nil {
+		return nil, fmt.Errorf("decode stored responses: %w", err)
+	}
+	return answer.GetResponses(), nil
 }
 
 func etag(version int64) string { return strconv.FormatInt(version, 10) }
@@ -105,6 +149,13 @@ func text(id *uuid.UUID) string {
 		return ""
 	}
 	return id.String()
+}
+
+func number(n *int16) int16 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 func value(s *string) string {

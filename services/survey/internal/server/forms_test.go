@@ -105,7 +105,7 @@ func TestSubmitAnswer(t *testing.T) {
 	want := &surveyv1.Answer{
 		Id: receipt.GetAnswerId(), QuestionnaireId: ticketSurvey, Version: 1, InvitationId: invited.GetId(), CustomerId: customer,
 		TicketId: ticket, AnswerTime: receipt.GetAnswerTime(), InviteTime: invited.GetCreateTime(),
-		Responses: []*surveyv1.Response{score("recommend", 9), score("overall", 4), score("attitude", 1), comment("comment", "再快一点")},
+		Responses: []*surveyv1.Response{score("overall", 4), score("attitude", 1), score("recommend", 9), comment("comment", "再快一点")},
 	}
 	if !proto.Equal(answers.GetAnswers()[0], want) {
 		t.Errorf("answer %v, want %v", answers.GetAnswers()[0], want)

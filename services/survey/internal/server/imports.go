@@ -178,11 +178,21 @@ func (i *intake) checkRules(record *surveyv1.AnswerRecord) []*typev1.Refusal {
 				"没有客户 %[1]s；请填写客户资料中已有客户的 id，或留空。", id)))
 		}
 	}
-	for _, fault := range questionnaire.CheckAnswer(i.version, record.GetResponses()) {
+	for _, fault := range questionnaire.CheckAnswer(i.version, i.facts(record), record.GetResponses()) {
 		refusals = append(refusals, i.refusal("ANSWER_INVALID", fault.Path,
 			rpcerr.Text{EN: fault.Text.EN + ".", ZH: fault.Text.ZH + "。"}))
 	}
 	return refusals
+}
+
+// facts are what is known of the record's customer; nothing without one.
+func (i *intake) facts(record *surveyv1.AnswerRecord) questionnaire.Facts {
+	id, _ := optional("", record.GetCustomerId())
+	if id == nil {
+		return nil
+	}
+	customer := i.customers[*id]
+	return factsOf(customer, languageOf(customer))
 }
 
 // noInstant refuses a time that no clock shows.

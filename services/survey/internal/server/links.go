@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
 )
 
 // LinkKeyLabel is the label under which the key of links is derived from the keyring.
@@ -43,17 +43,20 @@ func unknownLink() error {
 		"该链接没有对应的邀请；请原样使用最近收到的链接。"))
 }
 
-// ofLink is a submission whose request id counts only together with its link. Everyone
+// ofLink is a request by link whose request id counts only together with the link. Everyone
 // without credentials is the same caller, and so nobody can block or replay what another
 // sends by using the same request id.
 type ofLink struct {
-	*surveyv1.SubmitAnswerRequest
+	write.Request
 	hash []byte
 }
 
+// linked binds the request id of req to the link with that hash.
+func linked(req write.Request, hash []byte) write.Request { return ofLink{Request: req, hash: hash} }
+
 // GetRequestId overrides that of the request.
 func (r ofLink) GetRequestId() string {
-	id := r.SubmitAnswerRequest.GetRequestId()
+	id := r.Request.GetRequestId()
 	if id == "" {
 		return ""
 	}

@@ -215,7 +215,12 @@ func (s *Server) PublishQuestionnaire(ctx context.Context, req *surveyv1.Publish
 		if err != nil {
 			return nil, err
 		}
-		if faults := questionnaire.CheckPublish(draft); len(faults) > 0 {
+		earlier, err := s.slots(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		faults := questionnaire.CheckPublish(draft, questionnaire.Around{Earlier: earlier})
+		if faults = questionnaire.Blocking(faults); len(faults) > 0 {
 			return nil, faulty(codes.FailedPrecondition, "QUESTIONNAIRE_INCOMPLETE", "questionnaire.",
 				rpcerr.T("The draft cannot be published yet", "草稿尚不能发布"), faults)
 		}

@@ -90,7 +90,7 @@ func tallyOf(newestFirst []db.QuestionnaireVersion, first, last int32) (*tally, 
 			return nil, err
 		}
 		t.byVersion[row.Version] = map[string]*asked{}
-		for _, question := range version.GetQuestions() {
+		for _, question := range questionnaire.Flat(version) {
 			id := identity{question.GetKey(), question.GetType()}
 			a := known[id]
 			if a == nil {
@@ -151,20 +151,52 @@ func (t *tally) results() ([]*surveyv1.QuestionResult, error) {
 
 func (a *asked) result() (*surveyv1.QuestionResult, error) {
 	out := &surveyv1.QuestionResult{QuestionKey: a.key, Type: a.kind}
-	switch least, greatest, scored := questionnaire.Range(a.kind); {
-	case scored:
+	if least, greatest, scored := questionnaire.Range(a.kind); scored {
 		return out, a.scores(out, analysis.Scale{Least: least, Greatest: greatest})
-	case a.kind == surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
+	}
+	switch a.kind {
+	case surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
 		for _, n := range a.counts {
 			out.N += n
 		}
-		for _, choice := range a.choices {
-			out.Distribution = append(out.Distribution, bucket(choice, a.counts[choice], out.N))
-		}
+		a.distribute(out, func(choice string) string { return choice })
+	case surveyv1.QuestionType_QUESTION_TYPE_MULTIPLE_CHOICE:
+		out.N = a.counts[""]
+		a.distribute(out, func(choice string) string { return choice })
+	case surveyv1.QuestionType_QUESTION_TYPE_RANKING:
+		out.N = a.counts[""]
+		a.distribute(out, func(choice string) string { return placed(choice, 1) })
+		a.rank(out)
 	default:
 		out.N = a.counts[""]
 	}
 	return out, nil
+}
+
+// distribute adds a bar for each choice; value is under which its count is kept.
+func (a *asked) distribute(out *surveyv1.QuestionResult, value func(choice string) string) {
+	for _, choice := range a.choices {
+		out.Distribution = append(out.Distribution, bucket(choice, a.counts[value(choice)], out.N))
+	}
+}
+
+// placed is the value that counts how often a choice was put in a place.
+func placed(choice string, place int) string { return fmt.Sprintf("%s#%d", choice, place) }
+
+// rank adds the mean place of each choice.
+func (a *asked) rank(out *surveyv1.QuestionResult) {
+	for _, choice := range a.choices {
+		result, sum := &surveyv1.RankResult{Value: choice}, int64(0)
+		for place := 1; place <= len(a.choices); place++ {
+			n := a.counts[placed(choice, place)]
+			result.N, sum = result.N+n, sum+n*int64(place)
+		}
+		if result.N > 0 {
+			mean := float64(sum) / float64(result.N)
+			result.MeanRank = &mean
+		}
+		out.Ranks = append(out.Ranks, result)
+	}
 }
 
 // scores adds the figures of a question that is answered with scores.

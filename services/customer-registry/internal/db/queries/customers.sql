@@ -7,12 +7,12 @@ WITH made AS (
     owner_staff_id, tags, lifecycle, tier, tier_reason, status, language, service_quality_consent,
     address, phone, phone_index, phone_last4_index, email, email_index, source, external_id,
     attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, creator,
-    create_source, create_time, update_time, version)
+    phone_quality, email_quality, create_source, create_time, update_time, version)
   VALUES (@id, @number, @name, @kind, @party, @classification_code, @industry, @region, @source_channel,
     @owner_staff_id, @tags, @lifecycle, @tier, '', @status, @language, true,
     @address, @phone, @phone_index, @phone_last4_index, @email, @email_index, @source, @external_id,
     @attributes, @needs, @credit, @relationship, @responsible_staff_id, @update_interval_days, @review_due_time, @creator,
-    @create_source, @create_time, @update_time, 1)
+    @phone_quality, @email_quality, @create_source, @create_time, @update_time, 1)
   RETURNING id, number, name, kind, region, tier, owner_staff_id, status
 )
 INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
@@ -44,7 +44,7 @@ UPDATE customers SET name = @name, kind = @kind, party = @party, classification_
   email = @email, email_index = @email_index, attributes = @attributes, needs = @needs, credit = @credit,
   relationship = @relationship, responsible_staff_id = @responsible_staff_id,
   update_interval_days = @update_interval_days, review_due_time = @review_due_time, status = @status,
-  retire_reason = @retire_reason, retire_time = @retire_time, field_states = @field_states,
+  retire_reason = @retire_reason, retire_time = @retire_time, field_states = @field_states, phone_quality = @phone_quality, email_quality = @email_quality,
   update_time = @update_time, version = version + 1
 WHERE id = @id;
 
@@ -76,9 +76,24 @@ WHERE source = @source::text AND external_id = ANY(@external_ids::text[]);
 SELECT pg_advisory_xact_lock(hashtextextended('import-customers ' || @source::text, 0));
 
 -- name: FindByPhone :many
-SELECT id FROM customers WHERE customers.phone_index = @index::bytea
-UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = @index::bytea
+SELECT id FROM customers WHERE customers.phone_index = ANY(@indexes::bytea[])
+UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = ANY(@indexes::bytea[])
 LIMIT 500;
+
+-- name: FindCallers :many
+-- Whom a phone belongs to: contacts before the customers themselves, files in use before
+-- retired ones, the newest first.
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.tier, customers.status, customers.language,
+  who.contact_id, who.contact_name, who.contact_language, customer_summaries.open_tickets, customer_summaries.open_complaints
+FROM (
+  SELECT contacts.customer_id AS customer_id, contacts.id AS contact_id, contacts.name AS contact_name, contacts.language AS contact_language
+  FROM contacts WHERE contacts.phone_index = ANY(@indexes::bytea[]) AND contacts.delete_time IS NULL
+  UNION ALL
+  SELECT c.id, '00000000-0000-0000-0000-000000000000'::uuid, '', '' FROM customers c WHERE c.phone_index = ANY(@indexes::bytea[])) who
+JOIN customers ON customers.id = who.customer_id
+JOIN customer_summaries ON customer_summaries.customer_id = customers.id
+WHERE customers.merged_into IS NULL
+ORDER BY customers.status, who.contact_id DESC, customers.id DESC LIMIT 20;
 
 -- name: FindByPhoneLast4 :many
 SELECT id FROM customers WHERE customers.phone_last4_index = @index::bytea

@@ -22,10 +22,13 @@ RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made;
 
 -- name: InsertResponses :exec
-INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score, choice, body)
+INSERT INTO answer_responses (answer_id, place, questionnaire_id, questionnaire_version, question_key, score, choice, body,
+  picks, ranks, number, day)
 SELECT unnest(@answer_ids::uuid[]), unnest(@places::smallint[]), @questionnaire_id::uuid, @questionnaire_version::integer,
   unnest(@question_keys::text[]), NULLIF(unnest(@scores::smallint[]), -1), NULLIF(unnest(@choices::text[]), ''),
-  NULLIF(unnest(@bodies::text[]), '');
+  NULLIF(unnest(@bodies::text[]), ''), string_to_array(NULLIF(unnest(@picks::text[]), ''), ','),
+  string_to_array(NULLIF(unnest(@ranks::text[]), ''), ','), NULLIF(unnest(@numbers::double precision[]), 'NaN'),
+  NULLIF(unnest(@days::text[]), '')::date;
 
 -- name: ListImportedAnswers :many
 SELECT id, external_id FROM answers
@@ -41,6 +44,6 @@ WHERE questionnaire_id = @questionnaire_id AND customer_id = @customer_id::uuid 
 ORDER BY id DESC LIMIT @size;
 
 -- name: ListResponses :many
-SELECT answer_id, question_key, score, choice, body FROM answer_responses
+SELECT answer_id, question_key, score, choice, body, picks, ranks, number, day FROM answer_responses
 WHERE answer_id = ANY(@answer_ids::uuid[]) ORDER BY answer_id, place;
 

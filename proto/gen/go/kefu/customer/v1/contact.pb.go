@@ -109,7 +109,13 @@ type Contact struct {
 	PreferredChannel v1.Channel `protobuf:"varint,11,opt,name=preferred_channel,json=preferredChannel,proto3,enum=kefu.type.v1.Channel" json:"preferred_channel,omitempty"`
 	// Birthday; year 0 when only month and day are known. A day that exists and is not in the
 	// future. Encrypted.
-	Birthday      *date.Date `protobuf:"bytes,12,opt,name=birthday,proto3" json:"birthday,omitempty"`
+	Birthday *date.Date `protobuf:"bytes,12,opt,name=birthday,proto3" json:"birthday,omitempty"`
+	// See Customer. Output only.
+	PhoneExtension string `protobuf:"bytes,13,opt,name=phone_extension,json=phoneExtension,proto3" json:"phone_extension,omitempty"`
+	// See Customer. Output only.
+	PhoneQuality PointQuality `protobuf:"varint,14,opt,name=phone_quality,json=phoneQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"phone_quality,omitempty"`
+	// See Customer. Output only.
+	EmailQuality  PointQuality `protobuf:"varint,15,opt,name=email_quality,json=emailQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"email_quality,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +234,27 @@ func (x *Contact) GetBirthday() *date.Date {
 	return nil
 }
 
+func (x *Contact) GetPhoneExtension() string {
+	if x != nil {
+		return x.PhoneExtension
+	}
+	return ""
+}
+
+func (x *Contact) GetPhoneQuality() PointQuality {
+	if x != nil {
+		return x.PhoneQuality
+	}
+	return PointQuality_POINT_QUALITY_UNSPECIFIED
+}
+
+func (x *Contact) GetEmailQuality() PointQuality {
+	if x != nil {
+		return x.EmailQuality
+	}
+	return PointQuality_POINT_QUALITY_UNSPECIFIED
+}
+
 // CreateContactRequest adds a person.
 type CreateContactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -235,7 +262,9 @@ type CreateContactRequest struct {
 	CustomerId string   `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	Contact    *Contact `protobuf:"bytes,2,opt,name=contact,proto3" json:"contact,omitempty"`
 	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// See CreateCustomerRequest.
+	KeepInvalid   bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -289,6 +318,13 @@ func (x *CreateContactRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateContactRequest) GetKeepInvalid() bool {
+	if x != nil {
+		return x.KeepInvalid
+	}
+	return false
 }
 
 // GetContactRequest names a contact.
@@ -474,7 +510,9 @@ type UpdateContactRequest struct {
 	// See CreateCustomerRequest.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Where the new values come from.
-	Source        ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	Source ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	// See CreateCustomerRequest.
+	KeepInvalid   bool `protobuf:"varint,5,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,6 +573,13 @@ func (x *UpdateContactRequest) GetSource() ValueSource {
 		return x.Source
 	}
 	return ValueSource_VALUE_SOURCE_UNSPECIFIED
+}
+
+func (x *UpdateContactRequest) GetKeepInvalid() bool {
+	if x != nil {
+		return x.KeepInvalid
+	}
+	return false
 }
 
 // DeleteContactRequest names a contact.
@@ -614,7 +659,7 @@ var File_kefu_customer_v1_contact_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\x05\n" +
+	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xe2\x06\n" +
 	"\aContact\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12$\n" +
 	"\vcustomer_id\x18\x02 \x01(\tB\x03\xe0A\x03R\n" +
@@ -631,13 +676,17 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12L\n" +
 	"\x11preferred_channel\x18\v \x01(\x0e2\x15.kefu.type.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x10preferredChannel\x12@\n" +
-	"\bbirthday\x18\f \x01(\v2\x11.google.type.DateB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\bbirthday\"\xac\x01\n" +
+	"\bbirthday\x18\f \x01(\v2\x11.google.type.DateB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\bbirthday\x12=\n" +
+	"\x0fphone_extension\x18\r \x01(\tB\x14\xe0A\x03\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x0ephoneExtension\x12H\n" +
+	"\rphone_quality\x18\x0e \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\fphoneQuality\x12H\n" +
+	"\remail_quality\x18\x0f \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\xcf\x01\n" +
 	"\x14CreateContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12>\n" +
 	"\acontact\x18\x02 \x01(\v2\x19.kefu.customer.v1.ContactB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\acontact\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"^\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12!\n" +
+	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\"^\n" +
 	"\x11GetContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1b\n" +
@@ -651,14 +700,15 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"u\n" +
 	"\x14ListContactsResponse\x125\n" +
 	"\bcontacts\x18\x01 \x03(\v2\x19.kefu.customer.v1.ContactR\bcontacts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfc\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x02\n" +
 	"\x14UpdateContactRequest\x12>\n" +
 	"\acontact\x18\x01 \x01(\v2\x19.kefu.customer.v1.ContactB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\acontact\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
-	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"\xa6\x01\n" +
+	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12!\n" +
+	"\fkeep_invalid\x18\x05 \x01(\bR\vkeepInvalid\"\xa6\x01\n" +
 	"\x14DeleteContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1b\n" +
@@ -708,9 +758,10 @@ var file_kefu_customer_v1_contact_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 	(v1.Channel)(0),               // 9: kefu.type.v1.Channel
 	(*date.Date)(nil),             // 10: google.type.Date
-	(*fieldmaskpb.FieldMask)(nil), // 11: google.protobuf.FieldMask
-	(ValueSource)(0),              // 12: kefu.customer.v1.ValueSource
-	(*emptypb.Empty)(nil),         // 13: google.protobuf.Empty
+	(PointQuality)(0),             // 11: kefu.customer.v1.PointQuality
+	(*fieldmaskpb.FieldMask)(nil), // 12: google.protobuf.FieldMask
+	(ValueSource)(0),              // 13: kefu.customer.v1.ValueSource
+	(*emptypb.Empty)(nil),         // 14: google.protobuf.Empty
 }
 var file_kefu_customer_v1_contact_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Contact.decision_role:type_name -> kefu.customer.v1.DecisionRole
@@ -718,26 +769,28 @@ var file_kefu_customer_v1_contact_proto_depIdxs = []int32{
 	8,  // 2: kefu.customer.v1.Contact.update_time:type_name -> google.protobuf.Timestamp
 	9,  // 3: kefu.customer.v1.Contact.preferred_channel:type_name -> kefu.type.v1.Channel
 	10, // 4: kefu.customer.v1.Contact.birthday:type_name -> google.type.Date
-	1,  // 5: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	1,  // 6: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
-	1,  // 7: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	11, // 8: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
-	12, // 9: kefu.customer.v1.UpdateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
-	2,  // 10: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
-	3,  // 11: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
-	4,  // 12: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
-	6,  // 13: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
-	7,  // 14: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
-	1,  // 15: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
-	1,  // 16: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
-	5,  // 17: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
-	1,  // 18: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
-	13, // 19: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 5: kefu.customer.v1.Contact.phone_quality:type_name -> kefu.customer.v1.PointQuality
+	11, // 6: kefu.customer.v1.Contact.email_quality:type_name -> kefu.customer.v1.PointQuality
+	1,  // 7: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	1,  // 8: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
+	1,  // 9: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	12, // 10: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
+	13, // 11: kefu.customer.v1.UpdateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
+	2,  // 12: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
+	3,  // 13: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
+	4,  // 14: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
+	6,  // 15: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
+	7,  // 16: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
+	1,  // 17: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
+	1,  // 18: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
+	5,  // 19: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
+	1,  // 20: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
+	14, // 21: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_contact_proto_init() }

@@ -377,8 +377,8 @@ type Customer struct {
 	Region string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
 	// Postal address and position. Encrypted.
 	Address *Address `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"`
-	// Main phone. Given in national or international form; kept and answered as E.164.
-	// Encrypted.
+	// Main phone. Given in national or international form, with or without extension; kept and
+	// answered as E.164. Encrypted.
 	Phone string `protobuf:"bytes,10,opt,name=phone,proto3" json:"phone,omitempty"`
 	// Main e-mail. Kept in lower case. Encrypted.
 	Email string `protobuf:"bytes,11,opt,name=email,proto3" json:"email,omitempty"`
@@ -427,7 +427,15 @@ type Customer struct {
 	// Why the file was retired; empty while it is in use. Output only.
 	RetireReason string `protobuf:"bytes,47,opt,name=retire_reason,json=retireReason,proto3" json:"retire_reason,omitempty"`
 	// When the file was retired. Output only.
-	RetireTime    *timestamppb.Timestamp `protobuf:"bytes,48,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
+	RetireTime *timestamppb.Timestamp `protobuf:"bytes,48,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
+	// Extension that the phone was given with, e.g. `12` of `021 6888 1234 ext. 12`. Encrypted.
+	// Output only: set the phone to change it.
+	PhoneExtension string `protobuf:"bytes,49,opt,name=phone_extension,json=phoneExtension,proto3" json:"phone_extension,omitempty"`
+	// Whether the phone can be dialled; one that cannot is kept as it was given. Output only.
+	PhoneQuality PointQuality `protobuf:"varint,50,opt,name=phone_quality,json=phoneQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"phone_quality,omitempty"`
+	// Whether the e-mail can be written to; one that cannot is kept as it was given. Output
+	// only.
+	EmailQuality  PointQuality `protobuf:"varint,51,opt,name=email_quality,json=emailQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"email_quality,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +701,27 @@ func (x *Customer) GetRetireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Customer) GetPhoneExtension() string {
+	if x != nil {
+		return x.PhoneExtension
+	}
+	return ""
+}
+
+func (x *Customer) GetPhoneQuality() PointQuality {
+	if x != nil {
+		return x.PhoneQuality
+	}
+	return PointQuality_POINT_QUALITY_UNSPECIFIED
+}
+
+func (x *Customer) GetEmailQuality() PointQuality {
+	if x != nil {
+		return x.EmailQuality
+	}
+	return PointQuality_POINT_QUALITY_UNSPECIFIED
+}
+
 // Address is a postal address with its position.
 type Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -939,7 +968,10 @@ type CreateCustomerRequest struct {
 	// 64 characters.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Where the values come from.
-	Source        ValueSource `protobuf:"varint,3,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	Source ValueSource `protobuf:"varint,3,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	// Keeps a phone or e-mail that is none as it was given, marked in its quality, rather than
+	// refuse it: what somebody wrote down is better than nothing. It is found by its digits.
+	KeepInvalid   bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -993,6 +1025,13 @@ func (x *CreateCustomerRequest) GetSource() ValueSource {
 		return x.Source
 	}
 	return ValueSource_VALUE_SOURCE_UNSPECIFIED
+}
+
+func (x *CreateCustomerRequest) GetKeepInvalid() bool {
+	if x != nil {
+		return x.KeepInvalid
+	}
+	return false
 }
 
 // GetCustomerRequest names a file.
@@ -1051,7 +1090,9 @@ type UpdateCustomerRequest struct {
 	// See CreateCustomerRequest.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Where the new values come from.
-	Source        ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	Source ValueSource `protobuf:"varint,4,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
+	// See CreateCustomerRequest.
+	KeepInvalid   bool `protobuf:"varint,5,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1112,6 +1153,13 @@ func (x *UpdateCustomerRequest) GetSource() ValueSource {
 		return x.Source
 	}
 	return ValueSource_VALUE_SOURCE_UNSPECIFIED
+}
+
+func (x *UpdateCustomerRequest) GetKeepInvalid() bool {
+	if x != nil {
+		return x.KeepInvalid
+	}
+	return false
 }
 
 // SetTierRequest sets a tier by hand.
@@ -1459,7 +1507,9 @@ type ImportCustomersRequest struct {
 	// 1 to 500 records.
 	Records []*CustomerRecord `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
 	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// See CreateCustomerRequest.
+	KeepInvalid   bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1513,6 +1563,13 @@ func (x *ImportCustomersRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *ImportCustomersRequest) GetKeepInvalid() bool {
+	if x != nil {
+		return x.KeepInvalid
+	}
+	return false
 }
 
 // CustomerRecord is one customer of a source.
@@ -1628,9 +1685,11 @@ func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
 // ListCustomerSummariesRequest filters and pages the summaries.
 type ListCustomerSummariesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Part of a name in Chinese or Latin letters (one character or more), a customer number,
-	// or the whole phone or e-mail of a customer or one of its contacts, or, for those who see
-	// phones in plain, the last four digits of one; at most 200 characters. Empty lists all.
+	// Any part of a name, customer number, region, tag or contact's name in Chinese or Latin
+	// letters (one character or more), or the whole phone or e-mail of a customer or one of its
+	// contacts, or, for those who see phones in plain, the last four digits of one; at most 200
+	// characters. Of a customer with very many contacts the newest 200 are searched. Empty lists
+	// all.
 	Query  string         `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	Tier   v1.Tier        `protobuf:"varint,2,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
 	Status CustomerStatus `protobuf:"varint,3,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
@@ -2353,7 +2412,7 @@ var File_kefu_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\x98\x0e\n" +
+	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x0f\n" +
 	"\bCustomer\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x124\n" +
@@ -2395,7 +2454,10 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x0freview_due_time\x18. \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\rreviewDueTime\x12(\n" +
 	"\rretire_reason\x18/ \x01(\tB\x03\xe0A\x03R\fretireReason\x12@\n" +
 	"\vretire_time\x180 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"retireTime\"\x88\x02\n" +
+	"retireTime\x12=\n" +
+	"\x0fphone_extension\x181 \x01(\tB\x14\xe0A\x03\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x0ephoneExtension\x12H\n" +
+	"\rphone_quality\x182 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\fphoneQuality\x12H\n" +
+	"\remail_quality\x183 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\x88\x02\n" +
 	"\aAddress\x12 \n" +
 	"\x06street\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06street\x12\x1b\n" +
 	"\x04city\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04city\x12#\n" +
@@ -2414,21 +2476,23 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"decideTime\x12/\n" +
 	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12'\n" +
 	"\x0fwording_version\x18\x05 \x01(\tR\x0ewordingVersion\x12\x1a\n" +
-	"\brecorder\x18\x06 \x01(\tR\brecorder\"\xc3\x01\n" +
+	"\brecorder\x18\x06 \x01(\tR\brecorder\"\xe6\x01\n" +
 	"\x15CreateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
-	"\x06source\x18\x03 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"1\n" +
+	"\x06source\x18\x03 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12!\n" +
+	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\"1\n" +
 	"\x12GetCustomerRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x80\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xa3\x02\n" +
 	"\x15UpdateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\bcustomer\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
-	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"\x92\x02\n" +
+	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12!\n" +
+	"\fkeep_invalid\x18\x05 \x01(\bR\vkeepInvalid\"\x92\x02\n" +
 	"\x0eSetTierRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x125\n" +
 	"\x04tier\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04tier\x12%\n" +
@@ -2457,13 +2521,14 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\rUnmaskedValue\x12'\n" +
 	"\x05value\x18\x01 \x01(\tB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x05value\x12F\n" +
 	"\aaddress\x18\x02 \x01(\v2\x19.kefu.customer.v1.AddressB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\aaddress\x12\x1c\n" +
-	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\xcb\x01\n" +
+	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\xee\x01\n" +
 	"\x16ImportCustomersRequest\x128\n" +
 	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12O\n" +
 	"\arecords\x18\x02 \x03(\v2 .kefu.customer.v1.CustomerRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xbf\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12!\n" +
+	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\"\xbf\x01\n" +
 	"\x0eCustomerRecord\x12-\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"externalId\x12A\n" +
@@ -2636,10 +2701,11 @@ var file_kefu_customer_v1_customer_proto_goTypes = []any{
 	(*AttributeValue)(nil),                // 30: kefu.customer.v1.AttributeValue
 	(*Needs)(nil),                         // 31: kefu.customer.v1.Needs
 	(*Credit)(nil),                        // 32: kefu.customer.v1.Credit
-	(v1.Channel)(0),                       // 33: kefu.type.v1.Channel
-	(ValueSource)(0),                      // 34: kefu.customer.v1.ValueSource
-	(*fieldmaskpb.FieldMask)(nil),         // 35: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),               // 36: kefu.type.v1.ImportResult
+	(PointQuality)(0),                     // 33: kefu.customer.v1.PointQuality
+	(v1.Channel)(0),                       // 34: kefu.type.v1.Channel
+	(ValueSource)(0),                      // 35: kefu.customer.v1.ValueSource
+	(*fieldmaskpb.FieldMask)(nil),         // 36: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),               // 37: kefu.type.v1.ImportResult
 }
 var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Customer.kind:type_name -> kefu.customer.v1.CustomerKind
@@ -2657,64 +2723,66 @@ var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
 	32, // 12: kefu.customer.v1.Customer.credit:type_name -> kefu.customer.v1.Credit
 	29, // 13: kefu.customer.v1.Customer.review_due_time:type_name -> google.protobuf.Timestamp
 	29, // 14: kefu.customer.v1.Customer.retire_time:type_name -> google.protobuf.Timestamp
-	8,  // 15: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
-	4,  // 16: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	29, // 17: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
-	33, // 18: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
-	6,  // 19: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	34, // 20: kefu.customer.v1.CreateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
-	6,  // 21: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	35, // 22: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 23: kefu.customer.v1.UpdateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
-	28, // 24: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
-	29, // 25: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 26: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	33, // 27: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
-	5,  // 28: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
-	7,  // 29: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
-	18, // 30: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
-	6,  // 31: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
-	29, // 32: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
-	36, // 33: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
-	28, // 34: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
-	3,  // 35: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
-	22, // 36: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
-	0,  // 37: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 38: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
-	3,  // 39: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
-	29, // 40: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
-	6,  // 41: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
-	22, // 42: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
-	25, // 43: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
-	29, // 44: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
-	0,  // 45: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 46: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
-	3,  // 47: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
-	10, // 48: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
-	11, // 49: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
-	12, // 50: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
-	13, // 51: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
-	14, // 52: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
-	17, // 53: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
-	20, // 54: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
-	23, // 55: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
-	15, // 56: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
-	26, // 57: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
-	6,  // 58: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 59: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 60: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 61: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
-	6,  // 62: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
-	19, // 63: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
-	21, // 64: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
-	24, // 65: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
-	16, // 66: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
-	27, // 67: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
-	58, // [58:68] is the sub-list for method output_type
-	48, // [48:58] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	33, // 15: kefu.customer.v1.Customer.phone_quality:type_name -> kefu.customer.v1.PointQuality
+	33, // 16: kefu.customer.v1.Customer.email_quality:type_name -> kefu.customer.v1.PointQuality
+	8,  // 17: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
+	4,  // 18: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	29, // 19: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
+	34, // 20: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
+	6,  // 21: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	35, // 22: kefu.customer.v1.CreateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	6,  // 23: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	36, // 24: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	35, // 25: kefu.customer.v1.UpdateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	28, // 26: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
+	29, // 27: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 28: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	34, // 29: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
+	5,  // 30: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
+	7,  // 31: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
+	18, // 32: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
+	6,  // 33: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
+	29, // 34: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
+	37, // 35: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
+	28, // 36: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
+	3,  // 37: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
+	22, // 38: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
+	0,  // 39: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 40: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
+	3,  // 41: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
+	29, // 42: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
+	6,  // 43: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
+	22, // 44: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
+	25, // 45: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
+	29, // 46: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
+	0,  // 47: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
+	28, // 48: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
+	3,  // 49: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
+	10, // 50: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
+	11, // 51: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
+	12, // 52: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
+	13, // 53: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
+	14, // 54: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
+	17, // 55: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
+	20, // 56: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
+	23, // 57: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
+	15, // 58: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
+	26, // 59: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
+	6,  // 60: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 61: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 62: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
+	6,  // 63: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
+	6,  // 64: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
+	19, // 65: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
+	21, // 66: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
+	24, // 67: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
+	16, // 68: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
+	27, // 69: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
+	60, // [60:70] is the sub-list for method output_type
+	50, // [50:60] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_customer_proto_init() }

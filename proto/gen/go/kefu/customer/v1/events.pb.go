@@ -440,11 +440,58 @@ func (x *TierChanged) GetTierRunId() string {
 	return ""
 }
 
+// ChangeReportChanged is the payload of `changereport.created.v1`, `.applied.v1` and
+// `.refused.v1`: what became of a report, and never what it proposes.
+type ChangeReportChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// State afterwards in lower case, e.g. `applied`.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeReportChanged) Reset() {
+	*x = ChangeReportChanged{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeReportChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeReportChanged) ProtoMessage() {}
+
+func (x *ChangeReportChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeReportChanged.ProtoReflect.Descriptor instead.
+func (*ChangeReportChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ChangeReportChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 var File_kefu_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x1bkefu/customer/v1/tier.proto\x1a\x17kefu/type/v1/type.proto\"\x8b\x01\n" +
+	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x17kefu/type/v1/type.proto\"\x8b\x01\n" +
 	"\x0fCustomerChanged\x129\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1d.kefu.customer.v1.CustomerRefR\bcustomer\x12=\n" +
 	"\bdecision\x18\x02 \x01(\v2!.kefu.customer.v1.ConsentDecisionR\bdecision\"g\n" +
@@ -470,7 +517,9 @@ const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\x0e2\x12.kefu.type.v1.TierR\x04from\x12\"\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierR\x02to\x124\n" +
 	"\x06reason\x18\x03 \x01(\x0e2\x1c.kefu.customer.v1.TierReasonR\x06reason\x12\x1e\n" +
-	"\vtier_run_id\x18\x04 \x01(\tR\ttierRunIdB\xca\x01\n" +
+	"\vtier_run_id\x18\x04 \x01(\tR\ttierRunId\"+\n" +
+	"\x13ChangeReportChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05stateB\xca\x01\n" +
 	"\x14com.kefu.customer.v1B\vEventsProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
 var (
@@ -485,7 +534,7 @@ func file_kefu_customer_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_events_proto_rawDescData
 }
 
-var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*CustomerChanged)(nil),       // 0: kefu.customer.v1.CustomerChanged
 	(*ConsentDecision)(nil),       // 1: kefu.customer.v1.ConsentDecision
@@ -494,23 +543,24 @@ var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*FileAccessChanged)(nil),     // 4: kefu.customer.v1.FileAccessChanged
 	(*ContactReserved)(nil),       // 5: kefu.customer.v1.ContactReserved
 	(*TierChanged)(nil),           // 6: kefu.customer.v1.TierChanged
-	(*CustomerRef)(nil),           // 7: kefu.customer.v1.CustomerRef
-	(ConsentPurpose)(0),           // 8: kefu.customer.v1.ConsentPurpose
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(v1.Tier)(0),                  // 10: kefu.type.v1.Tier
-	(TierReason)(0),               // 11: kefu.customer.v1.TierReason
+	(*ChangeReportChanged)(nil),   // 7: kefu.customer.v1.ChangeReportChanged
+	(*CustomerRef)(nil),           // 8: kefu.customer.v1.CustomerRef
+	(ConsentPurpose)(0),           // 9: kefu.customer.v1.ConsentPurpose
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(v1.Tier)(0),                  // 11: kefu.type.v1.Tier
+	(TierReason)(0),               // 12: kefu.customer.v1.TierReason
 }
 var file_kefu_customer_v1_events_proto_depIdxs = []int32{
-	7,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
+	8,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
 	1,  // 1: kefu.customer.v1.CustomerChanged.decision:type_name -> kefu.customer.v1.ConsentDecision
-	8,  // 2: kefu.customer.v1.ConsentDecision.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	9,  // 3: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	10, // 7: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
-	10, // 8: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
-	11, // 9: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
+	9,  // 2: kefu.customer.v1.ConsentDecision.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	10, // 3: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
+	10, // 4: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
+	10, // 5: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	11, // 7: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
+	11, // 8: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
+	12, // 9: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -524,14 +574,14 @@ func file_kefu_customer_v1_events_proto_init() {
 		return
 	}
 	file_kefu_customer_v1_customer_proto_init()
-	file_kefu_customer_v1_tier_proto_init()
+	file_kefu_customer_v1_tier_score_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_events_proto_rawDesc), len(file_kefu_customer_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -525,7 +525,7 @@ type SubjectCorrection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 200 characters.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// In any form; kept as E.164.
+	// In any form, without extension; kept as E.164.
 	Phone string `protobuf:"bytes,2,opt,name=phone,proto3" json:"phone,omitempty"`
 	// Kept in lower case.
 	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`

@@ -27,181 +27,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// TierRunState is where a run stands.
-type TierRunState int32
-
-const (
-	TierRunState_TIER_RUN_STATE_UNSPECIFIED TierRunState = 0
-	// Being computed.
-	TierRunState_TIER_RUN_STATE_PENDING TierRunState = 1
-	// Computed, and there to look at.
-	TierRunState_TIER_RUN_STATE_PREVIEW TierRunState = 2
-	// Customers are being moved.
-	TierRunState_TIER_RUN_STATE_APPLYING TierRunState = 3
-	TierRunState_TIER_RUN_STATE_APPLIED  TierRunState = 4
-)
-
-// Enum value maps for TierRunState.
-var (
-	TierRunState_name = map[int32]string{
-		0: "TIER_RUN_STATE_UNSPECIFIED",
-		1: "TIER_RUN_STATE_PENDING",
-		2: "TIER_RUN_STATE_PREVIEW",
-		3: "TIER_RUN_STATE_APPLYING",
-		4: "TIER_RUN_STATE_APPLIED",
-	}
-	TierRunState_value = map[string]int32{
-		"TIER_RUN_STATE_UNSPECIFIED": 0,
-		"TIER_RUN_STATE_PENDING":     1,
-		"TIER_RUN_STATE_PREVIEW":     2,
-		"TIER_RUN_STATE_APPLYING":    3,
-		"TIER_RUN_STATE_APPLIED":     4,
-	}
-)
-
-func (x TierRunState) Enum() *TierRunState {
-	p := new(TierRunState)
-	*p = x
-	return p
-}
-
-func (x TierRunState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (TierRunState) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_tier_proto_enumTypes[0].Descriptor()
-}
-
-func (TierRunState) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_tier_proto_enumTypes[0]
-}
-
-func (x TierRunState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use TierRunState.Descriptor instead.
-func (TierRunState) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{0}
-}
-
-// TierReason is what a tier comes from.
-type TierReason int32
-
-const (
-	TierReason_TIER_REASON_UNSPECIFIED TierReason = 0
-	// The score.
-	TierReason_TIER_REASON_SCORE TierReason = 1
-	// Marked strategic.
-	TierReason_TIER_REASON_STRATEGIC TierReason = 2
-	// Set by hand, until its end.
-	TierReason_TIER_REASON_OVERRIDE TierReason = 3
-	// Not scored yet.
-	TierReason_TIER_REASON_UNSCORED TierReason = 4
-)
-
-// Enum value maps for TierReason.
-var (
-	TierReason_name = map[int32]string{
-		0: "TIER_REASON_UNSPECIFIED",
-		1: "TIER_REASON_SCORE",
-		2: "TIER_REASON_STRATEGIC",
-		3: "TIER_REASON_OVERRIDE",
-		4: "TIER_REASON_UNSCORED",
-	}
-	TierReason_value = map[string]int32{
-		"TIER_REASON_UNSPECIFIED": 0,
-		"TIER_REASON_SCORE":       1,
-		"TIER_REASON_STRATEGIC":   2,
-		"TIER_REASON_OVERRIDE":    3,
-		"TIER_REASON_UNSCORED":    4,
-	}
-)
-
-func (x TierReason) Enum() *TierReason {
-	p := new(TierReason)
-	*p = x
-	return p
-}
-
-func (x TierReason) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (TierReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_tier_proto_enumTypes[1].Descriptor()
-}
-
-func (TierReason) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_tier_proto_enumTypes[1]
-}
-
-func (x TierReason) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use TierReason.Descriptor instead.
-func (TierReason) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{1}
-}
-
-// KeyReason is why somebody is a key customer (关键客户).
-type KeyReason int32
-
-const (
-	KeyReason_KEY_REASON_UNSPECIFIED KeyReason = 0
-	// 高价值: what they buy and bring.
-	KeyReason_KEY_REASON_HIGH_VALUE KeyReason = 1
-	// 长期合作: the length of the relationship weighs most in the score.
-	KeyReason_KEY_REASON_LONG_TERM KeyReason = 2
-	// 战略: marked so.
-	KeyReason_KEY_REASON_STRATEGIC KeyReason = 3
-)
-
-// Enum value maps for KeyReason.
-var (
-	KeyReason_name = map[int32]string{
-		0: "KEY_REASON_UNSPECIFIED",
-		1: "KEY_REASON_HIGH_VALUE",
-		2: "KEY_REASON_LONG_TERM",
-		3: "KEY_REASON_STRATEGIC",
-	}
-	KeyReason_value = map[string]int32{
-		"KEY_REASON_UNSPECIFIED": 0,
-		"KEY_REASON_HIGH_VALUE":  1,
-		"KEY_REASON_LONG_TERM":   2,
-		"KEY_REASON_STRATEGIC":   3,
-	}
-)
-
-func (x KeyReason) Enum() *KeyReason {
-	p := new(KeyReason)
-	*p = x
-	return p
-}
-
-func (x KeyReason) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (KeyReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_tier_proto_enumTypes[2].Descriptor()
-}
-
-func (KeyReason) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_tier_proto_enumTypes[2]
-}
-
-func (x KeyReason) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use KeyReason.Descriptor instead.
-func (KeyReason) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{2}
-}
-
 // TierModel is one version of how customers are scored and sorted.
 type TierModel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -666,480 +491,6 @@ func (x *ResourcePlan) GetTrainingSeats() int32 {
 	return 0
 }
 
-// TierRun scores all active customers at one instant.
-type TierRun struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7. Output only.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// UUID of the model; that in effect unless given, which may be a draft.
-	TierModelId string `protobuf:"bytes,2,opt,name=tier_model_id,json=tierModelId,proto3" json:"tier_model_id,omitempty"`
-	// The instant of the trailing 12 months' end; now unless given, and not in the future.
-	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
-	// Output only.
-	ModelVersion int64 `protobuf:"varint,4,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
-	// Output only.
-	State TierRunState `protobuf:"varint,5,opt,name=state,proto3,enum=kefu.customer.v1.TierRunState" json:"state,omitempty"`
-	// Customers scored. Output only.
-	Scored int64 `protobuf:"varint,6,opt,name=scored,proto3" json:"scored,omitempty"`
-	// Of them, those whose tier is another than now. Output only.
-	Moves int64 `protobuf:"varint,7,opt,name=moves,proto3" json:"moves,omitempty"`
-	// Of them, those moved so far. Output only.
-	Moved int64 `protobuf:"varint,8,opt,name=moved,proto3" json:"moved,omitempty"`
-	// Orders of the last 24 months in a currency without a rate. Output only.
-	OrdersLeftOut int64 `protobuf:"varint,9,opt,name=orders_left_out,json=ordersLeftOut,proto3" json:"orders_left_out,omitempty"`
-	// How many customers each tier has before and after. Output only.
-	Tiers []*TierCount `protobuf:"bytes,10,rep,name=tiers,proto3" json:"tiers,omitempty"`
-	// The period that a scheduled run is for, e.g. `2026-11`; empty for others. Output only.
-	Schedule string `protobuf:"bytes,11,opt,name=schedule,proto3" json:"schedule,omitempty"`
-	// Who began and who applied it, as in the audit trail. Output only.
-	Author  string `protobuf:"bytes,12,opt,name=author,proto3" json:"author,omitempty"`
-	Applier string `protobuf:"bytes,13,opt,name=applier,proto3" json:"applier,omitempty"`
-	// Output only.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When the last customer was moved; absent until then. Output only.
-	ApplyTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=apply_time,json=applyTime,proto3" json:"apply_time,omitempty"`
-	// Version, changed at each step. Output only.
-	Etag          string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TierRun) Reset() {
-	*x = TierRun{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TierRun) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TierRun) ProtoMessage() {}
-
-func (x *TierRun) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TierRun.ProtoReflect.Descriptor instead.
-func (*TierRun) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *TierRun) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *TierRun) GetTierModelId() string {
-	if x != nil {
-		return x.TierModelId
-	}
-	return ""
-}
-
-func (x *TierRun) GetAsOfTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.AsOfTime
-	}
-	return nil
-}
-
-func (x *TierRun) GetModelVersion() int64 {
-	if x != nil {
-		return x.ModelVersion
-	}
-	return 0
-}
-
-func (x *TierRun) GetState() TierRunState {
-	if x != nil {
-		return x.State
-	}
-	return TierRunState_TIER_RUN_STATE_UNSPECIFIED
-}
-
-func (x *TierRun) GetScored() int64 {
-	if x != nil {
-		return x.Scored
-	}
-	return 0
-}
-
-func (x *TierRun) GetMoves() int64 {
-	if x != nil {
-		return x.Moves
-	}
-	return 0
-}
-
-func (x *TierRun) GetMoved() int64 {
-	if x != nil {
-		return x.Moved
-	}
-	return 0
-}
-
-func (x *TierRun) GetOrdersLeftOut() int64 {
-	if x != nil {
-		return x.OrdersLeftOut
-	}
-	return 0
-}
-
-func (x *TierRun) GetTiers() []*TierCount {
-	if x != nil {
-		return x.Tiers
-	}
-	return nil
-}
-
-func (x *TierRun) GetSchedule() string {
-	if x != nil {
-		return x.Schedule
-	}
-	return ""
-}
-
-func (x *TierRun) GetAuthor() string {
-	if x != nil {
-		return x.Author
-	}
-	return ""
-}
-
-func (x *TierRun) GetApplier() string {
-	if x != nil {
-		return x.Applier
-	}
-	return ""
-}
-
-func (x *TierRun) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *TierRun) GetApplyTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ApplyTime
-	}
-	return nil
-}
-
-func (x *TierRun) GetEtag() string {
-	if x != nil {
-		return x.Etag
-	}
-	return ""
-}
-
-// TierCount is how many customers a tier has.
-type TierCount struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tier          v1.Tier                `protobuf:"varint,1,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	Before        int64                  `protobuf:"varint,2,opt,name=before,proto3" json:"before,omitempty"`
-	After         int64                  `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TierCount) Reset() {
-	*x = TierCount{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TierCount) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TierCount) ProtoMessage() {}
-
-func (x *TierCount) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TierCount.ProtoReflect.Descriptor instead.
-func (*TierCount) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *TierCount) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *TierCount) GetBefore() int64 {
-	if x != nil {
-		return x.Before
-	}
-	return 0
-}
-
-func (x *TierCount) GetAfter() int64 {
-	if x != nil {
-		return x.After
-	}
-	return 0
-}
-
-// TierMove is one customer who moves in a run.
-type TierMove struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the customer.
-	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	// e.g. `C-202611-000123`.
-	Number string  `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	From   v1.Tier `protobuf:"varint,3,opt,name=from,proto3,enum=kefu.type.v1.Tier" json:"from,omitempty"`
-	To     v1.Tier `protobuf:"varint,4,opt,name=to,proto3,enum=kefu.type.v1.Tier" json:"to,omitempty"`
-	// Why they come to that tier.
-	Reason TierReason `protobuf:"varint,5,opt,name=reason,proto3,enum=kefu.customer.v1.TierReason" json:"reason,omitempty"`
-	// Why they are a key customer; unspecified for other tiers.
-	KeyReason     KeyReason `protobuf:"varint,6,opt,name=key_reason,json=keyReason,proto3,enum=kefu.customer.v1.KeyReason" json:"key_reason,omitempty"`
-	Score         *Score    `protobuf:"bytes,7,opt,name=score,proto3" json:"score,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TierMove) Reset() {
-	*x = TierMove{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TierMove) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TierMove) ProtoMessage() {}
-
-func (x *TierMove) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TierMove.ProtoReflect.Descriptor instead.
-func (*TierMove) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *TierMove) GetCustomerId() string {
-	if x != nil {
-		return x.CustomerId
-	}
-	return ""
-}
-
-func (x *TierMove) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *TierMove) GetFrom() v1.Tier {
-	if x != nil {
-		return x.From
-	}
-	return v1.Tier(0)
-}
-
-func (x *TierMove) GetTo() v1.Tier {
-	if x != nil {
-		return x.To
-	}
-	return v1.Tier(0)
-}
-
-func (x *TierMove) GetReason() TierReason {
-	if x != nil {
-		return x.Reason
-	}
-	return TierReason_TIER_REASON_UNSPECIFIED
-}
-
-func (x *TierMove) GetKeyReason() KeyReason {
-	if x != nil {
-		return x.KeyReason
-	}
-	return KeyReason_KEY_REASON_UNSPECIFIED
-}
-
-func (x *TierMove) GetScore() *Score {
-	if x != nil {
-		return x.Score
-	}
-	return nil
-}
-
-// Score is a customer's value, 0 to 100, and what it is made of.
-type Score struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Sum of weight times rank of the parts.
-	Value float64 `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
-	// The tier of the score alone.
-	Tier v1.Tier `protobuf:"varint,2,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	// One a measure, in the order of the weights.
-	Parts         []*ScorePart `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Score) Reset() {
-	*x = Score{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Score) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Score) ProtoMessage() {}
-
-func (x *Score) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Score.ProtoReflect.Descriptor instead.
-func (*Score) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *Score) GetValue() float64 {
-	if x != nil {
-		return x.Value
-	}
-	return 0
-}
-
-func (x *Score) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *Score) GetParts() []*ScorePart {
-	if x != nil {
-		return x.Parts
-	}
-	return nil
-}
-
-// ScorePart is one measure of a customer.
-type ScorePart struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the weight, e.g. `scale`.
-	Measure string `protobuf:"bytes,1,opt,name=measure,proto3" json:"measure,omitempty"`
-	// What was measured, in the unit of the weight's description; 0 where there is nothing.
-	Value float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
-	// Percentile rank, 0 to 100.
-	Rank          float64 `protobuf:"fixed64,3,opt,name=rank,proto3" json:"rank,omitempty"`
-	Weight        float64 `protobuf:"fixed64,4,opt,name=weight,proto3" json:"weight,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ScorePart) Reset() {
-	*x = ScorePart{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ScorePart) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ScorePart) ProtoMessage() {}
-
-func (x *ScorePart) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ScorePart.ProtoReflect.Descriptor instead.
-func (*ScorePart) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *ScorePart) GetMeasure() string {
-	if x != nil {
-		return x.Measure
-	}
-	return ""
-}
-
-func (x *ScorePart) GetValue() float64 {
-	if x != nil {
-		return x.Value
-	}
-	return 0
-}
-
-func (x *ScorePart) GetRank() float64 {
-	if x != nil {
-		return x.Rank
-	}
-	return 0
-}
-
-func (x *ScorePart) GetWeight() float64 {
-	if x != nil {
-		return x.Weight
-	}
-	return 0
-}
-
 // Standing is why a customer is in their tier.
 type Standing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1172,7 +523,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +535,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +548,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{10}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Standing) GetCustomerId() string {
@@ -1304,7 +655,7 @@ type CreateTierModelRequest struct {
 
 func (x *CreateTierModelRequest) Reset() {
 	*x = CreateTierModelRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +667,7 @@ func (x *CreateTierModelRequest) String() string {
 func (*CreateTierModelRequest) ProtoMessage() {}
 
 func (x *CreateTierModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +680,7 @@ func (x *CreateTierModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTierModelRequest.ProtoReflect.Descriptor instead.
 func (*CreateTierModelRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{11}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateTierModelRequest) GetTierModel() *TierModel {
@@ -1357,7 +708,7 @@ type GetTierModelRequest struct {
 
 func (x *GetTierModelRequest) Reset() {
 	*x = GetTierModelRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +720,7 @@ func (x *GetTierModelRequest) String() string {
 func (*GetTierModelRequest) ProtoMessage() {}
 
 func (x *GetTierModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +733,7 @@ func (x *GetTierModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTierModelRequest.ProtoReflect.Descriptor instead.
 func (*GetTierModelRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{12}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetTierModelRequest) GetId() string {
@@ -1405,7 +756,7 @@ type ListTierModelsRequest struct {
 
 func (x *ListTierModelsRequest) Reset() {
 	*x = ListTierModelsRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +768,7 @@ func (x *ListTierModelsRequest) String() string {
 func (*ListTierModelsRequest) ProtoMessage() {}
 
 func (x *ListTierModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +781,7 @@ func (x *ListTierModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTierModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListTierModelsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{13}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListTierModelsRequest) GetPageSize() int32 {
@@ -1460,7 +811,7 @@ type ListTierModelsResponse struct {
 
 func (x *ListTierModelsResponse) Reset() {
 	*x = ListTierModelsResponse{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[14]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +823,7 @@ func (x *ListTierModelsResponse) String() string {
 func (*ListTierModelsResponse) ProtoMessage() {}
 
 func (x *ListTierModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[14]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +836,7 @@ func (x *ListTierModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTierModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListTierModelsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{14}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTierModelsResponse) GetTierModels() []*TierModel {
@@ -1519,7 +870,7 @@ type PublishTierModelRequest struct {
 
 func (x *PublishTierModelRequest) Reset() {
 	*x = PublishTierModelRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[15]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +882,7 @@ func (x *PublishTierModelRequest) String() string {
 func (*PublishTierModelRequest) ProtoMessage() {}
 
 func (x *PublishTierModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[15]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +895,7 @@ func (x *PublishTierModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishTierModelRequest.ProtoReflect.Descriptor instead.
 func (*PublishTierModelRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{15}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PublishTierModelRequest) GetId() string {
@@ -1575,400 +926,6 @@ func (x *PublishTierModelRequest) GetRequestId() string {
 	return ""
 }
 
-// CreateTierRunRequest begins a run.
-type CreateTierRunRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Model and instant; an empty one is a run of now by the model in effect.
-	TierRun *TierRun `protobuf:"bytes,1,opt,name=tier_run,json=tierRun,proto3" json:"tier_run,omitempty"`
-	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreateTierRunRequest) Reset() {
-	*x = CreateTierRunRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreateTierRunRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreateTierRunRequest) ProtoMessage() {}
-
-func (x *CreateTierRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreateTierRunRequest.ProtoReflect.Descriptor instead.
-func (*CreateTierRunRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *CreateTierRunRequest) GetTierRun() *TierRun {
-	if x != nil {
-		return x.TierRun
-	}
-	return nil
-}
-
-func (x *CreateTierRunRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// GetTierRunRequest names a run.
-type GetTierRunRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the run.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetTierRunRequest) Reset() {
-	*x = GetTierRunRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetTierRunRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetTierRunRequest) ProtoMessage() {}
-
-func (x *GetTierRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetTierRunRequest.ProtoReflect.Descriptor instead.
-func (*GetTierRunRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *GetTierRunRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-// ListTierRunsRequest pages.
-type ListTierRunsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 100; 50 unless given.
-	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTierRunsRequest) Reset() {
-	*x = ListTierRunsRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTierRunsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTierRunsRequest) ProtoMessage() {}
-
-func (x *ListTierRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTierRunsRequest.ProtoReflect.Descriptor instead.
-func (*ListTierRunsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *ListTierRunsRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListTierRunsRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListTierRunsResponse is one page.
-type ListTierRunsResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
-	TierRuns []*TierRun `protobuf:"bytes,1,rep,name=tier_runs,json=tierRuns,proto3" json:"tier_runs,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTierRunsResponse) Reset() {
-	*x = ListTierRunsResponse{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTierRunsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTierRunsResponse) ProtoMessage() {}
-
-func (x *ListTierRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTierRunsResponse.ProtoReflect.Descriptor instead.
-func (*ListTierRunsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *ListTierRunsResponse) GetTierRuns() []*TierRun {
-	if x != nil {
-		return x.TierRuns
-	}
-	return nil
-}
-
-func (x *ListTierRunsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// ListTierMovesRequest pages the moves of a run.
-type ListTierMovesRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the run.
-	TierRunId string `protobuf:"bytes,1,opt,name=tier_run_id,json=tierRunId,proto3" json:"tier_run_id,omitempty"`
-	// 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTierMovesRequest) Reset() {
-	*x = ListTierMovesRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTierMovesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTierMovesRequest) ProtoMessage() {}
-
-func (x *ListTierMovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTierMovesRequest.ProtoReflect.Descriptor instead.
-func (*ListTierMovesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *ListTierMovesRequest) GetTierRunId() string {
-	if x != nil {
-		return x.TierRunId
-	}
-	return ""
-}
-
-func (x *ListTierMovesRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListTierMovesRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListTierMovesResponse is one page.
-type ListTierMovesResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// By the customer's id.
-	TierMoves []*TierMove `protobuf:"bytes,1,rep,name=tier_moves,json=tierMoves,proto3" json:"tier_moves,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTierMovesResponse) Reset() {
-	*x = ListTierMovesResponse{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTierMovesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTierMovesResponse) ProtoMessage() {}
-
-func (x *ListTierMovesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTierMovesResponse.ProtoReflect.Descriptor instead.
-func (*ListTierMovesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *ListTierMovesResponse) GetTierMoves() []*TierMove {
-	if x != nil {
-		return x.TierMoves
-	}
-	return nil
-}
-
-func (x *ListTierMovesResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// ApplyTierRunRequest applies a run.
-type ApplyTierRunRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the run.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// When given, must be current.
-	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// See CreateCustomerRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ApplyTierRunRequest) Reset() {
-	*x = ApplyTierRunRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[22]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ApplyTierRunRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ApplyTierRunRequest) ProtoMessage() {}
-
-func (x *ApplyTierRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[22]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ApplyTierRunRequest.ProtoReflect.Descriptor instead.
-func (*ApplyTierRunRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{22}
-}
-
-func (x *ApplyTierRunRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *ApplyTierRunRequest) GetEtag() string {
-	if x != nil {
-		return x.Etag
-	}
-	return ""
-}
-
-func (x *ApplyTierRunRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
 // GetStandingRequest names a customer.
 type GetStandingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1980,7 +937,7 @@ type GetStandingRequest struct {
 
 func (x *GetStandingRequest) Reset() {
 	*x = GetStandingRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[23]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +949,7 @@ func (x *GetStandingRequest) String() string {
 func (*GetStandingRequest) ProtoMessage() {}
 
 func (x *GetStandingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[23]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +962,7 @@ func (x *GetStandingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStandingRequest.ProtoReflect.Descriptor instead.
 func (*GetStandingRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{23}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetStandingRequest) GetCustomerId() string {
@@ -2038,7 +995,7 @@ type MarkCustomerRequest struct {
 
 func (x *MarkCustomerRequest) Reset() {
 	*x = MarkCustomerRequest{}
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[24]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +1007,7 @@ func (x *MarkCustomerRequest) String() string {
 func (*MarkCustomerRequest) ProtoMessage() {}
 
 func (x *MarkCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_tier_proto_msgTypes[24]
+	mi := &file_kefu_customer_v1_tier_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +1020,7 @@ func (x *MarkCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCustomerRequest.ProtoReflect.Descriptor instead.
 func (*MarkCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{24}
+	return file_kefu_customer_v1_tier_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MarkCustomerRequest) GetCustomerId() string {
@@ -2119,7 +1076,7 @@ var File_kefu_customer_v1_tier_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/customer/v1/tier.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/warranty.proto\x1a\x17kefu/type/v1/type.proto\"\xba\x05\n" +
+	"\x1bkefu/customer/v1/tier.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/tier_run.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x1fkefu/customer/v1/warranty.proto\x1a\x17kefu/type/v1/type.proto\"\xba\x05\n" +
 	"\tTierModel\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x129\n" +
@@ -2165,53 +1122,7 @@ const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"\vgift_budget\x18\x04 \x01(\v2\x12.google.type.MoneyR\n" +
 	"giftBudget\x121\n" +
 	"\x0etraining_seats\x18\x05 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\x90N(\x00R\rtrainingSeats\"\xba\x05\n" +
-	"\aTierRun\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12/\n" +
-	"\rtier_model_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\vtierModelId\x128\n" +
-	"\n" +
-	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12(\n" +
-	"\rmodel_version\x18\x04 \x01(\x03B\x03\xe0A\x03R\fmodelVersion\x129\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x1e.kefu.customer.v1.TierRunStateB\x03\xe0A\x03R\x05state\x12\x1b\n" +
-	"\x06scored\x18\x06 \x01(\x03B\x03\xe0A\x03R\x06scored\x12\x19\n" +
-	"\x05moves\x18\a \x01(\x03B\x03\xe0A\x03R\x05moves\x12\x19\n" +
-	"\x05moved\x18\b \x01(\x03B\x03\xe0A\x03R\x05moved\x12+\n" +
-	"\x0forders_left_out\x18\t \x01(\x03B\x03\xe0A\x03R\rordersLeftOut\x126\n" +
-	"\x05tiers\x18\n" +
-	" \x03(\v2\x1b.kefu.customer.v1.TierCountB\x03\xe0A\x03R\x05tiers\x12\x1f\n" +
-	"\bschedule\x18\v \x01(\tB\x03\xe0A\x03R\bschedule\x12)\n" +
-	"\x06author\x18\f \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
-	"\b\x02\"\x04work(\x03R\x06author\x12+\n" +
-	"\aapplier\x18\r \x01(\tB\x11\xe0A\x03\xb2\xbb\x18\n" +
-	"\b\x02\"\x04work(\x03R\aapplier\x12@\n" +
-	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\x12>\n" +
-	"\n" +
-	"apply_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tapplyTime\x12\x17\n" +
-	"\x04etag\x18\x10 \x01(\tB\x03\xe0A\x03R\x04etag\"a\n" +
-	"\tTierCount\x12&\n" +
-	"\x04tier\x18\x01 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x12\x16\n" +
-	"\x06before\x18\x02 \x01(\x03R\x06before\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\x03R\x05after\"\xb0\x02\n" +
-	"\bTierMove\x12\x1f\n" +
-	"\vcustomer_id\x18\x01 \x01(\tR\n" +
-	"customerId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x12&\n" +
-	"\x04from\x18\x03 \x01(\x0e2\x12.kefu.type.v1.TierR\x04from\x12\"\n" +
-	"\x02to\x18\x04 \x01(\x0e2\x12.kefu.type.v1.TierR\x02to\x124\n" +
-	"\x06reason\x18\x05 \x01(\x0e2\x1c.kefu.customer.v1.TierReasonR\x06reason\x12:\n" +
-	"\n" +
-	"key_reason\x18\x06 \x01(\x0e2\x1b.kefu.customer.v1.KeyReasonR\tkeyReason\x12-\n" +
-	"\x05score\x18\a \x01(\v2\x17.kefu.customer.v1.ScoreR\x05score\"x\n" +
-	"\x05Score\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\x01R\x05value\x12&\n" +
-	"\x04tier\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x121\n" +
-	"\x05parts\x18\x03 \x03(\v2\x1b.kefu.customer.v1.ScorePartR\x05parts\"g\n" +
-	"\tScorePart\x12\x18\n" +
-	"\ameasure\x18\x01 \x01(\tR\ameasure\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x12\n" +
-	"\x04rank\x18\x03 \x01(\x01R\x04rank\x12\x16\n" +
-	"\x06weight\x18\x04 \x01(\x01R\x06weight\"\xd4\x04\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\rtrainingSeats\"\xd4\x04\n" +
 	"\bStanding\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12&\n" +
@@ -2250,35 +1161,7 @@ const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"t\n" +
-	"\x14CreateTierRunRequest\x124\n" +
-	"\btier_run\x18\x01 \x01(\v2\x19.kefu.customer.v1.TierRunR\atierRun\x12&\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"0\n" +
-	"\x11GetTierRunRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"f\n" +
-	"\x13ListTierRunsRequest\x12&\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"v\n" +
-	"\x14ListTierRunsResponse\x126\n" +
-	"\ttier_runs\x18\x01 \x03(\v2\x19.kefu.customer.v1.TierRunR\btierRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
-	"\x14ListTierMovesRequest\x12+\n" +
-	"\vtier_run_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\ttierRunId\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"z\n" +
-	"\x15ListTierMovesResponse\x129\n" +
-	"\n" +
-	"tier_moves\x18\x01 \x03(\v2\x1a.kefu.customer.v1.TierMoveR\ttierMoves\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n" +
-	"\x13ApplyTierRunRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
-	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
 	"\x12GetStandingRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\"\xca\x02\n" +
@@ -2291,25 +1174,7 @@ const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"\x14referrer_customer_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x12referrerCustomerId\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\x9f\x01\n" +
-	"\fTierRunState\x12\x1e\n" +
-	"\x1aTIER_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16TIER_RUN_STATE_PENDING\x10\x01\x12\x1a\n" +
-	"\x16TIER_RUN_STATE_PREVIEW\x10\x02\x12\x1b\n" +
-	"\x17TIER_RUN_STATE_APPLYING\x10\x03\x12\x1a\n" +
-	"\x16TIER_RUN_STATE_APPLIED\x10\x04*\x8f\x01\n" +
-	"\n" +
-	"TierReason\x12\x1b\n" +
-	"\x17TIER_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11TIER_REASON_SCORE\x10\x01\x12\x19\n" +
-	"\x15TIER_REASON_STRATEGIC\x10\x02\x12\x18\n" +
-	"\x14TIER_REASON_OVERRIDE\x10\x03\x12\x18\n" +
-	"\x14TIER_REASON_UNSCORED\x10\x04*v\n" +
-	"\tKeyReason\x12\x1a\n" +
-	"\x16KEY_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15KEY_REASON_HIGH_VALUE\x10\x01\x12\x18\n" +
-	"\x14KEY_REASON_LONG_TERM\x10\x02\x12\x18\n" +
-	"\x14KEY_REASON_STRATEGIC\x10\x032\x84\r\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\x84\r\n" +
 	"\vTierService\x12\x93\x01\n" +
 	"\x0fCreateTierModel\x12(.kefu.customer.v1.CreateTierModelRequest\x1a\x1b.kefu.customer.v1.TierModel\"9\xaa\xbb\x18\x13\x12\rtiers.prepare\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1c:\n" +
 	"tier_model\"\x0e/v1/tierModels\x12\x87\x01\n" +
@@ -2345,104 +1210,83 @@ func file_kefu_customer_v1_tier_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_tier_proto_rawDescData
 }
 
-var file_kefu_customer_v1_tier_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kefu_customer_v1_tier_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_kefu_customer_v1_tier_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kefu_customer_v1_tier_proto_goTypes = []any{
-	(TierRunState)(0),               // 0: kefu.customer.v1.TierRunState
-	(TierReason)(0),                 // 1: kefu.customer.v1.TierReason
-	(KeyReason)(0),                  // 2: kefu.customer.v1.KeyReason
-	(*TierModel)(nil),               // 3: kefu.customer.v1.TierModel
-	(*TierWeights)(nil),             // 4: kefu.customer.v1.TierWeights
-	(*TierLimits)(nil),              // 5: kefu.customer.v1.TierLimits
-	(*CurrencyRate)(nil),            // 6: kefu.customer.v1.CurrencyRate
-	(*ResourcePlan)(nil),            // 7: kefu.customer.v1.ResourcePlan
-	(*TierRun)(nil),                 // 8: kefu.customer.v1.TierRun
-	(*TierCount)(nil),               // 9: kefu.customer.v1.TierCount
-	(*TierMove)(nil),                // 10: kefu.customer.v1.TierMove
-	(*Score)(nil),                   // 11: kefu.customer.v1.Score
-	(*ScorePart)(nil),               // 12: kefu.customer.v1.ScorePart
-	(*Standing)(nil),                // 13: kefu.customer.v1.Standing
-	(*CreateTierModelRequest)(nil),  // 14: kefu.customer.v1.CreateTierModelRequest
-	(*GetTierModelRequest)(nil),     // 15: kefu.customer.v1.GetTierModelRequest
-	(*ListTierModelsRequest)(nil),   // 16: kefu.customer.v1.ListTierModelsRequest
-	(*ListTierModelsResponse)(nil),  // 17: kefu.customer.v1.ListTierModelsResponse
-	(*PublishTierModelRequest)(nil), // 18: kefu.customer.v1.PublishTierModelRequest
-	(*CreateTierRunRequest)(nil),    // 19: kefu.customer.v1.CreateTierRunRequest
-	(*GetTierRunRequest)(nil),       // 20: kefu.customer.v1.GetTierRunRequest
-	(*ListTierRunsRequest)(nil),     // 21: kefu.customer.v1.ListTierRunsRequest
-	(*ListTierRunsResponse)(nil),    // 22: kefu.customer.v1.ListTierRunsResponse
+	(*TierModel)(nil),               // 0: kefu.customer.v1.TierModel
+	(*TierWeights)(nil),             // 1: kefu.customer.v1.TierWeights
+	(*TierLimits)(nil),              // 2: kefu.customer.v1.TierLimits
+	(*CurrencyRate)(nil),            // 3: kefu.customer.v1.CurrencyRate
+	(*ResourcePlan)(nil),            // 4: kefu.customer.v1.ResourcePlan
+	(*Standing)(nil),                // 5: kefu.customer.v1.Standing
+	(*CreateTierModelRequest)(nil),  // 6: kefu.customer.v1.CreateTierModelRequest
+	(*GetTierModelRequest)(nil),     // 7: kefu.customer.v1.GetTierModelRequest
+	(*ListTierModelsRequest)(nil),   // 8: kefu.customer.v1.ListTierModelsRequest
+	(*ListTierModelsResponse)(nil),  // 9: kefu.customer.v1.ListTierModelsResponse
+	(*PublishTierModelRequest)(nil), // 10: kefu.customer.v1.PublishTierModelRequest
+	(*GetStandingRequest)(nil),      // 11: kefu.customer.v1.GetStandingRequest
+	(*MarkCustomerRequest)(nil),     // 12: kefu.customer.v1.MarkCustomerRequest
+	(VersionState)(0),               // 13: kefu.customer.v1.VersionState
+	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
+	(v1.Tier)(0),                    // 15: kefu.type.v1.Tier
+	(*money.Money)(nil),             // 16: google.type.Money
+	(TierReason)(0),                 // 17: kefu.customer.v1.TierReason
+	(KeyReason)(0),                  // 18: kefu.customer.v1.KeyReason
+	(*Score)(nil),                   // 19: kefu.customer.v1.Score
+	(*CreateTierRunRequest)(nil),    // 20: kefu.customer.v1.CreateTierRunRequest
+	(*GetTierRunRequest)(nil),       // 21: kefu.customer.v1.GetTierRunRequest
+	(*ListTierRunsRequest)(nil),     // 22: kefu.customer.v1.ListTierRunsRequest
 	(*ListTierMovesRequest)(nil),    // 23: kefu.customer.v1.ListTierMovesRequest
-	(*ListTierMovesResponse)(nil),   // 24: kefu.customer.v1.ListTierMovesResponse
-	(*ApplyTierRunRequest)(nil),     // 25: kefu.customer.v1.ApplyTierRunRequest
-	(*GetStandingRequest)(nil),      // 26: kefu.customer.v1.GetStandingRequest
-	(*MarkCustomerRequest)(nil),     // 27: kefu.customer.v1.MarkCustomerRequest
-	(VersionState)(0),               // 28: kefu.customer.v1.VersionState
-	(*timestamppb.Timestamp)(nil),   // 29: google.protobuf.Timestamp
-	(v1.Tier)(0),                    // 30: kefu.type.v1.Tier
-	(*money.Money)(nil),             // 31: google.type.Money
+	(*ApplyTierRunRequest)(nil),     // 24: kefu.customer.v1.ApplyTierRunRequest
+	(*TierRun)(nil),                 // 25: kefu.customer.v1.TierRun
+	(*ListTierRunsResponse)(nil),    // 26: kefu.customer.v1.ListTierRunsResponse
+	(*ListTierMovesResponse)(nil),   // 27: kefu.customer.v1.ListTierMovesResponse
 }
 var file_kefu_customer_v1_tier_proto_depIdxs = []int32{
-	28, // 0: kefu.customer.v1.TierModel.state:type_name -> kefu.customer.v1.VersionState
-	29, // 1: kefu.customer.v1.TierModel.effective_time:type_name -> google.protobuf.Timestamp
-	4,  // 2: kefu.customer.v1.TierModel.weights:type_name -> kefu.customer.v1.TierWeights
-	5,  // 3: kefu.customer.v1.TierModel.limits:type_name -> kefu.customer.v1.TierLimits
-	6,  // 4: kefu.customer.v1.TierModel.rates:type_name -> kefu.customer.v1.CurrencyRate
-	7,  // 5: kefu.customer.v1.TierModel.plans:type_name -> kefu.customer.v1.ResourcePlan
-	29, // 6: kefu.customer.v1.TierModel.create_time:type_name -> google.protobuf.Timestamp
-	30, // 7: kefu.customer.v1.ResourcePlan.tier:type_name -> kefu.type.v1.Tier
-	31, // 8: kefu.customer.v1.ResourcePlan.gift_budget:type_name -> google.type.Money
-	29, // 9: kefu.customer.v1.TierRun.as_of_time:type_name -> google.protobuf.Timestamp
-	0,  // 10: kefu.customer.v1.TierRun.state:type_name -> kefu.customer.v1.TierRunState
-	9,  // 11: kefu.customer.v1.TierRun.tiers:type_name -> kefu.customer.v1.TierCount
-	29, // 12: kefu.customer.v1.TierRun.create_time:type_name -> google.protobuf.Timestamp
-	29, // 13: kefu.customer.v1.TierRun.apply_time:type_name -> google.protobuf.Timestamp
-	30, // 14: kefu.customer.v1.TierCount.tier:type_name -> kefu.type.v1.Tier
-	30, // 15: kefu.customer.v1.TierMove.from:type_name -> kefu.type.v1.Tier
-	30, // 16: kefu.customer.v1.TierMove.to:type_name -> kefu.type.v1.Tier
-	1,  // 17: kefu.customer.v1.TierMove.reason:type_name -> kefu.customer.v1.TierReason
-	2,  // 18: kefu.customer.v1.TierMove.key_reason:type_name -> kefu.customer.v1.KeyReason
-	11, // 19: kefu.customer.v1.TierMove.score:type_name -> kefu.customer.v1.Score
-	30, // 20: kefu.customer.v1.Score.tier:type_name -> kefu.type.v1.Tier
-	12, // 21: kefu.customer.v1.Score.parts:type_name -> kefu.customer.v1.ScorePart
-	30, // 22: kefu.customer.v1.Standing.tier:type_name -> kefu.type.v1.Tier
-	1,  // 23: kefu.customer.v1.Standing.reason:type_name -> kefu.customer.v1.TierReason
-	2,  // 24: kefu.customer.v1.Standing.key_reason:type_name -> kefu.customer.v1.KeyReason
-	11, // 25: kefu.customer.v1.Standing.score:type_name -> kefu.customer.v1.Score
-	29, // 26: kefu.customer.v1.Standing.override_end_time:type_name -> google.protobuf.Timestamp
-	7,  // 27: kefu.customer.v1.Standing.plan:type_name -> kefu.customer.v1.ResourcePlan
-	3,  // 28: kefu.customer.v1.CreateTierModelRequest.tier_model:type_name -> kefu.customer.v1.TierModel
-	3,  // 29: kefu.customer.v1.ListTierModelsResponse.tier_models:type_name -> kefu.customer.v1.TierModel
-	29, // 30: kefu.customer.v1.PublishTierModelRequest.effective_time:type_name -> google.protobuf.Timestamp
-	8,  // 31: kefu.customer.v1.CreateTierRunRequest.tier_run:type_name -> kefu.customer.v1.TierRun
-	8,  // 32: kefu.customer.v1.ListTierRunsResponse.tier_runs:type_name -> kefu.customer.v1.TierRun
-	10, // 33: kefu.customer.v1.ListTierMovesResponse.tier_moves:type_name -> kefu.customer.v1.TierMove
-	14, // 34: kefu.customer.v1.TierService.CreateTierModel:input_type -> kefu.customer.v1.CreateTierModelRequest
-	15, // 35: kefu.customer.v1.TierService.GetTierModel:input_type -> kefu.customer.v1.GetTierModelRequest
-	16, // 36: kefu.customer.v1.TierService.ListTierModels:input_type -> kefu.customer.v1.ListTierModelsRequest
-	18, // 37: kefu.customer.v1.TierService.PublishTierModel:input_type -> kefu.customer.v1.PublishTierModelRequest
-	19, // 38: kefu.customer.v1.TierService.CreateTierRun:input_type -> kefu.customer.v1.CreateTierRunRequest
-	20, // 39: kefu.customer.v1.TierService.GetTierRun:input_type -> kefu.customer.v1.GetTierRunRequest
-	21, // 40: kefu.customer.v1.TierService.ListTierRuns:input_type -> kefu.customer.v1.ListTierRunsRequest
-	23, // 41: kefu.customer.v1.TierService.ListTierMoves:input_type -> kefu.customer.v1.ListTierMovesRequest
-	25, // 42: kefu.customer.v1.TierService.ApplyTierRun:input_type -> kefu.customer.v1.ApplyTierRunRequest
-	26, // 43: kefu.customer.v1.TierService.GetStanding:input_type -> kefu.customer.v1.GetStandingRequest
-	27, // 44: kefu.customer.v1.TierService.MarkCustomer:input_type -> kefu.customer.v1.MarkCustomerRequest
-	3,  // 45: kefu.customer.v1.TierService.CreateTierModel:output_type -> kefu.customer.v1.TierModel
-	3,  // 46: kefu.customer.v1.TierService.GetTierModel:output_type -> kefu.customer.v1.TierModel
-	17, // 47: kefu.customer.v1.TierService.ListTierModels:output_type -> kefu.customer.v1.ListTierModelsResponse
-	3,  // 48: kefu.customer.v1.TierService.PublishTierModel:output_type -> kefu.customer.v1.TierModel
-	8,  // 49: kefu.customer.v1.TierService.CreateTierRun:output_type -> kefu.customer.v1.TierRun
-	8,  // 50: kefu.customer.v1.TierService.GetTierRun:output_type -> kefu.customer.v1.TierRun
-	22, // 51: kefu.customer.v1.TierService.ListTierRuns:output_type -> kefu.customer.v1.ListTierRunsResponse
-	24, // 52: kefu.customer.v1.TierService.ListTierMoves:output_type -> kefu.customer.v1.ListTierMovesResponse
-	8,  // 53: kefu.customer.v1.TierService.ApplyTierRun:output_type -> kefu.customer.v1.TierRun
-	13, // 54: kefu.customer.v1.TierService.GetStanding:output_type -> kefu.customer.v1.Standing
-	13, // 55: kefu.customer.v1.TierService.MarkCustomer:output_type -> kefu.customer.v1.Standing
-	45, // [45:56] is the sub-list for method output_type
-	34, // [34:45] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	13, // 0: kefu.customer.v1.TierModel.state:type_name -> kefu.customer.v1.VersionState
+	14, // 1: kefu.customer.v1.TierModel.effective_time:type_name -> google.protobuf.Timestamp
+	1,  // 2: kefu.customer.v1.TierModel.weights:type_name -> kefu.customer.v1.TierWeights
+	2,  // 3: kefu.customer.v1.TierModel.limits:type_name -> kefu.customer.v1.TierLimits
+	3,  // 4: kefu.customer.v1.TierModel.rates:type_name -> kefu.customer.v1.CurrencyRate
+	4,  // 5: kefu.customer.v1.TierModel.plans:type_name -> kefu.customer.v1.ResourcePlan
+	14, // 6: kefu.customer.v1.TierModel.create_time:type_name -> google.protobuf.Timestamp
+	15, // 7: kefu.customer.v1.ResourcePlan.tier:type_name -> kefu.type.v1.Tier
+	16, // 8: kefu.customer.v1.ResourcePlan.gift_budget:type_name -> google.type.Money
+	15, // 9: kefu.customer.v1.Standing.tier:type_name -> kefu.type.v1.Tier
+	17, // 10: kefu.customer.v1.Standing.reason:type_name -> kefu.customer.v1.TierReason
+	18, // 11: kefu.customer.v1.Standing.key_reason:type_name -> kefu.customer.v1.KeyReason
+	19, // 12: kefu.customer.v1.Standing.score:type_name -> kefu.customer.v1.Score
+	14, // 13: kefu.customer.v1.Standing.override_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 14: kefu.customer.v1.Standing.plan:type_name -> kefu.customer.v1.ResourcePlan
+	0,  // 15: kefu.customer.v1.CreateTierModelRequest.tier_model:type_name -> kefu.customer.v1.TierModel
+	0,  // 16: kefu.customer.v1.ListTierModelsResponse.tier_models:type_name -> kefu.customer.v1.TierModel
+	14, // 17: kefu.customer.v1.PublishTierModelRequest.effective_time:type_name -> google.protobuf.Timestamp
+	6,  // 18: kefu.customer.v1.TierService.CreateTierModel:input_type -> kefu.customer.v1.CreateTierModelRequest
+	7,  // 19: kefu.customer.v1.TierService.GetTierModel:input_type -> kefu.customer.v1.GetTierModelRequest
+	8,  // 20: kefu.customer.v1.TierService.ListTierModels:input_type -> kefu.customer.v1.ListTierModelsRequest
+	10, // 21: kefu.customer.v1.TierService.PublishTierModel:input_type -> kefu.customer.v1.PublishTierModelRequest
+	20, // 22: kefu.customer.v1.TierService.CreateTierRun:input_type -> kefu.customer.v1.CreateTierRunRequest
+	21, // 23: kefu.customer.v1.TierService.GetTierRun:input_type -> kefu.customer.v1.GetTierRunRequest
+	22, // 24: kefu.customer.v1.TierService.ListTierRuns:input_type -> kefu.customer.v1.ListTierRunsRequest
+	23, // 25: kefu.customer.v1.TierService.ListTierMoves:input_type -> kefu.customer.v1.ListTierMovesRequest
+	24, // 26: kefu.customer.v1.TierService.ApplyTierRun:input_type -> kefu.customer.v1.ApplyTierRunRequest
+	11, // 27: kefu.customer.v1.TierService.GetStanding:input_type -> kefu.customer.v1.GetStandingRequest
+	12, // 28: kefu.customer.v1.TierService.MarkCustomer:input_type -> kefu.customer.v1.MarkCustomerRequest
+	0,  // 29: kefu.customer.v1.TierService.CreateTierModel:output_type -> kefu.customer.v1.TierModel
+	0,  // 30: kefu.customer.v1.TierService.GetTierModel:output_type -> kefu.customer.v1.TierModel
+	9,  // 31: kefu.customer.v1.TierService.ListTierModels:output_type -> kefu.customer.v1.ListTierModelsResponse
+	0,  // 32: kefu.customer.v1.TierService.PublishTierModel:output_type -> kefu.customer.v1.TierModel
+	25, // 33: kefu.customer.v1.TierService.CreateTierRun:output_type -> kefu.customer.v1.TierRun
+	25, // 34: kefu.customer.v1.TierService.GetTierRun:output_type -> kefu.customer.v1.TierRun
+	26, // 35: kefu.customer.v1.TierService.ListTierRuns:output_type -> kefu.customer.v1.ListTierRunsResponse
+	27, // 36: kefu.customer.v1.TierService.ListTierMoves:output_type -> kefu.customer.v1.ListTierMovesResponse
+	25, // 37: kefu.customer.v1.TierService.ApplyTierRun:output_type -> kefu.customer.v1.TierRun
+	5,  // 38: kefu.customer.v1.TierService.GetStanding:output_type -> kefu.customer.v1.Standing
+	5,  // 39: kefu.customer.v1.TierService.MarkCustomer:output_type -> kefu.customer.v1.Standing
+	29, // [29:40] is the sub-list for method output_type
+	18, // [18:29] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_tier_proto_init() }
@@ -2450,20 +1294,21 @@ func file_kefu_customer_v1_tier_proto_init() {
 	if File_kefu_customer_v1_tier_proto != nil {
 		return
 	}
+	file_kefu_customer_v1_tier_run_proto_init()
+	file_kefu_customer_v1_tier_score_proto_init()
 	file_kefu_customer_v1_warranty_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_tier_proto_rawDesc), len(file_kefu_customer_v1_tier_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   25,
+			NumEnums:      0,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_kefu_customer_v1_tier_proto_goTypes,
 		DependencyIndexes: file_kefu_customer_v1_tier_proto_depIdxs,
-		EnumInfos:         file_kefu_customer_v1_tier_proto_enumTypes,
 		MessageInfos:      file_kefu_customer_v1_tier_proto_msgTypes,
 	}.Build()
 	File_kefu_customer_v1_tier_proto = out.File

@@ -90,6 +90,76 @@ func (ValueSource) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_customer_v1_value_proto_rawDescGZIP(), []int{0}
 }
 
+// PointQuality says whether a phone or e-mail can be used, and what is wrong with it if not.
+type PointQuality int32
+
+const (
+	// There is none.
+	PointQuality_POINT_QUALITY_UNSPECIFIED PointQuality = 0
+	PointQuality_POINT_QUALITY_VALID       PointQuality = 1
+	// No phone: too few digits or other signs.
+	PointQuality_POINT_QUALITY_NOT_A_NUMBER PointQuality = 2
+	// Its country code is none.
+	PointQuality_POINT_QUALITY_UNKNOWN_COUNTRY PointQuality = 3
+	PointQuality_POINT_QUALITY_TOO_SHORT       PointQuality = 4
+	PointQuality_POINT_QUALITY_TOO_LONG        PointQuality = 5
+	// Of a right length, but no such number is given out.
+	PointQuality_POINT_QUALITY_NO_SUCH_NUMBER PointQuality = 6
+	// No e-mail address.
+	PointQuality_POINT_QUALITY_NOT_AN_ADDRESS PointQuality = 7
+)
+
+// Enum value maps for PointQuality.
+var (
+	PointQuality_name = map[int32]string{
+		0: "POINT_QUALITY_UNSPECIFIED",
+		1: "POINT_QUALITY_VALID",
+		2: "POINT_QUALITY_NOT_A_NUMBER",
+		3: "POINT_QUALITY_UNKNOWN_COUNTRY",
+		4: "POINT_QUALITY_TOO_SHORT",
+		5: "POINT_QUALITY_TOO_LONG",
+		6: "POINT_QUALITY_NO_SUCH_NUMBER",
+		7: "POINT_QUALITY_NOT_AN_ADDRESS",
+	}
+	PointQuality_value = map[string]int32{
+		"POINT_QUALITY_UNSPECIFIED":     0,
+		"POINT_QUALITY_VALID":           1,
+		"POINT_QUALITY_NOT_A_NUMBER":    2,
+		"POINT_QUALITY_UNKNOWN_COUNTRY": 3,
+		"POINT_QUALITY_TOO_SHORT":       4,
+		"POINT_QUALITY_TOO_LONG":        5,
+		"POINT_QUALITY_NO_SUCH_NUMBER":  6,
+		"POINT_QUALITY_NOT_AN_ADDRESS":  7,
+	}
+)
+
+func (x PointQuality) Enum() *PointQuality {
+	p := new(PointQuality)
+	*p = x
+	return p
+}
+
+func (x PointQuality) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PointQuality) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_customer_v1_value_proto_enumTypes[1].Descriptor()
+}
+
+func (PointQuality) Type() protoreflect.EnumType {
+	return &file_kefu_customer_v1_value_proto_enumTypes[1]
+}
+
+func (x PointQuality) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PointQuality.Descriptor instead.
+func (PointQuality) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_value_proto_rawDescGZIP(), []int{1}
+}
+
 // FieldState is where one value of a file came from and whether it was verified.
 type FieldState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -565,7 +635,16 @@ const file_kefu_customer_v1_value_proto_rawDesc = "" +
 	"\x12VALUE_SOURCE_ASKED\x10\x02\x12\x17\n" +
 	"\x13VALUE_SOURCE_SURVEY\x10\x03\x12\x19\n" +
 	"\x15VALUE_SOURCE_FEEDBACK\x10\x04\x12\x17\n" +
-	"\x13VALUE_SOURCE_IMPORT\x10\x05B\xc9\x01\n" +
+	"\x13VALUE_SOURCE_IMPORT\x10\x05*\x86\x02\n" +
+	"\fPointQuality\x12\x1d\n" +
+	"\x19POINT_QUALITY_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13POINT_QUALITY_VALID\x10\x01\x12\x1e\n" +
+	"\x1aPOINT_QUALITY_NOT_A_NUMBER\x10\x02\x12!\n" +
+	"\x1dPOINT_QUALITY_UNKNOWN_COUNTRY\x10\x03\x12\x1b\n" +
+	"\x17POINT_QUALITY_TOO_SHORT\x10\x04\x12\x1a\n" +
+	"\x16POINT_QUALITY_TOO_LONG\x10\x05\x12 \n" +
+	"\x1cPOINT_QUALITY_NO_SUCH_NUMBER\x10\x06\x12 \n" +
+	"\x1cPOINT_QUALITY_NOT_AN_ADDRESS\x10\aB\xc9\x01\n" +
 	"\x14com.kefu.customer.v1B\n" +
 	"ValueProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
@@ -581,24 +660,25 @@ func file_kefu_customer_v1_value_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_value_proto_rawDescData
 }
 
-var file_kefu_customer_v1_value_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kefu_customer_v1_value_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_kefu_customer_v1_value_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_kefu_customer_v1_value_proto_goTypes = []any{
 	(ValueSource)(0),              // 0: kefu.customer.v1.ValueSource
-	(*FieldState)(nil),            // 1: kefu.customer.v1.FieldState
-	(*FieldStates)(nil),           // 2: kefu.customer.v1.FieldStates
-	(*Needs)(nil),                 // 3: kefu.customer.v1.Needs
-	(*Credit)(nil),                // 4: kefu.customer.v1.Credit
-	(*AttributeValue)(nil),        // 5: kefu.customer.v1.AttributeValue
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*money.Money)(nil),           // 7: google.type.Money
+	(PointQuality)(0),             // 1: kefu.customer.v1.PointQuality
+	(*FieldState)(nil),            // 2: kefu.customer.v1.FieldState
+	(*FieldStates)(nil),           // 3: kefu.customer.v1.FieldStates
+	(*Needs)(nil),                 // 4: kefu.customer.v1.Needs
+	(*Credit)(nil),                // 5: kefu.customer.v1.Credit
+	(*AttributeValue)(nil),        // 6: kefu.customer.v1.AttributeValue
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*money.Money)(nil),           // 8: google.type.Money
 }
 var file_kefu_customer_v1_value_proto_depIdxs = []int32{
 	0, // 0: kefu.customer.v1.FieldState.source:type_name -> kefu.customer.v1.ValueSource
-	6, // 1: kefu.customer.v1.FieldState.set_time:type_name -> google.protobuf.Timestamp
-	6, // 2: kefu.customer.v1.FieldState.verify_time:type_name -> google.protobuf.Timestamp
-	1, // 3: kefu.customer.v1.FieldStates.states:type_name -> kefu.customer.v1.FieldState
-	7, // 4: kefu.customer.v1.Credit.limit:type_name -> google.type.Money
+	7, // 1: kefu.customer.v1.FieldState.set_time:type_name -> google.protobuf.Timestamp
+	7, // 2: kefu.customer.v1.FieldState.verify_time:type_name -> google.protobuf.Timestamp
+	2, // 3: kefu.customer.v1.FieldStates.states:type_name -> kefu.customer.v1.FieldState
+	8, // 4: kefu.customer.v1.Credit.limit:type_name -> google.type.Money
 	5, // [5:5] is the sub-list for method output_type
 	5, // [5:5] is the sub-list for method input_type
 	5, // [5:5] is the sub-list for extension type_name
@@ -621,7 +701,7 @@ func file_kefu_customer_v1_value_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_value_proto_rawDesc), len(file_kefu_customer_v1_value_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,

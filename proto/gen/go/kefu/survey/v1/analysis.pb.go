@@ -433,10 +433,11 @@ type AnalyzeAnswersRequest struct {
 	// UUID of the questionnaire; all of its versions are analysed together, a question being the
 	// same as long as key and type stay.
 	QuestionnaireId string `protobuf:"bytes,1,opt,name=questionnaire_id,json=questionnaireId,proto3" json:"questionnaire_id,omitempty"`
-	// Rating, NPS and effort questions; all but the overall one unless given, at most 50.
+	// Rating, NPS and effort questions and rows of matrices (`question.row`); all but the overall
+	// one unless given, at most 50.
 	Aspects []*AnalyzedAspect `protobuf:"bytes,2,rep,name=aspects,proto3" json:"aspects,omitempty"`
-	// Key of the question that asks for overall satisfaction: a rating, NPS or effort question, or a
-	// single choice of two, of which the first counts 0 and the second 1. Without one nothing is
+	// Key of the question that asks for overall satisfaction: a rating, NPS or effort question, a
+	// row of a matrix (`question.row`), or a single choice of two, of which the first counts 0 and the second 1. Without one nothing is
 	// said about what drives satisfaction.
 	Overall string `protobuf:"bytes,3,opt,name=overall,proto3" json:"overall,omitempty"`
 	// Groups to compare, at most 3 ways of grouping.
@@ -560,7 +561,7 @@ func (x *AnalyzeAnswersRequest) GetRequestId() string {
 // AnalyzedAspect is a question to analyse, and how people judge a problem with it.
 type AnalyzedAspect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Key of a rating, NPS or effort question.
+	// Key of a rating, NPS or effort question, or of a row of a matrix: `question.row`.
 	QuestionKey string `protobuf:"bytes,1,opt,name=question_key,json=questionKey,proto3" json:"question_key,omitempty"`
 	// What an improvement would have to change.
 	Nature ProblemNature `protobuf:"varint,2,opt,name=nature,proto3,enum=kefu.survey.v1.ProblemNature" json:"nature,omitempty"`
@@ -1933,11 +1934,11 @@ var File_kefu_survey_v1_analysis_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/survey/v1/analysis.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xbe\x04\n" +
+	"\x1dkefu/survey/v1/analysis.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xbe\x04\n" +
 	"\x15AnalyzeAnswersRequest\x126\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x0fquestionnaireId\x12B\n" +
 	"\aaspects\x18\x02 \x03(\v2\x1e.kefu.survey.v1.AnalyzedAspectB\b\xbaH\x05\x92\x01\x02\x102R\aaspects\x12!\n" +
-	"\aoverall\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18(R\aoverall\x12G\n" +
+	"\aoverall\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18QR\aoverall\x12G\n" +
 	"\tgroupings\x18\x04 \x03(\v2\x1f.kefu.survey.v1.AnswerDimensionB\b\xbaH\x05\x92\x01\x02\x10\x03R\tgroupings\x129\n" +
 	"\n" +
 	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
@@ -1950,7 +1951,7 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"request_id\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc9\x01\n" +
 	"\x0eAnalyzedAspect\x12/\n" +
-	"\fquestion_key\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18(R\vquestionKey\x12?\n" +
+	"\fquestion_key\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18QR\vquestionKey\x12?\n" +
 	"\x06nature\x18\x02 \x01(\x0e2\x1d.kefu.survey.v1.ProblemNatureB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06nature\x12E\n" +
 	"\bseverity\x18\x03 \x01(\x0e2\x1f.kefu.survey.v1.ProblemSeverityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bseverity\"\x94\x01\n" +
 	"\x0fAnswerDimension\x12.\n" +
@@ -2235,6 +2236,7 @@ func file_kefu_survey_v1_analysis_proto_init() {
 	if File_kefu_survey_v1_analysis_proto != nil {
 		return
 	}
+	file_kefu_survey_v1_question_proto_init()
 	file_kefu_survey_v1_questionnaire_proto_init()
 	file_kefu_survey_v1_analysis_proto_msgTypes[2].OneofWrappers = []any{
 		(*AnswerDimension_QuestionKey)(nil),

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -721,12 +722,22 @@ func (x *GetAnswerFormRequest) GetToken() string {
 // AnswerForm is what a customer is asked. It names neither the customer nor the case.
 type AnswerForm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The published version; without trigger and etag.
+	// The published version for this customer, without trigger and etag: questions, choices and
+	// rows stand in the order to show; what is never shown to this customer is left out, and so
+	// are the tests on the customer. Each text that lacks the language has the other one.
 	Questionnaire *Questionnaire `protobuf:"bytes,1,opt,name=questionnaire,proto3" json:"questionnaire,omitempty"`
 	// Language to show, `zh-CN` or `en`.
 	Language string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
 	// Last moment to answer.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What was saved so far, in the order to show; it may answer questions that are not shown now.
+	Responses []*Response `protobuf:"bytes,4,rep,name=responses,proto3" json:"responses,omitempty"`
+	// Keys of the questions that are shown with these responses, in the order to show.
+	ShownQuestions []string `protobuf:"bytes,5,rep,name=shown_questions,json=shownQuestions,proto3" json:"shown_questions,omitempty"`
+	// Keys of those among them that are required and not answered yet.
+	MissingQuestions []string `protobuf:"bytes,6,rep,name=missing_questions,json=missingQuestions,proto3" json:"missing_questions,omitempty"`
+	// When something was saved last; absent before.
+	SaveTime      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=save_time,json=saveTime,proto3" json:"save_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -782,22 +793,137 @@ func (x *AnswerForm) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AnswerForm) GetResponses() []*Response {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
+func (x *AnswerForm) GetShownQuestions() []string {
+	if x != nil {
+		return x.ShownQuestions
+	}
+	return nil
+}
+
+func (x *AnswerForm) GetMissingQuestions() []string {
+	if x != nil {
+		return x.MissingQuestions
+	}
+	return nil
+}
+
+func (x *AnswerForm) GetSaveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SaveTime
+	}
+	return nil
+}
+
+// SaveAnswerProgressRequest saves what was filled in behind a link.
+type SaveAnswerProgressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 20 to 100 characters.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// At most one for a question; each takes the place of the one saved for that question before.
+	// What was saved for other questions stays.
+	Responses []*Response `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
+	// Keys of questions of which the saved response is taken out; none that `responses` answers.
+	ClearedQuestions []string `protobuf:"bytes,3,rep,name=cleared_questions,json=clearedQuestions,proto3" json:"cleared_questions,omitempty"`
+	// Key of a section that must be finished: a question that is shown in it, required and not
+	// answered is ANSWER_INVALID. None unless given.
+	FinishedSection string `protobuf:"bytes,4,opt,name=finished_section,json=finishedSection,proto3" json:"finished_section,omitempty"`
+	// See CreateQuestionnaireRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveAnswerProgressRequest) Reset() {
+	*x = SaveAnswerProgressRequest{}
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveAnswerProgressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveAnswerProgressRequest) ProtoMessage() {}
+
+func (x *SaveAnswerProgressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveAnswerProgressRequest.ProtoReflect.Descriptor instead.
+func (*SaveAnswerProgressRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SaveAnswerProgressRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *SaveAnswerProgressRequest) GetResponses() []*Response {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
+func (x *SaveAnswerProgressRequest) GetClearedQuestions() []string {
+	if x != nil {
+		return x.ClearedQuestions
+	}
+	return nil
+}
+
+func (x *SaveAnswerProgressRequest) GetFinishedSection() string {
+	if x != nil {
+		return x.FinishedSection
+	}
+	return ""
+}
+
+func (x *SaveAnswerProgressRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // SubmitAnswerRequest answers the questions behind a link.
 type SubmitAnswerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 20 to 100 characters.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	// At most one for a question; every required question answered.
+	// At most one for a question; every required question that is shown is answered here or was
+	// saved before.
 	Responses []*Response `protobuf:"bytes,2,rep,name=responses,proto3" json:"responses,omitempty"`
 	// See CreateQuestionnaireRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Keys of questions of which the saved response is not taken; none that `responses` answers.
+	ClearedQuestions []string `protobuf:"bytes,4,rep,name=cleared_questions,json=clearedQuestions,proto3" json:"cleared_questions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SubmitAnswerRequest) Reset() {
 	*x = SubmitAnswerRequest{}
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[10]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +935,7 @@ func (x *SubmitAnswerRequest) String() string {
 func (*SubmitAnswerRequest) ProtoMessage() {}
 
 func (x *SubmitAnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[10]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +948,7 @@ func (x *SubmitAnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitAnswerRequest.ProtoReflect.Descriptor instead.
 func (*SubmitAnswerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{10}
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitAnswerRequest) GetToken() string {
@@ -846,20 +972,32 @@ func (x *SubmitAnswerRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *SubmitAnswerRequest) GetClearedQuestions() []string {
+	if x != nil {
+		return x.ClearedQuestions
+	}
+	return nil
+}
+
 // AnswerReceipt confirms that the answer is kept.
 type AnswerReceipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the answer.
+	// UUID of the answer; empty where it is anonymous.
 	AnswerId string `protobuf:"bytes,1,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	// When it was received.
-	AnswerTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=answer_time,json=answerTime,proto3" json:"answer_time,omitempty"`
+	AnswerTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=answer_time,json=answerTime,proto3" json:"answer_time,omitempty"`
+	// Keys of questions that were answered and are not shown with the other responses: these
+	// responses are not kept.
+	DroppedQuestions []string `protobuf:"bytes,3,rep,name=dropped_questions,json=droppedQuestions,proto3" json:"dropped_questions,omitempty"`
+	// Thanks of the questionnaire; absent where it has none. Each language is filled.
+	Thanks        *v11.Text `protobuf:"bytes,4,opt,name=thanks,proto3" json:"thanks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnswerReceipt) Reset() {
 	*x = AnswerReceipt{}
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[11]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1009,7 @@ func (x *AnswerReceipt) String() string {
 func (*AnswerReceipt) ProtoMessage() {}
 
 func (x *AnswerReceipt) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[11]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1022,7 @@ func (x *AnswerReceipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerReceipt.ProtoReflect.Descriptor instead.
 func (*AnswerReceipt) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{11}
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AnswerReceipt) GetAnswerId() string {
@@ -901,11 +1039,25 @@ func (x *AnswerReceipt) GetAnswerTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AnswerReceipt) GetDroppedQuestions() []string {
+	if x != nil {
+		return x.DroppedQuestions
+	}
+	return nil
+}
+
+func (x *AnswerReceipt) GetThanks() *v11.Text {
+	if x != nil {
+		return x.Thanks
+	}
+	return nil
+}
+
 var File_kefu_survey_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\"kefu/survey/v1/questionnaire.proto\"\xb1\x05\n" +
+	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xb1\x05\n" +
 	"\n" +
 	"Invitation\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x126\n" +
@@ -965,22 +1117,38 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"O\n" +
 	"\x14GetAnswerFormRequest\x127\n" +
-	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\"\xaa\x01\n" +
+	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\"\xf1\x02\n" +
 	"\n" +
 	"AnswerForm\x12C\n" +
 	"\rquestionnaire\x18\x01 \x01(\v2\x1d.kefu.survey.v1.QuestionnaireR\rquestionnaire\x12\x1a\n" +
 	"\blanguage\x18\x02 \x01(\tR\blanguage\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xb8\x01\n" +
+	"expireTime\x126\n" +
+	"\tresponses\x18\x04 \x03(\v2\x18.kefu.survey.v1.ResponseR\tresponses\x12'\n" +
+	"\x0fshown_questions\x18\x05 \x03(\tR\x0eshownQuestions\x12+\n" +
+	"\x11missing_questions\x18\x06 \x03(\tR\x10missingQuestions\x127\n" +
+	"\tsave_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bsaveTime\"\xb1\x02\n" +
+	"\x19SaveAnswerProgressRequest\x127\n" +
+	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12@\n" +
+	"\tresponses\x18\x02 \x03(\v2\x18.kefu.survey.v1.ResponseB\b\xbaH\x05\x92\x01\x02\x10dR\tresponses\x12=\n" +
+	"\x11cleared_questions\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\x122\n" +
+	"\x10finished_section\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18(R\x0ffinishedSection\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xf7\x01\n" +
 	"\x13SubmitAnswerRequest\x127\n" +
 	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12@\n" +
 	"\tresponses\x18\x02 \x03(\v2\x18.kefu.survey.v1.ResponseB\b\xbaH\x05\x92\x01\x02\x10dR\tresponses\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"i\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12=\n" +
+	"\x11cleared_questions\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\"\xc2\x01\n" +
 	"\rAnswerReceipt\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12;\n" +
 	"\vanswer_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"answerTime*\xcc\x01\n" +
+	"answerTime\x12+\n" +
+	"\x11dropped_questions\x18\x03 \x03(\tR\x10droppedQuestions\x12*\n" +
+	"\x06thanks\x18\x04 \x01(\v2\x12.kefu.type.v1.TextR\x06thanks*\xcc\x01\n" +
 	"\x0fInvitationState\x12 \n" +
 	"\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n" +
@@ -994,9 +1162,10 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\rGetInvitation\x12$.kefu.survey.v1.GetInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"6\xaa\xbb\x18\x16\x12\x10invitations.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/invitations/{id}\x12\x95\x01\n" +
 	"\x0fListInvitations\x12&.kefu.survey.v1.ListInvitationsRequest\x1a'.kefu.survey.v1.ListInvitationsResponse\"1\xaa\xbb\x18\x16\x12\x10invitations.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/invitations\x12\x93\x01\n" +
 	"\tIssueLink\x12 .kefu.survey.v1.IssueLinkRequest\x1a\x1e.kefu.survey.v1.InvitationLink\"D\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/invitations/{id}:issueLink\x12\x9a\x01\n" +
-	"\x10RevokeInvitation\x12'.kefu.survey.v1.RevokeInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"A\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/invitations/{id}:revoke2\x87\x02\n" +
+	"\x10RevokeInvitation\x12'.kefu.survey.v1.RevokeInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"A\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/invitations/{id}:revoke2\x94\x03\n" +
 	"\rAnswerService\x12x\n" +
-	"\rGetAnswerForm\x12$.kefu.survey.v1.GetAnswerFormRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"%\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/answers/{token}\x12|\n" +
+	"\rGetAnswerForm\x12$.kefu.survey.v1.GetAnswerFormRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"%\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/answers/{token}\x12\x8a\x01\n" +
+	"\x12SaveAnswerProgress\x12).kefu.survey.v1.SaveAnswerProgressRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"-\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/answers/{token}:save\x12|\n" +
 	"\fSubmitAnswer\x12#.kefu.survey.v1.SubmitAnswerRequest\x1a\x1d.kefu.survey.v1.AnswerReceipt\"(\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/answers/{token}B\xc0\x01\n" +
 	"\x12com.kefu.survey.v1B\x0fInvitationProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1;surveyv1\xa2\x02\x03KSX\xaa\x02\x0eKefu.Survey.V1\xca\x02\x0eKefu\\Survey\\V1\xe2\x02\x1aKefu\\Survey\\V1\\GPBMetadata\xea\x02\x10Kefu::Survey::V1b\x06proto3"
 
@@ -1013,59 +1182,67 @@ func file_kefu_survey_v1_invitation_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_survey_v1_invitation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_survey_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_kefu_survey_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kefu_survey_v1_invitation_proto_goTypes = []any{
-	(InvitationState)(0),            // 0: kefu.survey.v1.InvitationState
-	(*Invitation)(nil),              // 1: kefu.survey.v1.Invitation
-	(*InvitationLink)(nil),          // 2: kefu.survey.v1.InvitationLink
-	(*CreateInvitationRequest)(nil), // 3: kefu.survey.v1.CreateInvitationRequest
-	(*GetInvitationRequest)(nil),    // 4: kefu.survey.v1.GetInvitationRequest
-	(*ListInvitationsRequest)(nil),  // 5: kefu.survey.v1.ListInvitationsRequest
-	(*ListInvitationsResponse)(nil), // 6: kefu.survey.v1.ListInvitationsResponse
-	(*IssueLinkRequest)(nil),        // 7: kefu.survey.v1.IssueLinkRequest
-	(*RevokeInvitationRequest)(nil), // 8: kefu.survey.v1.RevokeInvitationRequest
-	(*GetAnswerFormRequest)(nil),    // 9: kefu.survey.v1.GetAnswerFormRequest
-	(*AnswerForm)(nil),              // 10: kefu.survey.v1.AnswerForm
-	(*SubmitAnswerRequest)(nil),     // 11: kefu.survey.v1.SubmitAnswerRequest
-	(*AnswerReceipt)(nil),           // 12: kefu.survey.v1.AnswerReceipt
-	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
-	(v1.HeldBack)(0),                // 14: kefu.customer.v1.HeldBack
-	(*Questionnaire)(nil),           // 15: kefu.survey.v1.Questionnaire
-	(*Response)(nil),                // 16: kefu.survey.v1.Response
+	(InvitationState)(0),              // 0: kefu.survey.v1.InvitationState
+	(*Invitation)(nil),                // 1: kefu.survey.v1.Invitation
+	(*InvitationLink)(nil),            // 2: kefu.survey.v1.InvitationLink
+	(*CreateInvitationRequest)(nil),   // 3: kefu.survey.v1.CreateInvitationRequest
+	(*GetInvitationRequest)(nil),      // 4: kefu.survey.v1.GetInvitationRequest
+	(*ListInvitationsRequest)(nil),    // 5: kefu.survey.v1.ListInvitationsRequest
+	(*ListInvitationsResponse)(nil),   // 6: kefu.survey.v1.ListInvitationsResponse
+	(*IssueLinkRequest)(nil),          // 7: kefu.survey.v1.IssueLinkRequest
+	(*RevokeInvitationRequest)(nil),   // 8: kefu.survey.v1.RevokeInvitationRequest
+	(*GetAnswerFormRequest)(nil),      // 9: kefu.survey.v1.GetAnswerFormRequest
+	(*AnswerForm)(nil),                // 10: kefu.survey.v1.AnswerForm
+	(*SaveAnswerProgressRequest)(nil), // 11: kefu.survey.v1.SaveAnswerProgressRequest
+	(*SubmitAnswerRequest)(nil),       // 12: kefu.survey.v1.SubmitAnswerRequest
+	(*AnswerReceipt)(nil),             // 13: kefu.survey.v1.AnswerReceipt
+	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
+	(v1.HeldBack)(0),                  // 15: kefu.customer.v1.HeldBack
+	(*Questionnaire)(nil),             // 16: kefu.survey.v1.Questionnaire
+	(*Response)(nil),                  // 17: kefu.survey.v1.Response
+	(*v11.Text)(nil),                  // 18: kefu.type.v1.Text
 }
 var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	0,  // 0: kefu.survey.v1.Invitation.state:type_name -> kefu.survey.v1.InvitationState
-	13, // 1: kefu.survey.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	13, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
-	13, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
-	14, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
+	14, // 1: kefu.survey.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
+	15, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
 	1,  // 5: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
 	1,  // 6: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
 	0,  // 7: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
 	1,  // 8: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
-	15, // 9: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	13, // 10: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 11: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
-	13, // 12: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
-	3,  // 13: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
-	4,  // 14: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
-	5,  // 15: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
-	7,  // 16: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
-	8,  // 17: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
-	9,  // 18: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
-	11, // 19: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
-	2,  // 20: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 21: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
-	6,  // 22: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
-	2,  // 23: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 24: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
-	10, // 25: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
-	12, // 26: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
-	20, // [20:27] is the sub-list for method output_type
-	13, // [13:20] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	16, // 9: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	14, // 10: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 11: kefu.survey.v1.AnswerForm.responses:type_name -> kefu.survey.v1.Response
+	14, // 12: kefu.survey.v1.AnswerForm.save_time:type_name -> google.protobuf.Timestamp
+	17, // 13: kefu.survey.v1.SaveAnswerProgressRequest.responses:type_name -> kefu.survey.v1.Response
+	17, // 14: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
+	14, // 15: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
+	18, // 16: kefu.survey.v1.AnswerReceipt.thanks:type_name -> kefu.type.v1.Text
+	3,  // 17: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
+	4,  // 18: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
+	5,  // 19: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
+	7,  // 20: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
+	8,  // 21: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
+	9,  // 22: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
+	11, // 23: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
+	12, // 24: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	2,  // 25: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 26: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
+	6,  // 27: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
+	2,  // 28: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 29: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
+	10, // 30: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
+	10, // 31: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
+	13, // 32: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_invitation_proto_init() }
@@ -1073,6 +1250,7 @@ func file_kefu_survey_v1_invitation_proto_init() {
 	if File_kefu_survey_v1_invitation_proto != nil {
 		return
 	}
+	file_kefu_survey_v1_question_proto_init()
 	file_kefu_survey_v1_questionnaire_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1080,7 +1258,7 @@ func file_kefu_survey_v1_invitation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_survey_v1_invitation_proto_rawDesc), len(file_kefu_survey_v1_invitation_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -319,8 +319,9 @@ var InvitationService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	AnswerService_GetAnswerForm_FullMethodName = "/kefu.survey.v1.AnswerService/GetAnswerForm"
-	AnswerService_SubmitAnswer_FullMethodName  = "/kefu.survey.v1.AnswerService/SubmitAnswer"
+	AnswerService_GetAnswerForm_FullMethodName      = "/kefu.survey.v1.AnswerService/GetAnswerForm"
+	AnswerService_SaveAnswerProgress_FullMethodName = "/kefu.survey.v1.AnswerService/SaveAnswerProgress"
+	AnswerService_SubmitAnswer_FullMethodName       = "/kefu.survey.v1.AnswerService/SubmitAnswer"
 )
 
 // AnswerServiceClient is the client API for AnswerService service.
@@ -335,8 +336,16 @@ type AnswerServiceClient interface {
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(ctx context.Context, in *GetAnswerFormRequest, opts ...grpc.CallOption) (*AnswerForm, error)
-	// Answers the questions, once. Two answers at the same moment: one is kept, the other
-	// refused.
+	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
+	// the invitation ends. Each response must fit its question; what is required may lack. Two
+	// saves at the same moment are taken one after the other.
+	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
+	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
+	// REQUEST_ID_REUSED.
+	SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error)
+	// Answers the questions, once, with the responses given and, for the questions without one,
+	// those saved before. Two answers at the same moment: one is kept, the other refused. What was
+	// given to a question that is not shown is left out, and the receipt names it.
 	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
@@ -355,6 +364,16 @@ func (c *answerServiceClient) GetAnswerForm(ctx context.Context, in *GetAnswerFo
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AnswerForm)
 	err := c.cc.Invoke(ctx, AnswerService_GetAnswerForm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *answerServiceClient) SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerForm)
+	err := c.cc.Invoke(ctx, AnswerService_SaveAnswerProgress_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -383,8 +402,16 @@ type AnswerServiceServer interface {
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(context.Context, *GetAnswerFormRequest) (*AnswerForm, error)
-	// Answers the questions, once. Two answers at the same moment: one is kept, the other
-	// refused.
+	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
+	// the invitation ends. Each response must fit its question; what is required may lack. Two
+	// saves at the same moment are taken one after the other.
+	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
+	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
+	// REQUEST_ID_REUSED.
+	SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error)
+	// Answers the questions, once, with the responses given and, for the questions without one,
+	// those saved before. Two answers at the same moment: one is kept, the other refused. What was
+	// given to a question that is not shown is left out, and the receipt names it.
 	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
@@ -401,6 +428,9 @@ type UnimplementedAnswerServiceServer struct{}
 
 func (UnimplementedAnswerServiceServer) GetAnswerForm(context.Context, *GetAnswerFormRequest) (*AnswerForm, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAnswerForm not implemented")
+}
+func (UnimplementedAnswerServiceServer) SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error) {
+	return nil, status.Error(codes.Unimplemented, "method SaveAnswerProgress not implemented")
 }
 func (UnimplementedAnswerServiceServer) SubmitAnswer(context.Context, *SubmitAnswerRequest) (*AnswerReceipt, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitAnswer not implemented")
@@ -444,6 +474,24 @@ func _AnswerService_GetAnswerForm_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AnswerService_SaveAnswerProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SaveAnswerProgressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_SaveAnswerProgress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, req.(*SaveAnswerProgressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AnswerService_SubmitAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SubmitAnswerRequest)
 	if err := dec(in); err != nil {
@@ -472,6 +520,10 @@ var AnswerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAnswerForm",
 			Handler:    _AnswerService_GetAnswerForm_Handler,
+		},
+		{
+			MethodName: "SaveAnswerProgress",
+			Handler:    _AnswerService_SaveAnswerProgress_Handler,
 		},
 		{
 			MethodName: "SubmitAnswer",

@@ -80,65 +80,71 @@ func (Trigger) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{0}
 }
 
-// QuestionType is how a question is answered.
-type QuestionType int32
+// AnswerChannel is how an answer came.
+type AnswerChannel int32
 
 const (
-	QuestionType_QUESTION_TYPE_UNSPECIFIED QuestionType = 0
-	// 1 (worst) to 5 (best).
-	QuestionType_QUESTION_TYPE_RATING QuestionType = 1
-	// 0 to 10: how likely to recommend.
-	QuestionType_QUESTION_TYPE_NPS           QuestionType = 2
-	QuestionType_QUESTION_TYPE_SINGLE_CHOICE QuestionType = 3
-	QuestionType_QUESTION_TYPE_TEXT          QuestionType = 4
-	// 1 (worst) to 7 (best): whether it was made easy.
-	QuestionType_QUESTION_TYPE_EFFORT QuestionType = 5
+	AnswerChannel_ANSWER_CHANNEL_UNSPECIFIED AnswerChannel = 0
+	// The customer answered behind a link.
+	AnswerChannel_ANSWER_CHANNEL_LINK AnswerChannel = 1
+	// Staff asked by telephone and entered it.
+	AnswerChannel_ANSWER_CHANNEL_TELEPHONE AnswerChannel = 2
+	// Staff asked in a conversation online and entered it.
+	AnswerChannel_ANSWER_CHANNEL_ONLINE_INTERVIEW AnswerChannel = 3
+	// Staff asked face to face and entered it.
+	AnswerChannel_ANSWER_CHANNEL_FACE_TO_FACE AnswerChannel = 4
+	// The customer filled in a paper and staff entered it.
+	AnswerChannel_ANSWER_CHANNEL_PAPER AnswerChannel = 5
+	// Imported from another system.
+	AnswerChannel_ANSWER_CHANNEL_IMPORT AnswerChannel = 6
 )
 
-// Enum value maps for QuestionType.
+// Enum value maps for AnswerChannel.
 var (
-	QuestionType_name = map[int32]string{
-		0: "QUESTION_TYPE_UNSPECIFIED",
-		1: "QUESTION_TYPE_RATING",
-		2: "QUESTION_TYPE_NPS",
-		3: "QUESTION_TYPE_SINGLE_CHOICE",
-		4: "QUESTION_TYPE_TEXT",
-		5: "QUESTION_TYPE_EFFORT",
+	AnswerChannel_name = map[int32]string{
+		0: "ANSWER_CHANNEL_UNSPECIFIED",
+		1: "ANSWER_CHANNEL_LINK",
+		2: "ANSWER_CHANNEL_TELEPHONE",
+		3: "ANSWER_CHANNEL_ONLINE_INTERVIEW",
+		4: "ANSWER_CHANNEL_FACE_TO_FACE",
+		5: "ANSWER_CHANNEL_PAPER",
+		6: "ANSWER_CHANNEL_IMPORT",
 	}
-	QuestionType_value = map[string]int32{
-		"QUESTION_TYPE_UNSPECIFIED":   0,
-		"QUESTION_TYPE_RATING":        1,
-		"QUESTION_TYPE_NPS":           2,
-		"QUESTION_TYPE_SINGLE_CHOICE": 3,
-		"QUESTION_TYPE_TEXT":          4,
-		"QUESTION_TYPE_EFFORT":        5,
+	AnswerChannel_value = map[string]int32{
+		"ANSWER_CHANNEL_UNSPECIFIED":      0,
+		"ANSWER_CHANNEL_LINK":             1,
+		"ANSWER_CHANNEL_TELEPHONE":        2,
+		"ANSWER_CHANNEL_ONLINE_INTERVIEW": 3,
+		"ANSWER_CHANNEL_FACE_TO_FACE":     4,
+		"ANSWER_CHANNEL_PAPER":            5,
+		"ANSWER_CHANNEL_IMPORT":           6,
 	}
 )
 
-func (x QuestionType) Enum() *QuestionType {
-	p := new(QuestionType)
+func (x AnswerChannel) Enum() *AnswerChannel {
+	p := new(AnswerChannel)
 	*p = x
 	return p
 }
 
-func (x QuestionType) String() string {
+func (x AnswerChannel) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (QuestionType) Descriptor() protoreflect.EnumDescriptor {
+func (AnswerChannel) Descriptor() protoreflect.EnumDescriptor {
 	return file_kefu_survey_v1_questionnaire_proto_enumTypes[1].Descriptor()
 }
 
-func (QuestionType) Type() protoreflect.EnumType {
+func (AnswerChannel) Type() protoreflect.EnumType {
 	return &file_kefu_survey_v1_questionnaire_proto_enumTypes[1]
 }
 
-func (x QuestionType) Number() protoreflect.EnumNumber {
+func (x AnswerChannel) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use QuestionType.Descriptor instead.
-func (QuestionType) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use AnswerChannel.Descriptor instead.
+func (AnswerChannel) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{1}
 }
 
@@ -164,7 +170,21 @@ type Questionnaire struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version of the draft, changed at each write.
-	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Pages in the order they are shown, at most 20; without any the questions are one page. The
+	// questions stand in the order of their sections.
+	Sections []*Section `protobuf:"bytes,10,rep,name=sections,proto3" json:"sections,omitempty"`
+	// Shown before the questions; each language at most 2,000 characters. Optional.
+	Introduction *v1.Text `protobuf:"bytes,11,opt,name=introduction,proto3" json:"introduction,omitempty"`
+	// Shown after the answer; each language at most 2,000 characters. Optional.
+	Thanks *v1.Text `protobuf:"bytes,12,opt,name=thanks,proto3" json:"thanks,omitempty"`
+	// True: an answer is kept without customer, invitation, case and time, only the month, and is
+	// not told to anybody who follows up; figures of less than 5 answers are withheld. The form
+	// promises it, and it stays with the version.
+	Anonymous bool `protobuf:"varint,13,opt,name=anonymous,proto3" json:"anonymous,omitempty"`
+	// True, without sections only: the questions stand in an order drawn for each invitation. Then
+	// none of them may test another one.
+	RandomOrder   bool `protobuf:"varint,14,opt,name=random_order,json=randomOrder,proto3" json:"random_order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,141 +282,39 @@ func (x *Questionnaire) GetEtag() string {
 	return ""
 }
 
-// Question is one question.
-type Question struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name in answers and results; lower case letters, digits and hyphens, 1 to 40 characters.
-	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Required.
-	Type QuestionType `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.survey.v1.QuestionType" json:"type,omitempty"`
-	// What is asked; each language at most 500 characters.
-	Text *v1.Text `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
-	// True: an answer without it is refused.
-	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
-	// For single choice, 2 to 50; else none.
-	Choices       []*Choice `protobuf:"bytes,5,rep,name=choices,proto3" json:"choices,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Question) Reset() {
-	*x = Question{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Question) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Question) ProtoMessage() {}
-
-func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[1]
+func (x *Questionnaire) GetSections() []*Section {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Question.ProtoReflect.Descriptor instead.
-func (*Question) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Question) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *Question) GetType() QuestionType {
-	if x != nil {
-		return x.Type
-	}
-	return QuestionType_QUESTION_TYPE_UNSPECIFIED
-}
-
-func (x *Question) GetText() *v1.Text {
-	if x != nil {
-		return x.Text
+		return x.Sections
 	}
 	return nil
 }
 
-func (x *Question) GetRequired() bool {
+func (x *Questionnaire) GetIntroduction() *v1.Text {
 	if x != nil {
-		return x.Required
+		return x.Introduction
+	}
+	return nil
+}
+
+func (x *Questionnaire) GetThanks() *v1.Text {
+	if x != nil {
+		return x.Thanks
+	}
+	return nil
+}
+
+func (x *Questionnaire) GetAnonymous() bool {
+	if x != nil {
+		return x.Anonymous
 	}
 	return false
 }
 
-func (x *Question) GetChoices() []*Choice {
+func (x *Questionnaire) GetRandomOrder() bool {
 	if x != nil {
-		return x.Choices
+		return x.RandomOrder
 	}
-	return nil
-}
-
-// Choice is one of the answers to a single-choice question.
-type Choice struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Lower case letters, digits and hyphens, 1 to 40 characters.
-	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Each language at most 200 characters.
-	Text          *v1.Text `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Choice) Reset() {
-	*x = Choice{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Choice) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Choice) ProtoMessage() {}
-
-func (x *Choice) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Choice.ProtoReflect.Descriptor instead.
-func (*Choice) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Choice) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *Choice) GetText() *v1.Text {
-	if x != nil {
-		return x.Text
-	}
-	return nil
+	return false
 }
 
 // Answer is one filled-in questionnaire.
@@ -409,10 +327,10 @@ type Answer struct {
 	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Invitation it answers; empty for imported ones.
 	InvitationId string `protobuf:"bytes,4,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
-	// Empty when unknown.
+	// Empty when unknown, and of an anonymous questionnaire.
 	CustomerId string      `protobuf:"bytes,5,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	Responses  []*Response `protobuf:"bytes,6,rep,name=responses,proto3" json:"responses,omitempty"`
-	// When it was answered.
+	// When it was answered; absent of an anonymous questionnaire.
 	AnswerTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=answer_time,json=answerTime,proto3" json:"answer_time,omitempty"`
 	// When it was asked; absent when unknown.
 	InviteTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=invite_time,json=inviteTime,proto3" json:"invite_time,omitempty"`
@@ -425,14 +343,25 @@ type Answer struct {
 	// Complaint the customer was asked about; empty when it was something else.
 	ComplaintId string `protobuf:"bytes,12,opt,name=complaint_id,json=complaintId,proto3" json:"complaint_id,omitempty"`
 	// Order the customer was asked about; empty when it was something else.
-	OrderNumber   string `protobuf:"bytes,13,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	OrderNumber string `protobuf:"bytes,13,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	// How it came.
+	Channel AnswerChannel `protobuf:"varint,14,opt,name=channel,proto3,enum=kefu.survey.v1.AnswerChannel" json:"channel,omitempty"`
+	// Who entered it for the customer, as in the audit trail; empty for links and imports.
+	EnterActor string `protobuf:"bytes,15,opt,name=enter_actor,json=enterActor,proto3" json:"enter_actor,omitempty"`
+	// It was given after the invitation's last moment.
+	Late bool `protobuf:"varint,16,opt,name=late,proto3" json:"late,omitempty"`
+	// The customer did not finish it: it is what was saved when the invitation ended. Required
+	// questions may lack.
+	Partial bool `protobuf:"varint,17,opt,name=partial,proto3" json:"partial,omitempty"`
+	// When it was withdrawn; then it has no responses and counts nowhere. Absent otherwise.
+	WithdrawTime  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=withdraw_time,json=withdrawTime,proto3" json:"withdraw_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[3]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +373,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[3]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +386,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{3}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Answer) GetId() string {
@@ -551,116 +480,40 @@ func (x *Answer) GetOrderNumber() string {
 	return ""
 }
 
-// Response answers one question.
-type Response struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Key of the question.
-	QuestionKey string `protobuf:"bytes,1,opt,name=question_key,json=questionKey,proto3" json:"question_key,omitempty"`
-	// Types that are valid to be assigned to Value:
-	//
-	//	*Response_Score
-	//	*Response_Choice
-	//	*Response_Text
-	Value         isResponse_Value `protobuf_oneof:"value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Response) Reset() {
-	*x = Response{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Response) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Response) ProtoMessage() {}
-
-func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[4]
+func (x *Answer) GetChannel() AnswerChannel {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.Channel
 	}
-	return mi.MessageOf(x)
+	return AnswerChannel_ANSWER_CHANNEL_UNSPECIFIED
 }
 
-// Deprecated: Use Response.ProtoReflect.Descriptor instead.
-func (*Response) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Response) GetQuestionKey() string {
+func (x *Answer) GetEnterActor() string {
 	if x != nil {
-		return x.QuestionKey
+		return x.EnterActor
 	}
 	return ""
 }
 
-func (x *Response) GetValue() isResponse_Value {
+func (x *Answer) GetLate() bool {
 	if x != nil {
-		return x.Value
+		return x.Late
+	}
+	return false
+}
+
+func (x *Answer) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
+func (x *Answer) GetWithdrawTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawTime
 	}
 	return nil
 }
-
-func (x *Response) GetScore() int32 {
-	if x != nil {
-		if x, ok := x.Value.(*Response_Score); ok {
-			return x.Score
-		}
-	}
-	return 0
-}
-
-func (x *Response) GetChoice() string {
-	if x != nil {
-		if x, ok := x.Value.(*Response_Choice); ok {
-			return x.Choice
-		}
-	}
-	return ""
-}
-
-func (x *Response) GetText() string {
-	if x != nil {
-		if x, ok := x.Value.(*Response_Text); ok {
-			return x.Text
-		}
-	}
-	return ""
-}
-
-type isResponse_Value interface {
-	isResponse_Value()
-}
-
-type Response_Score struct {
-	// For rating (1 to 5), NPS (0 to 10) and effort (1 to 7).
-	Score int32 `protobuf:"varint,2,opt,name=score,proto3,oneof"`
-}
-
-type Response_Choice struct {
-	// Key of the choice.
-	Choice string `protobuf:"bytes,3,opt,name=choice,proto3,oneof"`
-}
-
-type Response_Text struct {
-	// At most 5,000 characters.
-	Text string `protobuf:"bytes,4,opt,name=text,proto3,oneof"`
-}
-
-func (*Response_Score) isResponse_Value() {}
-
-func (*Response_Choice) isResponse_Value() {}
-
-func (*Response_Text) isResponse_Value() {}
 
 // Results are the figures of a questionnaire.
 type Results struct {
@@ -675,14 +528,17 @@ type Results struct {
 	// Answers to invitations / invitations; 0 when there are none.
 	ResponseRate float64 `protobuf:"fixed64,5,opt,name=response_rate,json=responseRate,proto3" json:"response_rate,omitempty"`
 	// In the order of the last version; questions that only older versions asked come last.
-	Questions     []*QuestionResult `protobuf:"bytes,6,rep,name=questions,proto3" json:"questions,omitempty"`
+	Questions []*QuestionResult `protobuf:"bytes,6,rep,name=questions,proto3" json:"questions,omitempty"`
+	// Part of the answers is anonymous and there are less than 5, or less than 5 in the other
+	// versions: somebody might tell who said what. Then there are no figures.
+	Withheld      bool `protobuf:"varint,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Results) Reset() {
 	*x = Results{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[5]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +550,7 @@ func (x *Results) String() string {
 func (*Results) ProtoMessage() {}
 
 func (x *Results) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[5]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +563,7 @@ func (x *Results) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Results.ProtoReflect.Descriptor instead.
 func (*Results) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{5}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Results) GetQuestionnaireId() string {
@@ -752,32 +608,46 @@ func (x *Results) GetQuestions() []*QuestionResult {
 	return nil
 }
 
-// QuestionResult are the figures of one question.
+func (x *Results) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
+}
+
+// QuestionResult are the figures of one question, or of one row of a matrix.
 type QuestionResult struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	QuestionKey string                 `protobuf:"bytes,1,opt,name=question_key,json=questionKey,proto3" json:"question_key,omitempty"`
-	Type        QuestionType           `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.survey.v1.QuestionType" json:"type,omitempty"`
-	// Responses to this question.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a row `question.row`.
+	QuestionKey string       `protobuf:"bytes,1,opt,name=question_key,json=questionKey,proto3" json:"question_key,omitempty"`
+	Type        QuestionType `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.survey.v1.QuestionType" json:"type,omitempty"`
+	// Answers to this question; 0 where they are withheld.
 	N int64 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
 	// Arithmetic mean of the scores, of effort the customer effort score; absent with n = 0 and for choices and texts.
 	Mean *float64 `protobuf:"fixed64,4,opt,name=mean,proto3,oneof" json:"mean,omitempty"`
 	// Sample standard deviation, divisor n - 1; absent with n < 2 and for choices and texts.
 	StandardDeviation *float64 `protobuf:"fixed64,5,opt,name=standard_deviation,json=standardDeviation,proto3,oneof" json:"standard_deviation,omitempty"`
 	// One entry a possible score (1 to 5, 0 to 10, 1 to 7) or choice, also where the count is 0;
-	// none for texts.
+	// none for texts, numbers and dates. Of multiple choice the shares may sum to more than 1; of a
+	// ranking the count says how often the choice was in the first place.
 	Distribution []*Bucket `protobuf:"bytes,6,rep,name=distribution,proto3" json:"distribution,omitempty"`
 	// Rating: share of scores 4 and 5, 0 to 1. Absent with n = 0.
 	Csat *float64 `protobuf:"fixed64,7,opt,name=csat,proto3,oneof" json:"csat,omitempty"`
 	// NPS: share of 9 and 10 minus share of 0 to 6, times 100, -100 to 100. Absent with
 	// n = 0.
-	Nps           *float64 `protobuf:"fixed64,8,opt,name=nps,proto3,oneof" json:"nps,omitempty"`
+	Nps *float64 `protobuf:"fixed64,8,opt,name=nps,proto3,oneof" json:"nps,omitempty"`
+	// Ranking: one entry a choice in the order of the question; else none.
+	Ranks []*RankResult `protobuf:"bytes,9,rep,name=ranks,proto3" json:"ranks,omitempty"`
+	// The questionnaire is anonymous and less than 5 answered the question: somebody might tell who
+	// said what. Then there is no figure.
+	Withheld      bool `protobuf:"varint,10,opt,name=withheld,proto3" json:"withheld,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QuestionResult) Reset() {
 	*x = QuestionResult{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[6]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +659,7 @@ func (x *QuestionResult) String() string {
 func (*QuestionResult) ProtoMessage() {}
 
 func (x *QuestionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[6]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +672,7 @@ func (x *QuestionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionResult.ProtoReflect.Descriptor instead.
 func (*QuestionResult) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{6}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *QuestionResult) GetQuestionKey() string {
@@ -861,6 +731,84 @@ func (x *QuestionResult) GetNps() float64 {
 	return 0
 }
 
+func (x *QuestionResult) GetRanks() []*RankResult {
+	if x != nil {
+		return x.Ranks
+	}
+	return nil
+}
+
+func (x *QuestionResult) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
+}
+
+// RankResult is where a choice of a ranking was put.
+type RankResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Key of the choice.
+	Value string `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	// Answers that gave it a place.
+	N int64 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	// Mean of the places it was given, 1 being the best; absent with n = 0.
+	MeanRank      *float64 `protobuf:"fixed64,3,opt,name=mean_rank,json=meanRank,proto3,oneof" json:"mean_rank,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RankResult) Reset() {
+	*x = RankResult{}
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RankResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RankResult) ProtoMessage() {}
+
+func (x *RankResult) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RankResult.ProtoReflect.Descriptor instead.
+func (*RankResult) Descriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RankResult) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *RankResult) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *RankResult) GetMeanRank() float64 {
+	if x != nil && x.MeanRank != nil {
+		return *x.MeanRank
+	}
+	return 0
+}
+
 // Bucket is one bar of a distribution.
 type Bucket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -875,7 +823,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[7]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +835,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[7]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +848,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{7}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Bucket) GetValue() string {
@@ -937,7 +885,7 @@ type CreateQuestionnaireRequest struct {
 
 func (x *CreateQuestionnaireRequest) Reset() {
 	*x = CreateQuestionnaireRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[8]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +897,7 @@ func (x *CreateQuestionnaireRequest) String() string {
 func (*CreateQuestionnaireRequest) ProtoMessage() {}
 
 func (x *CreateQuestionnaireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[8]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +910,7 @@ func (x *CreateQuestionnaireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateQuestionnaireRequest.ProtoReflect.Descriptor instead.
 func (*CreateQuestionnaireRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{8}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateQuestionnaireRequest) GetQuestionnaire() *Questionnaire {
@@ -992,7 +940,7 @@ type GetQuestionnaireRequest struct {
 
 func (x *GetQuestionnaireRequest) Reset() {
 	*x = GetQuestionnaireRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[9]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +952,7 @@ func (x *GetQuestionnaireRequest) String() string {
 func (*GetQuestionnaireRequest) ProtoMessage() {}
 
 func (x *GetQuestionnaireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[9]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +965,7 @@ func (x *GetQuestionnaireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetQuestionnaireRequest.ProtoReflect.Descriptor instead.
 func (*GetQuestionnaireRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{9}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetQuestionnaireRequest) GetId() string {
@@ -1047,7 +995,7 @@ type ListQuestionnairesRequest struct {
 
 func (x *ListQuestionnairesRequest) Reset() {
 	*x = ListQuestionnairesRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[10]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1007,7 @@ func (x *ListQuestionnairesRequest) String() string {
 func (*ListQuestionnairesRequest) ProtoMessage() {}
 
 func (x *ListQuestionnairesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[10]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1020,7 @@ func (x *ListQuestionnairesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuestionnairesRequest.ProtoReflect.Descriptor instead.
 func (*ListQuestionnairesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{10}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListQuestionnairesRequest) GetPageSize() int32 {
@@ -1101,7 +1049,7 @@ type ListQuestionnairesResponse struct {
 
 func (x *ListQuestionnairesResponse) Reset() {
 	*x = ListQuestionnairesResponse{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[11]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1061,7 @@ func (x *ListQuestionnairesResponse) String() string {
 func (*ListQuestionnairesResponse) ProtoMessage() {}
 
 func (x *ListQuestionnairesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[11]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1074,7 @@ func (x *ListQuestionnairesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQuestionnairesResponse.ProtoReflect.Descriptor instead.
 func (*ListQuestionnairesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{11}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListQuestionnairesResponse) GetQuestionnaires() []*Questionnaire {
@@ -1158,7 +1106,7 @@ type UpdateQuestionnaireRequest struct {
 
 func (x *UpdateQuestionnaireRequest) Reset() {
 	*x = UpdateQuestionnaireRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[12]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1118,7 @@ func (x *UpdateQuestionnaireRequest) String() string {
 func (*UpdateQuestionnaireRequest) ProtoMessage() {}
 
 func (x *UpdateQuestionnaireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[12]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1131,7 @@ func (x *UpdateQuestionnaireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateQuestionnaireRequest.ProtoReflect.Descriptor instead.
 func (*UpdateQuestionnaireRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{12}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateQuestionnaireRequest) GetQuestionnaire() *Questionnaire {
@@ -1222,7 +1170,7 @@ type PublishQuestionnaireRequest struct {
 
 func (x *PublishQuestionnaireRequest) Reset() {
 	*x = PublishQuestionnaireRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[13]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1182,7 @@ func (x *PublishQuestionnaireRequest) String() string {
 func (*PublishQuestionnaireRequest) ProtoMessage() {}
 
 func (x *PublishQuestionnaireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[13]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1195,7 @@ func (x *PublishQuestionnaireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishQuestionnaireRequest.ProtoReflect.Descriptor instead.
 func (*PublishQuestionnaireRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{13}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PublishQuestionnaireRequest) GetId() string {
@@ -1284,7 +1232,7 @@ type GetResultsRequest struct {
 
 func (x *GetResultsRequest) Reset() {
 	*x = GetResultsRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[14]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1244,7 @@ func (x *GetResultsRequest) String() string {
 func (*GetResultsRequest) ProtoMessage() {}
 
 func (x *GetResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[14]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1257,7 @@ func (x *GetResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResultsRequest.ProtoReflect.Descriptor instead.
 func (*GetResultsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{14}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetResultsRequest) GetQuestionnaireId() string {
@@ -1343,7 +1291,7 @@ type ListAnswersRequest struct {
 
 func (x *ListAnswersRequest) Reset() {
 	*x = ListAnswersRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[15]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1303,7 @@ func (x *ListAnswersRequest) String() string {
 func (*ListAnswersRequest) ProtoMessage() {}
 
 func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[15]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1316,7 @@ func (x *ListAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ListAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{15}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAnswersRequest) GetQuestionnaireId() string {
@@ -1401,17 +1349,20 @@ func (x *ListAnswersRequest) GetPageToken() string {
 
 // ListAnswersResponse is one page.
 type ListAnswersResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Answers []*Answer              `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those of anonymous versions stand in no order of time.
+	Answers []*Answer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Anonymous answers are left out because there are less than 5.
+	Withheld      bool `protobuf:"varint,3,opt,name=withheld,proto3" json:"withheld,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListAnswersResponse) Reset() {
 	*x = ListAnswersResponse{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[16]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1374,7 @@ func (x *ListAnswersResponse) String() string {
 func (*ListAnswersResponse) ProtoMessage() {}
 
 func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[16]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1387,7 @@ func (x *ListAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ListAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{16}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListAnswersResponse) GetAnswers() []*Answer {
@@ -1451,6 +1402,13 @@ func (x *ListAnswersResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListAnswersResponse) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
 }
 
 // ImportAnswersRequest carries answers of one source.
@@ -1470,7 +1428,7 @@ type ImportAnswersRequest struct {
 
 func (x *ImportAnswersRequest) Reset() {
 	*x = ImportAnswersRequest{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[17]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1440,7 @@ func (x *ImportAnswersRequest) String() string {
 func (*ImportAnswersRequest) ProtoMessage() {}
 
 func (x *ImportAnswersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[17]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1453,7 @@ func (x *ImportAnswersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAnswersRequest.ProtoReflect.Descriptor instead.
 func (*ImportAnswersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{17}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportAnswersRequest) GetQuestionnaireId() string {
@@ -1547,7 +1505,7 @@ type AnswerRecord struct {
 
 func (x *AnswerRecord) Reset() {
 	*x = AnswerRecord{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[18]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1517,7 @@ func (x *AnswerRecord) String() string {
 func (*AnswerRecord) ProtoMessage() {}
 
 func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[18]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1530,7 @@ func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRecord.ProtoReflect.Descriptor instead.
 func (*AnswerRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{18}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AnswerRecord) GetExternalId() string {
@@ -1628,7 +1586,7 @@ type ImportAnswersResponse struct {
 
 func (x *ImportAnswersResponse) Reset() {
 	*x = ImportAnswersResponse{}
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[19]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1598,7 @@ func (x *ImportAnswersResponse) String() string {
 func (*ImportAnswersResponse) ProtoMessage() {}
 
 func (x *ImportAnswersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[19]
+	mi := &file_kefu_survey_v1_questionnaire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1611,7 @@ func (x *ImportAnswersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAnswersResponse.ProtoReflect.Descriptor instead.
 func (*ImportAnswersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{19}
+	return file_kefu_survey_v1_questionnaire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ImportAnswersResponse) GetResults() []*v1.ImportResult {
@@ -1667,7 +1625,7 @@ var File_kefu_survey_v1_questionnaire_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\n" +
-	"\"kefu/survey/v1/questionnaire.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xdc\x03\n" +
+	"\"kefu/survey/v1/questionnaire.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x17kefu/type/v1/type.proto\"\xc0\x05\n" +
 	"\rQuestionnaire\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x123\n" +
 	"\x05title\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05title\x12;\n" +
@@ -1679,16 +1637,13 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x8a\x02\n" +
-	"\bQuestion\x122\n" +
-	"\x03key\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x03key\x12?\n" +
-	"\x04type\x18\x02 \x01(\x0e2\x1c.kefu.survey.v1.QuestionTypeB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x121\n" +
-	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04text\x12\x1a\n" +
-	"\brequired\x18\x04 \x01(\bR\brequired\x12:\n" +
-	"\achoices\x18\x05 \x03(\v2\x16.kefu.survey.v1.ChoiceB\b\xbaH\x05\x92\x01\x02\x102R\achoices\"r\n" +
-	"\x06Choice\x125\n" +
-	"\x03key\x18\x01 \x01(\tB#\xe0A\x02\xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\x03key\x121\n" +
-	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04text\"\xf1\x03\n" +
+	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12=\n" +
+	"\bsections\x18\n" +
+	" \x03(\v2\x17.kefu.survey.v1.SectionB\b\xbaH\x05\x92\x01\x02\x10\x14R\bsections\x126\n" +
+	"\fintroduction\x18\v \x01(\v2\x12.kefu.type.v1.TextR\fintroduction\x12*\n" +
+	"\x06thanks\x18\f \x01(\v2\x12.kefu.type.v1.TextR\x06thanks\x12\x1c\n" +
+	"\tanonymous\x18\r \x01(\bR\tanonymous\x12!\n" +
+	"\frandom_order\x18\x0e \x01(\bR\vrandomOrder\"\xba\x05\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x10questionnaire_id\x18\x02 \x01(\tR\x0fquestionnaireId\x12\x18\n" +
@@ -1707,21 +1662,21 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"externalId\x12\x1b\n" +
 	"\tticket_id\x18\v \x01(\tR\bticketId\x12!\n" +
 	"\fcomplaint_id\x18\f \x01(\tR\vcomplaintId\x12!\n" +
-	"\forder_number\x18\r \x01(\tR\vorderNumber\"\xad\x01\n" +
-	"\bResponse\x12/\n" +
-	"\fquestion_key\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18(R\vquestionKey\x12\x16\n" +
-	"\x05score\x18\x02 \x01(\x05H\x00R\x05score\x12!\n" +
-	"\x06choice\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18(H\x00R\x06choice\x12,\n" +
-	"\x04text\x18\x04 \x01(\tB\x16\xbaH\x05r\x03\x18\x88'\xb2\xbb\x18\n" +
-	"\b\x02\"\x04case(\x02H\x00R\x04textB\a\n" +
-	"\x05value\"\xed\x01\n" +
+	"\forder_number\x18\r \x01(\tR\vorderNumber\x127\n" +
+	"\achannel\x18\x0e \x01(\x0e2\x1d.kefu.survey.v1.AnswerChannelR\achannel\x12\x1f\n" +
+	"\venter_actor\x18\x0f \x01(\tR\n" +
+	"enterActor\x12\x12\n" +
+	"\x04late\x18\x10 \x01(\bR\x04late\x12\x18\n" +
+	"\apartial\x18\x11 \x01(\bR\apartial\x12?\n" +
+	"\rwithdraw_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\"\x89\x02\n" +
 	"\aResults\x12)\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tR\x0fquestionnaireId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x18\n" +
 	"\aanswers\x18\x03 \x01(\x03R\aanswers\x12 \n" +
 	"\vinvitations\x18\x04 \x01(\x03R\vinvitations\x12#\n" +
 	"\rresponse_rate\x18\x05 \x01(\x01R\fresponseRate\x12<\n" +
-	"\tquestions\x18\x06 \x03(\v2\x1e.kefu.survey.v1.QuestionResultR\tquestions\"\xdd\x02\n" +
+	"\tquestions\x18\x06 \x03(\v2\x1e.kefu.survey.v1.QuestionResultR\tquestions\x12\x1a\n" +
+	"\bwithheld\x18\a \x01(\bR\bwithheld\"\xab\x03\n" +
 	"\x0eQuestionResult\x12!\n" +
 	"\fquestion_key\x18\x01 \x01(\tR\vquestionKey\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.kefu.survey.v1.QuestionTypeR\x04type\x12\f\n" +
@@ -1730,11 +1685,21 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\x12standard_deviation\x18\x05 \x01(\x01H\x01R\x11standardDeviation\x88\x01\x01\x12:\n" +
 	"\fdistribution\x18\x06 \x03(\v2\x16.kefu.survey.v1.BucketR\fdistribution\x12\x17\n" +
 	"\x04csat\x18\a \x01(\x01H\x02R\x04csat\x88\x01\x01\x12\x15\n" +
-	"\x03nps\x18\b \x01(\x01H\x03R\x03nps\x88\x01\x01B\a\n" +
+	"\x03nps\x18\b \x01(\x01H\x03R\x03nps\x88\x01\x01\x120\n" +
+	"\x05ranks\x18\t \x03(\v2\x1a.kefu.survey.v1.RankResultR\x05ranks\x12\x1a\n" +
+	"\bwithheld\x18\n" +
+	" \x01(\bR\bwithheldB\a\n" +
 	"\x05_meanB\x15\n" +
 	"\x13_standard_deviationB\a\n" +
 	"\x05_csatB\x06\n" +
-	"\x04_nps\"J\n" +
+	"\x04_nps\"`\n" +
+	"\n" +
+	"RankResult\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\tR\x05value\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x03R\x01n\x12 \n" +
+	"\tmean_rank\x18\x03 \x01(\x01H\x00R\bmeanRank\x88\x01\x01B\f\n" +
+	"\n" +
+	"_mean_rank\"J\n" +
 	"\x06Bucket\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x14\n" +
@@ -1775,10 +1740,11 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\tpage_size\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"o\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x8b\x01\n" +
 	"\x13ListAnswersResponse\x120\n" +
 	"\aanswers\x18\x01 \x03(\v2\x16.kefu.survey.v1.AnswerR\aanswers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfd\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bwithheld\x18\x03 \x01(\bR\bwithheld\"\xfd\x01\n" +
 	"\x14ImportAnswersRequest\x126\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x0fquestionnaireId\x128\n" +
 	"\x06source\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12K\n" +
@@ -1802,14 +1768,15 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\aTrigger\x12\x17\n" +
 	"\x13TRIGGER_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TRIGGER_TICKET_RESOLVED\x10\x01\x12\x1a\n" +
-	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02*\xb1\x01\n" +
-	"\fQuestionType\x12\x1d\n" +
-	"\x19QUESTION_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14QUESTION_TYPE_RATING\x10\x01\x12\x15\n" +
-	"\x11QUESTION_TYPE_NPS\x10\x02\x12\x1f\n" +
-	"\x1bQUESTION_TYPE_SINGLE_CHOICE\x10\x03\x12\x16\n" +
-	"\x12QUESTION_TYPE_TEXT\x10\x04\x12\x18\n" +
-	"\x14QUESTION_TYPE_EFFORT\x10\x052\xea\n" +
+	"\x16TRIGGER_COMPLAINT_TOLD\x10\x02*\xe1\x01\n" +
+	"\rAnswerChannel\x12\x1e\n" +
+	"\x1aANSWER_CHANNEL_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13ANSWER_CHANNEL_LINK\x10\x01\x12\x1c\n" +
+	"\x18ANSWER_CHANNEL_TELEPHONE\x10\x02\x12#\n" +
+	"\x1fANSWER_CHANNEL_ONLINE_INTERVIEW\x10\x03\x12\x1f\n" +
+	"\x1bANSWER_CHANNEL_FACE_TO_FACE\x10\x04\x12\x18\n" +
+	"\x14ANSWER_CHANNEL_PAPER\x10\x05\x12\x19\n" +
+	"\x15ANSWER_CHANNEL_IMPORT\x10\x062\xea\n" +
 	"\n" +
 	"\x14QuestionnaireService\x12\xa9\x01\n" +
 	"\x13CreateQuestionnaire\x12*.kefu.survey.v1.CreateQuestionnaireRequest\x1a\x1d.kefu.survey.v1.Questionnaire\"G\xaa\xbb\x18\x1a\x12\x14questionnaires.write\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\rquestionnaire\"\x12/v1/questionnaires\x12\x98\x01\n" +
@@ -1836,83 +1803,87 @@ func file_kefu_survey_v1_questionnaire_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_survey_v1_questionnaire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kefu_survey_v1_questionnaire_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_kefu_survey_v1_questionnaire_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_kefu_survey_v1_questionnaire_proto_goTypes = []any{
 	(Trigger)(0),                        // 0: kefu.survey.v1.Trigger
-	(QuestionType)(0),                   // 1: kefu.survey.v1.QuestionType
+	(AnswerChannel)(0),                  // 1: kefu.survey.v1.AnswerChannel
 	(*Questionnaire)(nil),               // 2: kefu.survey.v1.Questionnaire
-	(*Question)(nil),                    // 3: kefu.survey.v1.Question
-	(*Choice)(nil),                      // 4: kefu.survey.v1.Choice
-	(*Answer)(nil),                      // 5: kefu.survey.v1.Answer
-	(*Response)(nil),                    // 6: kefu.survey.v1.Response
-	(*Results)(nil),                     // 7: kefu.survey.v1.Results
-	(*QuestionResult)(nil),              // 8: kefu.survey.v1.QuestionResult
-	(*Bucket)(nil),                      // 9: kefu.survey.v1.Bucket
-	(*CreateQuestionnaireRequest)(nil),  // 10: kefu.survey.v1.CreateQuestionnaireRequest
-	(*GetQuestionnaireRequest)(nil),     // 11: kefu.survey.v1.GetQuestionnaireRequest
-	(*ListQuestionnairesRequest)(nil),   // 12: kefu.survey.v1.ListQuestionnairesRequest
-	(*ListQuestionnairesResponse)(nil),  // 13: kefu.survey.v1.ListQuestionnairesResponse
-	(*UpdateQuestionnaireRequest)(nil),  // 14: kefu.survey.v1.UpdateQuestionnaireRequest
-	(*PublishQuestionnaireRequest)(nil), // 15: kefu.survey.v1.PublishQuestionnaireRequest
-	(*GetResultsRequest)(nil),           // 16: kefu.survey.v1.GetResultsRequest
-	(*ListAnswersRequest)(nil),          // 17: kefu.survey.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),         // 18: kefu.survey.v1.ListAnswersResponse
-	(*ImportAnswersRequest)(nil),        // 19: kefu.survey.v1.ImportAnswersRequest
-	(*AnswerRecord)(nil),                // 20: kefu.survey.v1.AnswerRecord
-	(*ImportAnswersResponse)(nil),       // 21: kefu.survey.v1.ImportAnswersResponse
-	(*v1.Text)(nil),                     // 22: kefu.type.v1.Text
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 24: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),             // 25: kefu.type.v1.ImportResult
+	(*Answer)(nil),                      // 3: kefu.survey.v1.Answer
+	(*Results)(nil),                     // 4: kefu.survey.v1.Results
+	(*QuestionResult)(nil),              // 5: kefu.survey.v1.QuestionResult
+	(*RankResult)(nil),                  // 6: kefu.survey.v1.RankResult
+	(*Bucket)(nil),                      // 7: kefu.survey.v1.Bucket
+	(*CreateQuestionnaireRequest)(nil),  // 8: kefu.survey.v1.CreateQuestionnaireRequest
+	(*GetQuestionnaireRequest)(nil),     // 9: kefu.survey.v1.GetQuestionnaireRequest
+	(*ListQuestionnairesRequest)(nil),   // 10: kefu.survey.v1.ListQuestionnairesRequest
+	(*ListQuestionnairesResponse)(nil),  // 11: kefu.survey.v1.ListQuestionnairesResponse
+	(*UpdateQuestionnaireRequest)(nil),  // 12: kefu.survey.v1.UpdateQuestionnaireRequest
+	(*PublishQuestionnaireRequest)(nil), // 13: kefu.survey.v1.PublishQuestionnaireRequest
+	(*GetResultsRequest)(nil),           // 14: kefu.survey.v1.GetResultsRequest
+	(*ListAnswersRequest)(nil),          // 15: kefu.survey.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),         // 16: kefu.survey.v1.ListAnswersResponse
+	(*ImportAnswersRequest)(nil),        // 17: kefu.survey.v1.ImportAnswersRequest
+	(*AnswerRecord)(nil),                // 18: kefu.survey.v1.AnswerRecord
+	(*ImportAnswersResponse)(nil),       // 19: kefu.survey.v1.ImportAnswersResponse
+	(*v1.Text)(nil),                     // 20: kefu.type.v1.Text
+	(*Question)(nil),                    // 21: kefu.survey.v1.Question
+	(*timestamppb.Timestamp)(nil),       // 22: google.protobuf.Timestamp
+	(*Section)(nil),                     // 23: kefu.survey.v1.Section
+	(*Response)(nil),                    // 24: kefu.survey.v1.Response
+	(QuestionType)(0),                   // 25: kefu.survey.v1.QuestionType
+	(*fieldmaskpb.FieldMask)(nil),       // 26: google.protobuf.FieldMask
+	(*v1.ImportResult)(nil),             // 27: kefu.type.v1.ImportResult
 }
 var file_kefu_survey_v1_questionnaire_proto_depIdxs = []int32{
-	22, // 0: kefu.survey.v1.Questionnaire.title:type_name -> kefu.type.v1.Text
+	20, // 0: kefu.survey.v1.Questionnaire.title:type_name -> kefu.type.v1.Text
 	0,  // 1: kefu.survey.v1.Questionnaire.trigger:type_name -> kefu.survey.v1.Trigger
-	3,  // 2: kefu.survey.v1.Questionnaire.questions:type_name -> kefu.survey.v1.Question
-	23, // 3: kefu.survey.v1.Questionnaire.publish_time:type_name -> google.protobuf.Timestamp
-	23, // 4: kefu.survey.v1.Questionnaire.create_time:type_name -> google.protobuf.Timestamp
-	23, // 5: kefu.survey.v1.Questionnaire.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 6: kefu.survey.v1.Question.type:type_name -> kefu.survey.v1.QuestionType
-	22, // 7: kefu.survey.v1.Question.text:type_name -> kefu.type.v1.Text
-	4,  // 8: kefu.survey.v1.Question.choices:type_name -> kefu.survey.v1.Choice
-	22, // 9: kefu.survey.v1.Choice.text:type_name -> kefu.type.v1.Text
-	6,  // 10: kefu.survey.v1.Answer.responses:type_name -> kefu.survey.v1.Response
-	23, // 11: kefu.survey.v1.Answer.answer_time:type_name -> google.protobuf.Timestamp
-	23, // 12: kefu.survey.v1.Answer.invite_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: kefu.survey.v1.Results.questions:type_name -> kefu.survey.v1.QuestionResult
-	1,  // 14: kefu.survey.v1.QuestionResult.type:type_name -> kefu.survey.v1.QuestionType
-	9,  // 15: kefu.survey.v1.QuestionResult.distribution:type_name -> kefu.survey.v1.Bucket
-	2,  // 16: kefu.survey.v1.CreateQuestionnaireRequest.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	2,  // 17: kefu.survey.v1.ListQuestionnairesResponse.questionnaires:type_name -> kefu.survey.v1.Questionnaire
-	2,  // 18: kefu.survey.v1.UpdateQuestionnaireRequest.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	24, // 19: kefu.survey.v1.UpdateQuestionnaireRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 20: kefu.survey.v1.ListAnswersResponse.answers:type_name -> kefu.survey.v1.Answer
-	20, // 21: kefu.survey.v1.ImportAnswersRequest.records:type_name -> kefu.survey.v1.AnswerRecord
-	6,  // 22: kefu.survey.v1.AnswerRecord.responses:type_name -> kefu.survey.v1.Response
-	23, // 23: kefu.survey.v1.AnswerRecord.invite_time:type_name -> google.protobuf.Timestamp
-	23, // 24: kefu.survey.v1.AnswerRecord.answer_time:type_name -> google.protobuf.Timestamp
-	25, // 25: kefu.survey.v1.ImportAnswersResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 26: kefu.survey.v1.QuestionnaireService.CreateQuestionnaire:input_type -> kefu.survey.v1.CreateQuestionnaireRequest
-	11, // 27: kefu.survey.v1.QuestionnaireService.GetQuestionnaire:input_type -> kefu.survey.v1.GetQuestionnaireRequest
-	12, // 28: kefu.survey.v1.QuestionnaireService.ListQuestionnaires:input_type -> kefu.survey.v1.ListQuestionnairesRequest
-	14, // 29: kefu.survey.v1.QuestionnaireService.UpdateQuestionnaire:input_type -> kefu.survey.v1.UpdateQuestionnaireRequest
-	15, // 30: kefu.survey.v1.QuestionnaireService.PublishQuestionnaire:input_type -> kefu.survey.v1.PublishQuestionnaireRequest
-	16, // 31: kefu.survey.v1.QuestionnaireService.GetResults:input_type -> kefu.survey.v1.GetResultsRequest
-	17, // 32: kefu.survey.v1.QuestionnaireService.ListAnswers:input_type -> kefu.survey.v1.ListAnswersRequest
-	19, // 33: kefu.survey.v1.QuestionnaireService.ImportAnswers:input_type -> kefu.survey.v1.ImportAnswersRequest
-	2,  // 34: kefu.survey.v1.QuestionnaireService.CreateQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
-	2,  // 35: kefu.survey.v1.QuestionnaireService.GetQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
-	13, // 36: kefu.survey.v1.QuestionnaireService.ListQuestionnaires:output_type -> kefu.survey.v1.ListQuestionnairesResponse
-	2,  // 37: kefu.survey.v1.QuestionnaireService.UpdateQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
-	2,  // 38: kefu.survey.v1.QuestionnaireService.PublishQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
-	7,  // 39: kefu.survey.v1.QuestionnaireService.GetResults:output_type -> kefu.survey.v1.Results
-	18, // 40: kefu.survey.v1.QuestionnaireService.ListAnswers:output_type -> kefu.survey.v1.ListAnswersResponse
-	21, // 41: kefu.survey.v1.QuestionnaireService.ImportAnswers:output_type -> kefu.survey.v1.ImportAnswersResponse
-	34, // [34:42] is the sub-list for method output_type
-	26, // [26:34] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	21, // 2: kefu.survey.v1.Questionnaire.questions:type_name -> kefu.survey.v1.Question
+	22, // 3: kefu.survey.v1.Questionnaire.publish_time:type_name -> google.protobuf.Timestamp
+	22, // 4: kefu.survey.v1.Questionnaire.create_time:type_name -> google.protobuf.Timestamp
+	22, // 5: kefu.survey.v1.Questionnaire.update_time:type_name -> google.protobuf.Timestamp
+	23, // 6: kefu.survey.v1.Questionnaire.sections:type_name -> kefu.survey.v1.Section
+	20, // 7: kefu.survey.v1.Questionnaire.introduction:type_name -> kefu.type.v1.Text
+	20, // 8: kefu.survey.v1.Questionnaire.thanks:type_name -> kefu.type.v1.Text
+	24, // 9: kefu.survey.v1.Answer.responses:type_name -> kefu.survey.v1.Response
+	22, // 10: kefu.survey.v1.Answer.answer_time:type_name -> google.protobuf.Timestamp
+	22, // 11: kefu.survey.v1.Answer.invite_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: kefu.survey.v1.Answer.channel:type_name -> kefu.survey.v1.AnswerChannel
+	22, // 13: kefu.survey.v1.Answer.withdraw_time:type_name -> google.protobuf.Timestamp
+	5,  // 14: kefu.survey.v1.Results.questions:type_name -> kefu.survey.v1.QuestionResult
+	25, // 15: kefu.survey.v1.QuestionResult.type:type_name -> kefu.survey.v1.QuestionType
+	7,  // 16: kefu.survey.v1.QuestionResult.distribution:type_name -> kefu.survey.v1.Bucket
+	6,  // 17: kefu.survey.v1.QuestionResult.ranks:type_name -> kefu.survey.v1.RankResult
+	2,  // 18: kefu.survey.v1.CreateQuestionnaireRequest.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	2,  // 19: kefu.survey.v1.ListQuestionnairesResponse.questionnaires:type_name -> kefu.survey.v1.Questionnaire
+	2,  // 20: kefu.survey.v1.UpdateQuestionnaireRequest.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	26, // 21: kefu.survey.v1.UpdateQuestionnaireRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 22: kefu.survey.v1.ListAnswersResponse.answers:type_name -> kefu.survey.v1.Answer
+	18, // 23: kefu.survey.v1.ImportAnswersRequest.records:type_name -> kefu.survey.v1.AnswerRecord
+	24, // 24: kefu.survey.v1.AnswerRecord.responses:type_name -> kefu.survey.v1.Response
+	22, // 25: kefu.survey.v1.AnswerRecord.invite_time:type_name -> google.protobuf.Timestamp
+	22, // 26: kefu.survey.v1.AnswerRecord.answer_time:type_name -> google.protobuf.Timestamp
+	27, // 27: kefu.survey.v1.ImportAnswersResponse.results:type_name -> kefu.type.v1.ImportResult
+	8,  // 28: kefu.survey.v1.QuestionnaireService.CreateQuestionnaire:input_type -> kefu.survey.v1.CreateQuestionnaireRequest
+	9,  // 29: kefu.survey.v1.QuestionnaireService.GetQuestionnaire:input_type -> kefu.survey.v1.GetQuestionnaireRequest
+	10, // 30: kefu.survey.v1.QuestionnaireService.ListQuestionnaires:input_type -> kefu.survey.v1.ListQuestionnairesRequest
+	12, // 31: kefu.survey.v1.QuestionnaireService.UpdateQuestionnaire:input_type -> kefu.survey.v1.UpdateQuestionnaireRequest
+	13, // 32: kefu.survey.v1.QuestionnaireService.PublishQuestionnaire:input_type -> kefu.survey.v1.PublishQuestionnaireRequest
+	14, // 33: kefu.survey.v1.QuestionnaireService.GetResults:input_type -> kefu.survey.v1.GetResultsRequest
+	15, // 34: kefu.survey.v1.QuestionnaireService.ListAnswers:input_type -> kefu.survey.v1.ListAnswersRequest
+	17, // 35: kefu.survey.v1.QuestionnaireService.ImportAnswers:input_type -> kefu.survey.v1.ImportAnswersRequest
+	2,  // 36: kefu.survey.v1.QuestionnaireService.CreateQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
+	2,  // 37: kefu.survey.v1.QuestionnaireService.GetQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
+	11, // 38: kefu.survey.v1.QuestionnaireService.ListQuestionnaires:output_type -> kefu.survey.v1.ListQuestionnairesResponse
+	2,  // 39: kefu.survey.v1.QuestionnaireService.UpdateQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
+	2,  // 40: kefu.survey.v1.QuestionnaireService.PublishQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
+	4,  // 41: kefu.survey.v1.QuestionnaireService.GetResults:output_type -> kefu.survey.v1.Results
+	16, // 42: kefu.survey.v1.QuestionnaireService.ListAnswers:output_type -> kefu.survey.v1.ListAnswersResponse
+	19, // 43: kefu.survey.v1.QuestionnaireService.ImportAnswers:output_type -> kefu.survey.v1.ImportAnswersResponse
+	36, // [36:44] is the sub-list for method output_type
+	28, // [28:36] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_questionnaire_proto_init() }
@@ -1920,19 +1891,16 @@ func file_kefu_survey_v1_questionnaire_proto_init() {
 	if File_kefu_survey_v1_questionnaire_proto != nil {
 		return
 	}
-	file_kefu_survey_v1_questionnaire_proto_msgTypes[4].OneofWrappers = []any{
-		(*Response_Score)(nil),
-		(*Response_Choice)(nil),
-		(*Response_Text)(nil),
-	}
-	file_kefu_survey_v1_questionnaire_proto_msgTypes[6].OneofWrappers = []any{}
+	file_kefu_survey_v1_question_proto_init()
+	file_kefu_survey_v1_questionnaire_proto_msgTypes[3].OneofWrappers = []any{}
+	file_kefu_survey_v1_questionnaire_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_survey_v1_questionnaire_proto_rawDesc), len(file_kefu_survey_v1_questionnaire_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/survey/internal/db"
+	"github.com/kefu-suite/kefu/services/survey/internal/invitation"
+	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
+)
+
+// SubmitAnswer keeps the answer of a link, once: what is given now and, for the other questions,
+// what was saved. What answers a question that is not shown is left out.
+func (s *Server) SubmitAnswer(ctx context.Context, req *surveyv1.SubmitAnswerRequest) (*surveyv1.AnswerReceipt, error) {
+	hash := s.links.hash(req.GetToken())
+	return write.Do(ctx, s.write, linked(req, hash), func(ctx context.Context, tx *write.Tx) (*surveyv1.AnswerReceipt, error) {
+		row, err := s.queries.LockInvitationByLink(ctx, tx, hash)
+		if err := s.answerable(row, err); err != nil {
+			return nil, err
+		}
+		f, err := s.openForm(ctx, tx, row)
+		if err != nil {
+			return nil, err
+		}
+		faults := f.take(req.GetResponses(), req.GetClearedQuestions())
+		kept, dropped, lacking := f.complete()
+		if faults = append(faults, lacking...); len(faults) > 0 {
+			return nil, invalidAnswer(faults)
+		}
+		answer, err := s.insertAnswer(ctx, tx, row, f.version, kept)
+		if err != nil {
+			return nil, err
+		}
+		if row, err = s.end(ctx, tx, row, invitation.Answered, "", &answer.ID); err != nil {
+			return nil, err
+		}
+		if err := s.queries.DeleteProgress(ctx, tx, row.ID); err != nil {
+			return nil, fmt.Errorf("delete progress: %w", err)
+		}
+		recordInvitation(tx, "invitation.answered.v1", row, "")
+		questionnaire.Fill(f.version.GetThanks())
+		return &surveyv1.AnswerReceipt{
+			AnswerId: answer.ID.String(), AnswerTime: timestamppb.New(answer.AnswerTime),
+			DroppedQuestions: dropped, Thanks: f.version.GetThanks(),
+		}, nil
+	})
+}
+
+// complete parts what is filled in into the answer and what is not shown, and tells what is
+// required and lacks.
+func (f *form) complete() (kept []*surveyv1.Response, dropped []string, lacking []questionnaire.Fault) {
+	shown := f.shown()
+	for _, response := range f.saved {
+		if key := response.GetQuestionKey(); !slices.Contains(shown, key) {
+			dropped = append(dropped, key)
+			continue
+		}
+		kept = append(kept, response)
+	}
+	return kept, dropped, questionnaire.Missing(f.version, shown, questionnaire.ByQuestion(f.saved))
+}
+
+func invalidAnswer(faults []questionnaire.Fault) error {
+	return faulty(codes.InvalidArgument, "ANSWER_INVALID", "",
+		rpcerr.T("The answer does not fit the questions", "回答与问题不符"), faults)
+}
+
+func (s *Server) insertAnswer(ctx context.Context, tx *write.Tx, asked db.Invitation, version *surveyv1.Questionnaire, responses []*surveyv1.Response) (db.Answer, error) {
+	id, err := newID()
+	if err != nil {
+		return db.Answer{}, err
+	}
+	score := s.low.Score(version, responses)
+	row := db.Answer{
+		ID: id, QuestionnaireID: asked.QuestionnaireID, QuestionnaireVersion: asked.QuestionnaireVersion,
+		InvitationID: &asked.ID, CustomerID: &asked.CustomerID, TicketID: asked.TicketID, ComplaintID: asked.ComplaintID,
+		Round: asked.Round, Score: int16(score.First), Low: score.Low, AnswerTime: s.moment(), InviteTime: &asked.CreateTime,
+	}
+	// A clock that went back must not make an answer that came before its question.
+	if row.AnswerTime.Before(asked.CreateTime) {
+		row.AnswerTime = asked.CreateTime
+	}
+	err = s.queries.InsertAnswer(ctx, tx, db.InsertAnswerParams{
+		ID: row.ID, QuestionnaireID: row.QuestionnaireID, QuestionnaireVersion: row.QuestionnaireVersion,
+		InvitationID: row.InvitationID, CustomerID: row.CustomerID, TicketID: row.TicketID, ComplaintID: row.ComplaintID,
+		Round: row.Round, Score: row.Score, Low: row.Low, AnswerTime: row.AnswerTime, InviteTime: row.InviteTime,
+	})
+	if err != nil {
+		return row, fmt.Errorf("insert answer: %w", err)
+	}
+	batch := responseRows(row.QuestionnaireID, row.QuestionnaireVersion)
+	addResponses(&batch, row.ID, responses)
+	if err := s.insertResponses(ctx, tx, batch, []uuid.UUID{row.ID}); err != nil {
+		return row, err
+	}
+	recordAnswer(tx, row, score, responses, false)
+	return row, nil
+}
+
+// recordAnswer says that an answer is kept.
+func recordAnswer(tx *write.Tx, row db.Answer, score questionnaire.Score, responses []*surveyv1.Response, historic bool) {
+	tx.Emit(event.Event{
+		Type: "answer.received.v1", SubjectID: row.ID, SubjectVersion: 1, CustomerID: uuidOf(row.CustomerID),
+		OccurTime: row.AnswerTime, Historic: historic,
+		Payload: &surveyv1.AnswerReceived{
+			AnswerId: row.ID.String(), QuestionnaireId: row.QuestionnaireID.String(), Version: row.QuestionnaireVersion,
+			InvitationId: text(row.InvitationID), TicketId: text(row.TicketID), ComplaintId: text(row.ComplaintID),
+			Round: row.Round, Score: score.First, Low: score.Low, LowQuestionKey: score.LowQuestion, LowScore: score.LowScore,
+		},
+	})
+	tx.Audit("answer", row.ID, &surveyv1.Answer{
+		QuestionnaireId: row.QuestionnaireID.String(), Version: row.QuestionnaireVersion, Responses: responses,
+		Source: value(row.Source), ExternalId: value(row.ExternalID),
+	})
+}
+
+func responseRows(questionnaireID uuid.UUID, version int32) db.InsertResponsesParams {
+	return db.InsertResponsesParams{QuestionnaireID: questionnaireID, QuestionnaireVersion: version}
+}
+
+// insertResponses keeps the responses of answers, and with them the rows that analyses count.
+func (s *Server) insertResponses(ctx context.Context, tx *write.Tx, batch db.InsertResponsesParams, answers []uuid.UUID) error {
+	if err := s.queries.InsertResponses(ctx, tx, batch); err != nil {
+		return fmt.Errorf("insert responses: %w", err)
+	}
+	if err := s.queries.InsertAnswerScores(ctx, tx, answers); err != nil {
+		return fmt.Errorf("insert scores: %w", err)
+	}
+	return nil
+}
+
+// noScore stands for a response without a score: the columns of a batch hold no nulls.
+const noScore = -1
+
+// addResponses adds responses that fit their questions, of a matrix one for each row.
+func addResponses(batch *db.InsertResponsesParams, answer uuid.UUID, responses []*surveyv1.Response) {
+	place := int16(0)
+	add := func(key string, response *surveyv1.Response, score int16) {
+		batch.AnswerIds, batch.Places = append(batch.AnswerIds, answer), append(batch.Places, place)
+		batch.QuestionKeys, batch.Scores = append(batch.QuestionKeys, key), append(batch.Scores, score)
+		batch.Choices, batch.Bodies = append(batch.Choices, response.GetChoice()), append(batch.Bodies, response.GetText())
+		// Keys of choices hold no comma.
+		batch.Picks = append(batch.Picks, strings.Join(response.GetChoices().GetKeys(), ","))
+		batch.Ranks = append(batch.Ranks, strings.Join(response.GetRanking().GetKeys(), ","))
+		number := math.NaN()
+		if given, ok := response.GetValue().(*surveyv1.Response_Number); ok {
+			number = given.Number
+		}
+		batch.Numbers, batch.Days = append(batch.Numbers, number), append(batch.Days, response.GetDate())
+		place++
+	}
+	for _, response := range responses {
+		switch value := response.GetValue().(type) {
+		case *surveyv1.Response_Score:
+			add(response.GetQuestionKey(), response, int16(value.Score))
+		case *surveyv1.Response_Rows:
+			for _, cell := range value.Rows.GetScores() {
+				add(questionnaire.RowKey(response.GetQuestionKey(), cell.GetRowKey()), response, int16(cell.GetScore()))
+			}
+		default:
+			add(response.GetQuestionKey(), response, noScore)
+		}
+	}
+}
