@@ -9,7 +9,7 @@ func TestIntakeTour(t *testing.T) {
 		"VALIDATION_FAILED", "TICKET_STATE_TRIAGED", `"overridden":true`,
 		"TRIAGE_RULES_STATE_DRAFT", "TRIAGE_RULES_INVALID", "rules[0].confidence", "TRIAGE_RULES_STATE_DRAFT", "oil-",
 		"TRIAGE_FIELD_TYPE", "TRIAGE_FIELD_DEPARTMENT",
-		`"joined":false`, `"joined":false`, `"joined":true`, `"joined":false`, `"otherCases":[{`, "机器有异响",
+		"江南泵业", `"joined":false`, `"joined":false`, `"joined":true`, `"joined":false`, `"otherCases":[{`, "机器有异响",
 		"CONTACT_FORM_PASS_INVALID", "T-", "joined",
 		`"joined":false`, `"joined":true`, "SIGNATURE_INVALID",
 		"resolution-c-p3", `"inEffect":true`, "resolution-a-p3",
