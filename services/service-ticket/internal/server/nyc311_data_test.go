@@ -95,8 +95,8 @@ func (c *city) record(departments map[string]string) *ticketv1.TicketRecord {
 	return r
 }
 
-// replay imports the city's requests; those closed before they were created are refused.
-func (w *world) replay(all []city) (imported []city, refusedRows int) {
+// replayCity imports the city's requests; those closed before they were created are refused.
+func (w *world) replayCity(all []city) (imported []city, refusedRows int) {
 	w.t.Helper()
 	departments := map[string]string{}
 	for _, c := range all {
@@ -145,7 +145,7 @@ func lower(s string) string {
 func TestDataNYC311Standards(t *testing.T) {
 	w := newWorld(t)
 	all := readCity(t)
-	imported, refusedRows := w.replay(all)
+	imported, refusedRows := w.replayCity(all)
 	channels := map[typev1.Channel]int{}
 	for i := range imported {
 		channels[imported[i].record(map[string]string{}).GetTicket().GetChannel()]++
@@ -155,7 +155,7 @@ func TestDataNYC311Standards(t *testing.T) {
 			t.Errorf("%s: %d tickets, want %d", channel, got, n)
 		}
 	}
-	met, missed := w.dryRun(imported)
+	met, missed := w.dryRunCity(imported)
 	wantMet, wantMissed := 0, 0
 	walk := newOffice(t)
 	for _, c := range imported {
@@ -177,8 +177,8 @@ func TestDataNYC311Standards(t *testing.T) {
 	}
 }
 
-// dryRun counts the closed requests by whether they met the resolution standard in effect.
-func (w *world) dryRun(imported []city) (met, missed int) {
+// dryRunCity counts the closed requests by whether they met the resolution standard in effect.
+func (w *world) dryRunCity(imported []city) (met, missed int) {
 	w.t.Helper()
 	closed := map[string]bool{}
 	for _, c := range imported {
@@ -234,7 +234,7 @@ func (w *world) dryRun(imported []city) (met, missed int) {
 // is measured with the later ones.
 func TestDataNYC311Triage(t *testing.T) {
 	w := newWorld(t)
-	w.replay(readCity(t))
+	w.replayCity(readCity(t))
 	got, err := w.triage().TrainTriageModel(w.manager(), &ticketv1.TrainTriageModelRequest{})
 	if err != nil {
 		t.Fatal(err)
