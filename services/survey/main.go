@@ -71,6 +71,7 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 	}
 	p.Go("expire invitations", s.Sweep)
 	p.Go("fold counts", s.Fold)
+	p.Go("flag answers", s.Flag)
 	p.Go("make due invitations", s.MakeDue)
 	p.Go("fetch missing customers", s.FetchMissing)
 	return errors.Join(

@@ -188,6 +188,8 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		surveyv1.RegisterInvitationServiceHandlerClient(ctx, mux, surveyv1.NewInvitationServiceClient(survey)),
 		surveyv1.RegisterAnswerServiceHandlerClient(ctx, mux, surveyv1.NewAnswerServiceClient(survey)),
 		surveyv1.RegisterAnalysisServiceHandlerClient(ctx, mux, surveyv1.NewAnalysisServiceClient(survey)),
+		surveyv1.RegisterCleaningServiceHandlerClient(ctx, mux, surveyv1.NewCleaningServiceClient(survey)),
+		surveyv1.RegisterTopicServiceHandlerClient(ctx, mux, surveyv1.NewTopicServiceClient(survey)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("register the services at the edge: %w", err)

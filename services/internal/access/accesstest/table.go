@@ -151,6 +151,12 @@ survey.v1.InvitationService GetInvitation,ListInvitations                *....*.
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
 survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
+survey.v1.CleaningService GetCleaningRules,GetCleaning                   **...*...**.. results.read
+survey.v1.CleaningService SetCleaningRules,JudgeAnswer                   .....*....... questionnaires.write
+survey.v1.CleaningService ListFlaggedAnswers                             .....*....... answers.read
+survey.v1.TopicService   GetTopicDictionary,GetTopics                    **...*...**.. results.read
+survey.v1.TopicService   SetTopicDictionary,SetTextTopics                .....*....... questionnaires.write
+survey.v1.TopicService   ListCodedTexts                                  .....*....... answers.read
 customer.v1.CustomerService CreateCustomer,UpdateCustomer                .....**...... customers.write
 customer.v1.CustomerService GetCustomer                                  ***oo**oooo.o customers.read,customers.readmasked,grants.use,visits.read
 customer.v1.CustomerService UnmaskCustomer                               ***.......... customers.unmask

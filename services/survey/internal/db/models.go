@@ -29,6 +29,15 @@ type Answer struct {
 	RecordTime           time.Time
 }
 
+type AnswerJudgement struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
+	Excluded        bool
+	Reason          *string
+	JudgeActor      string
+	JudgeTime       time.Time
+}
+
 type AnswerProgress struct {
 	InvitationID uuid.UUID
 	CustomerID   uuid.UUID
@@ -60,6 +69,22 @@ type AnswerScore struct {
 	Region          *string
 	Cause           int16
 	Scores          []int16
+	Flags           int16
+	Excluded        bool
+}
+
+type Cleaning struct {
+	QuestionnaireID uuid.UUID
+	Epoch           int64
+	AfterID         *uuid.UUID
+}
+
+type CleaningRule struct {
+	QuestionnaireID uuid.UUID
+	Version         int32
+	Content         []byte
+	SetTime         time.Time
+	SetActor        string
 }
 
 type Count struct {
@@ -155,6 +180,28 @@ type SurveyConsent struct {
 	Version    int64
 }
 
+type TextTopic struct {
+	AnswerID        uuid.UUID
+	QuestionKey     string
+	TopicKey        string
+	QuestionnaireID uuid.UUID
+	ByHand          bool
+	Score           int16
+}
+
+type TopicDictionary struct {
+	QuestionnaireID uuid.UUID
+	Version         int32
+	Content         []byte
+	SetTime         time.Time
+	SetActor        string
+}
+
 type Uncounted struct {
 	ID uuid.UUID
+}
+
+type Unflagged struct {
+	AnswerID        uuid.UUID
+	QuestionnaireID uuid.UUID
 }

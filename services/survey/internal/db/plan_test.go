@@ -43,6 +43,10 @@ func crowded(t *testing.T) *testkit.DB {
 		`INSERT INTO answer_scores SELECT id, questionnaire_id, answer_time, 1, 1, '', 4, '{1,1,1}' FROM answers`,
 		`INSERT INTO due_invitations SELECT id, 'x', '', questionnaire_id, 1, customer_id, id, NULL, 1, 'en', now() - (row_number() OVER ()) * interval '1 min'
 		 FROM invitations`,
+		`UPDATE answer_scores SET flags = 1 WHERE answer_id IN (SELECT id FROM answers WHERE id < lpad(to_hex(100), 32, '0')::uuid)`,
+		`UPDATE answers SET customer_id = NULL, order_number = id::text WHERE ('x' || right(id::text, 4))::bit(16)::int % 3 = 0`,
+		`INSERT INTO answer_judgements SELECT id, questionnaire_id, true, 'x', 'x', now() FROM answers`,
+		`INSERT INTO text_topics SELECT id, 't', 'k' || right(id::text, 1), questionnaire_id, false, 1 FROM answers`,
 		`INSERT INTO counts SELECT gen_random_uuid(), 1, 'q', '1', 1 FROM generate_series(1, 20000)`,
 		// The planner is to believe that much is uncounted, as after a large import.
 		`INSERT INTO uncounted SELECT id FROM answers`,
@@ -108,6 +112,12 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"slots", listQuestionSlots, []any{survey}, []string{"question_slots_pkey"}},
 		{"scores of answers", insertAnswerScores, []any{[]uuid.UUID{some, survey}}, []string{"answers_pkey", "answer_responses_pkey", "question_slots_pkey"}},
 		{"analysis", cells, arguments, []string{"answer_scores_questionnaire_idx"}},
+		{"duplicates", listDuplicates, []any{[]uuid.UUID{some, survey}, int32(30)}, []string{"answers_pkey", "answers_customer_idx", "answers_order_number_idx"}},
+		{"later twins", listLaterTwins, []any{[]uuid.UUID{some, survey}}, []string{"answers_pkey", "answers_customer_idx", "answers_order_number_idx"}},
+		{"flags", countFlags, []any{survey}, []string{"answer_scores_flagged_idx"}},
+		{"flagged", listFlagged, []any{survey, uuid.Max, size}, []string{"answer_scores_flagged_idx"}},
+		{"to flag again", listAnswersAfter, []any{survey, some, int32(500)}, []string{"answers_questionnaire_idx"}},
+		{"texts of a topic", listTextsOfTopic, []any{survey, "k1", uuid.Max, "~", size}, []string{"text_topics_topic_idx"}},
 		{"fold", foldCounts, []any{int32(2000)}, []string{"answer_responses_pkey", "answers_pkey", "invitations_pkey"}},
 	} {
 		plan := explain(t, base.Pool, c.sql, c.args...)

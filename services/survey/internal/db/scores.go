@@ -15,6 +15,7 @@ import (
 
 // The OFFSET keeps the planner from joining the whole table of customers.
 const insertAnswerScores = `
+WITH scored AS (
 INSERT INTO answer_scores (answer_id, questionnaire_id, answer_time, tier, kind, region, cause, scores)
 SELECT a.id, a.questionnaire_id, a.answer_time, c.tier, c.kind, c.region,
   CASE WHEN a.ticket_id IS NOT NULL THEN 1 WHEN a.complaint_id IS NOT NULL THEN 2 WHEN a.invitation_id IS NOT NULL THEN 3 ELSE 4 END,
@@ -27,10 +28,12 @@ SELECT a.id, a.questionnaire_id, a.answer_time, c.tier, c.kind, c.region,
       WHERE q.questionnaire_id = a.questionnaire_id AND q.questionnaire_version = a.questionnaire_version)) AS every (slot)
     ORDER BY every.slot)
 FROM answers a LEFT JOIN LATERAL (SELECT * FROM customer_refs f WHERE f.id = a.customer_id OFFSET 0) c ON true
-WHERE a.id = ANY($1::uuid[])`
+WHERE a.id = ANY($1::uuid[])
+RETURNING answer_id, questionnaire_id)
+INSERT INTO unflagged (answer_id, questionnaire_id) SELECT scored.answer_id, scored.questionnaire_id FROM scored`
 
 // InsertAnswerScores writes the rows that analyses count, for answers whose responses are
-// inserted.
+// inserted, and notes that they are to be flagged.
 func (q *Queries) InsertAnswerScores(ctx context.Context, db DBTX, answerIDs []uuid.UUID) error {
 	_, err := db.Exec(ctx, insertAnswerScores, answerIDs)
 	return err
@@ -82,6 +85,8 @@ type Selection struct {
 	// From is included, To is not; nil is without bound.
 	From, To *time.Time
 	Filters  []Filter
+	// Clean leaves out what cleaning excludes.
+	Clean bool
 }
 
 // where writes the condition on answer_scores r and adds its arguments.
@@ -96,6 +101,9 @@ func (s Selection) where(args *[]any) string {
 	}
 	if s.To != nil {
 		parts = append(parts, "r.answer_time < "+bind(*s.To))
+	}
+	if s.Clean {
+		parts = append(parts, "NOT r.excluded")
 	}
 	for _, f := range s.Filters {
 		if f.Slot == 0 && f.Column == RegionColumn {

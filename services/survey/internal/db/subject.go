@@ -46,8 +46,20 @@ func SubjectTables() []subject.Table {
 		},
 		subject.Table{
 			Name: "answer_scores", Set: SetAnswer, Column: "answer_id", Key: "answer_id",
-			Kept: "answer_id questionnaire_id answer_time tier kind region cause scores",
+			Kept: "answer_id questionnaire_id answer_time tier kind region cause scores flags excluded",
 		},
+		subject.Table{
+			Name: "answer_judgements", Set: SetAnswer, Column: "answer_id", Key: "answer_id",
+			Kept: "answer_id questionnaire_id excluded judge_actor judge_time", Null: "reason",
+		},
+		subject.Table{
+			Name: "text_topics", Set: SetAnswer, Column: "answer_id", Key: "answer_id question_key topic_key",
+			Kept: "answer_id question_key topic_key questionnaire_id by_hand score",
+		},
+		subject.Table{Name: "cleaning_rules", Reason: "what flags answers", Kept: "questionnaire_id version content set_time set_actor"},
+		subject.Table{Name: "topic_dictionaries", Reason: "words that speak of topics", Kept: "questionnaire_id version content set_time set_actor"},
+		subject.Table{Name: "cleanings", Reason: "how far flagging has come", Kept: "questionnaire_id epoch after_id"},
+		subject.Table{Name: "unflagged", Reason: "ids that wait to be flagged", Kept: "answer_id questionnaire_id"},
 		subject.Table{Name: "question_slots", Reason: "what is asked", Kept: "questionnaire_id questionnaire_version question_key type slot choices"},
 		subject.Table{Name: "questionnaires", Reason: "what is asked", Kept: "id draft published_version published_trigger publish_time create_time update_time version"},
 		subject.Table{Name: "questionnaire_versions", Reason: "what is asked", Kept: "questionnaire_id version content publish_time publish_actor"},

@@ -89,6 +89,7 @@ func rowsOf(plan *Plan, a *surveyv1.Analysis, language string) []row {
 	for _, q := range questions {
 		l.question(q)
 	}
+	l.cleaned(a.GetCleaned())
 	for _, g := range a.GetGroupings() {
 		l.grouping(g)
 	}
@@ -110,6 +111,21 @@ func rowsOf(plan *Plan, a *surveyv1.Analysis, language string) []row {
 		}
 	}
 	return l.rows
+}
+
+// cleaned lists the figures without what cleaning excludes, under the same labels and marked.
+func (l *listing) cleaned(a *surveyv1.Analysis) {
+	from := len(l.rows)
+	if a.GetOverall() != nil {
+		l.question(a.GetOverall())
+	}
+	for _, q := range a.GetAspects() {
+		l.question(q)
+	}
+	for i := range l.rows[from:] {
+		r := &l.rows[from+i]
+		r.item = l.word("cleaned: ", "清洗后：") + r.item
+	}
 }
 
 func (l *listing) severity(s surveyv1.ProblemSeverity) string {

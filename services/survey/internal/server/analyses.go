@@ -31,7 +31,7 @@ type analysisKey struct {
 
 // key names the request and the data of its snapshot. Answers and invitations are only ever
 // added, and snapshots see them in the order of their commits, so their numbers tell which are
-// there.
+// there; flags change, and their epoch tells.
 func (a *analyst) key(version int32) (analysisKey, error) {
 	asked := proto.CloneOf(a.req)
 	asked.RequestId = "" // each call has its own
@@ -39,7 +39,7 @@ func (a *analyst) key(version int32) (analysisKey, error) {
 	if err != nil {
 		return analysisKey{}, fmt.Errorf("encode request: %w", err)
 	}
-	data := []string{fmt.Sprintf("version %d, %d answers, %d asked, %d answered", version, a.tables.Recorded, a.tables.Asked, a.tables.Answered)}
+	data := []string{fmt.Sprintf("clean %t, flags %d", a.clean, a.epoch), fmt.Sprintf("version %d, %d answers, %d asked, %d answered", version, a.tables.Recorded, a.tables.Asked, a.tables.Answered)}
 	for _, tier := range slices.Sorted(maps.Keys(a.tables.Population)) {
 		data = append(data, fmt.Sprintf("%s %d", tier, a.tables.Population[tier]))
 	}

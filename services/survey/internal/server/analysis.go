@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -64,8 +65,8 @@ func (s *Server) analyze(ctx context.Context, req *surveyv1.AnalyzeAnswersReques
 		if len(faults) > 0 {
 			return misfit(faults)
 		}
-		a := &analyst{server: s, tx: tx, id: id, req: req, plan: plan, tables: report.NewTables(plan)}
-		result, err := a.run(ctx, survey.Versions[0].GetVersion())
+		a := &analyst{server: s, tx: tx, id: id, req: req, plan: plan}
+		result, err := a.sides(ctx, survey.Versions[0].GetVersion())
 		out = &analyzed{plan: plan, result: result}
 		return err
 	})
@@ -110,10 +111,36 @@ type analyst struct {
 	req    *surveyv1.AnalyzeAnswersRequest
 	plan   *report.Plan
 	tables *report.Tables
+	// clean leaves out what cleaning excludes; epoch is the state of the flags that tell.
+	clean bool
+	epoch int64
+}
+
+// sides runs the analysis as the request asks: with or without what cleaning excludes, or both.
+func (a *analyst) sides(ctx context.Context, version int32) (*surveyv1.Analysis, error) {
+	row, err := a.server.queries.GetCleaning(ctx, a.tx, a.id)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("read cleaning: %w", err)
+	}
+	a.epoch = row.Epoch
+	a.clean = a.req.GetExcluded() == surveyv1.ExcludedAnswers_EXCLUDED_ANSWERS_LEFT_OUT
+	result, err := a.run(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	if a.req.GetExcluded() == surveyv1.ExcludedAnswers_EXCLUDED_ANSWERS_SIDE_BY_SIDE {
+		a.clean = true
+		if result.Cleaned, err = a.run(ctx, version); err != nil {
+			return nil, err
+		}
+	}
+	result.Cleaning, err = a.server.cleaning(ctx, a.tx, a.id, a.tables.Recorded)
+	return result, err
 }
 
 // run gives what was computed of the same data before, or computes it.
 func (a *analyst) run(ctx context.Context, version int32) (*surveyv1.Analysis, error) {
+	a.tables = report.NewTables(a.plan)
 	if err := a.readTotals(ctx, version); err != nil {
 		return nil, err
 	}
@@ -160,7 +187,7 @@ func (a *analyst) readTotals(ctx context.Context, version int32) error {
 
 // selection are the answers within period and filters.
 func (a *analyst) selection() db.Selection {
-	out := db.Selection{QuestionnaireID: a.id}
+	out := db.Selection{QuestionnaireID: a.id, Clean: a.clean}
 	if from := a.req.GetStartTime(); from != nil {
 		at := from.AsTime()
 		out.From = &at
@@ -236,7 +263,7 @@ func (a *analyst) count(ctx context.Context) error {
 // countWhole counts the answers, and those of everything where the request takes a part.
 func (a *analyst) countWhole(ctx context.Context, q db.CellQuery) error {
 	var err error
-	if a.tables.AllAnswers = a.tables.Recorded; len(q.Filters) == 0 && q.From == nil && q.To == nil {
+	if a.tables.AllAnswers = a.tables.Recorded; len(q.Filters) == 0 && q.From == nil && q.To == nil && !q.Clean {
 		a.tables.Answers = a.tables.Recorded
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/page"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 )
 
@@ -34,7 +35,7 @@ func (s *Server) ListAnswers(ctx context.Context, req *surveyv1.ListAnswersReque
 	if err != nil {
 		return nil, err
 	}
-	out.Answers, err = s.withResponses(ctx, rows)
+	out.Answers, err = s.withResponses(ctx, s.pool, rows)
 	return out, err
 }
 
@@ -57,7 +58,7 @@ func (s *Server) listAnswers(ctx context.Context, id uuid.UUID, customerID strin
 }
 
 // withResponses reads the responses of all rows at once.
-func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*surveyv1.Answer, error) {
+func (s *Server) withResponses(ctx context.Context, from pg.DBTX, rows []db.Answer) ([]*surveyv1.Answer, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -68,7 +69,7 @@ func (s *Server) withResponses(ctx context.Context, rows []db.Answer) ([]*survey
 		answer := answerOf(row)
 		ids, answers, byID[row.ID] = append(ids, row.ID), append(answers, answer), answer
 	}
-	responses, err := s.queries.ListResponses(ctx, s.pool, ids)
+	responses, err := s.queries.ListResponses(ctx, from, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read responses: %w", err)
 	}

@@ -48,6 +48,8 @@ type Server struct {
 	surveyv1.UnimplementedInvitationServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
 	surveyv1.UnimplementedAnalysisServiceServer
+	surveyv1.UnimplementedCleaningServiceServer
+	surveyv1.UnimplementedTopicServiceServer
 
 	pool      *pgxpool.Pool
 	write     *write.Path
@@ -83,6 +85,8 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	surveyv1.RegisterInvitationServiceServer(r, s)
 	surveyv1.RegisterAnswerServiceServer(r, s)
 	surveyv1.RegisterAnalysisServiceServer(r, s)
+	surveyv1.RegisterCleaningServiceServer(r, s)
+	surveyv1.RegisterTopicServiceServer(r, s)
 }
 
 // moment is the present as Postgres keeps it, so that what a call answers equals what a

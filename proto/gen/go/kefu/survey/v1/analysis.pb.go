@@ -27,6 +27,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ExcludedAnswers is what becomes in an analysis of the answers that cleaning excludes, see
+// CleaningService.
+type ExcludedAnswers int32
+
+const (
+	// They are counted in.
+	ExcludedAnswers_EXCLUDED_ANSWERS_UNSPECIFIED ExcludedAnswers = 0
+	// They are left out.
+	ExcludedAnswers_EXCLUDED_ANSWERS_LEFT_OUT ExcludedAnswers = 1
+	// They are counted in, and beside stands in `cleaned` the analysis without them.
+	ExcludedAnswers_EXCLUDED_ANSWERS_SIDE_BY_SIDE ExcludedAnswers = 2
+)
+
+// Enum value maps for ExcludedAnswers.
+var (
+	ExcludedAnswers_name = map[int32]string{
+		0: "EXCLUDED_ANSWERS_UNSPECIFIED",
+		1: "EXCLUDED_ANSWERS_LEFT_OUT",
+		2: "EXCLUDED_ANSWERS_SIDE_BY_SIDE",
+	}
+	ExcludedAnswers_value = map[string]int32{
+		"EXCLUDED_ANSWERS_UNSPECIFIED":  0,
+		"EXCLUDED_ANSWERS_LEFT_OUT":     1,
+		"EXCLUDED_ANSWERS_SIDE_BY_SIDE": 2,
+	}
+)
+
+func (x ExcludedAnswers) Enum() *ExcludedAnswers {
+	p := new(ExcludedAnswers)
+	*p = x
+	return p
+}
+
+func (x ExcludedAnswers) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExcludedAnswers) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_survey_v1_analysis_proto_enumTypes[0].Descriptor()
+}
+
+func (ExcludedAnswers) Type() protoreflect.EnumType {
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[0]
+}
+
+func (x ExcludedAnswers) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExcludedAnswers.Descriptor instead.
+func (ExcludedAnswers) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{0}
+}
+
 // ProblemNature is what an improvement would have to change.
 type ProblemNature int32
 
@@ -64,11 +118,11 @@ func (x ProblemNature) String() string {
 }
 
 func (ProblemNature) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[0].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[1].Descriptor()
 }
 
 func (ProblemNature) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[0]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[1]
 }
 
 func (x ProblemNature) Number() protoreflect.EnumNumber {
@@ -77,7 +131,7 @@ func (x ProblemNature) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProblemNature.Descriptor instead.
 func (ProblemNature) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{0}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{1}
 }
 
 // ProblemSeverity is how grave a problem is, the greater the graver.
@@ -118,11 +172,11 @@ func (x ProblemSeverity) String() string {
 }
 
 func (ProblemSeverity) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[1].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[2].Descriptor()
 }
 
 func (ProblemSeverity) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[1]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[2]
 }
 
 func (x ProblemSeverity) Number() protoreflect.EnumNumber {
@@ -131,7 +185,7 @@ func (x ProblemSeverity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProblemSeverity.Descriptor instead.
 func (ProblemSeverity) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{1}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{2}
 }
 
 // AnswerAttribute is something recorded with an answer, as it was when the answer came.
@@ -180,11 +234,11 @@ func (x AnswerAttribute) String() string {
 }
 
 func (AnswerAttribute) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[2].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[3].Descriptor()
 }
 
 func (AnswerAttribute) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[2]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[3]
 }
 
 func (x AnswerAttribute) Number() protoreflect.EnumNumber {
@@ -193,7 +247,7 @@ func (x AnswerAttribute) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AnswerAttribute.Descriptor instead.
 func (AnswerAttribute) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{2}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{3}
 }
 
 // TrendPeriod is the length of the periods of a trend.
@@ -233,11 +287,11 @@ func (x TrendPeriod) String() string {
 }
 
 func (TrendPeriod) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[3].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[4].Descriptor()
 }
 
 func (TrendPeriod) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[3]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[4]
 }
 
 func (x TrendPeriod) Number() protoreflect.EnumNumber {
@@ -246,7 +300,7 @@ func (x TrendPeriod) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TrendPeriod.Descriptor instead.
 func (TrendPeriod) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{3}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{4}
 }
 
 // ExportFormat is a kind of file.
@@ -283,11 +337,11 @@ func (x ExportFormat) String() string {
 }
 
 func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[4].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[5].Descriptor()
 }
 
 func (ExportFormat) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[4]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[5]
 }
 
 func (x ExportFormat) Number() protoreflect.EnumNumber {
@@ -296,7 +350,7 @@ func (x ExportFormat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ExportFormat.Descriptor instead.
 func (ExportFormat) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{4}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{5}
 }
 
 // LackReason is why answers are not enough.
@@ -351,11 +405,11 @@ func (x LackReason) String() string {
 }
 
 func (LackReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[5].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[6].Descriptor()
 }
 
 func (LackReason) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[5]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[6]
 }
 
 func (x LackReason) Number() protoreflect.EnumNumber {
@@ -364,7 +418,7 @@ func (x LackReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LackReason.Descriptor instead.
 func (LackReason) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{5}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{6}
 }
 
 // ImportancePerformance is what to do about an aspect.
@@ -411,11 +465,11 @@ func (x ImportancePerformance) String() string {
 }
 
 func (ImportancePerformance) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_survey_v1_analysis_proto_enumTypes[6].Descriptor()
+	return file_kefu_survey_v1_analysis_proto_enumTypes[7].Descriptor()
 }
 
 func (ImportancePerformance) Type() protoreflect.EnumType {
-	return &file_kefu_survey_v1_analysis_proto_enumTypes[6]
+	return &file_kefu_survey_v1_analysis_proto_enumTypes[7]
 }
 
 func (x ImportancePerformance) Number() protoreflect.EnumNumber {
@@ -424,7 +478,7 @@ func (x ImportancePerformance) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportancePerformance.Descriptor instead.
 func (ImportancePerformance) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{6}
+	return file_kefu_survey_v1_analysis_proto_rawDescGZIP(), []int{7}
 }
 
 // AnalyzeAnswersRequest says what to analyse.
@@ -453,7 +507,9 @@ type AnalyzeAnswersRequest struct {
 	// Adds means weighted to all active customers by tier.
 	WeightByTier bool `protobuf:"varint,9,opt,name=weight_by_tier,json=weightByTier,proto3" json:"weight_by_tier,omitempty"`
 	// See CreateQuestionnaireRequest; nothing is kept of an analysis, so it has no effect.
-	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What becomes of the answers that cleaning excludes.
+	Excluded      ExcludedAnswers `protobuf:"varint,11,opt,name=excluded,proto3,enum=kefu.survey.v1.ExcludedAnswers" json:"excluded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +612,13 @@ func (x *AnalyzeAnswersRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *AnalyzeAnswersRequest) GetExcluded() ExcludedAnswers {
+	if x != nil {
+		return x.Excluded
+	}
+	return ExcludedAnswers_EXCLUDED_ANSWERS_UNSPECIFIED
 }
 
 // AnalyzedAspect is a question to analyse, and how people judge a problem with it.
@@ -841,7 +904,13 @@ type Analysis struct {
 	// Answers to the questionnaire that were recorded when this was computed: it rises with each
 	// one, and the analysis of the same request changes with nothing else but new versions,
 	// invitations and, where it is weighted, customers.
-	DataVersion   int64 `protobuf:"varint,8,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
+	DataVersion int64 `protobuf:"varint,8,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
+	// Flags of all answers to the questionnaire, whatever period and filters.
+	Cleaning *Cleaning `protobuf:"bytes,9,opt,name=cleaning,proto3" json:"cleaning,omitempty"`
+	// The same analysis without the answers that cleaning excludes; only where asked for side by
+	// side. Where less than 5 are excluded, its figures are withheld: the difference would tell
+	// what they said.
+	Cleaned       *Analysis `protobuf:"bytes,10,opt,name=cleaned,proto3" json:"cleaned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -930,6 +999,20 @@ func (x *Analysis) GetDataVersion() int64 {
 		return x.DataVersion
 	}
 	return 0
+}
+
+func (x *Analysis) GetCleaning() *Cleaning {
+	if x != nil {
+		return x.Cleaning
+	}
+	return nil
+}
+
+func (x *Analysis) GetCleaned() *Analysis {
+	if x != nil {
+		return x.Cleaned
+	}
+	return nil
 }
 
 // Figure is a number with its interval, or why there is none.
@@ -1934,7 +2017,7 @@ var File_kefu_survey_v1_analysis_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/survey/v1/analysis.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xbe\x04\n" +
+	"\x1dkefu/survey/v1/analysis.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/cleaning.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\x85\x05\n" +
 	"\x15AnalyzeAnswersRequest\x126\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x0fquestionnaireId\x12B\n" +
 	"\aaspects\x18\x02 \x03(\v2\x1e.kefu.survey.v1.AnalyzedAspectB\b\xbaH\x05\x92\x01\x02\x102R\aaspects\x12!\n" +
@@ -1949,7 +2032,8 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\x0eweight_by_tier\x18\t \x01(\bR\fweightByTier\x12&\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc9\x01\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12E\n" +
+	"\bexcluded\x18\v \x01(\x0e2\x1f.kefu.survey.v1.ExcludedAnswersB\b\xbaH\x05\x82\x01\x02\x10\x01R\bexcluded\"\xc9\x01\n" +
 	"\x0eAnalyzedAspect\x12/\n" +
 	"\fquestion_key\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18QR\vquestionKey\x12?\n" +
 	"\x06nature\x18\x02 \x01(\x0e2\x1d.kefu.survey.v1.ProblemNatureB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06nature\x12E\n" +
@@ -1967,7 +2051,7 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\banalysis\x18\x01 \x01(\v2%.kefu.survey.v1.AnalyzeAnswersRequestB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\banalysis\x12C\n" +
 	"\x06format\x18\x02 \x01(\x0e2\x1c.kefu.survey.v1.ExportFormatB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa2\x03\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x8c\x04\n" +
 	"\bAnalysis\x12)\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tR\x0fquestionnaireId\x12\x18\n" +
 	"\aanswers\x18\x02 \x01(\x03R\aanswers\x12;\n" +
@@ -1976,7 +2060,10 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\aaspects\x18\x05 \x03(\v2 .kefu.survey.v1.QuestionAnalysisR\aaspects\x12>\n" +
 	"\tgroupings\x18\x06 \x03(\v2 .kefu.survey.v1.GroupingAnalysisR\tgroupings\x129\n" +
 	"\bproblems\x18\a \x03(\v2\x1d.kefu.survey.v1.RankedProblemR\bproblems\x12!\n" +
-	"\fdata_version\x18\b \x01(\x03R\vdataVersion\"\xcd\x01\n" +
+	"\fdata_version\x18\b \x01(\x03R\vdataVersion\x124\n" +
+	"\bcleaning\x18\t \x01(\v2\x18.kefu.survey.v1.CleaningR\bcleaning\x122\n" +
+	"\acleaned\x18\n" +
+	" \x01(\v2\x18.kefu.survey.v1.AnalysisR\acleaned\"\xcd\x01\n" +
 	"\x06Figure\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x03R\x01n\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12>\n" +
@@ -2071,7 +2158,11 @@ const file_kefu_survey_v1_analysis_proto_rawDesc = "" +
 	"\tshortfall\x18\x05 \x01(\x01R\tshortfall\x12\x1b\n" +
 	"\tlow_share\x18\x06 \x01(\x01R\blowShare\x12\x16\n" +
 	"\x06weight\x18\a \x01(\x01R\x06weight\x12&\n" +
-	"\x04text\x18\b \x01(\v2\x12.kefu.type.v1.TextR\x04text*\x84\x01\n" +
+	"\x04text\x18\b \x01(\v2\x12.kefu.type.v1.TextR\x04text*u\n" +
+	"\x0fExcludedAnswers\x12 \n" +
+	"\x1cEXCLUDED_ANSWERS_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19EXCLUDED_ANSWERS_LEFT_OUT\x10\x01\x12!\n" +
+	"\x1dEXCLUDED_ANSWERS_SIDE_BY_SIDE\x10\x02*\x84\x01\n" +
 	"\rProblemNature\x12\x1e\n" +
 	"\x1aPROBLEM_NATURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PROBLEM_NATURE_PRODUCT\x10\x01\x12\x1a\n" +
@@ -2129,106 +2220,111 @@ func file_kefu_survey_v1_analysis_proto_rawDescGZIP() []byte {
 	return file_kefu_survey_v1_analysis_proto_rawDescData
 }
 
-var file_kefu_survey_v1_analysis_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_kefu_survey_v1_analysis_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
 var file_kefu_survey_v1_analysis_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_kefu_survey_v1_analysis_proto_goTypes = []any{
-	(ProblemNature)(0),            // 0: kefu.survey.v1.ProblemNature
-	(ProblemSeverity)(0),          // 1: kefu.survey.v1.ProblemSeverity
-	(AnswerAttribute)(0),          // 2: kefu.survey.v1.AnswerAttribute
-	(TrendPeriod)(0),              // 3: kefu.survey.v1.TrendPeriod
-	(ExportFormat)(0),             // 4: kefu.survey.v1.ExportFormat
-	(LackReason)(0),               // 5: kefu.survey.v1.LackReason
-	(ImportancePerformance)(0),    // 6: kefu.survey.v1.ImportancePerformance
-	(*AnalyzeAnswersRequest)(nil), // 7: kefu.survey.v1.AnalyzeAnswersRequest
-	(*AnalyzedAspect)(nil),        // 8: kefu.survey.v1.AnalyzedAspect
-	(*AnswerDimension)(nil),       // 9: kefu.survey.v1.AnswerDimension
-	(*AnswerFilter)(nil),          // 10: kefu.survey.v1.AnswerFilter
-	(*ExportAnalysisRequest)(nil), // 11: kefu.survey.v1.ExportAnalysisRequest
-	(*Analysis)(nil),              // 12: kefu.survey.v1.Analysis
-	(*Figure)(nil),                // 13: kefu.survey.v1.Figure
-	(*ConfidenceInterval)(nil),    // 14: kefu.survey.v1.ConfidenceInterval
-	(*Lack)(nil),                  // 15: kefu.survey.v1.Lack
-	(*QuestionAnalysis)(nil),      // 16: kefu.survey.v1.QuestionAnalysis
-	(*Relation)(nil),              // 17: kefu.survey.v1.Relation
-	(*TrendPoint)(nil),            // 18: kefu.survey.v1.TrendPoint
-	(*GroupingAnalysis)(nil),      // 19: kefu.survey.v1.GroupingAnalysis
-	(*AnswerGroup)(nil),           // 20: kefu.survey.v1.AnswerGroup
-	(*QuestionComparison)(nil),    // 21: kefu.survey.v1.QuestionComparison
-	(*GroupTest)(nil),             // 22: kefu.survey.v1.GroupTest
-	(*RankedProblem)(nil),         // 23: kefu.survey.v1.RankedProblem
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*v1.Text)(nil),               // 25: kefu.type.v1.Text
-	(QuestionType)(0),             // 26: kefu.survey.v1.QuestionType
-	(*Bucket)(nil),                // 27: kefu.survey.v1.Bucket
-	(*httpbody.HttpBody)(nil),     // 28: google.api.HttpBody
+	(ExcludedAnswers)(0),          // 0: kefu.survey.v1.ExcludedAnswers
+	(ProblemNature)(0),            // 1: kefu.survey.v1.ProblemNature
+	(ProblemSeverity)(0),          // 2: kefu.survey.v1.ProblemSeverity
+	(AnswerAttribute)(0),          // 3: kefu.survey.v1.AnswerAttribute
+	(TrendPeriod)(0),              // 4: kefu.survey.v1.TrendPeriod
+	(ExportFormat)(0),             // 5: kefu.survey.v1.ExportFormat
+	(LackReason)(0),               // 6: kefu.survey.v1.LackReason
+	(ImportancePerformance)(0),    // 7: kefu.survey.v1.ImportancePerformance
+	(*AnalyzeAnswersRequest)(nil), // 8: kefu.survey.v1.AnalyzeAnswersRequest
+	(*AnalyzedAspect)(nil),        // 9: kefu.survey.v1.AnalyzedAspect
+	(*AnswerDimension)(nil),       // 10: kefu.survey.v1.AnswerDimension
+	(*AnswerFilter)(nil),          // 11: kefu.survey.v1.AnswerFilter
+	(*ExportAnalysisRequest)(nil), // 12: kefu.survey.v1.ExportAnalysisRequest
+	(*Analysis)(nil),              // 13: kefu.survey.v1.Analysis
+	(*Figure)(nil),                // 14: kefu.survey.v1.Figure
+	(*ConfidenceInterval)(nil),    // 15: kefu.survey.v1.ConfidenceInterval
+	(*Lack)(nil),                  // 16: kefu.survey.v1.Lack
+	(*QuestionAnalysis)(nil),      // 17: kefu.survey.v1.QuestionAnalysis
+	(*Relation)(nil),              // 18: kefu.survey.v1.Relation
+	(*TrendPoint)(nil),            // 19: kefu.survey.v1.TrendPoint
+	(*GroupingAnalysis)(nil),      // 20: kefu.survey.v1.GroupingAnalysis
+	(*AnswerGroup)(nil),           // 21: kefu.survey.v1.AnswerGroup
+	(*QuestionComparison)(nil),    // 22: kefu.survey.v1.QuestionComparison
+	(*GroupTest)(nil),             // 23: kefu.survey.v1.GroupTest
+	(*RankedProblem)(nil),         // 24: kefu.survey.v1.RankedProblem
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*Cleaning)(nil),              // 26: kefu.survey.v1.Cleaning
+	(*v1.Text)(nil),               // 27: kefu.type.v1.Text
+	(QuestionType)(0),             // 28: kefu.survey.v1.QuestionType
+	(*Bucket)(nil),                // 29: kefu.survey.v1.Bucket
+	(*httpbody.HttpBody)(nil),     // 30: google.api.HttpBody
 }
 var file_kefu_survey_v1_analysis_proto_depIdxs = []int32{
-	8,  // 0: kefu.survey.v1.AnalyzeAnswersRequest.aspects:type_name -> kefu.survey.v1.AnalyzedAspect
-	9,  // 1: kefu.survey.v1.AnalyzeAnswersRequest.groupings:type_name -> kefu.survey.v1.AnswerDimension
-	24, // 2: kefu.survey.v1.AnalyzeAnswersRequest.start_time:type_name -> google.protobuf.Timestamp
-	24, // 3: kefu.survey.v1.AnalyzeAnswersRequest.end_time:type_name -> google.protobuf.Timestamp
-	10, // 4: kefu.survey.v1.AnalyzeAnswersRequest.filters:type_name -> kefu.survey.v1.AnswerFilter
-	3,  // 5: kefu.survey.v1.AnalyzeAnswersRequest.trend:type_name -> kefu.survey.v1.TrendPeriod
-	0,  // 6: kefu.survey.v1.AnalyzedAspect.nature:type_name -> kefu.survey.v1.ProblemNature
-	1,  // 7: kefu.survey.v1.AnalyzedAspect.severity:type_name -> kefu.survey.v1.ProblemSeverity
-	2,  // 8: kefu.survey.v1.AnswerDimension.attribute:type_name -> kefu.survey.v1.AnswerAttribute
-	9,  // 9: kefu.survey.v1.AnswerFilter.dimension:type_name -> kefu.survey.v1.AnswerDimension
-	7,  // 10: kefu.survey.v1.ExportAnalysisRequest.analysis:type_name -> kefu.survey.v1.AnalyzeAnswersRequest
-	4,  // 11: kefu.survey.v1.ExportAnalysisRequest.format:type_name -> kefu.survey.v1.ExportFormat
-	13, // 12: kefu.survey.v1.Analysis.response_rate:type_name -> kefu.survey.v1.Figure
-	16, // 13: kefu.survey.v1.Analysis.overall:type_name -> kefu.survey.v1.QuestionAnalysis
-	16, // 14: kefu.survey.v1.Analysis.aspects:type_name -> kefu.survey.v1.QuestionAnalysis
-	19, // 15: kefu.survey.v1.Analysis.groupings:type_name -> kefu.survey.v1.GroupingAnalysis
-	23, // 16: kefu.survey.v1.Analysis.problems:type_name -> kefu.survey.v1.RankedProblem
-	14, // 17: kefu.survey.v1.Figure.interval:type_name -> kefu.survey.v1.ConfidenceInterval
-	15, // 18: kefu.survey.v1.Figure.lack:type_name -> kefu.survey.v1.Lack
-	25, // 19: kefu.survey.v1.Figure.text:type_name -> kefu.type.v1.Text
-	5,  // 20: kefu.survey.v1.Lack.reason:type_name -> kefu.survey.v1.LackReason
-	25, // 21: kefu.survey.v1.QuestionAnalysis.label:type_name -> kefu.type.v1.Text
-	26, // 22: kefu.survey.v1.QuestionAnalysis.type:type_name -> kefu.survey.v1.QuestionType
-	13, // 23: kefu.survey.v1.QuestionAnalysis.mean:type_name -> kefu.survey.v1.Figure
-	27, // 24: kefu.survey.v1.QuestionAnalysis.distribution:type_name -> kefu.survey.v1.Bucket
-	13, // 25: kefu.survey.v1.QuestionAnalysis.csat:type_name -> kefu.survey.v1.Figure
-	13, // 26: kefu.survey.v1.QuestionAnalysis.nps:type_name -> kefu.survey.v1.Figure
-	13, // 27: kefu.survey.v1.QuestionAnalysis.ces:type_name -> kefu.survey.v1.Figure
-	13, // 28: kefu.survey.v1.QuestionAnalysis.weighted_mean:type_name -> kefu.survey.v1.Figure
-	17, // 29: kefu.survey.v1.QuestionAnalysis.pearson:type_name -> kefu.survey.v1.Relation
-	17, // 30: kefu.survey.v1.QuestionAnalysis.spearman:type_name -> kefu.survey.v1.Relation
-	6,  // 31: kefu.survey.v1.QuestionAnalysis.quadrant:type_name -> kefu.survey.v1.ImportancePerformance
-	25, // 32: kefu.survey.v1.QuestionAnalysis.quadrant_text:type_name -> kefu.type.v1.Text
-	18, // 33: kefu.survey.v1.QuestionAnalysis.trend:type_name -> kefu.survey.v1.TrendPoint
-	13, // 34: kefu.survey.v1.QuestionAnalysis.slope:type_name -> kefu.survey.v1.Figure
-	13, // 35: kefu.survey.v1.Relation.r:type_name -> kefu.survey.v1.Figure
-	24, // 36: kefu.survey.v1.TrendPoint.start_time:type_name -> google.protobuf.Timestamp
-	13, // 37: kefu.survey.v1.TrendPoint.mean:type_name -> kefu.survey.v1.Figure
-	13, // 38: kefu.survey.v1.TrendPoint.change:type_name -> kefu.survey.v1.Figure
-	9,  // 39: kefu.survey.v1.GroupingAnalysis.dimension:type_name -> kefu.survey.v1.AnswerDimension
-	25, // 40: kefu.survey.v1.GroupingAnalysis.label:type_name -> kefu.type.v1.Text
-	20, // 41: kefu.survey.v1.GroupingAnalysis.groups:type_name -> kefu.survey.v1.AnswerGroup
-	21, // 42: kefu.survey.v1.GroupingAnalysis.questions:type_name -> kefu.survey.v1.QuestionComparison
-	25, // 43: kefu.survey.v1.AnswerGroup.label:type_name -> kefu.type.v1.Text
-	13, // 44: kefu.survey.v1.QuestionComparison.means:type_name -> kefu.survey.v1.Figure
-	22, // 45: kefu.survey.v1.QuestionComparison.welch_t:type_name -> kefu.survey.v1.GroupTest
-	22, // 46: kefu.survey.v1.QuestionComparison.anova:type_name -> kefu.survey.v1.GroupTest
-	22, // 47: kefu.survey.v1.QuestionComparison.welch_anova:type_name -> kefu.survey.v1.GroupTest
-	22, // 48: kefu.survey.v1.QuestionComparison.kruskal_wallis:type_name -> kefu.survey.v1.GroupTest
-	22, // 49: kefu.survey.v1.QuestionComparison.chi_square:type_name -> kefu.survey.v1.GroupTest
-	14, // 50: kefu.survey.v1.GroupTest.effect_interval:type_name -> kefu.survey.v1.ConfidenceInterval
-	13, // 51: kefu.survey.v1.GroupTest.difference:type_name -> kefu.survey.v1.Figure
-	15, // 52: kefu.survey.v1.GroupTest.lack:type_name -> kefu.survey.v1.Lack
-	25, // 53: kefu.survey.v1.GroupTest.text:type_name -> kefu.type.v1.Text
-	0,  // 54: kefu.survey.v1.RankedProblem.nature:type_name -> kefu.survey.v1.ProblemNature
-	1,  // 55: kefu.survey.v1.RankedProblem.severity:type_name -> kefu.survey.v1.ProblemSeverity
-	25, // 56: kefu.survey.v1.RankedProblem.text:type_name -> kefu.type.v1.Text
-	7,  // 57: kefu.survey.v1.AnalysisService.AnalyzeAnswers:input_type -> kefu.survey.v1.AnalyzeAnswersRequest
-	11, // 58: kefu.survey.v1.AnalysisService.ExportAnalysis:input_type -> kefu.survey.v1.ExportAnalysisRequest
-	12, // 59: kefu.survey.v1.AnalysisService.AnalyzeAnswers:output_type -> kefu.survey.v1.Analysis
-	28, // 60: kefu.survey.v1.AnalysisService.ExportAnalysis:output_type -> google.api.HttpBody
-	59, // [59:61] is the sub-list for method output_type
-	57, // [57:59] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	9,  // 0: kefu.survey.v1.AnalyzeAnswersRequest.aspects:type_name -> kefu.survey.v1.AnalyzedAspect
+	10, // 1: kefu.survey.v1.AnalyzeAnswersRequest.groupings:type_name -> kefu.survey.v1.AnswerDimension
+	25, // 2: kefu.survey.v1.AnalyzeAnswersRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 3: kefu.survey.v1.AnalyzeAnswersRequest.end_time:type_name -> google.protobuf.Timestamp
+	11, // 4: kefu.survey.v1.AnalyzeAnswersRequest.filters:type_name -> kefu.survey.v1.AnswerFilter
+	4,  // 5: kefu.survey.v1.AnalyzeAnswersRequest.trend:type_name -> kefu.survey.v1.TrendPeriod
+	0,  // 6: kefu.survey.v1.AnalyzeAnswersRequest.excluded:type_name -> kefu.survey.v1.ExcludedAnswers
+	1,  // 7: kefu.survey.v1.AnalyzedAspect.nature:type_name -> kefu.survey.v1.ProblemNature
+	2,  // 8: kefu.survey.v1.AnalyzedAspect.severity:type_name -> kefu.survey.v1.ProblemSeverity
+	3,  // 9: kefu.survey.v1.AnswerDimension.attribute:type_name -> kefu.survey.v1.AnswerAttribute
+	10, // 10: kefu.survey.v1.AnswerFilter.dimension:type_name -> kefu.survey.v1.AnswerDimension
+	8,  // 11: kefu.survey.v1.ExportAnalysisRequest.analysis:type_name -> kefu.survey.v1.AnalyzeAnswersRequest
+	5,  // 12: kefu.survey.v1.ExportAnalysisRequest.format:type_name -> kefu.survey.v1.ExportFormat
+	14, // 13: kefu.survey.v1.Analysis.response_rate:type_name -> kefu.survey.v1.Figure
+	17, // 14: kefu.survey.v1.Analysis.overall:type_name -> kefu.survey.v1.QuestionAnalysis
+	17, // 15: kefu.survey.v1.Analysis.aspects:type_name -> kefu.survey.v1.QuestionAnalysis
+	20, // 16: kefu.survey.v1.Analysis.groupings:type_name -> kefu.survey.v1.GroupingAnalysis
+	24, // 17: kefu.survey.v1.Analysis.problems:type_name -> kefu.survey.v1.RankedProblem
+	26, // 18: kefu.survey.v1.Analysis.cleaning:type_name -> kefu.survey.v1.Cleaning
+	13, // 19: kefu.survey.v1.Analysis.cleaned:type_name -> kefu.survey.v1.Analysis
+	15, // 20: kefu.survey.v1.Figure.interval:type_name -> kefu.survey.v1.ConfidenceInterval
+	16, // 21: kefu.survey.v1.Figure.lack:type_name -> kefu.survey.v1.Lack
+	27, // 22: kefu.survey.v1.Figure.text:type_name -> kefu.type.v1.Text
+	6,  // 23: kefu.survey.v1.Lack.reason:type_name -> kefu.survey.v1.LackReason
+	27, // 24: kefu.survey.v1.QuestionAnalysis.label:type_name -> kefu.type.v1.Text
+	28, // 25: kefu.survey.v1.QuestionAnalysis.type:type_name -> kefu.survey.v1.QuestionType
+	14, // 26: kefu.survey.v1.QuestionAnalysis.mean:type_name -> kefu.survey.v1.Figure
+	29, // 27: kefu.survey.v1.QuestionAnalysis.distribution:type_name -> kefu.survey.v1.Bucket
+	14, // 28: kefu.survey.v1.QuestionAnalysis.csat:type_name -> kefu.survey.v1.Figure
+	14, // 29: kefu.survey.v1.QuestionAnalysis.nps:type_name -> kefu.survey.v1.Figure
+	14, // 30: kefu.survey.v1.QuestionAnalysis.ces:type_name -> kefu.survey.v1.Figure
+	14, // 31: kefu.survey.v1.QuestionAnalysis.weighted_mean:type_name -> kefu.survey.v1.Figure
+	18, // 32: kefu.survey.v1.QuestionAnalysis.pearson:type_name -> kefu.survey.v1.Relation
+	18, // 33: kefu.survey.v1.QuestionAnalysis.spearman:type_name -> kefu.survey.v1.Relation
+	7,  // 34: kefu.survey.v1.QuestionAnalysis.quadrant:type_name -> kefu.survey.v1.ImportancePerformance
+	27, // 35: kefu.survey.v1.QuestionAnalysis.quadrant_text:type_name -> kefu.type.v1.Text
+	19, // 36: kefu.survey.v1.QuestionAnalysis.trend:type_name -> kefu.survey.v1.TrendPoint
+	14, // 37: kefu.survey.v1.QuestionAnalysis.slope:type_name -> kefu.survey.v1.Figure
+	14, // 38: kefu.survey.v1.Relation.r:type_name -> kefu.survey.v1.Figure
+	25, // 39: kefu.survey.v1.TrendPoint.start_time:type_name -> google.protobuf.Timestamp
+	14, // 40: kefu.survey.v1.TrendPoint.mean:type_name -> kefu.survey.v1.Figure
+	14, // 41: kefu.survey.v1.TrendPoint.change:type_name -> kefu.survey.v1.Figure
+	10, // 42: kefu.survey.v1.GroupingAnalysis.dimension:type_name -> kefu.survey.v1.AnswerDimension
+	27, // 43: kefu.survey.v1.GroupingAnalysis.label:type_name -> kefu.type.v1.Text
+	21, // 44: kefu.survey.v1.GroupingAnalysis.groups:type_name -> kefu.survey.v1.AnswerGroup
+	22, // 45: kefu.survey.v1.GroupingAnalysis.questions:type_name -> kefu.survey.v1.QuestionComparison
+	27, // 46: kefu.survey.v1.AnswerGroup.label:type_name -> kefu.type.v1.Text
+	14, // 47: kefu.survey.v1.QuestionComparison.means:type_name -> kefu.survey.v1.Figure
+	23, // 48: kefu.survey.v1.QuestionComparison.welch_t:type_name -> kefu.survey.v1.GroupTest
+	23, // 49: kefu.survey.v1.QuestionComparison.anova:type_name -> kefu.survey.v1.GroupTest
+	23, // 50: kefu.survey.v1.QuestionComparison.welch_anova:type_name -> kefu.survey.v1.GroupTest
+	23, // 51: kefu.survey.v1.QuestionComparison.kruskal_wallis:type_name -> kefu.survey.v1.GroupTest
+	23, // 52: kefu.survey.v1.QuestionComparison.chi_square:type_name -> kefu.survey.v1.GroupTest
+	15, // 53: kefu.survey.v1.GroupTest.effect_interval:type_name -> kefu.survey.v1.ConfidenceInterval
+	14, // 54: kefu.survey.v1.GroupTest.difference:type_name -> kefu.survey.v1.Figure
+	16, // 55: kefu.survey.v1.GroupTest.lack:type_name -> kefu.survey.v1.Lack
+	27, // 56: kefu.survey.v1.GroupTest.text:type_name -> kefu.type.v1.Text
+	1,  // 57: kefu.survey.v1.RankedProblem.nature:type_name -> kefu.survey.v1.ProblemNature
+	2,  // 58: kefu.survey.v1.RankedProblem.severity:type_name -> kefu.survey.v1.ProblemSeverity
+	27, // 59: kefu.survey.v1.RankedProblem.text:type_name -> kefu.type.v1.Text
+	8,  // 60: kefu.survey.v1.AnalysisService.AnalyzeAnswers:input_type -> kefu.survey.v1.AnalyzeAnswersRequest
+	12, // 61: kefu.survey.v1.AnalysisService.ExportAnalysis:input_type -> kefu.survey.v1.ExportAnalysisRequest
+	13, // 62: kefu.survey.v1.AnalysisService.AnalyzeAnswers:output_type -> kefu.survey.v1.Analysis
+	30, // 63: kefu.survey.v1.AnalysisService.ExportAnalysis:output_type -> google.api.HttpBody
+	62, // [62:64] is the sub-list for method output_type
+	60, // [60:62] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_analysis_proto_init() }
@@ -2236,6 +2332,7 @@ func file_kefu_survey_v1_analysis_proto_init() {
 	if File_kefu_survey_v1_analysis_proto != nil {
 		return
 	}
+	file_kefu_survey_v1_cleaning_proto_init()
 	file_kefu_survey_v1_question_proto_init()
 	file_kefu_survey_v1_questionnaire_proto_init()
 	file_kefu_survey_v1_analysis_proto_msgTypes[2].OneofWrappers = []any{
@@ -2251,7 +2348,7 @@ func file_kefu_survey_v1_analysis_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_survey_v1_analysis_proto_rawDesc), len(file_kefu_survey_v1_analysis_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      8,
 			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
