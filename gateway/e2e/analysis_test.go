@@ -34,13 +34,14 @@ func TestAnalysis(t *testing.T) {
 		len(got.list("groupings")[0].list("groups")) != 2 {
 		t.Errorf("analysis %v", got)
 	}
-	for format, want := range map[string][2]string{
-		"EXPORT_FORMAT_CSV":  {"text/csv; charset=utf-8", "\ufeff部分,问题,"},
-		"EXPORT_FORMAT_XLSX": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "PK\x03\x04"},
+	for format, want := range map[string][3]string{
+		"EXPORT_FORMAT_CSV":  {"text/csv; charset=utf-8", "\ufeff部分,问题,", "export.csv"},
+		"EXPORT_FORMAT_XLSX": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "PK\x03\x04", "export.xlsx"},
 	} {
 		file := manager.try(http.MethodPost, at+":exportAnalysis", object{"analysis": ask, "format": format}, "Accept-Language", "zh-CN")
-		if file.code != http.StatusOK || file.header.Get("Content-Type") != want[0] || !strings.HasPrefix(file.raw, want[1]) {
-			t.Errorf("%s: %d %s %.40q", format, file.code, file.header.Get("Content-Type"), file.raw)
+		if file.code != http.StatusOK || file.header.Get("Content-Type") != want[0] || !strings.HasPrefix(file.raw, want[1]) ||
+			file.header.Get("Content-Disposition") != `attachment; filename="`+want[2]+`"` {
+			t.Errorf("%s: %d %v %.40q", format, file.code, file.header, file.raw)
 		}
 	}
 	if refused := manager.try(http.MethodPost, at+":analyze", object{"overall": "mood"}); refused.code != http.StatusBadRequest || refused.reason != "ANALYSIS_INVALID" {

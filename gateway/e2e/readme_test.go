@@ -46,13 +46,18 @@ func TestComplaintsTour(t *testing.T) {
 		"COMPLAINT_STATE_REVIEWED", "OUTCOME_SATISFIED")
 }
 
-// TestDeskTour runs the tour of the organisation behind the desk.
+// TestDeskTour runs the tour of the organisation behind the desk and of a whole case.
 func TestDeskTour(t *testing.T) {
 	tells(t, tour(t, "docs", "desk.md"),
 		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
 		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
 		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
-		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED")
+		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
+		"TICKET_STATE_TRIAGED", `"waiting":1`, `"openTickets":0`, "STAFF_STATUS_AWAY", "You get no ticket now", "您现在不能领取工单", "STAFF_STATUS_AVAILABLE",
+		`"title":"Pump leaks 液压泵漏油"`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "您的工单已由客户服务部王芳受理", "Dear John Smith", "第三次漏油",
+		"更换密封件", `"minutes":45`, "TICKET_STATE_WAITING", "CLOCK_STATE_PAUSED", "The ticket is waiting; start is possible only when it is assigned.",
+		"工单当前状态为 waiting", "TICKET_STATE_MERGED", "TICKET_STATE_NEW", "LINK_KIND_RELATED", "TICKET_STATE_RESOLVED", "TICKET_WRONG_STATE", "TICKET_STATE_CLOSED",
+		"Pump leaks", "Pump leaks", `"verb":"create"`, `"verb":"assign"`, "第三次漏油", `"verb":"confirm"`, "TICKET_STATE_CANCELLED", "ticket.cancelled.v1")
 }
 
 // tour runs the shell blocks of a document, one after another in one shell, on the stack of

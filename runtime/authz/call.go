@@ -97,3 +97,30 @@ func (c *call) trusted(ctx context.Context) bool {
 	i := authn.FromContext(ctx)
 	return i.Kind == authn.Service || c.decision.Permission == "" && c.decision.Scope == accessv1.Scope_SCOPE_COMPANY
 }
+
+// Under returns a context in which the caller acts by another permission than the one of the
+// method, with all that they hold it for: of a call that does what others do. It is false,
+// with the context as it was, where they do not hold it; a service that calls with its
+// certificate holds none.
+func Under(ctx context.Context, permission string) (context.Context, bool) {
+	i, now := authn.FromContext(ctx), *current(ctx)
+	switch i.Kind {
+	case authn.ServiceAccount:
+		if !slices.Contains(i.Permissions, permission) {
+			return ctx, false
+		}
+		now.decision = Decision{Permission: permission, Scope: accessv1.Scope_SCOPE_COMPANY, Right: "service-account/" + permission}
+	case authn.Person, authn.Customer:
+		if now.guard == nil {
+			return ctx, false
+		}
+		d, held := now.guard.byRole(i, &accessv1.AccessRule{Permissions: []string{permission}})
+		if !held {
+			return ctx, false
+		}
+		now.decision = d
+	default:
+		return ctx, false
+	}
+	return context.WithValue(ctx, contextKey{}, &now), true
+}

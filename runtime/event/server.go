@@ -203,6 +203,12 @@ func scanEnvelope(row pgx.Row) (*eventv1.Envelope, error) {
 	return e, nil
 }
 
+// LastPosition gives the position of the last event that has one, 0 for none.
+func LastPosition(ctx context.Context, db pg.DBTX) (int64, error) {
+	var h head
+	return h.load(ctx, db, 0)
+}
+
 // head is the last position, read for all polling streams together.
 type head struct {
 	mu       sync.Mutex

@@ -34,6 +34,8 @@ type config struct {
 	ReopenDays int `env:"KEFU_TICKET_REOPEN_DAYS" envDefault:"14"`
 	// EscalationHours are the business hours that a supervisor has to decide on an escalation.
 	EscalationHours int `env:"KEFU_TICKET_ESCALATION_HOURS" envDefault:"2"`
+	// MaxLoad is how many open tickets somebody has at most who pulls one.
+	MaxLoad int `env:"KEFU_TICKET_MAX_LOAD" envDefault:"20"`
 }
 
 // Check adds to the problems of every service those of this one.
@@ -47,6 +49,9 @@ func (c *config) Check() []error {
 	}
 	if c.EscalationHours < 1 {
 		problems = append(problems, errors.New("KEFU_TICKET_ESCALATION_HOURS must be at least 1"))
+	}
+	if c.MaxLoad < 1 {
+		problems = append(problems, errors.New("KEFU_TICKET_MAX_LOAD must be at least 1"))
 	}
 	return problems
 }
@@ -74,6 +79,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
 			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
 			DecideWithin: time.Duration(cfg.EscalationHours) * time.Hour,
+			MaxLoad:      cfg.MaxLoad,
 		},
 		Clocks: clocks, Calendars: calendars,
 	})
@@ -98,8 +104,10 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	p.Go("training of the triage model", s.LearnDaily)
 	p.Go("watch on exceptions to standards", s.WatchStandards)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
+	p.Go("tickets of fault notices", s.ReachOut)
 	return errors.Join(
 		p.Follow(customerref.Source, cfg.RegistryTarget, s.HandleCustomer),
+		p.FollowAs(server.ProductsConsumer, customerref.Source, cfg.RegistryTarget, s.HandleProducts),
 		p.Follow(server.SurveySource, cfg.SurveyTarget, s.HandleSurvey),
 	)
 }

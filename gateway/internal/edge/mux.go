@@ -10,6 +10,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -23,6 +24,7 @@ func muxOptions(t *routeTable) []runtime.ServeMuxOption {
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithForwardResponseOption(etagHeader),
+		runtime.WithForwardResponseOption(sheetHeader),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(handleRouting(t)),
 		runtime.WithDisablePathLengthFallback(),
@@ -38,6 +40,8 @@ func incoming(name string) (string, bool) {
 		return "accept-language", true
 	case "Traceparent", "Tracestate":
 		return strings.ToLower(name), true
+	case "Last-Event-Id":
+		return "last-event-id", true
 	}
 	return "", false
 }
@@ -54,6 +58,20 @@ func etagHeader(_ context.Context, w http.ResponseWriter, m proto.Message) error
 	}
 	if etag := r.Get(fd).String(); etag != "" {
 		w.Header().Set("ETag", `"`+etag+`"`)
+	}
+	return nil
+}
+
+// sheetHeader lets browsers keep a sheet as a file that spreadsheets open by its name.
+func sheetHeader(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+	body, ok := m.(*httpbody.HttpBody)
+	if !ok {
+		return nil
+	}
+	for kind, ending := range map[string]string{"text/csv": "csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx"} {
+		if strings.HasPrefix(body.GetContentType(), kind) {
+			w.Header().Set("Content-Disposition", `attachment; filename="export.`+ending+`"`)
+		}
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ func serviceManager() []authz.Grant {
 		at(company, "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget", "tickets.escalate"),
 		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
+		at(company, "cannedanswers.read", "cannedanswers.write", "faultnotices.read", "faultnotices.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
 			"complaints.retarget", "causes.read", "causes.write"),
 		at(company, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
@@ -83,7 +84,8 @@ func serviceSupervisor() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(team, "tickets.escalate", "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read"),
+		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read",
+			"cannedanswers.read", "faultnotices.read"),
 		at(team, "staff.status", "tasks.work"),
 		at(team, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.assign", "complaints.work", "complaints.approve", "complaints.close", "complaints.history"),
@@ -100,7 +102,7 @@ func serviceAgent() []authz.Grant {
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
 		at(own, "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
-		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
+		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.review",
 			"complaints.work", "complaints.history"),
 		breakers(), at(company, "customers.unmask", "consents.read"),
@@ -112,7 +114,7 @@ func serviceAgent() []authz.Grant {
 func supportEngineer() []authz.Grant {
 	return grants(
 		at(team, "tickets.read", "tickets.work", "tickets.comment", "tickets.history"),
-		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
+		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		askers(),
@@ -126,7 +128,7 @@ func afterSalesSpecialist() []authz.Grant {
 	return grants(
 		at(own, "tickets.read", "tickets.create", "tickets.intake", "tickets.work", "tickets.comment", "tickets.history"),
 		at(own, "visits.read"),
-		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
+		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		askers(),
@@ -169,7 +171,7 @@ func informationAdministrator() []authz.Grant {
 // Quality complaints: investigates and confirms; nothing of customer files.
 func qcInspector() []authz.Grant {
 	return grants(
-		at(company, "directory.read", "causes.read", "calendars.read"), at(own, "staff.status", "tasks.work"),
+		at(company, "directory.read", "causes.read", "calendars.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(team, "complaints.read", "complaints.assign", "complaints.history", "complaints.inspect"),
 		at(own, "complaints.work"),
 		askers(),

@@ -69,7 +69,7 @@ WITH RECURSIVE family AS (
   UNION
   SELECT c.id FROM family JOIN customer_refs c ON c.merged_into = family.id
 )
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets
 WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
   AND service_tier NOT IN (0, GREATEST(standard_tier(customer_id), raised_tier(id)))
 ORDER BY id FOR NO KEY UPDATE
@@ -130,6 +130,9 @@ func (q *Queries) LockTicketsOfOtherTier(ctx context.Context, db DBTX, customerI
 			&i.Version,
 			&i.ServiceTier,
 			&i.PolicyVersion,
+			&i.Needs,
+			&i.DueTime,
+			&i.QueueRank,
 		); err != nil {
 			return nil, err
 		}

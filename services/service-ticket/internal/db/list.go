@@ -26,6 +26,11 @@ type TicketFilter struct {
 	Source             string
 	ExternalID         string
 	AnswerID           uuid.UUID
+	Tier               int16
+	Phase              int16
+	Channel            int16
+	// Text is a part of what a ticket is found by, folded.
+	Text string
 	// For is who asks: only what is within their reach is listed.
 	For ticket.Viewer
 	// Before is the id after which the page goes on, downwards.
@@ -35,6 +40,10 @@ type TicketFilter struct {
 	// Set by ways: who registered the ticket, that nobody has it, and no department.
 	registrar                string
 	unassigned, noDepartment bool
+	// whole: the list goes by another order, and all keys are conditions but the one that
+	// led names.
+	whole bool
+	led   string
 }
 
 const (
@@ -193,7 +202,7 @@ func (f *TicketFilter) byState(bind binder, size, what string) string {
 	entry, order, at := "t.state", "t.state DESC", "s.state"
 	var where []string
 	if key := f.key(); key != "" {
-		value := bind(f.keys()[key])
+		value := bind(f.keyed(key))
 		entry, order = "t."+key+", t.state", "t."+key+" DESC, t.state DESC"
 		at = value + ", s.state"
 		where = append(where, "t."+key+" IS NOT NULL")
@@ -209,21 +218,42 @@ func (f *TicketFilter) rare() bool {
 	return f.registrar != "" || f.Number != "" || f.ReporterPhoneIndex != nil || f.Source != "" || f.AnswerID != uuid.Nil
 }
 
-// keys are the columns that an index leads with and follows by the state.
-func (f *TicketFilter) keys() map[string]uuid.UUID {
-	return map[string]uuid.UUID{
-		"customer_id": f.CustomerID, "assignee_staff_id": f.AssigneeStaffID, "department_id": f.DepartmentID,
+// key is a column that an index leads with and follows by the state.
+type key struct {
+	column string
+	value  any
+	asked  bool
+}
+
+// keys are those columns, the one that fewest tickets share first.
+func (f *TicketFilter) keys() []key {
+	return []key{
+		{"customer_id", f.CustomerID, f.CustomerID != uuid.Nil},
+		{"assignee_staff_id", f.AssigneeStaffID, f.AssigneeStaffID != uuid.Nil},
+		{"department_id", f.DepartmentID, f.DepartmentID != uuid.Nil},
+		{"channel", f.Channel, f.Channel != 0},
+		{"service_tier", f.Tier, f.Tier != 0},
+		{"phase", f.Phase, f.Phase != 0},
 	}
 }
 
-// key is the one of the keys asked for that fewest tickets share, "" for none.
+// key is the first of the keys that is asked for, "" for none.
 func (f *TicketFilter) key() string {
-	for _, column := range []string{"customer_id", "assignee_staff_id", "department_id"} {
-		if f.keys()[column] != uuid.Nil {
-			return column
+	for _, k := range f.keys() {
+		if k.asked {
+			return k.column
 		}
 	}
 	return ""
+}
+
+func (f *TicketFilter) keyed(column string) any {
+	for _, k := range f.keys() {
+		if k.column == column {
+			return k.value
+		}
+	}
+	return nil
 }
 
 // conditions are the plain ones: what is asked beside the key of byState.
@@ -245,13 +275,18 @@ func (f *TicketFilter) conditions(bind binder) []string {
 	if f.noDepartment {
 		where = append(where, "t.department_id IS NULL")
 	}
+	if f.Text != "" {
+		where = append(where, "EXISTS (SELECT FROM ticket_texts x WHERE x.ticket_id = t.id AND strpos(x.folded, "+bind(f.Text)+") > 0)")
+	}
 	led := f.key()
-	if f.rare() {
+	switch {
+	case f.whole:
+		led = f.led
+	case f.rare():
 		led = ""
 	}
-	for _, column := range []string{"customer_id", "assignee_staff_id", "department_id"} {
-		value := f.keys()[column]
-		add(column, value, value != uuid.Nil && column != led)
+	for _, k := range f.keys() {
+		add(k.column, k.value, k.asked && k.column != led)
 	}
 	return where
 }

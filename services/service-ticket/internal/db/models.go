@@ -20,6 +20,18 @@ type Calendar struct {
 	Version    int64
 }
 
+type CannedAnswer struct {
+	ID           uuid.UUID
+	Code         string
+	Title        string
+	DepartmentID *uuid.UUID
+	Languages    []string
+	Bodies       []string
+	CreateTime   time.Time
+	UpdateTime   time.Time
+	Version      int64
+}
+
 type Comment struct {
 	ID            uuid.UUID
 	TicketID      uuid.UUID
@@ -100,6 +112,20 @@ type Escalation struct {
 	DecisionReason string
 }
 
+type FaultNotice struct {
+	ID           uuid.UUID
+	ProductModel string
+	SerialFrom   string
+	SerialTo     string
+	Title        string
+	Description  string
+	Priority     int16
+	DepartmentID uuid.UUID
+	Cursor       uuid.UUID
+	FoundTime    *time.Time
+	CreateTime   time.Time
+}
+
 type Hotline struct {
 	ID           uuid.UUID
 	Number       string
@@ -137,6 +163,16 @@ type Route struct {
 	ProductModel string
 	DepartmentID uuid.UUID
 	UpdateTime   time.Time
+}
+
+type SolutionPlan struct {
+	ID         uuid.UUID
+	TicketID   uuid.UUID
+	Round      int32
+	Text       string
+	PlanTime   *time.Time
+	StaffID    *uuid.UUID
+	CreateTime time.Time
 }
 
 type Staff struct {
@@ -206,6 +242,7 @@ type Task struct {
 	CreateTime   time.Time
 	UpdateTime   time.Time
 	Version      int64
+	Kind         int16
 }
 
 type Ticket struct {
@@ -250,6 +287,9 @@ type Ticket struct {
 	Version             int64
 	ServiceTier         int16
 	PolicyVersion       int64
+	Needs               string
+	DueTime             *time.Time
+	QueueRank           int16
 }
 
 type TicketContact struct {
@@ -262,6 +302,24 @@ type TicketContact struct {
 	Note        string
 	ContactTime time.Time
 	StaffID     *uuid.UUID
+}
+
+type TicketLink struct {
+	ID         uuid.UUID
+	TicketID   uuid.UUID
+	OtherID    uuid.UUID
+	Kind       int16
+	CreateTime time.Time
+}
+
+type TicketMerge struct {
+	ID        uuid.UUID
+	TicketID  uuid.UUID
+	IntoID    uuid.UUID
+	State     int16
+	WaitFor   int16
+	MergeTime time.Time
+	UndoTime  *time.Time
 }
 
 type TicketTransition struct {
@@ -303,4 +361,24 @@ type TriageRule struct {
 	CreateTime    time.Time
 	UpdateTime    time.Time
 	Revision      int64
+}
+
+type Watcher struct {
+	TicketID   uuid.UUID
+	StaffID    uuid.UUID
+	CreateTime time.Time
+}
+
+type WorkEntry struct {
+	ID         uuid.UUID
+	TicketID   uuid.UUID
+	Kind       int16
+	Minutes    int32
+	Currency   string
+	Amount     int64
+	Note       string
+	WorkTime   time.Time
+	StaffID    uuid.UUID
+	VoidReason string
+	CreateTime time.Time
 }

@@ -56,16 +56,21 @@ func TestListsOfTheOrganisationUseTheirIndexes(t *testing.T) {
 		{"absences of a time", listSubstitutionsDuring, "substitutions_end_time_idx", []any{now, week}},
 		{"absences", listSubstitutions, "substitutions_pkey", []any{uuid.Nil, int32(51)}},
 	} {
-		rows, err := base.Pool.Query(ctx, "EXPLAIN "+c.sql, append([]any{pgx.QueryExecModeCacheDescribe}, c.args...)...)
-		if err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		if plan := strings.Join(lines, "\n"); !strings.Contains(plan, c.index) {
+		if plan := explain(t, base, c.sql, c.args...); !strings.Contains(plan, c.index) {
 			t.Errorf("%s: wants %s:\n%s", c.name, c.index, plan)
 		}
 	}
+}
+
+func explain(t *testing.T, base *testkit.DB, sql string, args ...any) string {
+	t.Helper()
+	rows, err := base.Pool.Query(t.Context(), "EXPLAIN "+sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return strings.Join(lines, "\n")
 }

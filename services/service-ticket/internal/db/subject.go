@@ -16,7 +16,16 @@ func SubjectTables() []subject.Table {
 	tables = append(tables, caseTables()...)
 	tables = append(tables, organisationTables()...)
 	tables = append(tables, triageTables()...)
+	const apart = "how cases hang together, and who of the staff watches them"
 	return append(tables,
+		subject.Table{Name: "installed_products", Reason: "whose products are: ids and serial numbers", Kept: "id customer_id product_model serial_number version"},
+		subject.Table{Name: "fault_notices", Reason: "faults of products", Kept: "id product_model serial_from serial_to title description priority department_id cursor found_time create_time"},
+		subject.Table{Name: "fault_contacts", Reason: "which cases a fault opened", Kept: "notice_id customer_id serial_number ticket_id"},
+		subject.Table{Name: "watchers", Reason: apart, Kept: "ticket_id staff_id create_time"},
+		subject.Table{Name: "ticket_links", Reason: apart, Kept: "id ticket_id other_id kind create_time"},
+		subject.Table{Name: "ticket_merges", Reason: apart, Kept: "id ticket_id into_id state wait_for merge_time undo_time"},
+		subject.Table{Name: "ticket_merge_items", Reason: apart, Kept: "merge_id kind item_id"},
+		subject.Table{Name: "canned_answers", Reason: "the company's own texts", Kept: "id code title department_id languages bodies create_time update_time version"},
 		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
 		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time " +
 			"update_time version calendar_id certificate_names certificate_expiries"},
@@ -46,8 +55,8 @@ func caseTables() []subject.Table {
 	const facts = "id number customer_id channel mode phase type priority product_model serial_number order_number reporter_subject_id " +
 		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
 		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
-		"confirm_due version service_tier policy_version"
-	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version"
+		"confirm_due version service_tier policy_version needs due_time queue_rank"
+	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank"
 	return []subject.Table{
 		{
 			Name: "tickets", Set: SetTicket, Column: "id", Kept: facts, Blank: "title description resolution reporter_name",
@@ -69,7 +78,7 @@ func caseTables() []subject.Table {
 		},
 		{
 			Name: "tasks", Set: SetTicket, Column: "ticket_id", Blank: "title result",
-			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version", Hidden: "version",
+			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind", Hidden: "version",
 		},
 		{
 			Name: "escalations", Set: SetTicket, Column: "ticket_id", Blank: "reason decision_reason",
@@ -80,6 +89,14 @@ func caseTables() []subject.Table {
 			Name: "intake_messages", Set: SetTicket, Column: "ticket_id", Key: "source message_id",
 			Kept: "source message_id ticket_id joined create_time", Blank: "thread", Hidden: "message_id",
 		},
+		{
+			Name: "solution_plans", Set: SetTicket, Column: "ticket_id", Kept: "id ticket_id round plan_time staff_id create_time", Blank: "text",
+		},
+		{
+			Name: "work_entries", Set: SetTicket, Column: "ticket_id", Blank: "note void_reason",
+			Kept: "id ticket_id kind minutes currency amount work_time staff_id create_time",
+		},
+		{Name: "ticket_texts", Set: SetTicket, Column: "ticket_id", Key: "ticket_id", Delete: true, Kept: "ticket_id position folded grams"},
 		{
 			Name: "ticket_contacts", Set: SetTicket, Column: "ticket_id",
 			Kept: "id ticket_id round version channel two_way contact_time staff_id", Blank: "note",

@@ -37,7 +37,7 @@ func (q *Queries) EndTask(ctx context.Context, db DBTX, arg EndTaskParams) error
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version FROM tasks WHERE id = $1
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, error) {
@@ -57,13 +57,14 @@ func (q *Queries) GetTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, err
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.Kind,
 	)
 	return i, err
 }
 
 const insertTask = `-- name: InsertTask :exec
-INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', $8, $8, 1)
+INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', $8, $8, 1, $9)
 `
 
 type InsertTaskParams struct {
@@ -75,6 +76,7 @@ type InsertTaskParams struct {
 	Required     bool
 	DueTime      time.Time
 	CreateTime   time.Time
+	Kind         int16
 }
 
 func (q *Queries) InsertTask(ctx context.Context, db DBTX, arg InsertTaskParams) error {
@@ -87,17 +89,18 @@ func (q *Queries) InsertTask(ctx context.Context, db DBTX, arg InsertTaskParams)
 		arg.Required,
 		arg.DueTime,
 		arg.CreateTime,
+		arg.Kind,
 	)
 	return err
 }
 
 const listOpenTasks = `-- name: ListOpenTasks :many
-SELECT t.id, t.ticket_id, t.title, t.department_id, t.owner_staff_id, t.required, t.due_time, t.state, t.result, t.end_time, t.create_time, t.update_time, t.version FROM (
-  (SELECT o.id, o.ticket_id, o.title, o.department_id, o.owner_staff_id, o.required, o.due_time, o.state, o.result, o.end_time, o.create_time, o.update_time, o.version FROM tasks o WHERE o.owner_staff_id = $1::uuid AND o.state = 1
+SELECT t.id, t.ticket_id, t.title, t.department_id, t.owner_staff_id, t.required, t.due_time, t.state, t.result, t.end_time, t.create_time, t.update_time, t.version, t.kind FROM (
+  (SELECT o.id, o.ticket_id, o.title, o.department_id, o.owner_staff_id, o.required, o.due_time, o.state, o.result, o.end_time, o.create_time, o.update_time, o.version, o.kind FROM tasks o WHERE o.owner_staff_id = $1::uuid AND o.state = 1
      AND (o.due_time, o.id) > ($2::timestamptz, $3::uuid)
    ORDER BY o.due_time, o.id LIMIT $4)
   UNION ALL
-  (SELECT d.id, d.ticket_id, d.title, d.department_id, d.owner_staff_id, d.required, d.due_time, d.state, d.result, d.end_time, d.create_time, d.update_time, d.version FROM tasks d WHERE d.department_id = $5::uuid AND d.owner_staff_id IS NULL AND d.state = 1
+  (SELECT d.id, d.ticket_id, d.title, d.department_id, d.owner_staff_id, d.required, d.due_time, d.state, d.result, d.end_time, d.create_time, d.update_time, d.version, d.kind FROM tasks d WHERE d.department_id = $5::uuid AND d.owner_staff_id IS NULL AND d.state = 1
      AND (d.due_time, d.id) > ($2::timestamptz, $3::uuid)
    ORDER BY d.due_time, d.id LIMIT $4)
 ) t ORDER BY t.due_time, t.id LIMIT $4
@@ -141,6 +144,7 @@ func (q *Queries) ListOpenTasks(ctx context.Context, db DBTX, arg ListOpenTasksP
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.Kind,
 		); err != nil {
 			return nil, err
 		}
@@ -153,7 +157,7 @@ func (q *Queries) ListOpenTasks(ctx context.Context, db DBTX, arg ListOpenTasksP
 }
 
 const listTicketTasks = `-- name: ListTicketTasks :many
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version FROM tasks WHERE ticket_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE ticket_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UUID, after uuid.UUID, size int32) ([]Task, error) {
@@ -179,6 +183,7 @@ func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UU
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.Kind,
 		); err != nil {
 			return nil, err
 		}
@@ -191,7 +196,7 @@ func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UU
 }
 
 const lockOpenTasks = `-- name: LockOpenTasks :many
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version FROM tasks WHERE ticket_id = $1 AND state = 1 ORDER BY id FOR NO KEY UPDATE
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE ticket_id = $1 AND state = 1 ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID) ([]Task, error) {
@@ -217,6 +222,7 @@ func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.Kind,
 		); err != nil {
 			return nil, err
 		}
@@ -229,7 +235,7 @@ func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID
 }
 
 const lockTask = `-- name: LockTask :one
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, error) {
@@ -249,6 +255,7 @@ func (q *Queries) LockTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, er
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.Kind,
 	)
 	return i, err
 }

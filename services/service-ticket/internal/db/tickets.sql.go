@@ -13,7 +13,7 @@ import (
 )
 
 const getTicket = `-- name: GetTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = $1
 `
 
 func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -61,6 +61,9 @@ func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket,
 		&i.Version,
 		&i.ServiceTier,
 		&i.PolicyVersion,
+		&i.Needs,
+		&i.DueTime,
+		&i.QueueRank,
 	)
 	return i, err
 }
@@ -82,13 +85,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, version)
+  service_tier, policy_version, needs, due_time, version)
 VALUES ($1, $2, live_customer($3), $4, $5, $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24,
   $25, $26, $27, $28, $29,
   $30, $31, $32, $33, $34, $35, $36, $37,
-  $38, $39, 1)
+  $38, $39, $40, $41, 1)
 `
 
 type InsertTicketParams struct {
@@ -131,6 +134,8 @@ type InsertTicketParams struct {
 	ConfirmDue          *time.Time
 	ServiceTier         int16
 	PolicyVersion       int64
+	Needs               string
+	DueTime             *time.Time
 }
 
 func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketParams) error {
@@ -174,6 +179,8 @@ func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketPar
 		arg.ConfirmDue,
 		arg.ServiceTier,
 		arg.PolicyVersion,
+		arg.Needs,
+		arg.DueTime,
 	)
 	return err
 }
@@ -340,7 +347,7 @@ func (q *Queries) LockImports(ctx context.Context, db DBTX, source string) error
 }
 
 const lockTicket = `-- name: LockTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -388,12 +395,15 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.Version,
 		&i.ServiceTier,
 		&i.PolicyVersion,
+		&i.Needs,
+		&i.DueTime,
+		&i.QueueRank,
 	)
 	return i, err
 }
 
 const lockTickets = `-- name: LockTickets :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // In the order of their ids, so that two merges the other way round wait and do not
@@ -449,6 +459,9 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.Version,
 			&i.ServiceTier,
 			&i.PolicyVersion,
+			&i.Needs,
+			&i.DueTime,
+			&i.QueueRank,
 		); err != nil {
 			return nil, err
 		}
@@ -461,7 +474,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, customer_tier(tickets.customer_id)::smallint AS tier
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, customer_tier(tickets.customer_id)::smallint AS tier
 FROM tickets WHERE tickets.confirm_due <= $1::timestamptz ORDER BY tickets.confirm_due LIMIT $2
 FOR NO KEY UPDATE OF tickets SKIP LOCKED
 `
@@ -524,6 +537,9 @@ func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, s
 			&i.Ticket.Version,
 			&i.Ticket.ServiceTier,
 			&i.Ticket.PolicyVersion,
+			&i.Ticket.Needs,
+			&i.Ticket.DueTime,
+			&i.Ticket.QueueRank,
 			&i.Tier,
 		); err != nil {
 			return nil, err

@@ -215,6 +215,8 @@ func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, 
 		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonCancelled})
 	case ticket.Merge:
 		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonMerged})
+	case ticket.Unmerge:
+		err = s.goBack(ctx, tx, row)
 	}
 	if err == nil && (m.Verb == ticket.Resolve || m.Verb == ticket.Cancel || m.Verb == ticket.Merge) {
 		err = s.lapse(ctx, tx, row, m.At)

@@ -105,11 +105,14 @@ func (s *Server) ListTicketContacts(ctx context.Context, req *ticketv1.ListTicke
 	}
 	out := &ticketv1.ListTicketContactsResponse{NextPageToken: next}
 	for i := range rows {
-		row := &rows[i]
-		out.Contacts = append(out.Contacts, &ticketv1.TicketContact{
-			Id: row.ID.String(), Round: row.Round, Channel: typev1.Channel(row.Channel), TwoWay: row.TwoWay,
-			Note: row.Note, ContactTime: timestamppb.New(row.ContactTime), StaffId: idString(row.StaffID),
-		})
+		out.Contacts = append(out.Contacts, contactProto(&rows[i]))
 	}
 	return out, nil
+}
+
+func contactProto(row *db.TicketContact) *ticketv1.TicketContact {
+	return &ticketv1.TicketContact{
+		Id: row.ID.String(), Round: row.Round, Channel: typev1.Channel(row.Channel), TwoWay: row.TwoWay,
+		Note: row.Note, ContactTime: timestamppb.New(row.ContactTime), StaffId: idString(row.StaffID),
+	}
 }

@@ -73,7 +73,7 @@ func ticketProto(row *db.Ticket, keys pii.Subjects) (*ticketv1.Ticket, error) {
 		Source: text(row.Source), ExternalId: text(row.ExternalID),
 		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime),
 		ResolveTime: stamp(row.ResolveTime), CloseTime: stamp(row.CloseTime), Etag: etag(row.Version),
-		PolicyVersion: row.PolicyVersion,
+		PolicyVersion: row.PolicyVersion, Needs: needsProto(row), DueTime: stamp(row.DueTime),
 	}
 	if row.EvidenceAnswerID != nil {
 		t.Evidence = &ticketv1.Evidence{
@@ -150,7 +150,7 @@ func insertTicket(row *db.Ticket) db.InsertTicketParams {
 		OriginEventID: row.OriginEventID, Source: row.Source, ExternalID: row.ExternalID,
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, ResolveTime: row.ResolveTime,
 		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, ServiceTier: row.ServiceTier,
-		PolicyVersion: row.PolicyVersion,
+		PolicyVersion: row.PolicyVersion, Needs: row.Needs, DueTime: row.DueTime,
 	}
 }
 

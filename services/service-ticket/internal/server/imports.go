@@ -248,6 +248,9 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 		if err := s.q.InsertTicket(ctx, &b, insertTicket(in.row)); err != nil {
 			return err
 		}
+		if err := s.keepText(ctx, &b, in.row); err != nil {
+			return err
+		}
 		made := transition(ctx, ticket.Import, ticket.None, in.row, "", in.at)
 		if err := s.q.InsertTransition(ctx, &b, made); err != nil {
 			return err

@@ -30,6 +30,7 @@ func importedTasks(tasks []*ticketv1.TaskRecord, t *db.Ticket, at time.Time) ([]
 		out[i] = &db.Task{
 			ID: id, TicketID: t.ID, Title: in.GetTitle(), DepartmentID: idValue(t.DepartmentID), Required: in.GetRequired(),
 			DueTime: instant(in.GetDueTime()), State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: t.CreateTime, Version: 1,
+			Kind: int16(ticketv1.TaskKind_TASK_KIND_WORK),
 		}
 		if in.GetDone() {
 			out[i].State, out[i].EndTime = int16(ticketv1.TaskState_TASK_STATE_DONE), &at

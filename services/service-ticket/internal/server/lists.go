@@ -16,10 +16,11 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/contactdata"
+	"github.com/kefu-suite/kefu/services/internal/textsearch"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 )
 
-// ListTickets lists tickets, newest recorded first.
+// ListTickets lists tickets, newest recorded first or by due time.
 func (s *Server) ListTickets(ctx context.Context, req *ticketv1.ListTicketsRequest) (*ticketv1.ListTicketsResponse, error) {
 	filter, err := s.filter(ctx, req)
 	if err != nil {
@@ -30,11 +31,7 @@ func (s *Server) ListTickets(ctx context.Context, req *ticketv1.ListTicketsReque
 		return nil, err
 	}
 	filter.For = who
-	rows, err := s.q.ListTickets(ctx, s.pool, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list tickets: %w", err)
-	}
-	rows, next, err := onePage(ctx, s, req, rows, func(row db.Ticket) string { return row.ID.String() })
+	rows, next, err := s.ticketPage(ctx, req, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +45,7 @@ func (s *Server) ListTickets(ctx context.Context, req *ticketv1.ListTicketsReque
 func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (db.TicketFilter, error) {
 	f := db.TicketFilter{
 		Number: req.GetNumber(), Source: req.GetSource(), ExternalID: req.GetExternalId(), Size: onceMore(req),
+		Tier: int16(req.GetTier()), Phase: int16(req.GetPhase()), Channel: int16(req.GetChannel()), Text: textsearch.Fold(req.GetText()),
 	}
 	for _, state := range req.GetStates() {
 		f.States = append(f.States, int16(state))
@@ -81,8 +79,7 @@ func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (
 	if phone != "" {
 		f.ReporterPhoneIndex = s.phoneIndex(phone)
 	}
-	f.Before, err = s.cursor(ctx, req)
-	return f, err
+	return f, orderFits(req)
 }
 
 // blindFilter refuses filters by what the caller does not see: an answer would tell it.
@@ -97,6 +94,8 @@ func blindFilter(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
 		{"source", req.GetSource(), &ticketv1.Ticket{}, "source"},
 		{"external_id", req.GetExternalId(), &ticketv1.Ticket{}, "external_id"},
 		{"answer_id", req.GetAnswerId(), &ticketv1.Ticket{}, "evidence"},
+		{"tier", told(req.GetTier() != 0), &ticketv1.Ticket{}, "needs"},
+		{"order", told(req.GetOrder() == ticketv1.TicketOrder_TICKET_ORDER_DUE), &ticketv1.Ticket{}, "due_time"},
 		{"reporter_phone", req.GetReporterPhone(), &ticketv1.Reporter{}, "phone"},
 	} {
 		// Customers see a reporter's phone and take nobody in; after-sales specialists would
@@ -110,6 +109,14 @@ func blindFilter(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
 			"您无权查看该字段，因此不能按它筛选；请使用 states 或 number"))
 	}
 	return nil
+}
+
+// told is a text that is empty where nothing is asked.
+func told(asked bool) string {
+	if asked {
+		return "asked"
+	}
+	return ""
 }
 
 // ListTransitions lists every move of a ticket, oldest first.

@@ -150,7 +150,12 @@ func (s *Server) MergeTicket(ctx context.Context, req *ticketv1.MergeTicketReque
 		}); err != nil {
 			return nil, err
 		}
-		if err := s.apply(ctx, tx, row, ticket.Move{Verb: ticket.Merge, At: s.now(), Into: into}, req.GetReason()); err != nil {
+		was := *row
+		m := ticket.Move{Verb: ticket.Merge, At: s.now(), Into: into}
+		if err := s.apply(ctx, tx, row, m, req.GetReason()); err != nil {
+			return nil, err
+		}
+		if err := s.moveAlong(ctx, tx, &was, into, m.At); err != nil {
 			return nil, err
 		}
 		return s.presentOne(ctx, tx, row)
@@ -223,6 +228,11 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	if err := s.follow(ctx, tx, was, row, m); err != nil {
 		return err
 	}
+	if clocked(row) {
+		if row.DueTime, err = s.q.GetTicketDue(ctx, tx, row.ID); err != nil {
+			return fmt.Errorf("read when the ticket is due: %w", err)
+		}
+	}
 	if m.Verb == ticket.Cancel {
 		if err := s.dropTasks(ctx, tx, row, reason); err != nil {
 			return err
@@ -245,7 +255,7 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 		Round: row.Round, Reason: reason, Actor: caller.Actor(), ActorKind: int16(authorKind(caller)),
 		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at,
 	}
-	if v == ticket.Wait {
+	if v == ticket.Wait || v == ticket.Unmerge {
 		out.WaitFor = row.WaitFor
 	}
 	if caller.Kind == authn.Person {

@@ -104,27 +104,41 @@ func byID[R any](ctx context.Context, s *Server, req paged, what string, id func
 
 // ResolveRoute tells where a ticket goes.
 func (s *Server) ResolveRoute(ctx context.Context, req *ticketv1.ResolveRouteRequest) (*ticketv1.ResolvedRoute, error) {
-	product := organisation.Product(req.GetProductModel())
-	rows, err := s.q.ListMatchingRoutes(ctx, s.pool, int16(req.GetType()), product)
+	department, by, err := s.route(ctx, s.pool, req.GetType(), req.GetProductModel())
 	if err != nil {
-		return nil, fmt.Errorf("read routes: %w", err)
+		return nil, err
+	}
+	out := &ticketv1.ResolvedRoute{DepartmentId: department.String()}
+	if by != uuid.Nil {
+		out.RouteId = by.String()
+	}
+	return out, nil
+}
+
+// route gives the department that a ticket goes to, and the route by which it does, zero for
+// the default.
+func (s *Server) route(ctx context.Context, on db.DBTX, kind ticketv1.TicketType, model string) (department, by uuid.UUID, err error) {
+	product := organisation.Product(model)
+	rows, err := s.q.ListMatchingRoutes(ctx, on, int16(kind), product)
+	if err != nil {
+		return uuid.Nil, uuid.Nil, fmt.Errorf("read routes: %w", err)
 	}
 	routes := make([]organisation.Route, len(rows))
 	for i, r := range rows {
 		routes[i] = organisation.Route{ID: r.ID, Department: r.DepartmentID, Type: ticketv1.TicketType(r.Type), Product: r.ProductModel}
 	}
-	if best, ok := organisation.PickRoute(routes, req.GetType(), product); ok {
-		return &ticketv1.ResolvedRoute{DepartmentId: best.Department.String(), RouteId: best.ID.String()}, nil
+	if best, ok := organisation.PickRoute(routes, kind, product); ok {
+		return best.Department, best.ID, nil
 	}
-	function := organisation.FunctionFor(req.GetType())
-	row, err := s.q.GetDepartmentByFunction(ctx, s.pool, int16(function))
+	function := organisation.FunctionFor(kind)
+	row, err := s.q.GetDepartmentByFunction(ctx, on, int16(function))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, rpcerr.NotFound("route", function.String())
+		return uuid.Nil, uuid.Nil, rpcerr.NotFound("route", function.String())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read department by function: %w", err)
+		return uuid.Nil, uuid.Nil, fmt.Errorf("read department by function: %w", err)
 	}
-	return &ticketv1.ResolvedRoute{DepartmentId: row.ID.String()}, nil
+	return row.ID, uuid.Nil, nil
 }
 
 // CreateSubstitution says who stands in for an absent member of staff.

@@ -19,6 +19,7 @@ import (
 	calendarv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/calendar/v1"
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -67,6 +68,12 @@ type Server struct {
 	ticketv1.UnsafeDutyServiceServer
 	ticketv1.UnsafeHotlineServiceServer
 	ticketv1.UnsafeTaskServiceServer
+	ticketv1.UnsafeQueueServiceServer
+	ticketv1.UnsafeWorkServiceServer
+	ticketv1.UnsafeCannedAnswerServiceServer
+	ticketv1.UnsafeBulkServiceServer
+	ticketv1.UnsafeDeskServiceServer
+	ticketv1.UnsafeOutreachServiceServer
 	ticketv1.UnsafeTriageServiceServer
 	ticketv1.UnsafeIntakeServiceServer
 	ticketv1.UnsafeStandardServiceServer
@@ -87,7 +94,9 @@ type Server struct {
 	book      *policy.Book
 	policies  *policy.Service
 	triager   *triager
-	q         *db.Queries
+	// feed is what front ends watch.
+	feed *event.Server
+	q    *db.Queries
 }
 
 // New makes a Server. It fails when the region is none that phones are read by, or the
@@ -99,6 +108,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 || cfg.Policy.DecideWithin <= 0 {
 		return nil, errors.New("the times to confirm, to reopen and to decide on an escalation must be longer than nothing")
 	}
+	if cfg.Policy.MaxLoad < 1 {
+		return nil, errors.New("the most open tickets in a person's hands must be at least 1")
+	}
 	if cfg.Issuer == "" {
 		return nil, errors.New("staff need the issuer of their tokens")
 	}
@@ -107,6 +119,7 @@ func New(cfg Config) (*Server, error) {
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
 		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, q: db.New(),
 	}
+	s.feed = event.NewServer(cfg.Pool, cfg.Log)
 	s.triager = &triager{q: s.q}
 	s.book = policy.NewBook(ticket.Words(), cfg.Calendars, s.now)
 	s.policies = policy.NewService(policy.Config{
@@ -124,6 +137,12 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterDutyServiceServer(on, s)
 	ticketv1.RegisterHotlineServiceServer(on, s)
 	ticketv1.RegisterTaskServiceServer(on, s)
+	ticketv1.RegisterQueueServiceServer(on, s)
+	ticketv1.RegisterWorkServiceServer(on, s)
+	ticketv1.RegisterCannedAnswerServiceServer(on, s)
+	ticketv1.RegisterBulkServiceServer(on, s)
+	ticketv1.RegisterDeskServiceServer(on, s)
+	ticketv1.RegisterOutreachServiceServer(on, s)
 	ticketv1.RegisterTriageServiceServer(on, s)
 	ticketv1.RegisterIntakeServiceServer(on, s)
 	ticketv1.RegisterStandardServiceServer(on, s)

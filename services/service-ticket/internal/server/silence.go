@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
@@ -74,8 +75,36 @@ func (s *Server) silent(ctx context.Context, tx *write.Tx, row *db.Ticket, tier 
 		row.ConfirmDue = nil
 		_, err := s.comment(ctx, tx, row, fmt.Sprintf(
 			"关键客户 %[1]g 小时内未确认解决结果，请致电客户。\nNo answer from this key customer in %[1]g h: call them.", hours), false)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.callBack(ctx, tx, row)
 	}
 	return s.apply(ctx, tx, row, ticket.Move{Verb: ticket.Close, At: s.now()}, fmt.Sprintf(
 		"客户 %[1]g 小时内未答复 · no answer from the customer in %[1]g h", hours))
+}
+
+// callBackWithin is when a key customer who was silent is to be called.
+const callBackWithin = 24 * time.Hour
+
+// callBack asks whoever worked on a ticket to call the customer.
+func (s *Server) callBack(ctx context.Context, tx *write.Tx, t *db.Ticket) error {
+	if t.DepartmentID == nil {
+		return nil
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	row := &db.Task{
+		ID: id, TicketID: t.ID, Title: "回访 · Call back: " + t.Number, DepartmentID: *t.DepartmentID, OwnerStaffID: t.AssigneeStaffID,
+		DueTime: now.Add(callBackWithin), State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: now, UpdateTime: now, Version: 1,
+		Kind: int16(ticketv1.TaskKind_TASK_KIND_CALL_BACK),
+	}
+	if err := s.q.InsertTask(ctx, tx, insertTask(row)); err != nil {
+		return fmt.Errorf("ask for a call-back: %w", err)
+	}
+	taskChanged(&tx.Record, "task.created.v1", t, row)
+	return nil
 }

@@ -41,7 +41,7 @@ func (s *Server) CreateTask(ctx context.Context, req *ticketv1.CreateTaskRequest
 		if err != nil {
 			return nil, err
 		}
-		if err := ticket.Delegable(ticket.State(t.State)); err != nil {
+		if err := ticket.Delegable(ticket.State(t.State), ticketv1.TaskKind(row.Kind)); err != nil {
 			return nil, err
 		}
 		if err := s.owned(ctx, tx, row); err != nil {
@@ -68,6 +68,11 @@ func (s *Server) newTask(in *ticketv1.Task) (*db.Task, error) {
 	row := &db.Task{
 		ID: id, Title: in.GetTitle(), Required: in.GetRequired(), DueTime: instant(in.GetDueTime()),
 		State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: now, UpdateTime: now, Version: 1,
+		Kind: int16(given(in.GetKind(), ticketv1.TaskKind_TASK_KIND_WORK)),
+	}
+	if row.Required && row.Kind == int16(ticketv1.TaskKind_TASK_KIND_CALL_BACK) {
+		return nil, rpcerr.Invalid("task.required", rpcerr.T(
+			"a call-back comes after the solution and cannot hold it back; leave it out", "回访在解决之后进行，不能阻止解决；请不要填写"))
 	}
 	if row.DepartmentID, err = parseOptional("task.department_id", in.GetDepartmentId()); err != nil {
 		return nil, err
@@ -305,7 +310,7 @@ func taskChanged(record *write.Record, kind string, t *db.Ticket, row *db.Task) 
 func insertTask(row *db.Task) db.InsertTaskParams {
 	return db.InsertTaskParams{
 		ID: row.ID, TicketID: row.TicketID, Title: row.Title, DepartmentID: row.DepartmentID, OwnerStaffID: row.OwnerStaffID,
-		Required: row.Required, DueTime: row.DueTime, CreateTime: row.CreateTime,
+		Required: row.Required, DueTime: row.DueTime, CreateTime: row.CreateTime, Kind: row.Kind,
 	}
 }
 
@@ -327,5 +332,6 @@ func taskProto(row *db.Task) *ticketv1.Task {
 		OwnerStaffId: idString(row.OwnerStaffID), Required: row.Required, DueTime: timestamppb.New(row.DueTime),
 		State: ticketv1.TaskState(row.State), Result: row.Result, EndTime: stamp(row.EndTime),
 		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
+		Kind: ticketv1.TaskKind(row.Kind),
 	}
 }

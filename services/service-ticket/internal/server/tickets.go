@@ -50,6 +50,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 		if err != nil {
 			return nil, err
 		}
+		row.DueTime = soonest(clocks)
 		t, err := s.insert(ctx, req, row, told, key, clocks)
 		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
 		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
@@ -64,6 +65,16 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 			return nil, fmt.Errorf("read the tier: %w", err)
 		}
 	}
+}
+
+// soonest gives when the first of some new clocks is due, nil for none.
+func soonest(clocks []clock.Opening) (due *time.Time) {
+	for i := range clocks {
+		if at := clocks[i].Clock.Due; !at.IsZero() && (due == nil || at.Before(*due)) {
+			due = &at
+		}
+	}
+	return due
 }
 
 // reporterKey is the key of the customer, under whom the reporter's contacts are kept; nil
@@ -115,8 +126,17 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*newTicket, rep
 	if err != nil {
 		return nil, reporter{}, err
 	}
+	needs := needsOf(t.GetNeeds())
+	if err := ticket.CheckNeeds("ticket.needs", needs); err != nil {
+		return nil, reporter{}, err
+	}
+	if customer(ctx) != uuid.Nil && len(needs.Skills) > 0 {
+		return nil, reporter{}, rpcerr.Invalid("ticket.needs.skills", rpcerr.T(
+			"the desk says which skills a ticket needs; leave them out", "工单所需技能由客服确定；请不要填写"))
+	}
 	now := s.now()
 	row := newRow(id, owner, t, now)
+	row.Needs = needs.String()
 	st, err := s.policy.Apply(standing(row), ticket.Move{Verb: ticket.Create, At: now})
 	if err != nil {
 		return nil, reporter{}, err
@@ -209,6 +229,9 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 			return nil, err
 		}
+		if err := s.keepText(ctx, tx, row); err != nil {
+			return nil, err
+		}
 		if err := s.q.InsertTransition(ctx, tx, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)); err != nil {
 			return nil, err
 		}
@@ -262,6 +285,9 @@ func (s *Server) open(ctx context.Context, tx *write.Tx, row *db.Ticket, given t
 	}
 	if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
 		return fmt.Errorf("insert ticket: %w", err)
+	}
+	if err := s.keepText(ctx, tx, row); err != nil {
+		return fmt.Errorf("keep what the ticket is found by: %w", err)
 	}
 	if err := s.keepTriage(ctx, tx, row.ID, taken); err != nil {
 		return fmt.Errorf("keep what the ticket was taken for: %w", err)

@@ -42,7 +42,7 @@ func TestCreateTicket(t *testing.T) {
 		Type: ticketv1.TicketType_TICKET_TYPE_OTHER, Priority: ticketv1.Priority_PRIORITY_P3,
 		Title: "水泵漏水", Description: "at the seal", ProductModel: "P-100", SerialNumber: "SN1", OrderNumber: "O-1",
 		Reporter: &ticketv1.Reporter{Name: "王芳", Phone: "+8613800138000", Email: "wang@example.com"},
-		State:    ticket.New, Round: 1, CreateTime: now, UpdateTime: now, Etag: "1", PolicyVersion: 1,
+		State:    ticket.New, Round: 1, CreateTime: now, UpdateTime: now, Etag: "1", PolicyVersion: 1, DueTime: w.in(5),
 	}
 	if !proto.Equal(got, want) {
 		t.Errorf("created %v\nwant %v", got, want)

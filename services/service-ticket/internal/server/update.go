@@ -13,6 +13,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
+	"github.com/kefu-suite/kefu/services/internal/textsearch"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
@@ -53,6 +54,10 @@ func (s *Server) UpdateTicket(ctx context.Context, req *ticketv1.UpdateTicketReq
 		if err := s.q.UpdateTicketRecord(ctx, tx, updateRecord(row)); err != nil {
 			return nil, fmt.Errorf("update ticket: %w", err)
 		}
+		text := searchText(row)
+		if err := s.q.SetTicketText(ctx, tx, text, textsearch.Grams(text), id); err != nil {
+			return nil, fmt.Errorf("keep what the ticket is found by: %w", err)
+		}
 		tx.Emit(ticketEvent("ticket.updated.v1", ticket.State(row.State), row, row.UpdateTime))
 		tx.Audit("ticket", id, merged)
 		return s.presentOne(ctx, tx, row)
@@ -90,6 +95,8 @@ func correctable(mask *fieldmaskpb.FieldMask) error {
 			by = rpcerr.T("is settled when the ticket is registered", "在登记工单时确定")
 		case "type", "priority":
 			by = rpcerr.T("is settled by triage", "由分类（triage）操作确定")
+		case "needs", "needs.language", "needs.skills":
+			by = rpcerr.T("is changed by setNeeds", "由 setNeeds 操作修改")
 		default:
 			continue
 		}

@@ -48,7 +48,7 @@ func (h *History) Events() []policy.Event {
 		out = append(out, policy.Event{Name: EventResolved, At: at, Ends: true, For: OnResolve()})
 	}
 	assignee := uuid.Nil
-	for _, m := range h.Moves {
+	for i, m := range h.Moves {
 		switch m.Verb {
 		case Create:
 			add(m.At, EventCreated, EventOpened)
@@ -70,7 +70,10 @@ func (h *History) Events() []policy.Event {
 		case Reopen:
 			add(m.At, EventOpened)
 		case Cancel, Merge:
-			out = append(out, policy.Event{At: m.At, Ends: true})
+			// Clocks go on from their start when a merge is undone.
+			if i+1 == len(h.Moves) || h.Moves[i+1].Verb != Unmerge {
+				out = append(out, policy.Event{At: m.At, Ends: true})
+			}
 		}
 	}
 	for _, at := range h.Replies {
@@ -121,7 +124,7 @@ func (h *History) Holds() []policy.Hold {
 		if n := len(out); n > 0 && m.From == Waiting && m.To != Waiting {
 			out[n-1].To = m.At
 		}
-		if m.Verb == Wait {
+		if m.Verb == Wait || m.Verb == Unmerge && m.To == Waiting {
 			out = append(out, policy.Hold{Reason: PauseReason(m.WaitFor), From: m.At})
 		}
 	}

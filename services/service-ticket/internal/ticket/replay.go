@@ -16,7 +16,7 @@ type Step struct {
 // round it ends in. It fails at the first step that the table does not have, that does
 // not begin where the one before ended, or whose round is not the one that follows.
 func Replay(steps []Step) (State, int32, error) {
-	state, round := None, int32(0)
+	state, round, merged := None, int32(0), None
 	for i, s := range steps {
 		if s.From != state {
 			return None, 0, fmt.Errorf("step %d (%s) begins %s, but the ticket was %s", i+1, s.Verb, Name(s.From), Name(state))
@@ -30,6 +30,10 @@ func Replay(steps []Step) (State, int32, error) {
 			round = 1
 		case Reopen:
 			round++
+		case Merge:
+			merged = s.From
+		case Unmerge:
+			to = merged
 		}
 		if s.To != to || s.Round != round {
 			return None, 0, fmt.Errorf("step %d (%s) leads to %s, round %d, not to %s, round %d",

@@ -1,6 +1,7 @@
 package ticket
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,6 +20,9 @@ type Policy struct {
 	ReopenWithin time.Duration
 	// DecideWithin is how long, in business hours, a supervisor has to decide on an escalation.
 	DecideWithin time.Duration
+	// MaxLoad is how many open tickets somebody has at most who pulls one or gets one
+	// automatically.
+	MaxLoad int
 }
 
 // Standing is what moves change of a ticket. Zero ids and times mean none.
@@ -52,6 +56,7 @@ type Move struct {
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
 	Into       uuid.UUID           // merge
+	Back       State               // unmerge, with WaitFor
 
 	// Of recordContact: over what, when, and whether the customer spoke or wrote back.
 	Channel     typev1.Channel
@@ -105,6 +110,8 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		s.Resolution, s.Resolve, s.Close = "", time.Time{}, time.Time{}
 	case Merge:
 		s.MergedInto = m.Into
+	case Unmerge:
+		s.State, s.WaitFor, s.MergedInto = m.Back, m.WaitFor, uuid.Nil
 	}
 	return s, nil
 }
@@ -112,6 +119,9 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 func (p Policy) guard(s Standing, m Move) error {
 	if Counts(m.Verb) && s.OpenTasks > 0 {
 		return tasksOpen(s.OpenTasks)
+	}
+	if m.Verb == Unmerge && !Open(m.Back) {
+		return fmt.Errorf("a merge is undone to %s", Name(m.Back))
 	}
 	if m.Verb != Reopen {
 		return nil
@@ -152,6 +162,20 @@ func CheckMerge(id, customer uuid.UUID, into MergeTarget) error {
 			With("state", Name(into.State)).With("verb", string(Merge)).With("id", into.ID.String())
 	}
 	return nil
+}
+
+// UnmergeWithin is how long after it a merge can be undone.
+const UnmergeWithin = 14 * 24 * time.Hour
+
+// Unmergeable refuses to undo a merge of long ago.
+func Unmergeable(merged, now time.Time) error {
+	last := merged.Add(UnmergeWithin)
+	if !now.After(last) {
+		return nil
+	}
+	return rpcerr.WrongState("TICKET_UNMERGE_TOO_LATE", rpcerr.T(
+		"The ticket was merged at %[1]s, and the merge could be undone until %[2]s; register a new ticket and link it to this one.",
+		"工单于 %[1]s 合并，最晚可在 %[2]s 撤销合并；请新建工单并与本工单关联。", stamp(merged), stamp(last))).With("last_time", stamp(last))
 }
 
 // Editable refuses to correct what was recorded of an ended ticket.

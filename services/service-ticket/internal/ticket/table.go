@@ -50,13 +50,15 @@ const (
 	Reopen     Verb = "reopen"
 	Cancel     Verb = "cancel"
 	Merge      Verb = "merge"
+	// Unmerge undoes a merge: the move says the state that it leads back to.
+	Unmerge Verb = "unmerge"
 )
 
 // row is one line of the transition table.
 type row struct {
 	verb  Verb
 	from  []State
-	to    State  // None where the state stays
+	to    State  // None where the state stays, or the move names it
 	event string // type of the event the move emits
 }
 
@@ -80,6 +82,7 @@ func table() []row {
 		{Reopen, []State{Resolved, Closed}, Assigned, "ticket.reopened.v1"},
 		{Cancel, open, Cancelled, "ticket.cancelled.v1"},
 		{Merge, open, Merged, "ticket.merged.v1"},
+		{Unmerge, []State{Merged}, None, "ticket.unmerged.v1"},
 	}
 }
 

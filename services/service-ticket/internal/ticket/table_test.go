@@ -13,13 +13,14 @@ import (
 )
 
 // rules is the way of a ticket in the words of the company's rule book, with the move
-// that registers a ticket and the one that silence makes spelled out.
+// that registers a ticket and the one that silence makes spelled out. Where an unmerge leads
+// the history says, and not the table.
 const rules = `create: unspecified → new · triage: new → triaged · prioritize: before resolved → the same · ` +
 	`retarget: before resolved → the same · recordContact: before resolved, resolved, closed, cancelled → the same · ` +
 	`assign: new, triaged, assigned, in progress, waiting → assigned · start: assigned → in progress · ` +
 	`wait: in progress → waiting · resume: waiting → in progress · ` +
 	`resolve: in progress, waiting → resolved · confirm: resolved → closed · close: resolved → closed · ` +
-	`reopen: resolved, closed → assigned · cancel: before resolved → cancelled · merge: before resolved → merged`
+	`reopen: resolved, closed → assigned · cancel: before resolved → cancelled · merge: before resolved → merged · unmerge: merged → the same`
 
 type pair struct {
 	verb ticket.Verb

@@ -35,13 +35,16 @@ func tasksLeft(n int) *rpcerr.Error {
 	return rpcerr.New(codes.InvalidArgument, ReasonTasksOpen, tasksText(n)).With("field", "tasks").Clause("3.2-subtasks")
 }
 
-// Delegable refuses a new sub-task of a ticket that is resolved or ended.
-func Delegable(s State) error {
-	if Open(s) {
-		return nil
+// Delegable refuses a new sub-task of a ticket that is resolved or ended, and a call-back of one
+// that was cancelled or merged.
+func Delegable(s State, kind ticketv1.TaskKind) error {
+	if kind == ticketv1.TaskKind_TASK_KIND_CALL_BACK {
+		if s != Cancelled && s != Merged {
+			return nil
+		}
+		return wrongState(s, "createTask", []State{New, Triaged, Assigned, InProgress, Waiting, Resolved, Closed})
 	}
-	cancel, _ := find(Cancel)
-	return wrongState(s, "createTask", cancel.from)
+	return Before(s, "createTask")
 }
 
 // Endable refuses to end a sub-task that has ended.

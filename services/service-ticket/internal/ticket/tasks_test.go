@@ -59,7 +59,7 @@ func TestTaskStates(t *testing.T) {
 	}
 	for s := range ticketv1.TicketState_name {
 		state := ticket.State(s)
-		if err := ticket.Delegable(state); (err == nil) != ticket.Open(state) || err != nil && rpcerr.Reason(err) != ticket.ReasonWrongState {
+		if err := ticket.Delegable(state, ticketv1.TaskKind_TASK_KIND_WORK); (err == nil) != ticket.Open(state) || err != nil && rpcerr.Reason(err) != ticket.ReasonWrongState {
 			t.Errorf("%v: %v", state, err)
 		}
 	}

@@ -84,7 +84,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	cells, arguments := CellQuery{
 		Selection: Selection{QuestionnaireID: survey, From: &now, Filters: []Filter{{Dimension: Dimension{Slot: 2}, Numbers: []int16{1}}}},
 		Slots:     []int16{1, 2}, Overall: 3, Dimensions: []Dimension{{Column: TierColumn}, {Column: RegionColumn}, {Slot: 1}}, Periods: []time.Time{now},
-	}.statement(1)
+	}.statement()
 	for _, c := range []struct {
 		name, sql string
 		args      []any

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // These statements are written by hand: what an analysis groups by differs from call to call,
@@ -55,6 +54,9 @@ const (
 	RegionColumn Column = "region"
 	CauseColumn  Column = "cause"
 )
+
+// region tells the dimension that is a text from those that are numbers.
+func (d Dimension) region() bool { return d.Slot == 0 && d.Column == RegionColumn }
 
 // expression is the dimension's SQL; it holds nothing that a caller wrote.
 func (d Dimension) expression() string {
@@ -106,26 +108,13 @@ func (s Selection) where(args *[]any) string {
 		parts = append(parts, "NOT r.excluded")
 	}
 	for _, f := range s.Filters {
-		if f.Slot == 0 && f.Column == RegionColumn {
+		if f.region() {
 			parts = append(parts, f.expression()+" = ANY("+bind(f.Texts)+"::text[])")
 			continue
 		}
 		parts = append(parts, f.expression()+" = ANY("+bind(f.Numbers)+"::smallint[])")
 	}
 	return strings.Join(parts, " AND ")
-}
-
-// Cell is how often, among the answers of one combination of groups, X was answered to the
-// question of a slot and Y to the overall one; Y is -1 where it was not answered.
-type Cell struct {
-	Slot int16
-	X, Y int16
-	// Period counts from 1, 0 without periods.
-	Period int32
-	// Groups has the value of each dimension in digits, or the region; -1 and empty where it is
-	// not known.
-	Groups []string
-	N      int64
 }
 
 // CellQuery is what to count.
@@ -139,49 +128,26 @@ type CellQuery struct {
 	Periods []time.Time
 }
 
-// statement writes the GROUP BY of one slot. One statement for all of them would read the rows
-// once, with a hash table as large as those of all slots together; it takes as long.
-func (c CellQuery) statement(slot int16) (string, []any) {
+// statement reads what is counted of each answer: its scores, its period, the region and the
+// other dimensions as numbers.
+func (c CellQuery) statement() (string, []any) {
 	var args []any
 	where := c.where(&args)
-	x := Dimension{Slot: slot}.expression()
-	columns := []string{x + " AS x", "-1 AS y", "0 AS period"}
-	if c.Overall > 0 {
-		columns[1] = Dimension{Slot: c.Overall}.expression() + " AS y"
-	}
+	period, region := "0", "''"
 	if len(c.Periods) > 0 {
 		args = append(args, c.Periods)
-		columns[2] = fmt.Sprintf("width_bucket(r.answer_time, $%d::timestamptz[]) AS period", len(args))
+		period = fmt.Sprintf("width_bucket(r.answer_time, $%d::timestamptz[])", len(args))
 	}
-	var keys, texts []string
-	for i, d := range c.Dimensions {
-		columns = append(columns, fmt.Sprintf("%s AS g%d", d.expression(), i))
-		keys, texts = append(keys, fmt.Sprintf(", g%d", i)), append(texts, fmt.Sprintf("g%d::text", i))
-	}
-	// The texts are made after counting, of few rows.
-	return fmt.Sprintf(`SELECT x, y, period, ARRAY[%s]::text[], n FROM (
-  SELECT %s, count(*) AS n FROM answer_scores r
-  WHERE %s AND %s >= 0
-  GROUP BY x, y, period%s
-) cells`, strings.Join(texts, ", "), strings.Join(columns, ", "), where, x, strings.Join(keys, "")), args
-}
-
-// EachCell counts and gives each combination that occurs to take, in no order.
-func (q *Queries) EachCell(ctx context.Context, db DBTX, query CellQuery, take func(Cell) error) error {
-	for _, slot := range query.Slots {
-		sql, args := query.statement(slot)
-		rows, err := db.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		cell := Cell{Slot: slot}
-		if _, err := pgx.ForEachRow(rows, []any{&cell.X, &cell.Y, &cell.Period, &cell.Groups, &cell.N}, func() error {
-			return take(cell)
-		}); err != nil {
-			return err
+	var columns string
+	for _, d := range c.Dimensions {
+		switch {
+		case d.region():
+			region = d.expression()
+		case d.Slot == 0:
+			columns += ", " + d.expression() + "::smallint"
 		}
 	}
-	return nil
+	return fmt.Sprintf("SELECT r.scores, %s, %s%s FROM answer_scores r WHERE %s", period, region, columns, where), args
 }
 
 // CountAnswers gives how many answers a selection has, and how many of them answered each slot.
@@ -205,9 +171,8 @@ func (q *Queries) Span(ctx context.Context, db DBTX, of Selection) (first, last 
 	return first, last, err
 }
 
-// AllowLong lets the transaction's statements take longer than those of ordinary calls, and
-// count in memory what would be 4 MB by default and then go to disk.
+// AllowLong lets the transaction's statements take longer than those of ordinary calls.
 func (q *Queries) AllowLong(ctx context.Context, db DBTX, limit time.Duration) error {
-	_, err := db.Exec(ctx, "SELECT set_config('statement_timeout', $1, true), set_config('work_mem', '32MB', true)", fmt.Sprint(limit.Milliseconds()))
+	_, err := db.Exec(ctx, "SELECT set_config('statement_timeout', $1, true)", fmt.Sprint(limit.Milliseconds()))
 	return err
 }

@@ -59,8 +59,10 @@ func TestNothingSmallIsShown(t *testing.T) {
 			overall := rapid.Int16Range(1, 5).Draw(t, "overall")
 			class := rapid.SampledFrom([]string{"1", "1", "1", "2", "3", "-1"}).Draw(t, "class")
 			period := rapid.Int32Range(1, 3).Draw(t, "period")
-			tables.Add(2, speed, overall, period, []string{class}, 1)
-			tables.Add(1, overall, overall, period, []string{class}, 1)
+			tables.Add(2, speed, overall, []string{class}, 1)
+			tables.Add(1, overall, overall, []string{class}, 1)
+			tables.AddPeriod(2, speed, period, 1)
+			tables.AddPeriod(1, overall, period, 1)
 		}
 		tables.Answers, tables.AllAnswers, tables.Recorded = int64(n), int64(n), int64(n)
 		got, err := report.Build(p, tables)
@@ -116,7 +118,7 @@ func TestTextsInOneLanguage(t *testing.T) {
 	p := plan(t, &surveyv1.AnalyzeAnswersRequest{Groupings: byClass()})
 	tables := report.NewTables(p)
 	for i := range int16(20) {
-		tables.Add(2, 1+i%5, -1, 0, []string{string('1' + rune(i%2))}, 1)
+		tables.Add(2, 1+i%5, -1, []string{string('1' + rune(i%2))}, 1)
 	}
 	tables.Answers, tables.AllAnswers = 20, 20
 	got, err := report.Build(p, tables)

@@ -47,16 +47,18 @@ func NewTables(plan *Plan) *Tables {
 }
 
 // Add counts n answers that answered X to the question of the slot and Y to the overall one (-1
-// where they did not), in a period (from 1, 0 without) and with the stored values of the plan's
-// dimensions.
-func (t *Tables) Add(slot, x, y int16, period int32, stored []string, n int64) {
+// where they did not), with the stored values of the plan's dimensions.
+func (t *Tables) Add(slot, x, y int16, stored []string, n int64) {
 	t.pairs[pairKey{slot, x, y}] += n
 	for i, d := range t.plan.Dimensions() {
 		t.groups[groupKey{i, slot, x, d.value(stored[i])}] += n
 	}
-	if period > 0 {
-		t.periods[periodKey{slot, x, period}] += n
-	}
+}
+
+// AddPeriod counts n answers that answered X to the question of the slot in a period, the first
+// being 1.
+func (t *Tables) AddPeriod(slot, x int16, period int32, n int64) {
+	t.periods[periodKey{slot, x, period}] += n
 }
 
 // counts is the table of a question alone.

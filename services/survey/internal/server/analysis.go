@@ -250,12 +250,15 @@ func (a *analyst) count(ctx context.Context) error {
 		}
 		q.Periods = a.tables.Periods
 	}
-	err := a.server.queries.EachCell(ctx, a.tx, q, func(c db.Cell) error {
-		a.tables.Add(c.Slot, c.X, c.Y, c.Period, c.Groups, c.N)
-		return nil
-	})
+	counted, err := a.server.queries.Count(ctx, a.tx, q)
 	if err != nil {
 		return fmt.Errorf("count answers: %w", err)
+	}
+	for _, c := range counted.Cells {
+		a.tables.Add(c.Slot, c.X, c.Y, c.Groups, c.N)
+	}
+	for _, c := range counted.Periods {
+		a.tables.AddPeriod(c.Slot, c.X, c.Period, c.N)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 -- name: InsertTask :exec
-INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version)
-VALUES (@id, @ticket_id, @title, @department_id, @owner_staff_id, @required, @due_time, 1, '', @create_time, @create_time, 1);
+INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind)
+VALUES (@id, @ticket_id, @title, @department_id, @owner_staff_id, @required, @due_time, 1, '', @create_time, @create_time, 1, @kind);
 
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = @id;

@@ -7,13 +7,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, version)
+  service_tier, policy_version, needs, due_time, version)
 VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, @phase, @type, @priority, @title, @description,
   @product_model, @serial_number, @order_number, @reporter_name, @reporter_subject_id, @reporter_phone,
   @reporter_phone_index, @reporter_email, @state, @round, @department_id, @assignee_staff_id, @wait_for, @resolution,
   @evidence_answer_id, @evidence_question_key, @evidence_score, @evidence_ticket_id, @evidence_complaint_id,
   @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due,
-  @service_tier, @policy_version, 1);
+  @service_tier, @policy_version, @needs, @due_time, 1);
 
 -- name: GetTicket :one
 SELECT * FROM tickets WHERE id = @id;

@@ -26,7 +26,8 @@ const (
 // TicketChanged is the payload of every event of a ticket: `ticket.created.v1`,
 // `ticket.updated.v1`, `ticket.triaged.v1`, `ticket.prioritized.v1`, `ticket.assigned.v1`,
 // `ticket.started.v1`, `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`,
-// `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`, and
+// `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`,
+// `ticket.unmerged.v1` (a merge was undone), and
 // of `ticket.imported.v1`, which says where an imported ticket stands. Three tell of what
 // leaves the state: `ticket.retargeted.v1` (another version of the policy of its deadlines),
 // `ticket.contacted.v1` (a two-way contact was logged) and `ticket.attempted.v1` (an attempt).
@@ -231,6 +232,60 @@ func (x *CommentAdded) GetAuthorKind() AuthorKind {
 	return AuthorKind_AUTHOR_KIND_UNSPECIFIED
 }
 
+// TicketWorked is the payload of `plan.recorded.v1` and `entry.recorded.v1`; their subject is
+// the plan or the entry.
+type TicketWorked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TicketId      string                 `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	TicketNumber  string                 `protobuf:"bytes,2,opt,name=ticket_number,json=ticketNumber,proto3" json:"ticket_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TicketWorked) Reset() {
+	*x = TicketWorked{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TicketWorked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TicketWorked) ProtoMessage() {}
+
+func (x *TicketWorked) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TicketWorked.ProtoReflect.Descriptor instead.
+func (*TicketWorked) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TicketWorked) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+func (x *TicketWorked) GetTicketNumber() string {
+	if x != nil {
+		return x.TicketNumber
+	}
+	return ""
+}
+
 // DepartmentChanged is the payload of `department.changed.v1`.
 type DepartmentChanged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -241,7 +296,7 @@ type DepartmentChanged struct {
 
 func (x *DepartmentChanged) Reset() {
 	*x = DepartmentChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -253,7 +308,7 @@ func (x *DepartmentChanged) String() string {
 func (*DepartmentChanged) ProtoMessage() {}
 
 func (x *DepartmentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -266,7 +321,7 @@ func (x *DepartmentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DepartmentChanged.ProtoReflect.Descriptor instead.
 func (*DepartmentChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DepartmentChanged) GetDepartment() *Department {
@@ -286,7 +341,7 @@ type StaffChanged struct {
 
 func (x *StaffChanged) Reset() {
 	*x = StaffChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +353,7 @@ func (x *StaffChanged) String() string {
 func (*StaffChanged) ProtoMessage() {}
 
 func (x *StaffChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +366,7 @@ func (x *StaffChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StaffChanged.ProtoReflect.Descriptor instead.
 func (*StaffChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *StaffChanged) GetStaff() *Staff {
@@ -331,7 +386,7 @@ type StationChanged struct {
 
 func (x *StationChanged) Reset() {
 	*x = StationChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +398,7 @@ func (x *StationChanged) String() string {
 func (*StationChanged) ProtoMessage() {}
 
 func (x *StationChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +411,7 @@ func (x *StationChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationChanged.ProtoReflect.Descriptor instead.
 func (*StationChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StationChanged) GetStation() *Station {
@@ -380,7 +435,7 @@ type DutyGapFound struct {
 
 func (x *DutyGapFound) Reset() {
 	*x = DutyGapFound{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +447,7 @@ func (x *DutyGapFound) String() string {
 func (*DutyGapFound) ProtoMessage() {}
 
 func (x *DutyGapFound) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +460,7 @@ func (x *DutyGapFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DutyGapFound.ProtoReflect.Descriptor instead.
 func (*DutyGapFound) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DutyGapFound) GetRosterId() string {
@@ -447,7 +502,7 @@ type HotlinesPublished struct {
 
 func (x *HotlinesPublished) Reset() {
 	*x = HotlinesPublished{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +514,7 @@ func (x *HotlinesPublished) String() string {
 func (*HotlinesPublished) ProtoMessage() {}
 
 func (x *HotlinesPublished) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +527,7 @@ func (x *HotlinesPublished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotlinesPublished.ProtoReflect.Descriptor instead.
 func (*HotlinesPublished) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HotlinesPublished) GetPublication() *HotlinePublication {
@@ -495,7 +550,7 @@ type HotlinesOverdue struct {
 
 func (x *HotlinesOverdue) Reset() {
 	*x = HotlinesOverdue{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +562,7 @@ func (x *HotlinesOverdue) String() string {
 func (*HotlinesOverdue) ProtoMessage() {}
 
 func (x *HotlinesOverdue) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +575,7 @@ func (x *HotlinesOverdue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotlinesOverdue.ProtoReflect.Descriptor instead.
 func (*HotlinesOverdue) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HotlinesOverdue) GetVersion() int32 {
@@ -556,7 +611,7 @@ type EscalationChanged struct {
 
 func (x *EscalationChanged) Reset() {
 	*x = EscalationChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +623,7 @@ func (x *EscalationChanged) String() string {
 func (*EscalationChanged) ProtoMessage() {}
 
 func (x *EscalationChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +636,7 @@ func (x *EscalationChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationChanged.ProtoReflect.Descriptor instead.
 func (*EscalationChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EscalationChanged) GetTicketId() string {
@@ -651,7 +706,7 @@ type TaskChanged struct {
 
 func (x *TaskChanged) Reset() {
 	*x = TaskChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +718,7 @@ func (x *TaskChanged) String() string {
 func (*TaskChanged) ProtoMessage() {}
 
 func (x *TaskChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +731,7 @@ func (x *TaskChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
 func (*TaskChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskChanged) GetTicketId() string {
@@ -754,7 +809,10 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"comment_id\x18\x02 \x01(\tR\tcommentId\x12\x16\n" +
 	"\x06public\x18\x03 \x01(\bR\x06public\x12;\n" +
 	"\vauthor_kind\x18\x04 \x01(\x0e2\x1a.kefu.ticket.v1.AuthorKindR\n" +
-	"authorKind\"O\n" +
+	"authorKind\"P\n" +
+	"\fTicketWorked\x12\x1b\n" +
+	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
+	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\"O\n" +
 	"\x11DepartmentChanged\x12:\n" +
 	"\n" +
 	"department\x18\x01 \x01(\v2\x1a.kefu.ticket.v1.DepartmentR\n" +
@@ -805,53 +863,54 @@ func file_kefu_ticket_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_events_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(*TicketChanged)(nil),         // 0: kefu.ticket.v1.TicketChanged
 	(*CommentAdded)(nil),          // 1: kefu.ticket.v1.CommentAdded
-	(*DepartmentChanged)(nil),     // 2: kefu.ticket.v1.DepartmentChanged
-	(*StaffChanged)(nil),          // 3: kefu.ticket.v1.StaffChanged
-	(*StationChanged)(nil),        // 4: kefu.ticket.v1.StationChanged
-	(*DutyGapFound)(nil),          // 5: kefu.ticket.v1.DutyGapFound
-	(*HotlinesPublished)(nil),     // 6: kefu.ticket.v1.HotlinesPublished
-	(*HotlinesOverdue)(nil),       // 7: kefu.ticket.v1.HotlinesOverdue
-	(*EscalationChanged)(nil),     // 8: kefu.ticket.v1.EscalationChanged
-	(*TaskChanged)(nil),           // 9: kefu.ticket.v1.TaskChanged
-	(TicketState)(0),              // 10: kefu.ticket.v1.TicketState
-	(TicketType)(0),               // 11: kefu.ticket.v1.TicketType
-	(Priority)(0),                 // 12: kefu.ticket.v1.Priority
-	(v1.Channel)(0),               // 13: kefu.type.v1.Channel
-	(AuthorKind)(0),               // 14: kefu.ticket.v1.AuthorKind
-	(*Department)(nil),            // 15: kefu.ticket.v1.Department
-	(*Staff)(nil),                 // 16: kefu.ticket.v1.Staff
-	(*Station)(nil),               // 17: kefu.ticket.v1.Station
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*HotlinePublication)(nil),    // 19: kefu.ticket.v1.HotlinePublication
-	(HotlineOverdue)(0),           // 20: kefu.ticket.v1.HotlineOverdue
-	(EscalationState)(0),          // 21: kefu.ticket.v1.EscalationState
-	(v1.Tier)(0),                  // 22: kefu.type.v1.Tier
-	(TaskState)(0),                // 23: kefu.ticket.v1.TaskState
+	(*TicketWorked)(nil),          // 2: kefu.ticket.v1.TicketWorked
+	(*DepartmentChanged)(nil),     // 3: kefu.ticket.v1.DepartmentChanged
+	(*StaffChanged)(nil),          // 4: kefu.ticket.v1.StaffChanged
+	(*StationChanged)(nil),        // 5: kefu.ticket.v1.StationChanged
+	(*DutyGapFound)(nil),          // 6: kefu.ticket.v1.DutyGapFound
+	(*HotlinesPublished)(nil),     // 7: kefu.ticket.v1.HotlinesPublished
+	(*HotlinesOverdue)(nil),       // 8: kefu.ticket.v1.HotlinesOverdue
+	(*EscalationChanged)(nil),     // 9: kefu.ticket.v1.EscalationChanged
+	(*TaskChanged)(nil),           // 10: kefu.ticket.v1.TaskChanged
+	(TicketState)(0),              // 11: kefu.ticket.v1.TicketState
+	(TicketType)(0),               // 12: kefu.ticket.v1.TicketType
+	(Priority)(0),                 // 13: kefu.ticket.v1.Priority
+	(v1.Channel)(0),               // 14: kefu.type.v1.Channel
+	(AuthorKind)(0),               // 15: kefu.ticket.v1.AuthorKind
+	(*Department)(nil),            // 16: kefu.ticket.v1.Department
+	(*Staff)(nil),                 // 17: kefu.ticket.v1.Staff
+	(*Station)(nil),               // 18: kefu.ticket.v1.Station
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*HotlinePublication)(nil),    // 20: kefu.ticket.v1.HotlinePublication
+	(HotlineOverdue)(0),           // 21: kefu.ticket.v1.HotlineOverdue
+	(EscalationState)(0),          // 22: kefu.ticket.v1.EscalationState
+	(v1.Tier)(0),                  // 23: kefu.type.v1.Tier
+	(TaskState)(0),                // 24: kefu.ticket.v1.TaskState
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
-	10, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
-	10, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
-	11, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
-	12, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
-	13, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
-	14, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	15, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
-	16, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
-	17, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
-	18, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
-	18, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
-	19, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
-	20, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
-	21, // 13: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
-	22, // 14: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
-	22, // 15: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
-	18, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
-	18, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
-	23, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
+	11, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
+	11, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
+	12, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
+	13, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
+	14, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
+	15, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	16, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
+	17, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
+	18, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
+	19, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
+	19, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
+	20, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
+	21, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
+	22, // 13: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
+	23, // 14: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
+	23, // 15: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
+	19, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
+	19, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
+	24, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
 	19, // [19:19] is the sub-list for method output_type
 	19, // [19:19] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
@@ -876,7 +935,7 @@ func file_kefu_ticket_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_events_proto_rawDesc), len(file_kefu_ticket_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -80,6 +80,59 @@ func (TaskState) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{0}
 }
 
+// TaskKind is what a task is about.
+type TaskKind int32
+
+const (
+	TaskKind_TASK_KIND_UNSPECIFIED TaskKind = 0
+	// A part of the work on the ticket.
+	TaskKind_TASK_KIND_WORK TaskKind = 1
+	// The customer is to be called (回访): of a resolved or closed ticket too, and never required.
+	// One is made for a key customer who says nothing to a solution.
+	TaskKind_TASK_KIND_CALL_BACK TaskKind = 2
+)
+
+// Enum value maps for TaskKind.
+var (
+	TaskKind_name = map[int32]string{
+		0: "TASK_KIND_UNSPECIFIED",
+		1: "TASK_KIND_WORK",
+		2: "TASK_KIND_CALL_BACK",
+	}
+	TaskKind_value = map[string]int32{
+		"TASK_KIND_UNSPECIFIED": 0,
+		"TASK_KIND_WORK":        1,
+		"TASK_KIND_CALL_BACK":   2,
+	}
+)
+
+func (x TaskKind) Enum() *TaskKind {
+	p := new(TaskKind)
+	*p = x
+	return p
+}
+
+func (x TaskKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TaskKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_task_proto_enumTypes[1].Descriptor()
+}
+
+func (TaskKind) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_task_proto_enumTypes[1]
+}
+
+func (x TaskKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TaskKind.Descriptor instead.
+func (TaskKind) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{1}
+}
+
 // Task is a part of the work on a ticket.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -109,7 +162,9 @@ type Task struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version, changed at each write.
-	Etag          string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Work unless given.
+	Kind          TaskKind `protobuf:"varint,20,opt,name=kind,proto3,enum=kefu.ticket.v1.TaskKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +288,13 @@ func (x *Task) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Task) GetKind() TaskKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TaskKind_TASK_KIND_UNSPECIFIED
 }
 
 // CreateTaskRequest adds a task.
@@ -747,7 +809,7 @@ var File_kefu_ticket_v1_task_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"\n" +
-	"\x19kefu/ticket/v1/task.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xf1\x04\n" +
+	"\x19kefu/ticket/v1/task.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xa9\x05\n" +
 	"\x04Task\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12 \n" +
 	"\tticket_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bticketId\x121\n" +
@@ -766,7 +828,8 @@ const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\r \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x9a\x01\n" +
+	"\x04etag\x18\r \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x126\n" +
+	"\x04kind\x18\x14 \x01(\x0e2\x18.kefu.ticket.v1.TaskKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"\x9a\x01\n" +
 	"\x11CreateTaskRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x123\n" +
 	"\x04task\x18\x02 \x01(\v2\x14.kefu.ticket.v1.TaskB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04task\x12&\n" +
@@ -811,7 +874,11 @@ const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fTASK_STATE_OPEN\x10\x01\x12\x13\n" +
 	"\x0fTASK_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14TASK_STATE_CANCELLED\x10\x032\xd8\x05\n" +
+	"\x14TASK_STATE_CANCELLED\x10\x03*R\n" +
+	"\bTaskKind\x12\x19\n" +
+	"\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eTASK_KIND_WORK\x10\x01\x12\x17\n" +
+	"\x13TASK_KIND_CALL_BACK\x10\x022\xd8\x05\n" +
 	"\vTaskService\x12\x93\x01\n" +
 	"\n" +
 	"CreateTask\x12!.kefu.ticket.v1.CreateTaskRequest\x1a\x14.kefu.ticket.v1.Task\"L\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02%:\x04task\"\x1d/v1/tickets/{ticket_id}/tasks\x12\x85\x01\n" +
@@ -836,46 +903,48 @@ func file_kefu_ticket_v1_task_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_task_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kefu_ticket_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_kefu_ticket_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kefu_ticket_v1_task_proto_goTypes = []any{
 	(TaskState)(0),                  // 0: kefu.ticket.v1.TaskState
-	(*Task)(nil),                    // 1: kefu.ticket.v1.Task
-	(*CreateTaskRequest)(nil),       // 2: kefu.ticket.v1.CreateTaskRequest
-	(*CompleteTaskRequest)(nil),     // 3: kefu.ticket.v1.CompleteTaskRequest
-	(*CancelTaskRequest)(nil),       // 4: kefu.ticket.v1.CancelTaskRequest
-	(*ListTicketTasksRequest)(nil),  // 5: kefu.ticket.v1.ListTicketTasksRequest
-	(*ListTicketTasksResponse)(nil), // 6: kefu.ticket.v1.ListTicketTasksResponse
-	(*ListTasksRequest)(nil),        // 7: kefu.ticket.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),       // 8: kefu.ticket.v1.ListTasksResponse
-	(*TaskRecord)(nil),              // 9: kefu.ticket.v1.TaskRecord
-	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
+	(TaskKind)(0),                   // 1: kefu.ticket.v1.TaskKind
+	(*Task)(nil),                    // 2: kefu.ticket.v1.Task
+	(*CreateTaskRequest)(nil),       // 3: kefu.ticket.v1.CreateTaskRequest
+	(*CompleteTaskRequest)(nil),     // 4: kefu.ticket.v1.CompleteTaskRequest
+	(*CancelTaskRequest)(nil),       // 5: kefu.ticket.v1.CancelTaskRequest
+	(*ListTicketTasksRequest)(nil),  // 6: kefu.ticket.v1.ListTicketTasksRequest
+	(*ListTicketTasksResponse)(nil), // 7: kefu.ticket.v1.ListTicketTasksResponse
+	(*ListTasksRequest)(nil),        // 8: kefu.ticket.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),       // 9: kefu.ticket.v1.ListTasksResponse
+	(*TaskRecord)(nil),              // 10: kefu.ticket.v1.TaskRecord
+	(*timestamppb.Timestamp)(nil),   // 11: google.protobuf.Timestamp
 }
 var file_kefu_ticket_v1_task_proto_depIdxs = []int32{
-	10, // 0: kefu.ticket.v1.Task.due_time:type_name -> google.protobuf.Timestamp
+	11, // 0: kefu.ticket.v1.Task.due_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: kefu.ticket.v1.Task.state:type_name -> kefu.ticket.v1.TaskState
-	10, // 2: kefu.ticket.v1.Task.end_time:type_name -> google.protobuf.Timestamp
-	10, // 3: kefu.ticket.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	10, // 4: kefu.ticket.v1.Task.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: kefu.ticket.v1.CreateTaskRequest.task:type_name -> kefu.ticket.v1.Task
-	1,  // 6: kefu.ticket.v1.ListTicketTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	1,  // 7: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	10, // 8: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
-	2,  // 9: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
-	3,  // 10: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
-	4,  // 11: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
-	5,  // 12: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
-	7,  // 13: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
-	1,  // 14: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
-	1,  // 15: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
-	1,  // 16: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
-	6,  // 17: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
-	8,  // 18: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 2: kefu.ticket.v1.Task.end_time:type_name -> google.protobuf.Timestamp
+	11, // 3: kefu.ticket.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	11, // 4: kefu.ticket.v1.Task.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: kefu.ticket.v1.Task.kind:type_name -> kefu.ticket.v1.TaskKind
+	2,  // 6: kefu.ticket.v1.CreateTaskRequest.task:type_name -> kefu.ticket.v1.Task
+	2,  // 7: kefu.ticket.v1.ListTicketTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
+	2,  // 8: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
+	11, // 9: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
+	3,  // 10: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
+	4,  // 11: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
+	5,  // 12: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
+	6,  // 13: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
+	8,  // 14: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
+	2,  // 15: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
+	2,  // 16: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
+	2,  // 17: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
+	7,  // 18: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
+	9,  // 19: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_task_proto_init() }
@@ -888,7 +957,7 @@ func file_kefu_ticket_v1_task_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_task_proto_rawDesc), len(file_kefu_ticket_v1_task_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,

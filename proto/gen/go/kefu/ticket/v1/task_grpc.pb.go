@@ -39,7 +39,8 @@ type TaskServiceClient interface {
 	// Asks a department or a person for a part of the work. While that person is absent,
 	// whoever stands in for them gets it.
 	// Errors: VALIDATION_FAILED (also for an unknown department or unknown staff),
-	// TICKET_NOT_FOUND, TICKET_WRONG_STATE (resolved or ended), STAFF_OFF_DUTY (has left),
+	// TICKET_NOT_FOUND, TICKET_WRONG_STATE (resolved or ended; for a call-back cancelled or
+	// merged), STAFF_OFF_DUTY (has left),
 	// REQUEST_ID_REUSED.
 	CreateTask(ctx context.Context, in *CreateTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Records what was done. Its owner does, anybody of its department where it has no
@@ -129,7 +130,8 @@ type TaskServiceServer interface {
 	// Asks a department or a person for a part of the work. While that person is absent,
 	// whoever stands in for them gets it.
 	// Errors: VALIDATION_FAILED (also for an unknown department or unknown staff),
-	// TICKET_NOT_FOUND, TICKET_WRONG_STATE (resolved or ended), STAFF_OFF_DUTY (has left),
+	// TICKET_NOT_FOUND, TICKET_WRONG_STATE (resolved or ended; for a call-back cancelled or
+	// merged), STAFF_OFF_DUTY (has left),
 	// REQUEST_ID_REUSED.
 	CreateTask(context.Context, *CreateTaskRequest) (*Task, error)
 	// Records what was done. Its owner does, anybody of its department where it has no

@@ -442,6 +442,58 @@ func (AuthorKind) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
+// TicketOrder is the order of a list of tickets.
+type TicketOrder int32
+
+const (
+	TicketOrder_TICKET_ORDER_UNSPECIFIED TicketOrder = 0
+	// Newest recorded first.
+	TicketOrder_TICKET_ORDER_NEWEST TicketOrder = 1
+	// First due first.
+	TicketOrder_TICKET_ORDER_DUE TicketOrder = 2
+)
+
+// Enum value maps for TicketOrder.
+var (
+	TicketOrder_name = map[int32]string{
+		0: "TICKET_ORDER_UNSPECIFIED",
+		1: "TICKET_ORDER_NEWEST",
+		2: "TICKET_ORDER_DUE",
+	}
+	TicketOrder_value = map[string]int32{
+		"TICKET_ORDER_UNSPECIFIED": 0,
+		"TICKET_ORDER_NEWEST":      1,
+		"TICKET_ORDER_DUE":         2,
+	}
+)
+
+func (x TicketOrder) Enum() *TicketOrder {
+	p := new(TicketOrder)
+	*p = x
+	return p
+}
+
+func (x TicketOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TicketOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[7].Descriptor()
+}
+
+func (TicketOrder) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[7]
+}
+
+func (x TicketOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TicketOrder.Descriptor instead.
+func (TicketOrder) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
+}
+
 // Ticket is one service case.
 type Ticket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -506,6 +558,10 @@ type Ticket struct {
 	// Version of the policy that its deadlines go by: the one in effect when it was
 	// registered, until it is retargeted; 0 for an imported ticket, which has none. Output only.
 	PolicyVersion int64 `protobuf:"varint,30,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	// What whoever takes it must be able to; absent for nothing. QueueService changes it.
+	Needs *TicketNeeds `protobuf:"bytes,40,opt,name=needs,proto3" json:"needs,omitempty"`
+	// When the first of its deadlines that run is due; absent for none. Output only.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,41,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -750,6 +806,75 @@ func (x *Ticket) GetPolicyVersion() int64 {
 	return 0
 }
 
+func (x *Ticket) GetNeeds() *TicketNeeds {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Ticket) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+// TicketNeeds is what whoever takes a ticket must be able to.
+type TicketNeeds struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// BCP 47 tag, e.g. `en`; empty: any. Kept in lower case.
+	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
+	// As they stand with the staff; at most 10.
+	Skills        []string `protobuf:"bytes,2,rep,name=skills,proto3" json:"skills,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TicketNeeds) Reset() {
+	*x = TicketNeeds{}
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TicketNeeds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TicketNeeds) ProtoMessage() {}
+
+func (x *TicketNeeds) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TicketNeeds.ProtoReflect.Descriptor instead.
+func (*TicketNeeds) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TicketNeeds) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *TicketNeeds) GetSkills() []string {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
 // Reporter is who reported a ticket, as told. Phone and e-mail are shown to the customer
 // service desk, to the customer, and to after-sales specialists while the ticket is open;
 // others get the name alone.
@@ -767,7 +892,7 @@ type Reporter struct {
 
 func (x *Reporter) Reset() {
 	*x = Reporter{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +904,7 @@ func (x *Reporter) String() string {
 func (*Reporter) ProtoMessage() {}
 
 func (x *Reporter) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +917,7 @@ func (x *Reporter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reporter.ProtoReflect.Descriptor instead.
 func (*Reporter) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{1}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Reporter) GetName() string {
@@ -835,7 +960,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +972,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +985,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Evidence) GetAnswerId() string {
@@ -921,7 +1046,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1058,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1071,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Comment) GetId() string {
@@ -1020,7 +1145,7 @@ type Transition struct {
 	AssigneeStaffId string `protobuf:"bytes,9,opt,name=assignee_staff_id,json=assigneeStaffId,proto3" json:"assignee_staff_id,omitempty"`
 	// When.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// Whom it waits for; of `wait` only.
+	// Whom it waits for; of `wait`, and of an `unmerge` that leads back to waiting, only.
 	WaitFor       WaitFor `protobuf:"varint,11,opt,name=wait_for,json=waitFor,proto3,enum=kefu.ticket.v1.WaitFor" json:"wait_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1028,7 +1153,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1165,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1178,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Transition) GetVersion() int64 {
@@ -1154,7 +1279,7 @@ type TicketContact struct {
 
 func (x *TicketContact) Reset() {
 	*x = TicketContact{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1291,7 @@ func (x *TicketContact) String() string {
 func (*TicketContact) ProtoMessage() {}
 
 func (x *TicketContact) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1304,7 @@ func (x *TicketContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketContact.ProtoReflect.Descriptor instead.
 func (*TicketContact) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TicketContact) GetId() string {
@@ -1245,7 +1370,7 @@ type CreateTicketRequest struct {
 
 func (x *CreateTicketRequest) Reset() {
 	*x = CreateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1382,7 @@ func (x *CreateTicketRequest) String() string {
 func (*CreateTicketRequest) ProtoMessage() {}
 
 func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1395,7 @@ func (x *CreateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTicketRequest.ProtoReflect.Descriptor instead.
 func (*CreateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateTicketRequest) GetTicket() *Ticket {
@@ -1298,7 +1423,7 @@ type GetTicketRequest struct {
 
 func (x *GetTicketRequest) Reset() {
 	*x = GetTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1435,7 @@ func (x *GetTicketRequest) String() string {
 func (*GetTicketRequest) ProtoMessage() {}
 
 func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1448,7 @@ func (x *GetTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTicketRequest.ProtoReflect.Descriptor instead.
 func (*GetTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetTicketRequest) GetId() string {
@@ -1356,6 +1481,18 @@ type ListTicketsRequest struct {
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before; bound to the same filters and caller.
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// By the tier whose standard the ticket goes by. Not for customers.
+	Tier    v1.Tier    `protobuf:"varint,20,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
+	Phase   Phase      `protobuf:"varint,21,opt,name=phase,proto3,enum=kefu.ticket.v1.Phase" json:"phase,omitempty"`
+	Channel v1.Channel `protobuf:"varint,22,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
+	// A part of title, number, product model, serial number or order number, of one character
+	// or more, in Chinese as in other languages; case and width do not count. At most 100.
+	Text string `protobuf:"bytes,23,opt,name=text,proto3" json:"text,omitempty"`
+	// Newest first unless given. By due time: not for customers, and only what has a deadline
+	// that runs.
+	Order TicketOrder `protobuf:"varint,24,opt,name=order,proto3,enum=kefu.ticket.v1.TicketOrder" json:"order,omitempty"`
+	// With the order by due time: what is due before.
+	DueBefore *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=due_before,json=dueBefore,proto3" json:"due_before,omitempty"`
 	// Tickets whose evidence names this answer. Not for customers.
 	AnswerId      string `protobuf:"bytes,11,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1364,7 +1501,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1513,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1526,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTicketsRequest) GetStates() []TicketState {
@@ -1462,6 +1599,48 @@ func (x *ListTicketsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListTicketsRequest) GetTier() v1.Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return v1.Tier(0)
+}
+
+func (x *ListTicketsRequest) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *ListTicketsRequest) GetChannel() v1.Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return v1.Channel(0)
+}
+
+func (x *ListTicketsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListTicketsRequest) GetOrder() TicketOrder {
+	if x != nil {
+		return x.Order
+	}
+	return TicketOrder_TICKET_ORDER_UNSPECIFIED
+}
+
+func (x *ListTicketsRequest) GetDueBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueBefore
+	}
+	return nil
+}
+
 func (x *ListTicketsRequest) GetAnswerId() string {
 	if x != nil {
 		return x.AnswerId
@@ -1481,7 +1660,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1672,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1685,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*Ticket {
@@ -1538,7 +1717,7 @@ type UpdateTicketRequest struct {
 
 func (x *UpdateTicketRequest) Reset() {
 	*x = UpdateTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1729,7 @@ func (x *UpdateTicketRequest) String() string {
 func (*UpdateTicketRequest) ProtoMessage() {}
 
 func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1742,7 @@ func (x *UpdateTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTicketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateTicketRequest) GetTicket() *Ticket {
@@ -1610,7 +1789,7 @@ type TriageTicketRequest struct {
 
 func (x *TriageTicketRequest) Reset() {
 	*x = TriageTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1801,7 @@ func (x *TriageTicketRequest) String() string {
 func (*TriageTicketRequest) ProtoMessage() {}
 
 func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1814,7 @@ func (x *TriageTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriageTicketRequest.ProtoReflect.Descriptor instead.
 func (*TriageTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TriageTicketRequest) GetId() string {
@@ -1706,7 +1885,7 @@ type PrioritizeTicketRequest struct {
 
 func (x *PrioritizeTicketRequest) Reset() {
 	*x = PrioritizeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1897,7 @@ func (x *PrioritizeTicketRequest) String() string {
 func (*PrioritizeTicketRequest) ProtoMessage() {}
 
 func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1910,7 @@ func (x *PrioritizeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrioritizeTicketRequest.ProtoReflect.Descriptor instead.
 func (*PrioritizeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{12}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PrioritizeTicketRequest) GetId() string {
@@ -1788,7 +1967,7 @@ type RetargetTicketRequest struct {
 
 func (x *RetargetTicketRequest) Reset() {
 	*x = RetargetTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1979,7 @@ func (x *RetargetTicketRequest) String() string {
 func (*RetargetTicketRequest) ProtoMessage() {}
 
 func (x *RetargetTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1992,7 @@ func (x *RetargetTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetargetTicketRequest.ProtoReflect.Descriptor instead.
 func (*RetargetTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{13}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetargetTicketRequest) GetId() string {
@@ -1874,7 +2053,7 @@ type RecordTicketContactRequest struct {
 
 func (x *RecordTicketContactRequest) Reset() {
 	*x = RecordTicketContactRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2065,7 @@ func (x *RecordTicketContactRequest) String() string {
 func (*RecordTicketContactRequest) ProtoMessage() {}
 
 func (x *RecordTicketContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2078,7 @@ func (x *RecordTicketContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordTicketContactRequest.ProtoReflect.Descriptor instead.
 func (*RecordTicketContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{14}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordTicketContactRequest) GetId() string {
@@ -1966,7 +2145,7 @@ type ListTicketContactsRequest struct {
 
 func (x *ListTicketContactsRequest) Reset() {
 	*x = ListTicketContactsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2157,7 @@ func (x *ListTicketContactsRequest) String() string {
 func (*ListTicketContactsRequest) ProtoMessage() {}
 
 func (x *ListTicketContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[15]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2170,7 @@ func (x *ListTicketContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{15}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTicketContactsRequest) GetTicketId() string {
@@ -2027,7 +2206,7 @@ type ListTicketContactsResponse struct {
 
 func (x *ListTicketContactsResponse) Reset() {
 	*x = ListTicketContactsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2218,7 @@ func (x *ListTicketContactsResponse) String() string {
 func (*ListTicketContactsResponse) ProtoMessage() {}
 
 func (x *ListTicketContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[16]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2231,7 @@ func (x *ListTicketContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{16}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTicketContactsResponse) GetContacts() []*TicketContact {
@@ -2088,7 +2267,7 @@ type AssignTicketRequest struct {
 
 func (x *AssignTicketRequest) Reset() {
 	*x = AssignTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2279,7 @@ func (x *AssignTicketRequest) String() string {
 func (*AssignTicketRequest) ProtoMessage() {}
 
 func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[17]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2292,7 @@ func (x *AssignTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignTicketRequest.ProtoReflect.Descriptor instead.
 func (*AssignTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{17}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AssignTicketRequest) GetId() string {
@@ -2168,7 +2347,7 @@ type StartTicketRequest struct {
 
 func (x *StartTicketRequest) Reset() {
 	*x = StartTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2359,7 @@ func (x *StartTicketRequest) String() string {
 func (*StartTicketRequest) ProtoMessage() {}
 
 func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[18]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2372,7 @@ func (x *StartTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartTicketRequest.ProtoReflect.Descriptor instead.
 func (*StartTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{18}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StartTicketRequest) GetId() string {
@@ -2243,7 +2422,7 @@ type WaitTicketRequest struct {
 
 func (x *WaitTicketRequest) Reset() {
 	*x = WaitTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2434,7 @@ func (x *WaitTicketRequest) String() string {
 func (*WaitTicketRequest) ProtoMessage() {}
 
 func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[19]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2447,7 @@ func (x *WaitTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitTicketRequest.ProtoReflect.Descriptor instead.
 func (*WaitTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{19}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitTicketRequest) GetId() string {
@@ -2323,7 +2502,7 @@ type ResumeTicketRequest struct {
 
 func (x *ResumeTicketRequest) Reset() {
 	*x = ResumeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2514,7 @@ func (x *ResumeTicketRequest) String() string {
 func (*ResumeTicketRequest) ProtoMessage() {}
 
 func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[20]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2527,7 @@ func (x *ResumeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{20}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResumeTicketRequest) GetId() string {
@@ -2396,7 +2575,7 @@ type ResolveTicketRequest struct {
 
 func (x *ResolveTicketRequest) Reset() {
 	*x = ResolveTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2587,7 @@ func (x *ResolveTicketRequest) String() string {
 func (*ResolveTicketRequest) ProtoMessage() {}
 
 func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[21]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2600,7 @@ func (x *ResolveTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveTicketRequest.ProtoReflect.Descriptor instead.
 func (*ResolveTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{21}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResolveTicketRequest) GetId() string {
@@ -2469,7 +2648,7 @@ type ConfirmTicketRequest struct {
 
 func (x *ConfirmTicketRequest) Reset() {
 	*x = ConfirmTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2660,7 @@ func (x *ConfirmTicketRequest) String() string {
 func (*ConfirmTicketRequest) ProtoMessage() {}
 
 func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[22]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2673,7 @@ func (x *ConfirmTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmTicketRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{22}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfirmTicketRequest) GetId() string {
@@ -2542,7 +2721,7 @@ type ReopenTicketRequest struct {
 
 func (x *ReopenTicketRequest) Reset() {
 	*x = ReopenTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2733,7 @@ func (x *ReopenTicketRequest) String() string {
 func (*ReopenTicketRequest) ProtoMessage() {}
 
 func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[23]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2746,7 @@ func (x *ReopenTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenTicketRequest.ProtoReflect.Descriptor instead.
 func (*ReopenTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{23}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReopenTicketRequest) GetId() string {
@@ -2615,7 +2794,7 @@ type CancelTicketRequest struct {
 
 func (x *CancelTicketRequest) Reset() {
 	*x = CancelTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2806,7 @@ func (x *CancelTicketRequest) String() string {
 func (*CancelTicketRequest) ProtoMessage() {}
 
 func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[24]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2819,7 @@ func (x *CancelTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTicketRequest.ProtoReflect.Descriptor instead.
 func (*CancelTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{24}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelTicketRequest) GetId() string {
@@ -2690,7 +2869,7 @@ type MergeTicketRequest struct {
 
 func (x *MergeTicketRequest) Reset() {
 	*x = MergeTicketRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2881,7 @@ func (x *MergeTicketRequest) String() string {
 func (*MergeTicketRequest) ProtoMessage() {}
 
 func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[25]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2894,7 @@ func (x *MergeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeTicketRequest.ProtoReflect.Descriptor instead.
 func (*MergeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{25}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MergeTicketRequest) GetId() string {
@@ -2768,7 +2947,7 @@ type ImportTicketsRequest struct {
 
 func (x *ImportTicketsRequest) Reset() {
 	*x = ImportTicketsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2959,7 @@ func (x *ImportTicketsRequest) String() string {
 func (*ImportTicketsRequest) ProtoMessage() {}
 
 func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[26]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2972,7 @@ func (x *ImportTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ImportTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{26}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImportTicketsRequest) GetSource() string {
@@ -2846,7 +3025,7 @@ type TicketRecord struct {
 
 func (x *TicketRecord) Reset() {
 	*x = TicketRecord{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +3037,7 @@ func (x *TicketRecord) String() string {
 func (*TicketRecord) ProtoMessage() {}
 
 func (x *TicketRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[27]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +3050,7 @@ func (x *TicketRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketRecord.ProtoReflect.Descriptor instead.
 func (*TicketRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{27}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TicketRecord) GetExternalId() string {
@@ -2948,7 +3127,7 @@ type ImportTicketsResponse struct {
 
 func (x *ImportTicketsResponse) Reset() {
 	*x = ImportTicketsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3139,7 @@ func (x *ImportTicketsResponse) String() string {
 func (*ImportTicketsResponse) ProtoMessage() {}
 
 func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[28]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3152,7 @@ func (x *ImportTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ImportTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{28}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImportTicketsResponse) GetResults() []*v1.ImportResult {
@@ -2997,7 +3176,7 @@ type CreateCommentRequest struct {
 
 func (x *CreateCommentRequest) Reset() {
 	*x = CreateCommentRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3009,7 +3188,7 @@ func (x *CreateCommentRequest) String() string {
 func (*CreateCommentRequest) ProtoMessage() {}
 
 func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[29]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3022,7 +3201,7 @@ func (x *CreateCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCommentRequest.ProtoReflect.Descriptor instead.
 func (*CreateCommentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{29}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateCommentRequest) GetTicketId() string {
@@ -3061,7 +3240,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3252,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[30]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3265,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{30}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCommentsRequest) GetTicketId() string {
@@ -3122,7 +3301,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3313,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[31]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3326,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{31}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -3179,7 +3358,7 @@ type ListTransitionsRequest struct {
 
 func (x *ListTransitionsRequest) Reset() {
 	*x = ListTransitionsRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3370,7 @@ func (x *ListTransitionsRequest) String() string {
 func (*ListTransitionsRequest) ProtoMessage() {}
 
 func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[32]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3383,7 @@ func (x *ListTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{32}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTransitionsRequest) GetTicketId() string {
@@ -3240,7 +3419,7 @@ type ListTransitionsResponse struct {
 
 func (x *ListTransitionsResponse) Reset() {
 	*x = ListTransitionsResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3252,7 +3431,7 @@ func (x *ListTransitionsResponse) String() string {
 func (*ListTransitionsResponse) ProtoMessage() {}
 
 func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[33]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3265,7 +3444,7 @@ func (x *ListTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{33}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTransitionsResponse) GetTransitions() []*Transition {
@@ -3297,7 +3476,7 @@ type ListTicketClocksRequest struct {
 
 func (x *ListTicketClocksRequest) Reset() {
 	*x = ListTicketClocksRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3488,7 @@ func (x *ListTicketClocksRequest) String() string {
 func (*ListTicketClocksRequest) ProtoMessage() {}
 
 func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[34]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3501,7 @@ func (x *ListTicketClocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{34}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTicketClocksRequest) GetTicketId() string {
@@ -3361,7 +3540,7 @@ type ListTicketClocksResponse struct {
 
 func (x *ListTicketClocksResponse) Reset() {
 	*x = ListTicketClocksResponse{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3552,7 @@ func (x *ListTicketClocksResponse) String() string {
 func (*ListTicketClocksResponse) ProtoMessage() {}
 
 func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[35]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3565,7 @@ func (x *ListTicketClocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketClocksResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketClocksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{35}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListTicketClocksResponse) GetClocks() []*v11.Clock {
@@ -3418,7 +3597,7 @@ type ExplainTicketClockRequest struct {
 
 func (x *ExplainTicketClockRequest) Reset() {
 	*x = ExplainTicketClockRequest{}
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3609,7 @@ func (x *ExplainTicketClockRequest) String() string {
 func (*ExplainTicketClockRequest) ProtoMessage() {}
 
 func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[36]
+	mi := &file_kefu_ticket_v1_ticket_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3622,7 @@ func (x *ExplainTicketClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainTicketClockRequest.ProtoReflect.Descriptor instead.
 func (*ExplainTicketClockRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{36}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainTicketClockRequest) GetTicketId() string {
@@ -3471,7 +3650,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\f\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x17kefu/type/v1/type.proto\"\x98\r\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -3514,7 +3693,13 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12\x1b\n" +
 	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x126\n" +
-	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\"\x97\x01\n" +
+	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\x12?\n" +
+	"\x05needs\x18( \x01(\v2\x1b.kefu.ticket.v1.TicketNeedsB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x05needs\x12F\n" +
+	"\bdue_time\x18) \x01(\v2\x1a.google.protobuf.TimestampB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\adueTime\"\x86\x01\n" +
+	"\vTicketNeeds\x12K\n" +
+	"\blanguage\x18\x01 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12*\n" +
+	"\x06skills\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\n" +
+	"\x18\x01\"\x06r\x04\x10\x01\x18<R\x06skills\"\x97\x01\n" +
 	"\bReporter\x12,\n" +
 	"\x04name\x18\x01 \x01(\tB\x18\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\f\b\x02\x10\x03\"\x04case(\x02R\x04name\x12-\n" +
 	"\x05phone\x18\x02 \x01(\tB\x17\xbaH\x04r\x02\x18(\xb2\xbb\x18\f\b\x03\x10\x01\"\x04case(\x01R\x05phone\x12.\n" +
@@ -3567,7 +3752,7 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"/\n" +
 	"\x10GetTicketRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x8d\x04\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xc6\x06\n" +
 	"\x12ListTicketsRequest\x12F\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1b.kefu.ticket.v1.TicketStateB\x11\xbaH\x0e\x92\x01\v\x10\n" +
 	"\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12,\n" +
@@ -3584,7 +3769,14 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12(\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x120\n" +
+	"\x04tier\x18\x14 \x01(\x0e2\x12.kefu.type.v1.TierB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04tier\x125\n" +
+	"\x05phase\x18\x15 \x01(\x0e2\x15.kefu.ticket.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\x129\n" +
+	"\achannel\x18\x16 \x01(\x0e2\x15.kefu.type.v1.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12\x1b\n" +
+	"\x04text\x18\x17 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04text\x12;\n" +
+	"\x05order\x18\x18 \x01(\x0e2\x1b.kefu.ticket.v1.TicketOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x129\n" +
+	"\n" +
+	"due_before\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tdueBefore\x12(\n" +
 	"\tanswer_id\x18\v \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\banswerId\"o\n" +
 	"\x13ListTicketsResponse\x120\n" +
 	"\atickets\x18\x01 \x03(\v2\x16.kefu.ticket.v1.TicketR\atickets\x12&\n" +
@@ -3804,7 +3996,11 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x17AUTHOR_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUTHOR_KIND_STAFF\x10\x01\x12\x18\n" +
 	"\x14AUTHOR_KIND_CUSTOMER\x10\x02\x12\x16\n" +
-	"\x12AUTHOR_KIND_SYSTEM\x10\x032\xd9\x1c\n" +
+	"\x12AUTHOR_KIND_SYSTEM\x10\x03*Z\n" +
+	"\vTicketOrder\x12\x1c\n" +
+	"\x18TICKET_ORDER_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13TICKET_ORDER_NEWEST\x10\x01\x12\x14\n" +
+	"\x10TICKET_ORDER_DUE\x10\x022\xd9\x1c\n" +
 	"\rTicketService\x12\x94\x01\n" +
 	"\fCreateTicket\x12#.kefu.ticket.v1.CreateTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"G\xaa\xbb\x18(\x12\x0etickets.create\x18\x01\"\x12ticket.customer_id@\x02\x82\xd3\xe4\x93\x02\x15:\x06ticket\"\v/v1/tickets\x12y\n" +
 	"\tGetTicket\x12 .kefu.ticket.v1.GetTicketRequest\x1a\x16.kefu.ticket.v1.Ticket\"2\xaa\xbb\x18\x16\x12\ftickets.read\x18\x01\"\x02id@\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tickets/{id}\x12\x81\x01\n" +
@@ -3845,8 +4041,8 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_ticket_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(TicketState)(0),                   // 0: kefu.ticket.v1.TicketState
 	(TicketType)(0),                    // 1: kefu.ticket.v1.TicketType
@@ -3855,151 +4051,161 @@ var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(Phase)(0),                         // 4: kefu.ticket.v1.Phase
 	(WaitFor)(0),                       // 5: kefu.ticket.v1.WaitFor
 	(AuthorKind)(0),                    // 6: kefu.ticket.v1.AuthorKind
-	(*Ticket)(nil),                     // 7: kefu.ticket.v1.Ticket
-	(*Reporter)(nil),                   // 8: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),                   // 9: kefu.ticket.v1.Evidence
-	(*Comment)(nil),                    // 10: kefu.ticket.v1.Comment
-	(*Transition)(nil),                 // 11: kefu.ticket.v1.Transition
-	(*TicketContact)(nil),              // 12: kefu.ticket.v1.TicketContact
-	(*CreateTicketRequest)(nil),        // 13: kefu.ticket.v1.CreateTicketRequest
-	(*GetTicketRequest)(nil),           // 14: kefu.ticket.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),         // 15: kefu.ticket.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),        // 16: kefu.ticket.v1.ListTicketsResponse
-	(*UpdateTicketRequest)(nil),        // 17: kefu.ticket.v1.UpdateTicketRequest
-	(*TriageTicketRequest)(nil),        // 18: kefu.ticket.v1.TriageTicketRequest
-	(*PrioritizeTicketRequest)(nil),    // 19: kefu.ticket.v1.PrioritizeTicketRequest
-	(*RetargetTicketRequest)(nil),      // 20: kefu.ticket.v1.RetargetTicketRequest
-	(*RecordTicketContactRequest)(nil), // 21: kefu.ticket.v1.RecordTicketContactRequest
-	(*ListTicketContactsRequest)(nil),  // 22: kefu.ticket.v1.ListTicketContactsRequest
-	(*ListTicketContactsResponse)(nil), // 23: kefu.ticket.v1.ListTicketContactsResponse
-	(*AssignTicketRequest)(nil),        // 24: kefu.ticket.v1.AssignTicketRequest
-	(*StartTicketRequest)(nil),         // 25: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),          // 26: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),        // 27: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),       // 28: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),       // 29: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),        // 30: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),        // 31: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),         // 32: kefu.ticket.v1.MergeTicketRequest
-	(*ImportTicketsRequest)(nil),       // 33: kefu.ticket.v1.ImportTicketsRequest
-	(*TicketRecord)(nil),               // 34: kefu.ticket.v1.TicketRecord
-	(*ImportTicketsResponse)(nil),      // 35: kefu.ticket.v1.ImportTicketsResponse
-	(*CreateCommentRequest)(nil),       // 36: kefu.ticket.v1.CreateCommentRequest
-	(*ListCommentsRequest)(nil),        // 37: kefu.ticket.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),       // 38: kefu.ticket.v1.ListCommentsResponse
-	(*ListTransitionsRequest)(nil),     // 39: kefu.ticket.v1.ListTransitionsRequest
-	(*ListTransitionsResponse)(nil),    // 40: kefu.ticket.v1.ListTransitionsResponse
-	(*ListTicketClocksRequest)(nil),    // 41: kefu.ticket.v1.ListTicketClocksRequest
-	(*ListTicketClocksResponse)(nil),   // 42: kefu.ticket.v1.ListTicketClocksResponse
-	(*ExplainTicketClockRequest)(nil),  // 43: kefu.ticket.v1.ExplainTicketClockRequest
-	(v1.Channel)(0),                    // 44: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),      // 45: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 46: google.protobuf.FieldMask
-	(*TaskRecord)(nil),                 // 47: kefu.ticket.v1.TaskRecord
-	(*v1.ImportResult)(nil),            // 48: kefu.type.v1.ImportResult
-	(*v11.Clock)(nil),                  // 49: kefu.clock.v1.Clock
-	(*v11.ClockExplanation)(nil),       // 50: kefu.clock.v1.ClockExplanation
+	(TicketOrder)(0),                   // 7: kefu.ticket.v1.TicketOrder
+	(*Ticket)(nil),                     // 8: kefu.ticket.v1.Ticket
+	(*TicketNeeds)(nil),                // 9: kefu.ticket.v1.TicketNeeds
+	(*Reporter)(nil),                   // 10: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),                   // 11: kefu.ticket.v1.Evidence
+	(*Comment)(nil),                    // 12: kefu.ticket.v1.Comment
+	(*Transition)(nil),                 // 13: kefu.ticket.v1.Transition
+	(*TicketContact)(nil),              // 14: kefu.ticket.v1.TicketContact
+	(*CreateTicketRequest)(nil),        // 15: kefu.ticket.v1.CreateTicketRequest
+	(*GetTicketRequest)(nil),           // 16: kefu.ticket.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),         // 17: kefu.ticket.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),        // 18: kefu.ticket.v1.ListTicketsResponse
+	(*UpdateTicketRequest)(nil),        // 19: kefu.ticket.v1.UpdateTicketRequest
+	(*TriageTicketRequest)(nil),        // 20: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil),    // 21: kefu.ticket.v1.PrioritizeTicketRequest
+	(*RetargetTicketRequest)(nil),      // 22: kefu.ticket.v1.RetargetTicketRequest
+	(*RecordTicketContactRequest)(nil), // 23: kefu.ticket.v1.RecordTicketContactRequest
+	(*ListTicketContactsRequest)(nil),  // 24: kefu.ticket.v1.ListTicketContactsRequest
+	(*ListTicketContactsResponse)(nil), // 25: kefu.ticket.v1.ListTicketContactsResponse
+	(*AssignTicketRequest)(nil),        // 26: kefu.ticket.v1.AssignTicketRequest
+	(*StartTicketRequest)(nil),         // 27: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),          // 28: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),        // 29: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),       // 30: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),       // 31: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),        // 32: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),        // 33: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),         // 34: kefu.ticket.v1.MergeTicketRequest
+	(*ImportTicketsRequest)(nil),       // 35: kefu.ticket.v1.ImportTicketsRequest
+	(*TicketRecord)(nil),               // 36: kefu.ticket.v1.TicketRecord
+	(*ImportTicketsResponse)(nil),      // 37: kefu.ticket.v1.ImportTicketsResponse
+	(*CreateCommentRequest)(nil),       // 38: kefu.ticket.v1.CreateCommentRequest
+	(*ListCommentsRequest)(nil),        // 39: kefu.ticket.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),       // 40: kefu.ticket.v1.ListCommentsResponse
+	(*ListTransitionsRequest)(nil),     // 41: kefu.ticket.v1.ListTransitionsRequest
+	(*ListTransitionsResponse)(nil),    // 42: kefu.ticket.v1.ListTransitionsResponse
+	(*ListTicketClocksRequest)(nil),    // 43: kefu.ticket.v1.ListTicketClocksRequest
+	(*ListTicketClocksResponse)(nil),   // 44: kefu.ticket.v1.ListTicketClocksResponse
+	(*ExplainTicketClockRequest)(nil),  // 45: kefu.ticket.v1.ExplainTicketClockRequest
+	(v1.Channel)(0),                    // 46: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),      // 47: google.protobuf.Timestamp
+	(v1.Tier)(0),                       // 48: kefu.type.v1.Tier
+	(*fieldmaskpb.FieldMask)(nil),      // 49: google.protobuf.FieldMask
+	(*TaskRecord)(nil),                 // 50: kefu.ticket.v1.TaskRecord
+	(*v1.ImportResult)(nil),            // 51: kefu.type.v1.ImportResult
+	(*v11.Clock)(nil),                  // 52: kefu.clock.v1.Clock
+	(*v11.ClockExplanation)(nil),       // 53: kefu.clock.v1.ClockExplanation
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	44, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	46, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
 	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
 	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
 	2,  // 4: kefu.ticket.v1.Ticket.priority:type_name -> kefu.ticket.v1.Priority
-	8,  // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
+	10, // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
 	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	9,  // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	45, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	45, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	45, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	45, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
-	6,  // 13: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	45, // 14: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 15: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
-	0,  // 16: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
-	6,  // 17: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	45, // 18: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
-	5,  // 19: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	44, // 20: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
-	45, // 21: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
-	7,  // 22: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 23: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
-	7,  // 24: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
-	7,  // 25: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
-	46, // 26: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 27: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
-	2,  // 28: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	2,  // 29: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	44, // 30: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
-	45, // 31: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	12, // 32: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
-	5,  // 33: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	34, // 34: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
-	7,  // 35: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
-	0,  // 36: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
-	45, // 37: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
-	45, // 38: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
-	45, // 39: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
-	47, // 40: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
-	48, // 41: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
-	10, // 42: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
-	10, // 43: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
-	11, // 44: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
-	49, // 45: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
-	13, // 46: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
-	14, // 47: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
-	15, // 48: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
-	17, // 49: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
-	18, // 50: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
-	19, // 51: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
-	20, // 52: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
-	21, // 53: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
-	24, // 54: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
-	25, // 55: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
-	26, // 56: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
-	27, // 57: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
-	28, // 58: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
-	29, // 59: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
-	30, // 60: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
-	31, // 61: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
-	32, // 62: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
-	33, // 63: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
-	36, // 64: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
-	37, // 65: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
-	22, // 66: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
-	39, // 67: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
-	41, // 68: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
-	43, // 69: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
-	7,  // 70: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 71: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
-	16, // 72: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
-	7,  // 73: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 74: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 75: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 76: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 77: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
-	7,  // 78: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 79: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 80: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 81: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 82: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 83: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 84: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 85: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
-	7,  // 86: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
-	35, // 87: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
-	10, // 88: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
-	38, // 89: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
-	23, // 90: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
-	40, // 91: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
-	42, // 92: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
-	50, // 93: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
-	70, // [70:94] is the sub-list for method output_type
-	46, // [46:70] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	11, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
+	47, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	47, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	47, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	47, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	9,  // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
+	47, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
+	6,  // 15: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	47, // 16: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
+	0,  // 18: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
+	6,  // 19: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
+	47, // 20: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	5,  // 21: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	46, // 22: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
+	47, // 23: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
+	8,  // 24: kefu.ticket.v1.CreateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 25: kefu.ticket.v1.ListTicketsRequest.states:type_name -> kefu.ticket.v1.TicketState
+	48, // 26: kefu.ticket.v1.ListTicketsRequest.tier:type_name -> kefu.type.v1.Tier
+	4,  // 27: kefu.ticket.v1.ListTicketsRequest.phase:type_name -> kefu.ticket.v1.Phase
+	46, // 28: kefu.ticket.v1.ListTicketsRequest.channel:type_name -> kefu.type.v1.Channel
+	7,  // 29: kefu.ticket.v1.ListTicketsRequest.order:type_name -> kefu.ticket.v1.TicketOrder
+	47, // 30: kefu.ticket.v1.ListTicketsRequest.due_before:type_name -> google.protobuf.Timestamp
+	8,  // 31: kefu.ticket.v1.ListTicketsResponse.tickets:type_name -> kefu.ticket.v1.Ticket
+	8,  // 32: kefu.ticket.v1.UpdateTicketRequest.ticket:type_name -> kefu.ticket.v1.Ticket
+	49, // 33: kefu.ticket.v1.UpdateTicketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 34: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
+	2,  // 35: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	2,  // 36: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	46, // 37: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
+	47, // 38: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	14, // 39: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
+	5,  // 40: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	36, // 41: kefu.ticket.v1.ImportTicketsRequest.records:type_name -> kefu.ticket.v1.TicketRecord
+	8,  // 42: kefu.ticket.v1.TicketRecord.ticket:type_name -> kefu.ticket.v1.Ticket
+	0,  // 43: kefu.ticket.v1.TicketRecord.state:type_name -> kefu.ticket.v1.TicketState
+	47, // 44: kefu.ticket.v1.TicketRecord.create_time:type_name -> google.protobuf.Timestamp
+	47, // 45: kefu.ticket.v1.TicketRecord.resolve_time:type_name -> google.protobuf.Timestamp
+	47, // 46: kefu.ticket.v1.TicketRecord.close_time:type_name -> google.protobuf.Timestamp
+	50, // 47: kefu.ticket.v1.TicketRecord.tasks:type_name -> kefu.ticket.v1.TaskRecord
+	51, // 48: kefu.ticket.v1.ImportTicketsResponse.results:type_name -> kefu.type.v1.ImportResult
+	12, // 49: kefu.ticket.v1.CreateCommentRequest.comment:type_name -> kefu.ticket.v1.Comment
+	12, // 50: kefu.ticket.v1.ListCommentsResponse.comments:type_name -> kefu.ticket.v1.Comment
+	13, // 51: kefu.ticket.v1.ListTransitionsResponse.transitions:type_name -> kefu.ticket.v1.Transition
+	52, // 52: kefu.ticket.v1.ListTicketClocksResponse.clocks:type_name -> kefu.clock.v1.Clock
+	15, // 53: kefu.ticket.v1.TicketService.CreateTicket:input_type -> kefu.ticket.v1.CreateTicketRequest
+	16, // 54: kefu.ticket.v1.TicketService.GetTicket:input_type -> kefu.ticket.v1.GetTicketRequest
+	17, // 55: kefu.ticket.v1.TicketService.ListTickets:input_type -> kefu.ticket.v1.ListTicketsRequest
+	19, // 56: kefu.ticket.v1.TicketService.UpdateTicket:input_type -> kefu.ticket.v1.UpdateTicketRequest
+	20, // 57: kefu.ticket.v1.TicketService.TriageTicket:input_type -> kefu.ticket.v1.TriageTicketRequest
+	21, // 58: kefu.ticket.v1.TicketService.PrioritizeTicket:input_type -> kefu.ticket.v1.PrioritizeTicketRequest
+	22, // 59: kefu.ticket.v1.TicketService.RetargetTicket:input_type -> kefu.ticket.v1.RetargetTicketRequest
+	23, // 60: kefu.ticket.v1.TicketService.RecordTicketContact:input_type -> kefu.ticket.v1.RecordTicketContactRequest
+	26, // 61: kefu.ticket.v1.TicketService.AssignTicket:input_type -> kefu.ticket.v1.AssignTicketRequest
+	27, // 62: kefu.ticket.v1.TicketService.StartTicket:input_type -> kefu.ticket.v1.StartTicketRequest
+	28, // 63: kefu.ticket.v1.TicketService.WaitTicket:input_type -> kefu.ticket.v1.WaitTicketRequest
+	29, // 64: kefu.ticket.v1.TicketService.ResumeTicket:input_type -> kefu.ticket.v1.ResumeTicketRequest
+	30, // 65: kefu.ticket.v1.TicketService.ResolveTicket:input_type -> kefu.ticket.v1.ResolveTicketRequest
+	31, // 66: kefu.ticket.v1.TicketService.ConfirmTicket:input_type -> kefu.ticket.v1.ConfirmTicketRequest
+	32, // 67: kefu.ticket.v1.TicketService.ReopenTicket:input_type -> kefu.ticket.v1.ReopenTicketRequest
+	33, // 68: kefu.ticket.v1.TicketService.CancelTicket:input_type -> kefu.ticket.v1.CancelTicketRequest
+	34, // 69: kefu.ticket.v1.TicketService.MergeTicket:input_type -> kefu.ticket.v1.MergeTicketRequest
+	35, // 70: kefu.ticket.v1.TicketService.ImportTickets:input_type -> kefu.ticket.v1.ImportTicketsRequest
+	38, // 71: kefu.ticket.v1.TicketService.CreateComment:input_type -> kefu.ticket.v1.CreateCommentRequest
+	39, // 72: kefu.ticket.v1.TicketService.ListComments:input_type -> kefu.ticket.v1.ListCommentsRequest
+	24, // 73: kefu.ticket.v1.TicketService.ListTicketContacts:input_type -> kefu.ticket.v1.ListTicketContactsRequest
+	41, // 74: kefu.ticket.v1.TicketService.ListTransitions:input_type -> kefu.ticket.v1.ListTransitionsRequest
+	43, // 75: kefu.ticket.v1.TicketService.ListTicketClocks:input_type -> kefu.ticket.v1.ListTicketClocksRequest
+	45, // 76: kefu.ticket.v1.TicketService.ExplainTicketClock:input_type -> kefu.ticket.v1.ExplainTicketClockRequest
+	8,  // 77: kefu.ticket.v1.TicketService.CreateTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 78: kefu.ticket.v1.TicketService.GetTicket:output_type -> kefu.ticket.v1.Ticket
+	18, // 79: kefu.ticket.v1.TicketService.ListTickets:output_type -> kefu.ticket.v1.ListTicketsResponse
+	8,  // 80: kefu.ticket.v1.TicketService.UpdateTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 81: kefu.ticket.v1.TicketService.TriageTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 82: kefu.ticket.v1.TicketService.PrioritizeTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 83: kefu.ticket.v1.TicketService.RetargetTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 84: kefu.ticket.v1.TicketService.RecordTicketContact:output_type -> kefu.ticket.v1.Ticket
+	8,  // 85: kefu.ticket.v1.TicketService.AssignTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 86: kefu.ticket.v1.TicketService.StartTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 87: kefu.ticket.v1.TicketService.WaitTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 88: kefu.ticket.v1.TicketService.ResumeTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 89: kefu.ticket.v1.TicketService.ResolveTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 90: kefu.ticket.v1.TicketService.ConfirmTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 91: kefu.ticket.v1.TicketService.ReopenTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 92: kefu.ticket.v1.TicketService.CancelTicket:output_type -> kefu.ticket.v1.Ticket
+	8,  // 93: kefu.ticket.v1.TicketService.MergeTicket:output_type -> kefu.ticket.v1.Ticket
+	37, // 94: kefu.ticket.v1.TicketService.ImportTickets:output_type -> kefu.ticket.v1.ImportTicketsResponse
+	12, // 95: kefu.ticket.v1.TicketService.CreateComment:output_type -> kefu.ticket.v1.Comment
+	40, // 96: kefu.ticket.v1.TicketService.ListComments:output_type -> kefu.ticket.v1.ListCommentsResponse
+	25, // 97: kefu.ticket.v1.TicketService.ListTicketContacts:output_type -> kefu.ticket.v1.ListTicketContactsResponse
+	42, // 98: kefu.ticket.v1.TicketService.ListTransitions:output_type -> kefu.ticket.v1.ListTransitionsResponse
+	44, // 99: kefu.ticket.v1.TicketService.ListTicketClocks:output_type -> kefu.ticket.v1.ListTicketClocksResponse
+	53, // 100: kefu.ticket.v1.TicketService.ExplainTicketClock:output_type -> kefu.clock.v1.ClockExplanation
+	77, // [77:101] is the sub-list for method output_type
+	53, // [53:77] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -4013,8 +4219,8 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   37,
+			NumEnums:      8,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

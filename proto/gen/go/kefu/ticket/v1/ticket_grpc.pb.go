@@ -67,6 +67,7 @@ const (
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
+//	unmerge: merged → the state before (WorkService)
 //
 // Three verbs leave the state: prioritize and retarget before resolved, recordContact in
 // every state but merged.
@@ -82,7 +83,7 @@ type TicketServiceClient interface {
 	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(ctx context.Context, in *GetTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Lists tickets, newest recorded first. Customers get their own only.
+	// Lists tickets, newest recorded first or by due time. Customers get their own only.
 	// Errors: VALIDATION_FAILED.
 	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
 	// Corrects what was recorded: title, description, product model, serial number, order
@@ -149,7 +150,8 @@ type TicketServiceClient interface {
 	// REQUEST_ID_REUSED.
 	CancelTicket(ctx context.Context, in *CancelTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Folds a ticket into another of the same customer, which goes on: any state before
-	// resolved → merged.
+	// resolved → merged. Its open sub-tasks go over to that one and whoever watches it watches
+	// that one too; WorkService undoes it.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
 	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
@@ -451,6 +453,7 @@ func (c *ticketServiceClient) ExplainTicketClock(ctx context.Context, in *Explai
 //	reopen:  resolved, closed → assigned, within 14 days of resolve, round + 1
 //	cancel:  new, triaged, assigned, in progress, waiting → cancelled
 //	merge:   new, triaged, assigned, in progress, waiting → merged
+//	unmerge: merged → the state before (WorkService)
 //
 // Three verbs leave the state: prioritize and retarget before resolved, recordContact in
 // every state but merged.
@@ -466,7 +469,7 @@ type TicketServiceServer interface {
 	// and source.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	GetTicket(context.Context, *GetTicketRequest) (*Ticket, error)
-	// Lists tickets, newest recorded first. Customers get their own only.
+	// Lists tickets, newest recorded first or by due time. Customers get their own only.
 	// Errors: VALIDATION_FAILED.
 	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
 	// Corrects what was recorded: title, description, product model, serial number, order
@@ -533,7 +536,8 @@ type TicketServiceServer interface {
 	// REQUEST_ID_REUSED.
 	CancelTicket(context.Context, *CancelTicketRequest) (*Ticket, error)
 	// Folds a ticket into another of the same customer, which goes on: any state before
-	// resolved → merged.
+	// resolved → merged. Its open sub-tasks go over to that one and whoever watches it watches
+	// that one too; WorkService undoes it.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE (of either ticket),
 	// TICKET_OF_OTHER_CUSTOMER, TICKET_TASKS_OPEN (a required sub-task is open),
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.

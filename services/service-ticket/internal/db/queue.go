@@ -1,0 +1,114 @@
+package db
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Lane is a part of the queue: the tickets of one department, zero for none, that ask for
+// the same of whoever takes them. Rank, Due and ID are those of its first ticket.
+type Lane struct {
+	Department uuid.UUID
+	Needs      string
+	Rank       int16
+	Due        *time.Time
+	ID         uuid.UUID
+}
+
+// Before tells whether a lane's first ticket is served before another's. As in the index,
+// what has no due time comes last.
+func (l Lane) Before(o Lane) bool {
+	switch {
+	case l.Rank != o.Rank:
+		return l.Rank < o.Rank
+	case l.Due == nil || o.Due == nil:
+		if (l.Due == nil) != (o.Due == nil) {
+			return o.Due == nil
+		}
+	case !l.Due.Equal(*o.Due):
+		return l.Due.Before(*o.Due)
+	}
+	return bytes.Compare(l.ID[:], o.ID[:]) < 0
+}
+
+// The lanes of some departments with their first tickets: along tickets_queue_idx from one
+// need to the next, so that it costs as much for a million tickets as for a thousand.
+const listLanes = `
+SELECT d.id, lane.needs, head.queue_rank, head.due_time, head.id
+FROM unnest($1::uuid[]) AS d(id)
+CROSS JOIN LATERAL (
+  WITH RECURSIVE hop AS (
+    (SELECT t.needs FROM tickets t
+     WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
+       AND t.assignee_staff_id IS NULL AND t.state IN (1, 2)
+     ORDER BY t.needs LIMIT 1)
+    UNION ALL
+    SELECT following.needs FROM hop CROSS JOIN LATERAL (
+      SELECT t.needs FROM tickets t
+      WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
+        AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs > hop.needs
+      ORDER BY t.needs LIMIT 1) following
+  )
+  SELECT needs FROM hop
+) lane
+CROSS JOIN LATERAL (
+  SELECT t.queue_rank, t.due_time, t.id FROM tickets t
+  WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
+    AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs = lane.needs
+  ORDER BY t.queue_rank, t.due_time, t.id LIMIT 1
+) head`
+
+// ListLanes gives the lanes of departments, the one that is served first first. Nothing is
+// held.
+func (q *Queries) ListLanes(ctx context.Context, db DBTX, departments []uuid.UUID) ([]Lane, error) {
+	rows, err := db.Query(ctx, listLanes, departments)
+	if err != nil {
+		return nil, err
+	}
+	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
+	slices.SortFunc(lanes, func(a, b Lane) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	return lanes, err
+}
+
+const takeQueued = `
+SELECT t.* FROM tickets t
+WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = $1
+  AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs = $2
+  AND NOT (t.queue_rank = 1 AND t.create_time > $3 AND customer_owner(t.customer_id) = ANY($4::uuid[]))
+ORDER BY t.queue_rank, t.due_time, t.id LIMIT 1
+FOR NO KEY UPDATE SKIP LOCKED`
+
+// TakeQueued holds the first ticket of a lane that nobody else holds, nil for none: but for
+// those of key customers, registered after a moment, whose account manager is reserved for them.
+func (q *Queries) TakeQueued(ctx context.Context, db DBTX, lane Lane, after time.Time, reserved []uuid.UUID) (*Ticket, error) {
+	if reserved == nil {
+		reserved = []uuid.UUID{}
+	}
+	rows, err := db.Query(ctx, takeQueued, lane.Department, lane.Needs, after, reserved)
+	if err != nil {
+		return nil, err
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Ticket])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &t, err
+}
+
+// GetCustomerOwner gives the account manager of a customer, of the survivor where that one
+// was merged; nil for none.
+func (q *Queries) GetCustomerOwner(ctx context.Context, db DBTX, customer uuid.UUID) (owner *uuid.UUID, err error) {
+	err = db.QueryRow(ctx, "SELECT customer_owner($1)", customer).Scan(&owner)
+	return owner, err
+}

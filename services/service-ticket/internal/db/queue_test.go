@@ -1,0 +1,74 @@
+package db
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kefu-suite/kefu/runtime/testkit"
+	"github.com/kefu-suite/kefu/services/internal/clock"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/policy"
+)
+
+// manyTickets makes a department with tens of thousands of tickets, half of them in its
+// queue, with five needs.
+func manyTickets(t *testing.T) (*testkit.DB, uuid.UUID) {
+	t.Helper()
+	base := testkit.Database(t, customerref.Migrations(), clock.Migrations(), policy.Migrations(), Migrations())
+	owner := base.Owner(t)
+	for _, sql := range []string{
+		`INSERT INTO departments (id, code, name_zh, name_en, function, create_time, update_time, version)
+		 SELECT gen_random_uuid(), 'd' || i, '', '', 0, now(), now(), 1 FROM generate_series(1, 5) i`,
+		`INSERT INTO tickets (id, number, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number,
+		   reporter_name, reporter_subject_id, state, round, department_id, wait_for, resolution, evidence_question_key, evidence_score,
+		   create_time, update_time, service_tier, needs, due_time, version)
+		 SELECT gen_random_uuid(), 'T-' || i, 1 + i % 9, 1, 1 + i % 3, 1, 1 + i % 4, 'x', '', '', '', '', '', gen_random_uuid(), 1 + i % 7, 1, d.ids[1 + i % 5], 0, '', '', 0,
+		   now(), now(), 1 + i % 4, (ARRAY['', 'en', E'zh\npumps', E'\npumps', E'en\nseals'])[1 + i % 5], now() + i * interval '1 s', 1
+		 FROM (SELECT array_agg(id) AS ids FROM departments) d, generate_series(1, 40000) i`,
+		`ANALYZE`,
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	var department uuid.UUID
+	if err := base.Pool.QueryRow(t.Context(), `SELECT id FROM departments WHERE code = 'd2'`).Scan(&department); err != nil {
+		t.Fatal(err)
+	}
+	return base, department
+}
+
+// The queue is read a step a lane, however many tickets stand in it.
+func TestTheQueueGoesByItsIndex(t *testing.T) {
+	base, department := manyTickets(t)
+	lanes, err := New().ListLanes(t.Context(), base.Pool, []uuid.UUID{department, uuid.Nil})
+	if err != nil || len(lanes) != 1 || lanes[0].Department != department {
+		t.Fatalf("lanes %v, %v", lanes, err)
+	}
+	for name, plan := range map[string]string{
+		"lanes": explain(t, base, listLanes, []uuid.UUID{department, uuid.Nil}),
+		"take":  explain(t, base, takeQueued, department, lanes[0].Needs, time.Now(), []uuid.UUID{}),
+	} {
+		if !strings.Contains(plan, "tickets_queue_idx") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {
+			t.Errorf("%s:\n%s", name, plan)
+		}
+	}
+}
+
+func TestLanesInTheirOrder(t *testing.T) {
+	soon, late := time.Unix(1, 0), time.Unix(2, 0)
+	order := []Lane{
+		{Rank: 0, Due: &late}, {Rank: 0}, {Rank: 1, Due: &soon}, {Rank: 1, Due: &late}, {Rank: 1, Due: &late, ID: uuid.Max}, {Rank: 1},
+		{Rank: 1, ID: uuid.Max}, {Rank: 2, Due: &soon},
+	}
+	for i := range order {
+		for j := range order {
+			if got := order[i].Before(order[j]); got != (i < j) {
+				t.Errorf("%d before %d: %v", i, j, got)
+			}
+		}
+	}
+}

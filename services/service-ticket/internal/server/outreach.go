@@ -1,0 +1,274 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
+	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+const (
+	// ProductsConsumer is the name under which HandleProducts has its place in the stream.
+	ProductsConsumer = Name + "/products"
+	outreachEvery    = 10 * time.Second
+	// outreachBatch bounds the customers of one transaction.
+	outreachBatch = 20
+)
+
+// HandleProducts keeps whose the installed products are. It is the Handle of an event.Consumer.
+func (s *Server) HandleProducts(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
+	if env.GetType() != "product.installed.v1" {
+		return nil
+	}
+	p, err := event.Unpack[*customerv1.ProductInstalled](env)
+	if err != nil {
+		return err
+	}
+	row := db.UpsertInstalledProductParams{
+		ProductModel: organisation.Product(p.GetProductModel()), SerialNumber: p.GetSerialNumber(), Version: env.GetSubjectVersion(),
+	}
+	if row.ID, err = uuid.Parse(env.GetSubjectId()); err != nil {
+		return fmt.Errorf("id of the product: %w", err)
+	}
+	if row.CustomerID, err = uuid.Parse(env.GetCustomerId()); err != nil {
+		return fmt.Errorf("customer of the product: %w", err)
+	}
+	if err := s.q.UpsertInstalledProduct(ctx, tx, row); err != nil {
+		return fmt.Errorf("keep a product: %w", err)
+	}
+	return nil
+}
+
+// CreateFaultNotice says that products have a fault.
+func (s *Server) CreateFaultNotice(ctx context.Context, req *ticketv1.CreateFaultNoticeRequest) (*ticketv1.FaultNotice, error) {
+	in := req.GetNotice()
+	if err := ticket.CheckRange(in.GetSerialFrom(), in.GetSerialTo()); err != nil {
+		return nil, err
+	}
+	department, err := parseID("notice.department_id", in.GetDepartmentId())
+	if err != nil {
+		return nil, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	row := &db.FaultNotice{
+		ID: id, ProductModel: organisation.Product(in.GetProductModel()), SerialFrom: in.GetSerialFrom(), SerialTo: in.GetSerialTo(),
+		Title: in.GetTitle(), Description: in.GetDescription(), Priority: int16(given(in.GetPriority(), ticketv1.Priority_PRIORITY_P3)),
+		DepartmentID: department, CreateTime: s.now(),
+	}
+	out, err := write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.FaultNotice, error) {
+		tx.Audit("fault-notice", id, noticeProto(row, db.CountFaultContactsRow{}))
+		return noticeProto(row, db.CountFaultContactsRow{}), s.q.InsertFaultNotice(ctx, tx, db.InsertFaultNoticeParams{
+			ID: id, ProductModel: row.ProductModel, SerialFrom: row.SerialFrom, SerialTo: row.SerialTo, Title: row.Title,
+			Description: row.Description, Priority: row.Priority, DepartmentID: department, CreateTime: row.CreateTime,
+		})
+	})
+	if pg.Violates(err, "fault_notices_department_id_fkey") {
+		return nil, unknownDepartment("notice.department_id", department)
+	}
+	return out, err
+}
+
+// ReachOut opens, until ctx ends, the tickets of fault notices. Every replica runs it.
+func (s *Server) ReachOut(ctx context.Context) error {
+	return s.every(ctx, outreachEvery, "tickets of fault notices", s.SweepNotices)
+}
+
+// SweepNotices opens the tickets of all fault notices whose customers are still looked for.
+func (s *Server) SweepNotices(ctx context.Context) error {
+	for more := true; more; {
+		err := write.Job(ctx, s.write, "fault-notices", func(ctx context.Context, tx *write.Tx) error {
+			notice, err := s.q.LockUnfoundNotice(ctx, tx)
+			if more = err == nil; errors.Is(err, pgx.ErrNoRows) {
+				tx.Unchanged()
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("find a fault notice: %w", err)
+			}
+			return s.reachOut(ctx, tx, &notice)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reachOut opens the tickets of the next customers of a held notice.
+func (s *Server) reachOut(ctx context.Context, tx *write.Tx, notice *db.FaultNotice) error {
+	found, err := s.q.ListAffected(ctx, tx, db.ListAffectedParams{
+		ProductModel: notice.ProductModel, After: notice.Cursor, SerialFrom: notice.SerialFrom, SerialTo: notice.SerialTo, Size: outreachBatch,
+	})
+	if err != nil {
+		return fmt.Errorf("find the customers of a fault notice: %w", err)
+	}
+	for _, one := range found {
+		if err := s.contactAbout(ctx, tx, notice, one.CustomerID, one.SerialNumber); err != nil {
+			return err
+		}
+		notice.Cursor = one.CustomerID
+	}
+	var done *time.Time
+	if len(found) < outreachBatch {
+		now := s.now()
+		done = &now
+	}
+	if err := s.q.MoveFaultNotice(ctx, tx, notice.Cursor, done, notice.ID); err != nil {
+		return fmt.Errorf("move a fault notice on: %w", err)
+	}
+	tx.Audit("fault-notice", notice.ID, map[string]any{"customers": len(found)})
+	return nil
+}
+
+// contactAbout opens the ticket of one customer. One whose file is retired, or that the
+// registry does not know, is nobody to call; of customers who were merged the survivor is
+// called, once.
+func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.FaultNotice, who uuid.UUID, serial string) error {
+	ref, err := customerref.EnsureActive(ctx, tx, who, "customer_id", s.registry)
+	var public *rpcerr.Error
+	if errors.As(err, &public) && public.Code() != codes.Unavailable {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	has, err := s.q.HasFaultContact(ctx, tx, notice.ID, ref.ID)
+	if err != nil || has {
+		return err
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	row := newRow(id, ref.ID, &ticketv1.Ticket{
+		Channel: typev1.Channel_CHANNEL_INTERNAL, Mode: ticketv1.Mode_MODE_PROACTIVE, Type: ticketv1.TicketType_TICKET_TYPE_TECHNICAL_PROBLEM,
+		Priority: ticketv1.Priority(notice.Priority), Title: notice.Title, Description: notice.Description,
+		ProductModel: notice.ProductModel, SerialNumber: serial,
+	}, now)
+	row.DepartmentID = &notice.DepartmentID
+	st, err := s.policy.Apply(standing(row), ticket.Move{Verb: ticket.Create, At: now})
+	if err != nil {
+		return err
+	}
+	stand(row, st)
+	numbers, err := s.numbers(ctx, tx, 1, now)
+	if err != nil {
+		return err
+	}
+	row.Number = numbers[0]
+	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)}, reporter{}); err != nil {
+		return err
+	}
+	if _, err := s.q.InsertFaultContact(ctx, tx, db.InsertFaultContactParams{
+		NoticeID: notice.ID, CustomerID: ref.ID, SerialNumber: serial, TicketID: id,
+	}); err != nil {
+		return fmt.Errorf("keep a contact of a fault notice: %w", err)
+	}
+	return nil
+}
+
+// GetFaultNotice returns a notice with how far it has come.
+func (s *Server) GetFaultNotice(ctx context.Context, req *ticketv1.GetFaultNoticeRequest) (*ticketv1.FaultNotice, error) {
+	row, err := s.findNotice(ctx, "id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.notices(ctx, []db.FaultNotice{*row})
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+func (s *Server) findNotice(ctx context.Context, field, given string) (*db.FaultNotice, error) {
+	id, err := parseID(field, given)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.q.GetFaultNotice(ctx, s.pool, id)
+	if err != nil {
+		return nil, missing(err, "fault notice", id)
+	}
+	return &row, nil
+}
+
+// notices tells rows with how far they have come.
+func (s *Server) notices(ctx context.Context, rows []db.FaultNotice) ([]*ticketv1.FaultNotice, error) {
+	ids, counts := make([]uuid.UUID, len(rows)), map[uuid.UUID]db.CountFaultContactsRow{}
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	all, err := s.q.CountFaultContacts(ctx, s.pool, ids)
+	if err != nil {
+		return nil, fmt.Errorf("count the contacts of fault notices: %w", err)
+	}
+	for _, c := range all {
+		counts[c.NoticeID] = c
+	}
+	out := make([]*ticketv1.FaultNotice, len(rows))
+	for i := range rows {
+		out[i] = noticeProto(&rows[i], counts[rows[i].ID])
+	}
+	return out, nil
+}
+
+// ListFaultNotices lists notices in the order they were made.
+func (s *Server) ListFaultNotices(ctx context.Context, req *ticketv1.ListFaultNoticesRequest) (*ticketv1.ListFaultNoticesResponse, error) {
+	rows, next, err := byID(ctx, s, req, "fault notices", func(r db.FaultNotice) uuid.UUID { return r.ID }, func(after uuid.UUID, size int32) ([]db.FaultNotice, error) {
+		return s.q.ListFaultNotices(ctx, s.pool, after, size)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &ticketv1.ListFaultNoticesResponse{NextPageToken: next}
+	out.Notices, err = s.notices(ctx, rows)
+	return out, err
+}
+
+// ListFaultContacts lists the customers that a notice found.
+func (s *Server) ListFaultContacts(ctx context.Context, req *ticketv1.ListFaultContactsRequest) (*ticketv1.ListFaultContactsResponse, error) {
+	notice, err := s.findNotice(ctx, "notice_id", req.GetNoticeId())
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := byID(ctx, s, req, "contacts", func(r db.ListFaultContactsRow) uuid.UUID { return r.CustomerID }, func(after uuid.UUID, size int32) ([]db.ListFaultContactsRow, error) {
+		return s.q.ListFaultContacts(ctx, s.pool, notice.ID, after, size)
+	})
+	out := &ticketv1.ListFaultContactsResponse{NextPageToken: next}
+	for _, r := range rows {
+		out.Contacts = append(out.Contacts, &ticketv1.FaultContact{
+			CustomerId: r.CustomerID.String(), SerialNumber: r.SerialNumber, TicketId: r.TicketID.String(), TicketNumber: r.Number, State: ticketv1.TicketState(r.State),
+		})
+	}
+	return out, err
+}
+
+func noticeProto(row *db.FaultNotice, count db.CountFaultContactsRow) *ticketv1.FaultNotice {
+	return &ticketv1.FaultNotice{
+		Id: row.ID.String(), ProductModel: row.ProductModel, SerialFrom: row.SerialFrom, SerialTo: row.SerialTo, Title: row.Title,
+		Description: row.Description, Priority: ticketv1.Priority(row.Priority), DepartmentId: row.DepartmentID.String(),
+		Customers: count.Customers, Done: count.Done, FoundTime: stamp(row.FoundTime), CreateTime: timestamppb.New(row.CreateTime),
+	}
+}

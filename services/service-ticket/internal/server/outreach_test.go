@@ -1,0 +1,158 @@
+package server_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/services/internal/access"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+)
+
+func (w *world) outreach() ticketv1.OutreachServiceClient {
+	return ticketv1.NewOutreachServiceClient(w.Conn)
+}
+
+// installed tells what the registry's event does of a product.
+func (w *world) installed(customer, model, serial string) {
+	w.t.Helper()
+	payload, err := anypb.New(&customerv1.ProductInstalled{ProductModel: model, SerialNumber: serial})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	env := &eventv1.Envelope{
+		Id: uuid.NewString(), Type: "product.installed.v1", SubjectId: uuid.NewString(), SubjectVersion: 1, CustomerId: customer, Payload: payload,
+	}
+	if err := pgx.BeginFunc(w.t.Context(), w.Pool, func(tx pgx.Tx) error { return w.server.HandleProducts(w.t.Context(), tx, env) }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestAFaultFindsItsCustomers(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.customer(typev1.Tier_TIER_KEY), w.customer(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B)
+	gone, survivor := w.registered(typev1.Tier_TIER_C), w.customer(typev1.Tier_TIER_C)
+	w.merge(gone, survivor)
+	for _, p := range [][3]string{
+		{a, "CR-64", "SN0100"}, {a, "cr-64", "SN0101"}, {b, "CR-64", "SN0199"}, {c, "CR-64", "SN0200"}, {c, "CR-32", "SN0150"}, {c, "CR-64", "SN01500"},
+		{gone.GetId(), "CR-64", "SN0110"}, {survivor, "CR-64", "SN0111"}, {nowhere, "CR-64", "SN0120"},
+	} {
+		w.installed(p[0], p[1], p[2])
+	}
+	made, err := w.outreach().CreateFaultNotice(w.manager(), &ticketv1.CreateFaultNoticeRequest{Notice: &ticketv1.FaultNotice{
+		ProductModel: "CR-64", SerialFrom: "SN0100", SerialTo: "SN0199", Title: "密封件缺陷", Priority: p2, DepartmentId: w.desk.GetId()}})
+	if err != nil || made.GetFoundTime() != nil || made.GetCustomers() != 0 {
+		t.Fatal(made, err)
+	}
+	// Two replicas at once open nothing twice.
+	if won, lost := wins(2, func(int) error { return w.server.SweepNotices(t.Context()) }); won != 2 {
+		t.Fatal(lost)
+	}
+	list, err := w.outreach().ListFaultContacts(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.ListFaultContactsRequest{NoticeId: made.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, one := range list.GetContacts() {
+		found = append(found, one.GetCustomerId())
+		got := w.get(one.GetTicketId())
+		if got.GetMode() != ticketv1.Mode_MODE_PROACTIVE || got.GetDepartmentId() != w.desk.GetId() || got.GetPriority() != p2 || got.GetTitle() != "密封件缺陷" ||
+			got.GetCustomerId() != one.GetCustomerId() || got.GetNumber() != one.GetTicketNumber() || got.GetDueTime() == nil || one.GetState() != ticket.New {
+			t.Errorf("opened %v of %v", got, one)
+		}
+	}
+	want := []string{a, b, survivor}
+	slices.Sort(want)
+	if slices.Sort(found); !slices.Equal(found, want) {
+		t.Errorf("found %v, want %v", found, want)
+	}
+	if _, err := w.do(w.manager(), "cancel", list.GetContacts()[0].GetTicketId(), ""); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.outreach().GetFaultNotice(w.manager(), &ticketv1.GetFaultNoticeRequest{Id: made.GetId()})
+	if err != nil || got.GetCustomers() != 3 || got.GetDone() != 1 || got.GetFoundTime() == nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	all, err := w.outreach().ListFaultNotices(w.manager(), &ticketv1.ListFaultNoticesRequest{})
+	if err != nil || len(all.GetNotices()) != 1 || all.GetNotices()[0].GetCustomers() != 3 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// More customers than one transaction takes are all found.
+func TestAFaultOfManyCustomers(t *testing.T) {
+	w := newWorld(t)
+	for i := range 45 {
+		w.installed(w.customer(typev1.Tier_TIER_C), "M", fmt.Sprintf("%03d", i))
+	}
+	made, err := w.outreach().CreateFaultNotice(w.manager(), &ticketv1.CreateFaultNoticeRequest{Notice: &ticketv1.FaultNotice{
+		ProductModel: "M", Title: "x", DepartmentId: w.desk.GetId()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.SweepNotices(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.outreach().GetFaultNotice(w.manager(), &ticketv1.GetFaultNoticeRequest{Id: made.GetId()})
+	if err != nil || got.GetCustomers() != 45 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestFaultNoticeRefusals(t *testing.T) {
+	w := newWorld(t)
+	for field, n := range map[string]*ticketv1.FaultNotice{
+		"notice.product_model": {Title: "x", DepartmentId: w.desk.GetId()},
+		"notice.serial_to":     {ProductModel: "M", Title: "x", DepartmentId: w.desk.GetId(), SerialFrom: "1", SerialTo: "10"},
+		"notice.department_id": {ProductModel: "M", Title: "x", DepartmentId: nowhere},
+	} {
+		_, err := w.outreach().CreateFaultNotice(w.manager(), &ticketv1.CreateFaultNoticeRequest{Notice: n})
+		refused(t, field, err, codes.InvalidArgument, "VALIDATION_FAILED", field)
+	}
+	_, err := w.outreach().GetFaultNotice(w.manager(), &ticketv1.GetFaultNoticeRequest{Id: nowhere})
+	refused(t, "unknown", err, codes.NotFound, "FAULT_NOTICE_NOT_FOUND", "")
+	_, err = w.outreach().ListFaultContacts(w.manager(), &ticketv1.ListFaultContactsRequest{NoticeId: nowhere})
+	refused(t, "the contacts of none", err, codes.NotFound, "FAULT_NOTICE_NOT_FOUND", "")
+	_, err = w.outreach().CreateFaultNotice(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.CreateFaultNoticeRequest{})
+	refused(t, "by an agent", err, codes.PermissionDenied, "PERMISSION_DENIED", "")
+}
+
+// A call-back is a task of a solved ticket too, and never holds it back.
+func TestCallBacksAreDueTasks(t *testing.T) {
+	w := newWorld(t)
+	create := func(id string, x *ticketv1.Task) (*ticketv1.Task, error) {
+		x.Title, x.DueTime, x.OwnerStaffId = "回访", w.in(24), w.agent.GetId()
+		return w.tasks().CreateTask(w.manager(), &ticketv1.CreateTaskRequest{TicketId: id, Task: x})
+	}
+	back := ticketv1.TaskKind_TASK_KIND_CALL_BACK
+	for _, state := range []ticket.State{ticket.InProgress, ticket.Resolved, ticket.Closed} {
+		got, err := create(w.at(state, "").GetId(), &ticketv1.Task{Kind: back})
+		if err != nil || got.GetKind() != back {
+			t.Errorf("%v: %v, %v", state, got, err)
+		}
+	}
+	_, err := create(w.at(ticket.Cancelled, "").GetId(), &ticketv1.Task{Kind: back})
+	refused(t, "of a cancelled ticket", err, codes.FailedPrecondition, "TICKET_WRONG_STATE", "")
+	_, err = create(w.at(ticket.InProgress, "").GetId(), &ticketv1.Task{Kind: back, Required: true})
+	refused(t, "that holds back", err, codes.InvalidArgument, "VALIDATION_FAILED", "task.required")
+	// A key customer who was silent is called.
+	of := w.at(ticket.Resolved, w.customer(typev1.Tier_TIER_KEY)).GetId()
+	w.Clock.Advance(73 * time.Hour)
+	if err := w.server.SweepSilent(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := w.tasks().ListTicketTasks(w.manager(), &ticketv1.ListTicketTasksRequest{TicketId: of})
+	if err != nil || len(tasks.GetTasks()) != 1 || tasks.GetTasks()[0].GetKind() != back || tasks.GetTasks()[0].GetOwnerStaffId() != w.agent.GetId() {
+		t.Errorf("%v, %v", tasks, err)
+	}
+}
