@@ -47,7 +47,7 @@ func (f Filled) tooFast(rule *surveyv1.TooFastRule) bool {
 // straight looks at each type of scores by itself: a 5 of 5 beside a 5 of 10 is no line.
 func (f Filled) straight(least int) bool {
 	byType := map[surveyv1.QuestionType][]int32{}
-	for _, question := range f.Version.GetQuestions() {
+	for _, question := range questionnaire.Flat(f.Version) {
 		if score, given := f.score(question.GetKey()); given {
 			byType[question.GetType()] = append(byType[question.GetType()], score)
 		}
@@ -69,11 +69,8 @@ func (f Filled) response(key string) *surveyv1.Response {
 }
 
 func (f Filled) score(key string) (int32, bool) {
-	value, given := f.response(key).GetValue().(*surveyv1.Response_Score)
-	if !given {
-		return 0, false
-	}
-	return value.Score, true
+	score, given := questionnaire.FlatScores(f.Responses)[key]
+	return score, given
 }
 
 func (f Filled) contradicts(rule *surveyv1.ContradictoryRule) bool {
@@ -100,7 +97,7 @@ func (f Filled) holds(test *surveyv1.AnswerTest) bool {
 // first is where on its scale, from 0 to 1, the first answered question of a type stands.
 func (f Filled) first(kind surveyv1.QuestionType) (float64, bool) {
 	least, greatest, _ := questionnaire.Range(kind)
-	for _, question := range f.Version.GetQuestions() {
+	for _, question := range questionnaire.Flat(f.Version) {
 		if score, given := f.score(question.GetKey()); given && question.GetType() == kind {
 			return float64(score-least) / float64(greatest-least), true
 		}
@@ -108,10 +105,13 @@ func (f Filled) first(kind surveyv1.QuestionType) (float64, bool) {
 	return 0, false
 }
 
+// incomplete counts what the customer was shown; what is shown to some customers only is not
+// expected of anybody.
 func (f Filled) incomplete(share float64) bool {
 	var asked, answered int
+	shown := questionnaire.Shown(f.Version, nil, questionnaire.ByQuestion(f.Responses))
 	for _, question := range f.Version.GetQuestions() {
-		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT {
+		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT || !slices.Contains(shown, question.GetKey()) {
 			continue
 		}
 		asked++

@@ -27,6 +27,12 @@ type Answer struct {
 	Source               *string
 	ExternalID           *string
 	RecordTime           time.Time
+	Channel              int16
+	EnterActor           *string
+	Late                 bool
+	Partial              bool
+	Anonymous            bool
+	WithdrawTime         *time.Time
 }
 
 type AnswerJudgement struct {
@@ -71,6 +77,22 @@ type AnswerScore struct {
 	Scores          []int16
 	Flags           int16
 	Excluded        bool
+}
+
+type Aspect struct {
+	Key        string
+	Place      int16
+	NameZh     string
+	NameEn     string
+	QuestionZh string
+	QuestionEn string
+	Type       int16
+	Outcome    bool
+}
+
+type CaseHandler struct {
+	CaseID  uuid.UUID
+	StaffID uuid.UUID
 }
 
 type Cleaning struct {

@@ -17,6 +17,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/invitation"
 )
@@ -24,13 +25,19 @@ import (
 // withdrawnReason stands in the invitations that end because consent did.
 const withdrawnReason = "consent withdrawn"
 
-// OnTicket asks the customer of a resolved ticket.
+// OnTicket asks the customer of a resolved ticket, and keeps who is on the staff.
 func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+	if err := directory.Handle(ctx, tx, e); err != nil {
+		return err
+	}
 	if e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
 		return nil
 	}
 	payload, err := event.Unpack[*ticketv1.TicketChanged](e)
 	if err != nil {
+		return err
+	}
+	if err := s.keepHandler(ctx, tx, e, payload.GetAssigneeStaffId()); err != nil {
 		return err
 	}
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_TICKET_RESOLVED, payload.GetRound())
@@ -43,6 +50,9 @@ func (s *Server) OnComplaint(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope
 	}
 	payload, err := event.Unpack[*complaintv1.ComplaintChanged](e)
 	if err != nil {
+		return err
+	}
+	if err := s.keepHandler(ctx, tx, e, payload.GetHandlerStaffId()); err != nil {
 		return err
 	}
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD, payload.GetRound())
@@ -189,10 +199,11 @@ func (s *Server) revokeAll(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, 
 	})
 }
 
-// settle revokes a pending invitation, or lets it expire where its time is over.
+// settle revokes a pending invitation, or lets it expire where its time is over. What was filled
+// in and not sent goes with the consent.
 func (s *Server) settle(ctx context.Context, tx *write.Tx, row db.Invitation) error {
 	if _, possible := invitation.Next(stateOf(row), row.ExpireTime, s.now(), invitation.Revoke); !possible {
-		return s.expire(ctx, tx, row)
+		return s.lapse(ctx, tx, row)
 	}
 	row, err := s.end(ctx, tx, row, invitation.Revoked, withdrawnReason, nil)
 	if err != nil {
