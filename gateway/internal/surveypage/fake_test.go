@@ -24,6 +24,8 @@ const token = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
 // show_if only once the question named there has a score of at most 2, which is all of the
 // logic that a page must follow.
 type survey struct {
+	surveyv1.AnswerServiceClient // nil: the page calls nothing else of it
+
 	mu        sync.Mutex
 	q         *surveyv1.Questionnaire
 	language  string
