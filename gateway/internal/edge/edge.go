@@ -23,6 +23,7 @@ import (
 	"github.com/rs/cors"
 	"google.golang.org/grpc"
 
+	"github.com/kefu-suite/kefu/gateway/internal/surveypage"
 	"github.com/kefu-suite/kefu/runtime/authn"
 
 	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
@@ -120,6 +121,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	root.Handle("/docs", cfg.Docs)
 	root.Handle("/docs/", cfg.Docs)
 	root.Handle("/openapi.json", cfg.Docs)
+	root.Handle("/s/", nobody(cfg.Minter, cfg.Limits, surveypage.Handler(surveyv1.NewAnswerServiceClient(cfg.Conns.Survey))))
 	root.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	root.HandleFunc("/readyz", readyz(cfg.Ready))
 	root.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/", http.StatusFound) })

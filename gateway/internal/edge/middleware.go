@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/kefu-suite/kefu/runtime/authn"
@@ -121,8 +122,10 @@ func record(log *slog.Logger, next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
 		next.ServeHTTP(rec, r)
 		path := r.URL.Path
-		if strings.HasPrefix(path, "/v1/answers/") {
-			path = "/v1/answers/…"
+		for _, prefix := range []string{"/v1/answers/", "/s/"} {
+			if strings.HasPrefix(path, prefix) {
+				path = prefix + "…"
+			}
 		}
 		log.InfoContext(r.Context(), "call", "method", r.Method, "path", clip(path), "code", rec.code,
 			"ms", float64(time.Since(began).Microseconds())/1000, "request_id", rpc.RequestID(r.Context()))
@@ -150,6 +153,28 @@ func signIn(verifier *authn.Verifier, minter *authn.Minter, next http.Handler) h
 		r.Header.Del("Authorization")
 		r.Header.Del("Cookie")
 		next.ServeHTTP(w, r.WithContext(withHeaders(ctx, h)))
+	})
+}
+
+// nobody passes a page's requests on as those of someone unknown, whatever credentials a
+// browser adds: the right to a page is its link. Body and time are bounded as those of calls.
+func nobody(minter *authn.Minter, l Limits, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := minter.Mint(authn.Identity{})
+		if err != nil {
+			handleError(r.Context(), nil, nil, w, r, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(authn.WithGatewayToken(r.Context(), token), l.Call)
+		defer cancel()
+		// The service counts the calls of each address.
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			ctx = metadata.AppendToOutgoingContext(ctx, rpc.ForwardedKey, host)
+		}
+		r.Header.Del("Authorization")
+		r.Header.Del("Cookie")
+		r.Body = http.MaxBytesReader(w, r.Body, l.BodyBytes)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
