@@ -53,10 +53,7 @@ func TestBench(t *testing.T) {
 	o, began := chosen, time.Now()
 	s := startStack(t, o.bin)
 	w := newWorld(t, s)
-	b := &bench{stack: s, world: w, rounds: o.rounds, slice: o.slice, profiles: o.profiles, pools: map[string]*pgxpool.Pool{}}
-	for _, service := range []string{"customer-registry", "service-ticket", "complaint", "survey"} {
-		b.pools[service] = s.connect(t, strings.ReplaceAll(service, "-", "_"), 4)
-	}
+	b := &bench{stack: s, world: w, rounds: o.rounds, slice: o.slice, profiles: o.profiles, pools: s.pools(t)}
 	tickets, registry := b.pools["service-ticket"], b.pools["customer-registry"]
 	note := func(format string, args ...any) {
 		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
@@ -102,6 +99,16 @@ func TestBench(t *testing.T) {
 	fmt.Printf("\n%d processors, %s; load %s; %d tickets, %d customers; median of %d rounds of %v each\n",
 		runtime.NumCPU(), memory(), load(), o.tickets, o.customers, o.rounds, o.slice)
 	fmt.Print(rateTable(results), latencyTable(results), cpuTable(results), partTable(results), memoryTable(idle, after), verdicts(results, short))
+}
+
+// pools opens each service's database.
+func (s *stack) pools(t *testing.T) map[string]*pgxpool.Pool {
+	t.Helper()
+	pools := map[string]*pgxpool.Pool{}
+	for _, service := range []string{"customer-registry", "service-ticket", "complaint", "survey"} {
+		pools[service] = s.connect(t, strings.ReplaceAll(service, "-", "_"), 4)
+	}
+	return pools
 }
 
 func selected(o options, op operation) bool { return strings.Contains(op.name, o.only) }

@@ -174,10 +174,10 @@ func (s *stack) seedCustomersTo(t *testing.T, pool *pgxpool.Pool, count int) {
 	}
 }
 
-// phoneIndex is the registry's blind index.
-func (s *stack) phoneIndex(t *testing.T, pool *pgxpool.Pool) func(phone string) []byte {
+// keyring opens the keys of a service.
+func (s *stack) keyring(t *testing.T, service string, pool *pgxpool.Pool) *pii.Keyring {
 	t.Helper()
-	master, err := pii.OpenFileMaster(filepath.Join(s.dir, "keys", "master-customer-registry.key"))
+	master, err := pii.OpenFileMaster(filepath.Join(s.dir, "keys", "master-"+service+".key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,5 +185,12 @@ func (s *stack) phoneIndex(t *testing.T, pool *pgxpool.Pool) func(phone string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return keys
+}
+
+// phoneIndex is the registry's blind index.
+func (s *stack) phoneIndex(t *testing.T, pool *pgxpool.Pool) func(phone string) []byte {
+	t.Helper()
+	keys := s.keyring(t, "customer-registry", pool)
 	return func(phone string) []byte { return keys.Index("phone", phone) }
 }

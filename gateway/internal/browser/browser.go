@@ -47,12 +47,14 @@ func look() (string, bool) {
 	return "", false
 }
 
+// find gives the browser's program. A font with Chinese characters comes along where it is
+// installed: without one their pages show boxes.
 func find(ctx context.Context) (string, error) {
 	if path, ok := look(); ok {
 		return path, nil
 	}
 	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
-		install := exec.CommandContext(ctx, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium")
+		install := exec.CommandContext(ctx, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-wqy-microhei")
 		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := install.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("install chromium: %w: %s", err, out)

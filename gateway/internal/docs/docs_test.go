@@ -2,17 +2,11 @@ package docs
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/kefu-suite/kefu/gateway/internal/browser"
@@ -25,29 +19,7 @@ func TestPageInABrowser(t *testing.T) {
 	server := httptest.NewServer(Handler())
 	t.Cleanup(server.Close)
 	ctx := browser.New(t)
-	var mu sync.Mutex
-	var complaints []string
-	complain := func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		complaints = append(complaints, text)
-	}
-	if err := chromedp.Listen(ctx, func(event any) {
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			if e.Type == runtime.ConsoleAPICalledTypeError {
-				complain(fmt.Sprint(e.Args))
-			}
-		case *runtime.EventExceptionThrown:
-			complain(e.ExceptionDetails.Text)
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError {
-				complain(e.Entry.Text)
-			}
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
+	complaints := browser.Complaints(t, ctx)
 	resolve := `.opblock-summary-path[data-path="/v1/tickets/{id}:resolve"]`
 	if err := chromedp.Do(ctx,
 		chromedp.EmulateViewport(1280, 1400),
@@ -72,22 +44,16 @@ func TestPageInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
 	if want := countOperations(t); operations != want {
 		t.Errorf("the page lists %d operations, the document has %d", operations, want)
 	}
 	if !strings.Contains(opened, "TICKET_WRONG_STATE") {
 		t.Errorf("the opened operation does not name its errors: %s", opened)
 	}
-	for _, c := range complaints {
+	for _, c := range complaints() {
 		t.Errorf("console: %s", c)
 	}
-	if dir := os.Getenv("KEFU_TEST_PICTURES"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, "docs.png"), picture, 0o600); err != nil {
-			t.Error(err)
-		}
-	}
+	browser.Keep(t, "docs.png", picture)
 }
 
 func countOperations(t *testing.T) int {

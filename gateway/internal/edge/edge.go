@@ -23,6 +23,7 @@ import (
 	"github.com/rs/cors"
 	"google.golang.org/grpc"
 
+	"github.com/kefu-suite/kefu/gateway/internal/surveypage"
 	"github.com/kefu-suite/kefu/runtime/authn"
 
 	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
@@ -120,6 +121,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 	root.Handle("/docs", cfg.Docs)
 	root.Handle("/docs/", cfg.Docs)
 	root.Handle("/openapi.json", cfg.Docs)
+	root.Handle("/s/", nobody(cfg.Minter, cfg.Limits, surveypage.Handler(surveyv1.NewAnswerServiceClient(cfg.Conns.Survey))))
 	root.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	root.HandleFunc("/readyz", readyz(cfg.Ready))
 	root.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/", http.StatusFound) })
@@ -173,6 +175,8 @@ func newMux(ctx context.Context, cfg Config, routes *routeTable) (http.Handler, 
 		ticketv1.RegisterDutyServiceHandlerClient(ctx, mux, ticketv1.NewDutyServiceClient(ticket)),
 		ticketv1.RegisterHotlineServiceHandlerClient(ctx, mux, ticketv1.NewHotlineServiceClient(ticket)),
 		ticketv1.RegisterTriageServiceHandlerClient(ctx, mux, ticketv1.NewTriageServiceClient(ticket)),
+		ticketv1.RegisterIntakeServiceHandlerClient(ctx, mux, ticketv1.NewIntakeServiceClient(ticket)),
+		ticketv1.RegisterStandardServiceHandlerClient(ctx, mux, ticketv1.NewStandardServiceClient(ticket)),
 		ticketv1.RegisterTaskServiceHandlerClient(ctx, mux, ticketv1.NewTaskServiceClient(ticket)),
 		ticketv1.RegisterQueueServiceHandlerClient(ctx, mux, ticketv1.NewQueueServiceClient(ticket)),
 		ticketv1.RegisterWorkServiceHandlerClient(ctx, mux, ticketv1.NewWorkServiceClient(ticket)),

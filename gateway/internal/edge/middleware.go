@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/kefu-suite/kefu/runtime/authn"
@@ -126,7 +127,7 @@ func record(log *slog.Logger, next http.Handler) http.Handler {
 }
 
 // capabilities are where paths go on with what opens something to whoever has it.
-var capabilities = []string{"/v1/answers/", "/v1/complaintStatus/"}
+var capabilities = []string{"/v1/answers/", "/s/", "/v1/complaintStatus/"}
 
 // tellable is the path without what nobody may read in a log.
 func tellable(path string) string {
@@ -159,6 +160,28 @@ func signIn(verifier *authn.Verifier, minter *authn.Minter, next http.Handler) h
 		r.Header.Del("Authorization")
 		r.Header.Del("Cookie")
 		next.ServeHTTP(w, r.WithContext(withHeaders(ctx, h)))
+	})
+}
+
+// nobody passes a page's requests on as those of someone unknown, whatever credentials a
+// browser adds: the right to a page is its link. Body and time are bounded as those of calls.
+func nobody(minter *authn.Minter, l Limits, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := minter.Mint(authn.Identity{})
+		if err != nil {
+			handleError(r.Context(), nil, nil, w, r, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(authn.WithGatewayToken(r.Context(), token), l.Call)
+		defer cancel()
+		// The service counts the calls of each address.
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			ctx = metadata.AppendToOutgoingContext(ctx, rpc.ForwardedKey, host)
+		}
+		r.Header.Del("Authorization")
+		r.Header.Del("Cookie")
+		r.Body = http.MaxBytesReader(w, r.Body, l.BodyBytes)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

@@ -93,6 +93,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"questionnaires", listQuestionnaires, []any{uuid.Max, size}, []string{"questionnaires_pkey"}},
 		{"trigger", getTriggeredQuestionnaire, []any{int16(1)}, []string{"questionnaires_published_trigger_idx"}},
 		{"link", lockInvitationByLink, []any{[]byte{0, 0, 0, 0, 0, 0, 0, 7}}, []string{"invitations_link_hash_key"}},
+		{"link to read", getInvitationByLink, []any{[]byte{0, 0, 0, 0, 0, 0, 0, 7}}, []string{"invitations_link_hash_key"}},
 		{"all invitations", listInvitations, []any{uuid.Max, size}, []string{"invitations_pkey"}},
 		{"pending ones", listPendingInvitations, []any{now, uuid.Max, size}, []string{"invitations_state_idx"}},
 		{"revoked ones", listEndedInvitations, []any{int16(4), uuid.Max, size}, []string{"invitations_state_idx"}},
