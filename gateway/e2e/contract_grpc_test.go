@@ -195,7 +195,7 @@ func TestEveryMethodOverGRPCWantsToKnowTheCaller(t *testing.T) {
 			for i := range s.Methods().Len() {
 				m := s.Methods().Get(i)
 				calls++
-				if m.Name() == "GetHotlinePublication" { // asked without anything it gives the newest
+				if m.Name() == "GetHotlinePublication" || m.Name() == "GetContactForm" { // asked without anything they answer
 					continue
 				}
 				if accessRule(m).GetPublic() {

@@ -102,11 +102,13 @@ func faults() []fault {
 	always := func(operation) bool { return true }
 	known := func(o operation) bool { return !o.public }
 	takes := func(o operation) bool { return o.body }
-	// A draft of nothing is a copy of the policy in effect.
+	// A draft of nothing is a copy of what is in effect, and learning anew takes nothing.
 	needs := func(o operation) bool {
-		return takes(o) && o.path != "/v1/ticketPolicies" && o.path != "/v1/complaintPolicies"
+		return takes(o) && !slices.Contains([]string{"/v1/ticketPolicies", "/v1/complaintPolicies", "/v1/triageRules", "/v1/triageModels:train"}, o.path)
 	}
-	names := func(o operation) bool { return len(o.params) > 0 && !slices.Contains(o.params, "version") }
+	names := func(o operation) bool {
+		return len(o.params) > 0 && !slices.ContainsFunc(o.params, func(p string) bool { return strings.HasSuffix(p, "version") })
+	}
 	writes := func(o operation) bool {
 		// The signature under the quarterly review is the auditor's one write.
 		return !o.public && o.verb != http.MethodGet && !strings.HasSuffix(o.path, ":compute") && o.path != "/v1/accessReviews/{id}:sign"

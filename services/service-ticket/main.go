@@ -32,6 +32,8 @@ type config struct {
 	ConfirmHours int `env:"KEFU_TICKET_CONFIRM_HOURS" envDefault:"72"`
 	// ReopenDays after resolve a ticket can be reopened.
 	ReopenDays int `env:"KEFU_TICKET_REOPEN_DAYS" envDefault:"14"`
+	// EscalationHours are the business hours that a supervisor has to decide on an escalation.
+	EscalationHours int `env:"KEFU_TICKET_ESCALATION_HOURS" envDefault:"2"`
 	// MaxLoad is how many open tickets somebody has at most who pulls one.
 	MaxLoad int `env:"KEFU_TICKET_MAX_LOAD" envDefault:"20"`
 }
@@ -44,6 +46,9 @@ func (c *config) Check() []error {
 	}
 	if c.ReopenDays < 1 {
 		problems = append(problems, errors.New("KEFU_TICKET_REOPEN_DAYS must be at least 1"))
+	}
+	if c.EscalationHours < 1 {
+		problems = append(problems, errors.New("KEFU_TICKET_ESCALATION_HOURS must be at least 1"))
 	}
 	if c.MaxLoad < 1 {
 		problems = append(problems, errors.New("KEFU_TICKET_MAX_LOAD must be at least 1"))
@@ -73,6 +78,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		Region: cfg.DefaultRegion, Policy: ticket.Policy{
 			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
 			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
+			DecideWithin: time.Duration(cfg.EscalationHours) * time.Hour,
 			MaxLoad:      cfg.MaxLoad,
 		},
 		Clocks: clocks, Calendars: calendars,
@@ -96,6 +102,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	p.Go("closing of silent tickets", s.CloseSilent)
 	p.Go("watch on duty and hotlines", s.WatchOrganisation)
 	p.Go("training of the triage model", s.LearnDaily)
+	p.Go("watch on exceptions to standards", s.WatchStandards)
 	p.Go("sweep of clocks", clock.NewSweeper(clocks, p.Pool, p.Write, p.Log).Run)
 	p.Go("tickets of fault notices", s.ReachOut)
 	return errors.Join(

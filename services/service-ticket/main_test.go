@@ -286,11 +286,12 @@ func TestTheConfigurationTellsAllItsProblems(t *testing.T) {
 	own := 0
 	for _, problem := range c.Check() {
 		switch problem.Error() {
-		case "KEFU_TICKET_CONFIRM_HOURS must be at least 1", "KEFU_TICKET_REOPEN_DAYS must be at least 1":
+		case "KEFU_TICKET_CONFIRM_HOURS must be at least 1", "KEFU_TICKET_REOPEN_DAYS must be at least 1",
+			"KEFU_TICKET_ESCALATION_HOURS must be at least 1":
 			own++
 		}
 	}
-	if own != 2 {
-		t.Errorf("%v, want both settings named", c.Check())
+	if own != 3 {
+		t.Errorf("%v, want all settings named", c.Check())
 	}
 }

@@ -24,8 +24,7 @@ const token = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
 // show_if only once the question named there has a score of at most 2, which is all of the
 // logic that a page must follow.
 type survey struct {
-	// The page calls no other method.
-	surveyv1.AnswerServiceClient
+	surveyv1.AnswerServiceClient // nil: the page calls nothing else of it
 
 	mu        sync.Mutex
 	q         *surveyv1.Questionnaire

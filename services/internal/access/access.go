@@ -64,8 +64,8 @@ func ServiceAccountOnly() []string { return []string{"events.read", "callers.loo
 func serviceManager() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
-		at(company, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
-			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget"),
+		at(company, "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
+			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel", "tickets.retarget", "tickets.escalate"),
 		at(company, "directory.read", "directory.write", "staff.status", "tasks.work", "calendars.read", "calendars.write"),
 		at(company, "cannedanswers.read", "cannedanswers.write", "faultnotices.read", "faultnotices.write"),
 		at(company, "ticketpolicies.read", "ticketpolicies.write", "complaintpolicies.read", "complaintpolicies.write",
@@ -82,7 +82,7 @@ func serviceManager() []authz.Grant {
 func serviceSupervisor() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
-		at(team, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
+		at(team, "tickets.escalate", "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read", "ticketpolicies.read", "complaintpolicies.read",
 			"cannedanswers.read", "faultnotices.read"),
@@ -100,7 +100,7 @@ func serviceSupervisor() []authz.Grant {
 func serviceAgent() []authz.Grant {
 	return grants(
 		at(company, "summaries.read", "customers.readmasked", "contacts.readmasked", "profiles.readmasked", "orders.read"),
-		at(own, "tickets.read", "tickets.create", "tickets.triage", "tickets.assign", "tickets.work",
+		at(own, "tickets.read", "tickets.create", "tickets.intake", "tickets.triage", "tickets.assign", "tickets.work",
 			"tickets.comment", "tickets.history", "tickets.confirm", "tickets.reopen", "tickets.cancel"),
 		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.register", "complaints.submit", "complaints.reopen", "complaints.review",
@@ -126,7 +126,7 @@ func supportEngineer() []authz.Grant {
 // other customers.
 func afterSalesSpecialist() []authz.Grant {
 	return grants(
-		at(own, "tickets.read", "tickets.create", "tickets.work", "tickets.comment", "tickets.history"),
+		at(own, "tickets.read", "tickets.create", "tickets.intake", "tickets.work", "tickets.comment", "tickets.history"),
 		at(own, "visits.read"),
 		at(company, "directory.read", "causes.read", "calendars.read", "cannedanswers.read", "faultnotices.read"), at(own, "staff.status", "tasks.work"),
 		at(own, "complaints.read", "complaints.work", "complaints.history"),

@@ -96,6 +96,15 @@ ticket.v1.TriageService  CreateTriageRules,UpdateTriageRules             *......
 ticket.v1.TriageService  PublishTriageRules,TrainTriageModel             *............ ticketpolicies.write
 ticket.v1.TriageService  SuggestTriage                                   *to.......... tickets.triage
 ticket.v1.TriageService  GetTicketTriage                                 *toto........ tickets.history
+ticket.v1.IntakeService  TakeIn,ListOpenCases                            *to.o........ tickets.intake
+ticket.v1.IntakeService  CreateConnector,RotateConnectorSecret,SwitchConnector *.....*...... directory.write
+ticket.v1.IntakeService  ListConnectors                                  ************. directory.read
+ticket.v1.IntakeService  GetContactForm,SubmitContactForm,ReceiveMessage public
+ticket.v1.StandardService SetStandardException,EndStandardException       *............ ticketpolicies.write
+ticket.v1.StandardService ListStandardExceptions                         **........... ticketpolicies.read
+ticket.v1.StandardService RequestEscalation                              *toto.......o tickets.comment
+ticket.v1.StandardService DecideEscalation,ListEscalations               *t........... tickets.escalate
+ticket.v1.StandardService ListTicketEscalations                          *toto.......o tickets.read
 ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work

@@ -14,7 +14,7 @@ import (
 
 const drawTicket = `-- name: DrawTicket :one
 SELECT nextval('ticket_numbers')::bigint AS number,
-  GREATEST(customer_tier($1), 1::smallint)::smallint AS service_tier,
+  standard_tier($1)::smallint AS service_tier,
   policy_in_effect($2)::bigint AS policy_version, triage_rules_in_effect($2)::bigint AS triage_version,
   (SELECT version FROM routing_versions)::bigint AS routing_version
 `
@@ -42,7 +42,7 @@ func (q *Queries) DrawTicket(ctx context.Context, db DBTX, customerID *uuid.UUID
 }
 
 const getServiceTier = `-- name: GetServiceTier :one
-SELECT GREATEST(customer_tier($1), 1::smallint)::smallint AS service_tier
+SELECT standard_tier($1)::smallint AS service_tier
 `
 
 func (q *Queries) GetServiceTier(ctx context.Context, db DBTX, customerID *uuid.UUID) (int16, error) {
@@ -71,11 +71,12 @@ WITH RECURSIVE family AS (
 )
 SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets
 WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
-  AND service_tier NOT IN (0, GREATEST(customer_tier(customer_id), 1::smallint))
+  AND service_tier NOT IN (0, GREATEST(standard_tier(customer_id), raised_tier(id)))
 ORDER BY id FOR NO KEY UPDATE
 `
 
-// Tickets that go on and whose clocks run by another tier than their customer has now: those
+// Tickets that go on and whose clocks run by another tier than their customer's standard, or the
+// one they were raised to, is now: those
 // of the customer and of all who were merged into it. In the order of their ids, as
 // LockTickets.
 func (q *Queries) LockTicketsOfOtherTier(ctx context.Context, db DBTX, customerID uuid.UUID) ([]Ticket, error) {

@@ -43,6 +43,16 @@ type Comment struct {
 	CreateTime    time.Time
 }
 
+type Connector struct {
+	ID               uuid.UUID
+	Code             string
+	Channel          int16
+	Off              bool
+	SecretGeneration int32
+	PreviousUntil    *time.Time
+	CreateTime       time.Time
+}
+
 type Department struct {
 	ID          uuid.UUID
 	Code        string
@@ -85,6 +95,23 @@ type DutyShift struct {
 	CreateTime time.Time
 }
 
+type Escalation struct {
+	ID             uuid.UUID
+	TicketID       uuid.UUID
+	State          int16
+	Reason         string
+	Actor          string
+	ByCustomer     bool
+	RequestStaffID *uuid.UUID
+	FromTier       int16
+	ToTier         int16
+	CreateTime     time.Time
+	DueTime        time.Time
+	DecideStaffID  *uuid.UUID
+	DecideTime     *time.Time
+	DecisionReason string
+}
+
 type FaultNotice struct {
 	ID           uuid.UUID
 	ProductModel string
@@ -121,6 +148,15 @@ type HotlinePublication struct {
 	Content     []byte
 }
 
+type IntakeMessage struct {
+	Source     string
+	MessageID  string
+	Thread     string
+	TicketID   uuid.UUID
+	Joined     bool
+	CreateTime time.Time
+}
+
 type Route struct {
 	ID           uuid.UUID
 	Type         int16
@@ -155,6 +191,17 @@ type Staff struct {
 	CalendarID          *string
 	CertificateNames    []string
 	CertificateExpiries []time.Time
+}
+
+type StandardException struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Version    int32
+	Tier       int16
+	StartTime  time.Time
+	EndTime    time.Time
+	Reason     string
+	CreateTime time.Time
 }
 
 type Station struct {

@@ -81,6 +81,15 @@ func caseTables() []subject.Table {
 			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind", Hidden: "version",
 		},
 		{
+			Name: "escalations", Set: SetTicket, Column: "ticket_id", Blank: "reason decision_reason",
+			Kept: "id ticket_id state actor by_customer request_staff_id from_tier to_tier create_time due_time decide_staff_id decide_time", Hidden: "actor",
+		},
+		{
+			// Ids of other systems, which may tell who wrote.
+			Name: "intake_messages", Set: SetTicket, Column: "ticket_id", Key: "source message_id",
+			Kept: "source message_id ticket_id joined create_time", Blank: "thread", Hidden: "message_id",
+		},
+		{
 			Name: "solution_plans", Set: SetTicket, Column: "ticket_id", Kept: "id ticket_id round plan_time staff_id create_time", Blank: "text",
 		},
 		{

@@ -38,6 +38,8 @@ const (
 	reasonPolicy    = "policy-retargeted"
 	reasonHandedOn  = "handed-on"
 	reasonRestarted = "restarted"
+	reasonException = "standard-exception"
+	reasonEscalated = "escalated"
 )
 
 // clocked tells whether a ticket has clocks: history that was imported has none.
@@ -216,6 +218,9 @@ func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, 
 	case ticket.Unmerge:
 		err = s.goBack(ctx, tx, row)
 	}
+	if err == nil && (m.Verb == ticket.Resolve || m.Verb == ticket.Cancel || m.Verb == ticket.Merge) {
+		err = s.lapse(ctx, tx, row, m.At)
+	}
 	if err != nil {
 		return fmt.Errorf("clocks of the ticket: %w", err)
 	}
@@ -281,9 +286,9 @@ func (s *Server) goOn(ctx context.Context, tx *write.Tx, was ticket.Standing, ro
 
 // nextRound starts the clocks of a round by the tier that the customer has by now.
 func (s *Server) nextRound(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
-	tier, err := s.q.HoldServiceTier(ctx, tx, row.CustomerID)
+	tier, err := s.tierOf(ctx, tx, row)
 	if err != nil {
-		return fmt.Errorf("read the tier: %w", err)
+		return err
 	}
 	if err := s.setTier(ctx, tx, row, tier); err != nil {
 		return err
@@ -394,19 +399,6 @@ func (s *Server) HandleCustomer(ctx context.Context, tx pgx.Tx, env *eventv1.Env
 		return nil
 	}
 	return write.Effect(ctx, s.write, tx, env, func(ctx context.Context, tx *write.Tx) error {
-		for i := range rows {
-			tier, err := s.q.GetServiceTier(ctx, tx, rows[i].CustomerID)
-			if err != nil {
-				return fmt.Errorf("read the tier: %w", err)
-			}
-			if err := s.setTier(ctx, tx, &rows[i], tier); err != nil {
-				return err
-			}
-			if err := s.retarget(ctx, tx, &rows[i], clock.Act{At: s.now(), Reason: reasonTier}); err != nil {
-				return fmt.Errorf("clocks of ticket %s: %w", rows[i].ID, err)
-			}
-			tx.Audit("ticket", rows[i].ID, map[string]any{"service_tier": typev1.Tier(tier).String()})
-		}
-		return nil
+		return s.retier(ctx, tx, rows, reasonTier)
 	})
 }

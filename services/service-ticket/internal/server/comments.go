@@ -58,33 +58,39 @@ func (s *Server) comment(ctx context.Context, tx *write.Tx, row *db.Ticket, body
 		ID: id, TicketID: row.ID, Body: body, Public: public, Author: caller.Actor(),
 		AuthorKind: int16(authorKind(caller)), AuthorStaffID: author, CreateTime: s.now(),
 	}
+	return c, s.addComment(ctx, tx, row, c)
+}
+
+// addComment adds a comment to a held ticket: row, clocks, event and audit record.
+func (s *Server) addComment(ctx context.Context, tx *write.Tx, row *db.Ticket, c *db.Comment) error {
 	row.UpdateTime, row.Version = c.CreateTime, row.Version+1
 	var b pg.Batch
 	if err := s.q.InsertComment(ctx, &b, db.InsertCommentParams(*c)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.q.TouchTicket(ctx, &b, db.TouchTicketParams{
 		ID: row.ID, ConfirmDue: row.ConfirmDue, UpdateTime: row.UpdateTime, Version: row.Version,
 	}); err != nil {
-		return nil, err
+		return err
 	}
 	if err := pg.Flush(ctx, tx, &b); err != nil {
-		return nil, fmt.Errorf("add comment: %w", err)
+		return fmt.Errorf("add comment: %w", err)
 	}
-	if public && authorKind(caller) == ticketv1.AuthorKind_AUTHOR_KIND_STAFF {
+	kind := ticketv1.AuthorKind(c.AuthorKind)
+	if c.Public && kind == ticketv1.AuthorKind_AUTHOR_KIND_STAFF {
 		if err := s.replied(ctx, tx, row, c.CreateTime); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	tx.Emit(event.Event{
 		Type: "comment.added.v1", SubjectID: row.ID, SubjectVersion: row.Version,
 		CustomerID: idValue(row.CustomerID), OccurTime: c.CreateTime,
 		Payload: &ticketv1.CommentAdded{
-			Number: row.Number, CommentId: id.String(), Public: public, AuthorKind: authorKind(caller),
+			Number: row.Number, CommentId: c.ID.String(), Public: c.Public, AuthorKind: kind,
 		},
 	})
-	tx.Audit("comment", id, commentProto(c))
-	return c, nil
+	tx.Audit("comment", c.ID, commentProto(c))
+	return nil
 }
 
 // ListComments lists the comments of a ticket, oldest first.

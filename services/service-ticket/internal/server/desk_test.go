@@ -183,7 +183,7 @@ func TestListsByTierPhaseChannelAndDueTime(t *testing.T) {
 	key, plain := w.customer(typev1.Tier_TIER_KEY), w.customer(typev1.Tier_TIER_C)
 	slow := w.create(&ticketv1.Ticket{CustomerId: plain, Channel: typev1.Channel_CHANNEL_LETTER, Phase: ticketv1.Phase_PHASE_PRE_SALE}).GetId()
 	fast := w.create(&ticketv1.Ticket{CustomerId: key, Priority: p1}).GetId()
-	mid := w.create(&ticketv1.Ticket{CustomerId: key, Channel: typev1.Channel_CHANNEL_CHAT}).GetId()
+	mid := w.create(&ticketv1.Ticket{CustomerId: key, Channel: typev1.Channel_CHANNEL_SOCIAL}).GetId()
 	w.at(ticket.Resolved, key)
 	due := ticketv1.TicketOrder_TICKET_ORDER_DUE
 	for name, c := range map[string]struct {
@@ -193,7 +193,7 @@ func TestListsByTierPhaseChannelAndDueTime(t *testing.T) {
 		"tier":              {&ticketv1.ListTicketsRequest{Tier: typev1.Tier_TIER_KEY, States: []ticket.State{ticket.New}}, []string{mid, fast}},
 		"channel":           {&ticketv1.ListTicketsRequest{Channel: typev1.Channel_CHANNEL_LETTER}, []string{slow}},
 		"phase":             {&ticketv1.ListTicketsRequest{Phase: ticketv1.Phase_PHASE_PRE_SALE}, []string{slow}},
-		"tier and channel":  {&ticketv1.ListTicketsRequest{Tier: typev1.Tier_TIER_KEY, Channel: typev1.Channel_CHANNEL_CHAT}, []string{mid}},
+		"tier and channel":  {&ticketv1.ListTicketsRequest{Tier: typev1.Tier_TIER_KEY, Channel: typev1.Channel_CHANNEL_SOCIAL}, []string{mid}},
 		"due":               {&ticketv1.ListTicketsRequest{Order: due}, []string{fast, mid, slow}},
 		"due of a tier":     {&ticketv1.ListTicketsRequest{Order: due, Tier: typev1.Tier_TIER_C}, []string{slow}},
 		"due of a customer": {&ticketv1.ListTicketsRequest{Order: due, CustomerId: key}, []string{fast, mid}},

@@ -90,7 +90,7 @@ func bareWorld(t *testing.T, background bool) *world {
 			w.server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 				Now: p.Now, Registry: w.registry, Issuer: "http://127.0.0.1:9", Region: "CN",
-				Policy: ticket.Policy{ConfirmAfter: 72 * time.Hour, ReopenWithin: 14 * 24 * time.Hour, MaxLoad: 20},
+				Policy: ticket.Policy{ConfirmAfter: 72 * time.Hour, ReopenWithin: 14 * 24 * time.Hour, DecideWithin: 2 * time.Hour, MaxLoad: 20},
 				Clocks: w.clocks, Calendars: calendars,
 			})
 			if err != nil {

@@ -16,7 +16,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
-	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -52,42 +51,9 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 		if err != nil {
 			return err
 		}
-		return s.open(ctx, tx, row)
+		// The text is the suite's own: what it is about and how pressing it is stand fixed.
+		return s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)}, reporter{})
 	})
-}
-
-// open stores a new ticket that no call registers, with all that belongs to one.
-func (s *Server) open(ctx context.Context, tx *write.Tx, row *db.Ticket) error {
-	var err error
-	if row.ServiceTier, err = s.q.HoldServiceTier(ctx, tx, row.CustomerID); err != nil {
-		return fmt.Errorf("read the tier: %w", err)
-	}
-	if err := s.underPolicy(ctx, tx, row); err != nil {
-		return err
-	}
-	taken, err := s.triagedNow(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)})
-	if err != nil {
-		return err
-	}
-	if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
-		return fmt.Errorf("insert ticket: %w", err)
-	}
-	if err := s.keepText(ctx, tx, row); err != nil {
-		return fmt.Errorf("keep what the ticket is found by: %w", err)
-	}
-	if err := s.keepTriage(ctx, tx, row.ID, taken); err != nil {
-		return fmt.Errorf("keep what the ticket was taken for: %w", err)
-	}
-	made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
-	if err := s.q.InsertTransition(ctx, tx, made); err != nil {
-		return fmt.Errorf("insert transition: %w", err)
-	}
-	if err := s.startClocks(ctx, tx, row, clock.Act{At: row.CreateTime}, ticket.EventCreated, ticket.EventOpened); err != nil {
-		return fmt.Errorf("clocks of the ticket: %w", err)
-	}
-	tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
-	tx.Audit("ticket", row.ID, made)
-	return nil
 }
 
 // answerer is the customer who answered, zero for none and for one the registry does not

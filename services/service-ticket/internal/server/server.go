@@ -75,6 +75,8 @@ type Server struct {
 	ticketv1.UnsafeDeskServiceServer
 	ticketv1.UnsafeOutreachServiceServer
 	ticketv1.UnsafeTriageServiceServer
+	ticketv1.UnsafeIntakeServiceServer
+	ticketv1.UnsafeStandardServiceServer
 
 	pool      *pgxpool.Pool
 	keys      *pii.Keyring
@@ -103,8 +105,8 @@ func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
-	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 {
-		return nil, errors.New("the time to confirm and the time to reopen must be longer than nothing")
+	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 || cfg.Policy.DecideWithin <= 0 {
+		return nil, errors.New("the times to confirm, to reopen and to decide on an escalation must be longer than nothing")
 	}
 	if cfg.Policy.MaxLoad < 1 {
 		return nil, errors.New("the most open tickets in a person's hands must be at least 1")
@@ -142,6 +144,8 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterDeskServiceServer(on, s)
 	ticketv1.RegisterOutreachServiceServer(on, s)
 	ticketv1.RegisterTriageServiceServer(on, s)
+	ticketv1.RegisterIntakeServiceServer(on, s)
+	ticketv1.RegisterStandardServiceServer(on, s)
 	calendarv1.RegisterCalendarServiceServer(on, s)
 	clockv1.RegisterTicketPolicyServiceServer(on, s.policies)
 }

@@ -39,11 +39,6 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 	if err != nil {
 		return nil, err
 	}
-	return s.register(ctx, req, row, told, nil)
-}
-
-// register stores a new ticket, with what else a way of intake keeps in the same transaction.
-func (s *Server) register(ctx context.Context, req write.Request, row *newTicket, told reporter, also also) (*ticketv1.Ticket, error) {
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
 	// another tier. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
@@ -56,7 +51,7 @@ func (s *Server) register(ctx context.Context, req write.Request, row *newTicket
 			return nil, err
 		}
 		row.DueTime = soonest(clocks)
-		t, err := s.insert(ctx, req, row, told, key, clocks, also)
+		t, err := s.insert(ctx, req, row, told, key, clocks)
 		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
 		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
 			return t, err
@@ -111,9 +106,6 @@ type newTicket struct {
 	*db.Ticket
 	triage *ticketv1.TicketTriage
 }
-
-// also adds to the transaction in which a new ticket is stored.
-type also func(ctx context.Context, tx *write.BatchTx, row *db.Ticket, t *ticketv1.Ticket) error
 
 // draft makes the row of a new ticket from what the caller tells, and its number.
 func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*newTicket, reporter, error) {
@@ -221,7 +213,7 @@ func (s *Server) numbers(ctx context.Context, on db.DBTX, count int, now time.Ti
 	return out, nil
 }
 
-func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket, told reporter, key *pii.Subject, clocks []clock.Opening, also also) (*ticketv1.Ticket, error) {
+func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket, told reporter, key *pii.Subject, clocks []clock.Opening) (*ticketv1.Ticket, error) {
 	row := made.Ticket
 	return write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.Ticket, error) {
 		key := key
@@ -258,11 +250,58 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 			return nil, err
 		}
 		tx.Audit("ticket", row.ID, t)
-		if also == nil {
-			return t, nil
-		}
-		return t, also(ctx, tx, row, t)
+		return t, nil
 	})
+}
+
+// open stores a new ticket in a transaction that has read before: row, history, clocks, event
+// and audit record. The row needs everything but tier, policy and contacts.
+func (s *Server) open(ctx context.Context, tx *write.Tx, row *db.Ticket, given triageGiven, told reporter) error {
+	var err error
+	if row.ServiceTier, err = s.q.HoldServiceTier(ctx, tx, row.CustomerID); err != nil {
+		return fmt.Errorf("read the tier: %w", err)
+	}
+	if err := s.underPolicy(ctx, tx, row); err != nil {
+		return err
+	}
+	var key *pii.Subject
+	switch {
+	case !told.contacts():
+	case row.CustomerID != nil:
+		if key, err = s.keys.Subject(ctx, tx, row.ReporterSubjectID); err != nil {
+			return erased(err)
+		}
+	default:
+		if key, err = s.keys.Create(ctx, tx, row.ReporterSubjectID); err != nil {
+			return err
+		}
+	}
+	if err := s.seal(row, told, key); err != nil {
+		return err
+	}
+	taken, err := s.triagedNow(ctx, tx, row, given)
+	if err != nil {
+		return err
+	}
+	if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
+		return fmt.Errorf("insert ticket: %w", err)
+	}
+	if err := s.keepText(ctx, tx, row); err != nil {
+		return fmt.Errorf("keep what the ticket is found by: %w", err)
+	}
+	if err := s.keepTriage(ctx, tx, row.ID, taken); err != nil {
+		return fmt.Errorf("keep what the ticket was taken for: %w", err)
+	}
+	made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
+	if err := s.q.InsertTransition(ctx, tx, made); err != nil {
+		return fmt.Errorf("insert transition: %w", err)
+	}
+	if err := s.startClocks(ctx, tx, row, clock.Act{At: row.CreateTime}, ticket.EventCreated, ticket.EventOpened); err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
+	tx.Audit("ticket", row.ID, made)
+	return nil
 }
 
 // GetTicket returns a ticket.

@@ -134,6 +134,10 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 		case ticketv1.TriageField_TRIAGE_FIELD_PRIORITY:
 			row.Priority = int16(made.GetPriority())
 		case ticketv1.TriageField_TRIAGE_FIELD_DEPARTMENT:
+			if row.DepartmentID != nil {
+				made.Applied = false // whoever opens it has settled it
+				continue
+			}
 			id, err := uuid.Parse(made.GetDepartmentId())
 			if err != nil {
 				return nil, fmt.Errorf("department of a suggestion: %w", err)

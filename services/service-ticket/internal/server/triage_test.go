@@ -175,7 +175,7 @@ func TestVersionsOfTriageRules(t *testing.T) {
 		"update":   second(c.UpdateTriageRules(boss, &ticketv1.UpdateTriageRulesRequest{TriageRules: &ticketv1.TriageRules{Version: 99}, UpdateMask: mask("note")})),
 		"validate": second(c.ValidateTriageRules(boss, &ticketv1.ValidateTriageRulesRequest{Version: 99})),
 		"publish":  second(c.PublishTriageRules(boss, &ticketv1.PublishTriageRulesRequest{Version: 99})),
-		"suggest":  second(c.SuggestTriage(boss, &ticketv1.SuggestTriageRequest{RulesVersion: 99})),
+		"suggest":  second(c.SuggestTriage(boss, &ticketv1.SuggestTriageRequest{RulesVersion: 99, Title: "x"})),
 	} {
 		refused(t, name, err, codes.NotFound, "TRIAGE_RULES_NOT_FOUND", "")
 	}

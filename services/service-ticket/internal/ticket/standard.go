@@ -149,8 +149,8 @@ func progress() [4]amount {
 	return [4]amount{{hours: time.Hour, around: true}, {hours: 4 * time.Hour}, {days: 1}, {days: 2}}
 }
 
-// Standard is version 1 of the service standards: by tier and priority, with the limit for
-// e-mail. It is the same at each call and may be changed by the caller.
+// Standard is version 1 of the service standards: by tier and priority, with the limits for
+// e-mail and chat. It is the same at each call and may be changed by the caller.
 func Standard() *clockv1.Policy {
 	p := &clockv1.Policy{
 		Version: 1, State: clockv1.PolicyState_POLICY_STATE_PUBLISHED, Name: "服务标准 · Service standards",
@@ -184,6 +184,11 @@ func Standard() *clockv1.Policy {
 			Cap: true, Target: mail.target(), CalendarId: mail.calendar(),
 		})
 	}
+	chat := amount{hours: time.Minute}
+	p.Clauses = append(p.Clauses, &clockv1.PolicyClause{
+		ClauseId: ClockFirstResponse + "-chat", Kind: ClockFirstResponse, Channel: typev1.Channel_CHANNEL_CHAT,
+		Cap: true, Target: chat.target(), CalendarId: chat.calendar(),
+	})
 	return p
 }
 

@@ -122,4 +122,10 @@ func TestMailIsAnsweredWithinFourHoursUnlessTheTableIsStricter(t *testing.T) {
 	if terms, _, err := choice.Terms(p, start, nil, cals); err != nil || terms.ClauseID != "first-response-c-p4" {
 		t.Errorf("by phone: %+v, %v", terms, err)
 	}
+	choice, _ = clauses.Pick(p, ticket.ClockFirstResponse, clauses.Facts{
+		Tier: typev1.Tier_TIER_KEY, Priority: "p1", Channel: typev1.Channel_CHANNEL_CHAT,
+	})
+	if terms, _, err := choice.Terms(p, start, nil, cals); err != nil || terms.ClauseID != "first-response-chat" || terms.Target.WorkingTime != time.Minute {
+		t.Errorf("in a chat: %+v, %v", terms, err)
+	}
 }

@@ -18,6 +18,8 @@ type Policy struct {
 	ConfirmAfter time.Duration
 	// ReopenWithin is how long after resolve a ticket can be reopened.
 	ReopenWithin time.Duration
+	// DecideWithin is how long, in business hours, a supervisor has to decide on an escalation.
+	DecideWithin time.Duration
 	// MaxLoad is how many open tickets somebody has at most who pulls one or gets one
 	// automatically.
 	MaxLoad int

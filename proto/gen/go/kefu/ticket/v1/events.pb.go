@@ -51,10 +51,8 @@ type TicketChanged struct {
 	MergedInto string `protobuf:"bytes,10,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	// Version of the policy that its deadlines go by; 0 for an imported ticket.
 	PolicyVersion int64 `protobuf:"varint,11,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
-	// Answer that opened it as its follow-up; empty for others.
-	EvidenceAnswerId string `protobuf:"bytes,12,opt,name=evidence_answer_id,json=evidenceAnswerId,proto3" json:"evidence_answer_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TicketChanged) Reset() {
@@ -162,13 +160,6 @@ func (x *TicketChanged) GetPolicyVersion() int64 {
 		return x.PolicyVersion
 	}
 	return 0
-}
-
-func (x *TicketChanged) GetEvidenceAnswerId() string {
-	if x != nil {
-		return x.EvidenceAnswerId
-	}
-	return ""
 }
 
 // CommentAdded is the payload of `comment.added.v1`; its subject is the ticket. A public
@@ -601,6 +592,102 @@ func (x *HotlinesOverdue) GetReason() HotlineOverdue {
 	return HotlineOverdue_HOTLINE_OVERDUE_UNSPECIFIED
 }
 
+// EscalationChanged is the payload of `escalation.requested.v1` and of `escalation.decided.v1`,
+// which tells of a request that lapsed too; their subject is the escalation.
+type EscalationChanged struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	TicketId     string                 `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
+	TicketNumber string                 `protobuf:"bytes,2,opt,name=ticket_number,json=ticketNumber,proto3" json:"ticket_number,omitempty"`
+	// Empty for none.
+	DepartmentId string          `protobuf:"bytes,3,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	State        EscalationState `protobuf:"varint,4,opt,name=state,proto3,enum=kefu.ticket.v1.EscalationState" json:"state,omitempty"`
+	FromTier     v1.Tier         `protobuf:"varint,5,opt,name=from_tier,json=fromTier,proto3,enum=kefu.type.v1.Tier" json:"from_tier,omitempty"`
+	ToTier       v1.Tier         `protobuf:"varint,6,opt,name=to_tier,json=toTier,proto3,enum=kefu.type.v1.Tier" json:"to_tier,omitempty"`
+	// When the decision is due.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EscalationChanged) Reset() {
+	*x = EscalationChanged{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EscalationChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EscalationChanged) ProtoMessage() {}
+
+func (x *EscalationChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EscalationChanged.ProtoReflect.Descriptor instead.
+func (*EscalationChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EscalationChanged) GetTicketId() string {
+	if x != nil {
+		return x.TicketId
+	}
+	return ""
+}
+
+func (x *EscalationChanged) GetTicketNumber() string {
+	if x != nil {
+		return x.TicketNumber
+	}
+	return ""
+}
+
+func (x *EscalationChanged) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *EscalationChanged) GetState() EscalationState {
+	if x != nil {
+		return x.State
+	}
+	return EscalationState_ESCALATION_STATE_UNSPECIFIED
+}
+
+func (x *EscalationChanged) GetFromTier() v1.Tier {
+	if x != nil {
+		return x.FromTier
+	}
+	return v1.Tier(0)
+}
+
+func (x *EscalationChanged) GetToTier() v1.Tier {
+	if x != nil {
+		return x.ToTier
+	}
+	return v1.Tier(0)
+}
+
+func (x *EscalationChanged) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
 // TaskChanged is the payload of `task.created.v1`, `task.completed.v1` and
 // `task.cancelled.v1`; their subject is the task.
 type TaskChanged struct {
@@ -619,7 +706,7 @@ type TaskChanged struct {
 
 func (x *TaskChanged) Reset() {
 	*x = TaskChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +718,7 @@ func (x *TaskChanged) String() string {
 func (*TaskChanged) ProtoMessage() {}
 
 func (x *TaskChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +731,7 @@ func (x *TaskChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
 func (*TaskChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskChanged) GetTicketId() string {
@@ -700,7 +787,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x03\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -715,8 +802,7 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\vmerged_into\x18\n" +
 	" \x01(\tR\n" +
 	"mergedInto\x12%\n" +
-	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\x12,\n" +
-	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\"\x9a\x01\n" +
+	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\"\x9a\x01\n" +
 	"\fCommentAdded\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1d\n" +
 	"\n" +
@@ -746,7 +832,15 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\vpublication\x18\x01 \x01(\v2\".kefu.ticket.v1.HotlinePublicationR\vpublication\"c\n" +
 	"\x0fHotlinesOverdue\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x126\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1e.kefu.ticket.v1.HotlineOverdueR\x06reason\"\x9e\x02\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1e.kefu.ticket.v1.HotlineOverdueR\x06reason\"\xc6\x02\n" +
+	"\x11EscalationChanged\x12\x1b\n" +
+	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
+	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
+	"\rdepartment_id\x18\x03 \x01(\tR\fdepartmentId\x125\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x1f.kefu.ticket.v1.EscalationStateR\x05state\x12/\n" +
+	"\tfrom_tier\x18\x05 \x01(\x0e2\x12.kefu.type.v1.TierR\bfromTier\x12+\n" +
+	"\ato_tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierR\x06toTier\x125\n" +
+	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"\x9e\x02\n" +
 	"\vTaskChanged\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
 	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
@@ -769,7 +863,7 @@ func file_kefu_ticket_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_events_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(*TicketChanged)(nil),         // 0: kefu.ticket.v1.TicketChanged
 	(*CommentAdded)(nil),          // 1: kefu.ticket.v1.CommentAdded
@@ -780,41 +874,48 @@ var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(*DutyGapFound)(nil),          // 6: kefu.ticket.v1.DutyGapFound
 	(*HotlinesPublished)(nil),     // 7: kefu.ticket.v1.HotlinesPublished
 	(*HotlinesOverdue)(nil),       // 8: kefu.ticket.v1.HotlinesOverdue
-	(*TaskChanged)(nil),           // 9: kefu.ticket.v1.TaskChanged
-	(TicketState)(0),              // 10: kefu.ticket.v1.TicketState
-	(TicketType)(0),               // 11: kefu.ticket.v1.TicketType
-	(Priority)(0),                 // 12: kefu.ticket.v1.Priority
-	(v1.Channel)(0),               // 13: kefu.type.v1.Channel
-	(AuthorKind)(0),               // 14: kefu.ticket.v1.AuthorKind
-	(*Department)(nil),            // 15: kefu.ticket.v1.Department
-	(*Staff)(nil),                 // 16: kefu.ticket.v1.Staff
-	(*Station)(nil),               // 17: kefu.ticket.v1.Station
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*HotlinePublication)(nil),    // 19: kefu.ticket.v1.HotlinePublication
-	(HotlineOverdue)(0),           // 20: kefu.ticket.v1.HotlineOverdue
-	(TaskState)(0),                // 21: kefu.ticket.v1.TaskState
+	(*EscalationChanged)(nil),     // 9: kefu.ticket.v1.EscalationChanged
+	(*TaskChanged)(nil),           // 10: kefu.ticket.v1.TaskChanged
+	(TicketState)(0),              // 11: kefu.ticket.v1.TicketState
+	(TicketType)(0),               // 12: kefu.ticket.v1.TicketType
+	(Priority)(0),                 // 13: kefu.ticket.v1.Priority
+	(v1.Channel)(0),               // 14: kefu.type.v1.Channel
+	(AuthorKind)(0),               // 15: kefu.ticket.v1.AuthorKind
+	(*Department)(nil),            // 16: kefu.ticket.v1.Department
+	(*Staff)(nil),                 // 17: kefu.ticket.v1.Staff
+	(*Station)(nil),               // 18: kefu.ticket.v1.Station
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*HotlinePublication)(nil),    // 20: kefu.ticket.v1.HotlinePublication
+	(HotlineOverdue)(0),           // 21: kefu.ticket.v1.HotlineOverdue
+	(EscalationState)(0),          // 22: kefu.ticket.v1.EscalationState
+	(v1.Tier)(0),                  // 23: kefu.type.v1.Tier
+	(TaskState)(0),                // 24: kefu.ticket.v1.TaskState
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
-	10, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
-	10, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
-	11, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
-	12, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
-	13, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
-	14, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	15, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
-	16, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
-	17, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
-	18, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
-	18, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
-	19, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
-	20, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
-	18, // 13: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
-	21, // 14: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
+	11, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
+	12, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
+	13, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
+	14, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
+	15, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	16, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
+	17, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
+	18, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
+	19, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
+	19, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
+	20, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
+	21, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
+	22, // 13: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
+	23, // 14: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
+	23, // 15: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
+	19, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
+	19, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
+	24, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }
@@ -825,6 +926,7 @@ func file_kefu_ticket_v1_events_proto_init() {
 	file_kefu_ticket_v1_directory_proto_init()
 	file_kefu_ticket_v1_hotline_proto_init()
 	file_kefu_ticket_v1_organisation_proto_init()
+	file_kefu_ticket_v1_standard_proto_init()
 	file_kefu_ticket_v1_task_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	type x struct{}
@@ -833,7 +935,7 @@ func file_kefu_ticket_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_events_proto_rawDesc), len(file_kefu_ticket_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

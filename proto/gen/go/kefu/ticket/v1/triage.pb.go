@@ -1342,7 +1342,7 @@ func (x *PublishTriageRulesRequest) GetRequestId() string {
 // SuggestTriageRequest is what is known of a ticket.
 type SuggestTriageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 200 characters.
+	// 1 to 200 characters.
 	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
 	// At most 10,000 characters.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
@@ -1743,9 +1743,9 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xb8\x02\n" +
-	"\x14SuggestTriageRequest\x12\x1e\n" +
-	"\x05title\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\x12*\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xbd\x02\n" +
+	"\x14SuggestTriageRequest\x12#\n" +
+	"\x05title\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12,\n" +
 	"\rproduct_model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x128\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12>\n" +
