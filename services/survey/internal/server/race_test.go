@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
@@ -49,7 +50,8 @@ func (k *kit) replica() *server.Server {
 	}
 	s, err := server.New(server.Config{
 		Pool: pool, Write: path, Pages: p.Pages, Validator: p.Validator, LinkKey: p.Keyring.Derive(server.LinkKeyLabel),
-		Registry: k.registry, Contacts: k.registry, Low: questionnaire.Thresholds{Rating: 2, NPS: 6}, Log: p.Log, Now: p.Now,
+		Registry: k.registry, Contacts: k.registry, Audience: k.registry, Sender: k.sender, FirstUse: time.Hour, Again: time.Hour,
+		Low: questionnaire.Thresholds{Rating: 2, NPS: 6}, Log: p.Log, Now: p.Now,
 	})
 	if err != nil {
 		k.t.Fatal(err)

@@ -51,8 +51,10 @@ type TicketChanged struct {
 	MergedInto string `protobuf:"bytes,10,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	// Version of the policy that its deadlines go by; 0 for an imported ticket.
 	PolicyVersion int64 `protobuf:"varint,11,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Answer that opened it as its follow-up; empty for others.
+	EvidenceAnswerId string `protobuf:"bytes,12,opt,name=evidence_answer_id,json=evidenceAnswerId,proto3" json:"evidence_answer_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *TicketChanged) Reset() {
@@ -160,6 +162,13 @@ func (x *TicketChanged) GetPolicyVersion() int64 {
 		return x.PolicyVersion
 	}
 	return 0
+}
+
+func (x *TicketChanged) GetEvidenceAnswerId() string {
+	if x != nil {
+		return x.EvidenceAnswerId
+	}
+	return ""
 }
 
 // CommentAdded is the payload of `comment.added.v1`; its subject is the ticket. A public
@@ -787,7 +796,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x03\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -802,7 +811,8 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\vmerged_into\x18\n" +
 	" \x01(\tR\n" +
 	"mergedInto\x12%\n" +
-	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\"\x9a\x01\n" +
+	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\x12,\n" +
+	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\"\x9a\x01\n" +
 	"\fCommentAdded\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1d\n" +
 	"\n" +
