@@ -172,7 +172,6 @@ func TestProgressIsMergedAndCleared(t *testing.T) {
 
 func TestSaveRefuses(t *testing.T) {
 	k := newKit(t)
-	q := k.draft()
 	sectioned := &surveyv1.Questionnaire{Title: both("t"), Sections: []*surveyv1.Section{{Key: "one", Title: both("1")}, {Key: "two", Title: both("2")}},
 		Questions: []*surveyv1.Question{must(question("a", rating)), must(question("b", rating))}, Thanks: &typev1.Text{Zh: "谢谢"}}
 	sectioned.Questions[0].SectionKey, sectioned.Questions[1].SectionKey = "one", "two"
