@@ -145,7 +145,11 @@ func (s *Server) GetCleaning(ctx context.Context, req *surveyv1.GetCleaningReque
 			return fmt.Errorf("read counts: %w", err)
 		}
 		t := &tally{}
-		t.add(counts)
+		for _, row := range counts {
+			if row.QuestionKey == "" {
+				t.addWhole(row)
+			}
+		}
 		out, err = s.cleaning(ctx, tx, id, t.answered+t.imported)
 		return err
 	})
