@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
@@ -58,7 +59,7 @@ func (c *Config) Check() []error {
 func main() {
 	os.Exit(app.Main(app.Spec[Config]{
 		Name:       "survey",
-		Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()},
+		Migrations: []pg.MigrationSet{customerref.Migrations(), directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy:     access.Policy(),
 		Run:        run,
 	}))

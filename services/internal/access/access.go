@@ -146,7 +146,7 @@ func crmSpecialist() []authz.Grant {
 		at(own, "complaints.read", "complaints.work", "complaints.history"),
 		at(team, "complaints.assign"),
 		at(company, "questionnaires.read", "questionnaires.write", "invitations.read", "invitations.write",
-			"answers.read", "results.read"),
+			"answers.read", "answers.enter", "results.read"),
 		breakers(), at(company, "consents.read"),
 		coverReaders(), tierReaders(), tierPreparers(), rightsDesk(),
 	)

@@ -156,9 +156,13 @@ survey.v1.QuestionnaireService PublishQuestionnaire                      .....*.
 survey.v1.QuestionnaireService GetResults                                **...*...**.. results.read
 survey.v1.QuestionnaireService ListAnswers                               .....*....... answers.read
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
+survey.v1.DesignService CheckQuestionnaire,ExportQuestionnaire,ListAspects *....*....... questionnaires.read
+survey.v1.DesignService CopyQuestionnaire,ImportQuestionnaire            .....*....... questionnaires.write
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write
 survey.v1.AnswerService  GetAnswerForm,SaveAnswerProgress,SubmitAnswer   public
+survey.v1.AnswerService  WithdrawAnswer                                  public
+survey.v1.EntryService GetEntryForm,EnterAnswer,WithdrawEnteredAnswer    .....*....... answers.enter
 survey.v1.AnalysisService AnalyzeAnswers,ExportAnalysis                  **...*...**.. results.read
 survey.v1.CampaignService GetCampaign,ListCampaigns,GetCampaignProgress  *....*....... invitations.read
 survey.v1.CampaignService ListCampaignMembers,ListUncovered              *....*....... invitations.read

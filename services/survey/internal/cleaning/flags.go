@@ -47,9 +47,8 @@ func (f Filled) tooFast(rule *surveyv1.TooFastRule) bool {
 // straight looks at each type of scores by itself: a 5 of 5 beside a 5 of 10 is no line.
 func (f Filled) straight(least int) bool {
 	byType := map[surveyv1.QuestionType][]int32{}
-	scores := questionnaire.FlatScores(f.Responses)
 	for _, question := range questionnaire.Flat(f.Version) {
-		if score, given := scores[question.GetKey()]; given {
+		if score, given := f.score(question.GetKey()); given {
 			byType[question.GetType()] = append(byType[question.GetType()], score)
 		}
 	}
@@ -70,11 +69,8 @@ func (f Filled) response(key string) *surveyv1.Response {
 }
 
 func (f Filled) score(key string) (int32, bool) {
-	value, given := f.response(key).GetValue().(*surveyv1.Response_Score)
-	if !given {
-		return 0, false
-	}
-	return value.Score, true
+	score, given := questionnaire.FlatScores(f.Responses)[key]
+	return score, given
 }
 
 func (f Filled) contradicts(rule *surveyv1.ContradictoryRule) bool {
@@ -101,7 +97,7 @@ func (f Filled) holds(test *surveyv1.AnswerTest) bool {
 // first is where on its scale, from 0 to 1, the first answered question of a type stands.
 func (f Filled) first(kind surveyv1.QuestionType) (float64, bool) {
 	least, greatest, _ := questionnaire.Range(kind)
-	for _, question := range f.Version.GetQuestions() {
+	for _, question := range questionnaire.Flat(f.Version) {
 		if score, given := f.score(question.GetKey()); given && question.GetType() == kind {
 			return float64(score-least) / float64(greatest-least), true
 		}
@@ -109,10 +105,10 @@ func (f Filled) first(kind surveyv1.QuestionType) (float64, bool) {
 	return 0, false
 }
 
+// incomplete counts what the customer was shown; what is shown to some customers only is not
+// expected of anybody.
 func (f Filled) incomplete(share float64) bool {
 	var asked, answered int
-	// What was shown to everybody who answered like this; what only some customers are shown does
-	// not count.
 	shown := questionnaire.Shown(f.Version, nil, questionnaire.ByQuestion(f.Responses))
 	for _, question := range f.Version.GetQuestions() {
 		if question.GetType() == surveyv1.QuestionType_QUESTION_TYPE_TEXT || !slices.Contains(shown, question.GetKey()) {

@@ -15,9 +15,10 @@ import (
 const insertAnswer = `-- name: InsertAnswer :exec
 WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id,
-  round, order_number, score, low, answer_time, invite_time, record_time)
+  round, order_number, score, low, answer_time, invite_time, record_time, channel, enter_actor, late, partial, anonymous)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-  $8, '', $9, $10, $11, $12, $11)
+  $8, '', $9, $10, $11, $12, $13,
+  $14, $15, $16, $17, $18)
 RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made
 `
@@ -35,6 +36,12 @@ type InsertAnswerParams struct {
 	Low                  bool
 	AnswerTime           time.Time
 	InviteTime           *time.Time
+	RecordTime           time.Time
+	Channel              int16
+	EnterActor           *string
+	Late                 bool
+	Partial              bool
+	Anonymous            bool
 }
 
 func (q *Queries) InsertAnswer(ctx context.Context, db DBTX, arg InsertAnswerParams) error {
@@ -51,6 +58,12 @@ func (q *Queries) InsertAnswer(ctx context.Context, db DBTX, arg InsertAnswerPar
 		arg.Low,
 		arg.AnswerTime,
 		arg.InviteTime,
+		arg.RecordTime,
+		arg.Channel,
+		arg.EnterActor,
+		arg.Late,
+		arg.Partial,
+		arg.Anonymous,
 	)
 	return err
 }
@@ -58,12 +71,12 @@ func (q *Queries) InsertAnswer(ctx context.Context, db DBTX, arg InsertAnswerPar
 const insertAnswers = `-- name: InsertAnswers :many
 WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, customer_id, round, order_number, score, low,
-  answer_time, invite_time, source, external_id, record_time)
+  answer_time, invite_time, source, external_id, record_time, channel)
 SELECT unnest($1::uuid[]), $2::uuid, $3::integer,
   NULLIF(unnest($4::uuid[]), '00000000-0000-0000-0000-000000000000'), 0, unnest($5::text[]),
   unnest($6::smallint[]), unnest($7::boolean[]), unnest($8::timestamptz[]),
   NULLIF(unnest($9::timestamptz[]), '0001-01-01 00:00:00+00'), $10::text, unnest($11::text[]),
-  $12::timestamptz
+  $12::timestamptz, 6
 ON CONFLICT (questionnaire_id, source, external_id) WHERE source IS NOT NULL DO NOTHING
 RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made RETURNING id
@@ -162,7 +175,7 @@ func (q *Queries) InsertResponses(ctx context.Context, db DBTX, arg InsertRespon
 }
 
 const listAnswers = `-- name: ListAnswers :many
-SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time FROM answers
+SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers
 WHERE questionnaire_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
@@ -192,6 +205,12 @@ func (q *Queries) ListAnswers(ctx context.Context, db DBTX, questionnaireID uuid
 			&i.Source,
 			&i.ExternalID,
 			&i.RecordTime,
+			&i.Channel,
+			&i.EnterActor,
+			&i.Late,
+			&i.Partial,
+			&i.Anonymous,
+			&i.WithdrawTime,
 		); err != nil {
 			return nil, err
 		}
@@ -204,7 +223,7 @@ func (q *Queries) ListAnswers(ctx context.Context, db DBTX, questionnaireID uuid
 }
 
 const listAnswersOfCustomer = `-- name: ListAnswersOfCustomer :many
-SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time FROM answers
+SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers
 WHERE questionnaire_id = $1 AND customer_id = $2::uuid AND id < $3
 ORDER BY id DESC LIMIT $4
 `
@@ -247,6 +266,12 @@ func (q *Queries) ListAnswersOfCustomer(ctx context.Context, db DBTX, arg ListAn
 			&i.Source,
 			&i.ExternalID,
 			&i.RecordTime,
+			&i.Channel,
+			&i.EnterActor,
+			&i.Late,
+			&i.Partial,
+			&i.Anonymous,
+			&i.WithdrawTime,
 		); err != nil {
 			return nil, err
 		}

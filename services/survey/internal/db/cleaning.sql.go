@@ -237,7 +237,7 @@ func (q *Queries) ListAnswersAfter(ctx context.Context, db DBTX, questionnaireID
 }
 
 const listAnswersByID = `-- name: ListAnswersByID :many
-SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time FROM answers WHERE id = ANY($1::uuid[]) ORDER BY id
+SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers WHERE id = ANY($1::uuid[]) ORDER BY id
 `
 
 func (q *Queries) ListAnswersByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Answer, error) {
@@ -266,6 +266,12 @@ func (q *Queries) ListAnswersByID(ctx context.Context, db DBTX, ids []uuid.UUID)
 			&i.Source,
 			&i.ExternalID,
 			&i.RecordTime,
+			&i.Channel,
+			&i.EnterActor,
+			&i.Late,
+			&i.Partial,
+			&i.Anonymous,
+			&i.WithdrawTime,
 		); err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ const itemsOf = `LATERAL (
   SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, rank.pick || '#' || rank.place
   FROM answer_responses r, unnest(r.ranks) WITH ORDINALITY AS rank (pick, place) WHERE r.answer_id = u.id
   UNION ALL
-  SELECT a.questionnaire_id, a.questionnaire_version, '', CASE WHEN a.invitation_id IS NULL THEN 'imported' ELSE 'answered' END
+  SELECT a.questionnaire_id, a.questionnaire_version, '', CASE WHEN a.source IS NOT NULL THEN 'imported' ELSE 'answered' END
   FROM answers a WHERE a.id = u.id
   UNION ALL
   SELECT i.questionnaire_id, i.questionnaire_version, '', 'asked'
@@ -80,4 +80,34 @@ ON CONFLICT (questionnaire_id, questionnaire_version, question_key, value) DO UP
 func (q *Queries) FoldCounts(ctx context.Context, db DBTX, size int32) (bool, error) {
 	tag, err := db.Exec(ctx, foldCounts, size)
 	return tag.RowsAffected() > 0, err
+}
+
+// discountAnswer takes in the order of a fold, so that the two never wait for each other in a ring.
+const discountAnswer = `
+UPDATE counts c SET n = c.n - w.n FROM (
+  SELECT k.questionnaire_id, k.questionnaire_version, k.question_key, k.value, i.n
+  FROM counts k JOIN (
+    SELECT items.questionnaire_id, items.questionnaire_version, items.question_key, items.value, count(*) AS n
+    FROM (SELECT $1::uuid AS id) u, ` + itemsOf + ` items GROUP BY 1, 2, 3, 4
+  ) i USING (questionnaire_id, questionnaire_version, question_key, value)
+  ORDER BY 1, 2, 3, 4 FOR UPDATE OF k
+) w WHERE c.questionnaire_id = w.questionnaire_id AND c.questionnaire_version = w.questionnaire_version
+  AND c.question_key = w.question_key AND c.value = w.value`
+
+// DiscountAnswer takes an answer that was folded, and whose responses are there still, out of the
+// counts.
+func (q *Queries) DiscountAnswer(ctx context.Context, db DBTX, answerID uuid.UUID) error {
+	_, err := db.Exec(ctx, discountAnswer, answerID)
+	return err
+}
+
+const countWithdrawn = `
+INSERT INTO counts (questionnaire_id, questionnaire_version, question_key, value, n) VALUES ($1, $2, '', 'withdrawn', 1)
+ON CONFLICT (questionnaire_id, questionnaire_version, question_key, value) DO UPDATE SET n = counts.n + 1`
+
+// CountWithdrawn counts that an answer was withdrawn: with it the state of the counts never
+// returns to an earlier one.
+func (q *Queries) CountWithdrawn(ctx context.Context, db DBTX, questionnaireID uuid.UUID, version int32) error {
+	_, err := db.Exec(ctx, countWithdrawn, questionnaireID, version)
+	return err
 }

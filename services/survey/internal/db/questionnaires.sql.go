@@ -105,6 +105,39 @@ func (q *Queries) InsertQuestionnaireVersion(ctx context.Context, db DBTX, arg I
 	return err
 }
 
+const listAspects = `-- name: ListAspects :many
+SELECT key, place, name_zh, name_en, question_zh, question_en, type, outcome FROM aspects ORDER BY place
+`
+
+func (q *Queries) ListAspects(ctx context.Context, db DBTX) ([]Aspect, error) {
+	rows, err := db.Query(ctx, listAspects)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Aspect
+	for rows.Next() {
+		var i Aspect
+		if err := rows.Scan(
+			&i.Key,
+			&i.Place,
+			&i.NameZh,
+			&i.NameEn,
+			&i.QuestionZh,
+			&i.QuestionEn,
+			&i.Type,
+			&i.Outcome,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listQuestionnaireVersions = `-- name: ListQuestionnaireVersions :many
 SELECT questionnaire_id, version, content, publish_time, publish_actor FROM questionnaire_versions WHERE questionnaire_id = $1 ORDER BY version DESC
 `

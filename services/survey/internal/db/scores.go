@@ -18,7 +18,7 @@ WITH scored AS (
 INSERT INTO answer_scores (answer_id, questionnaire_id, answer_time, tier, kind, region, cause, scores)
 SELECT a.id, a.questionnaire_id, a.answer_time, c.tier, c.kind, c.region,
   CASE WHEN a.ticket_id IS NOT NULL THEN 1 WHEN a.complaint_id IS NOT NULL THEN 2 WHEN i.campaign_id IS NOT NULL THEN 5
-    WHEN i.cause_trigger IS NOT NULL THEN 6 WHEN a.invitation_id IS NOT NULL THEN 3 ELSE 4 END,
+    WHEN i.cause_trigger IS NOT NULL THEN 6 WHEN a.source IS NULL THEN 3 ELSE 4 END,
   ARRAY(SELECT coalesce((
       SELECT coalesce(r.score, array_position(q.choices, r.choice)) FROM question_slots q
       JOIN answer_responses r USING (question_key)

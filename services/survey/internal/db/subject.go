@@ -10,7 +10,7 @@ const (
 
 // SubjectTables declares what becomes of each column when a person is erased.
 func SubjectTables() []subject.Table {
-	tables := append(subject.Common(), subject.CustomerRefs())
+	tables := append(append(subject.Common(), subject.CustomerRefs()), subject.Directory()...)
 	return append(tables,
 		subject.Table{
 			Name: "invitations", Set: SetCustomer, Column: "customer_id",
@@ -31,7 +31,7 @@ func SubjectTables() []subject.Table {
 		subject.Table{
 			Name: "answers", Set: SetAnswer, Column: "id",
 			Kept: "id questionnaire_id questionnaire_version invitation_id customer_id ticket_id complaint_id round order_number score low " +
-				"answer_time invite_time source external_id record_time",
+				"answer_time invite_time source external_id record_time channel enter_actor late partial anonymous withdraw_time",
 		},
 		subject.Table{
 			Name: "answer_responses", Set: SetAnswer, Column: "answer_id", Key: "answer_id place",
@@ -81,6 +81,8 @@ func SubjectTables() []subject.Table {
 		subject.Table{Name: "question_slots", Reason: "what is asked", Kept: "questionnaire_id questionnaire_version question_key type slot choices"},
 		subject.Table{Name: "questionnaires", Reason: "what is asked", Kept: "id draft published_version published_trigger publish_time create_time update_time version"},
 		subject.Table{Name: "questionnaire_versions", Reason: "what is asked", Kept: "questionnaire_id version content publish_time publish_actor"},
+		subject.Table{Name: "aspects", Reason: "what is asked", Kept: "key place name_zh name_en question_zh question_en type outcome"},
+		subject.Table{Name: "case_handlers", Reason: "who handled which case, by ids of staff", Kept: "case_id staff_id"},
 		subject.Table{Name: "counts", Reason: "counts", Kept: "questionnaire_id questionnaire_version question_key value n"},
 		subject.Table{Name: "uncounted", Reason: "ids that wait to be counted", Kept: "id"},
 	)

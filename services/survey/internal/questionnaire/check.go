@@ -34,6 +34,8 @@ type Around struct {
 	Aspects map[string]bool
 	// Earlier are the slots of the versions before, the newest first.
 	Earlier []Slot
+	// Last is the version before; nil where there is none.
+	Last *surveyv1.Questionnaire
 }
 
 // CheckPublish finds what keeps a draft from being published, and what is to be thought over
@@ -42,6 +44,11 @@ func CheckPublish(q *surveyv1.Questionnaire, around Around) []Fault {
 	c := &checker{q: q, around: around, places: map[string]int{}, sections: map[string]int{}}
 	if len(q.GetQuestions()) == 0 {
 		c.add(Fault{Kind: Empty, Path: "questions", Text: rpcerr.T("there is no question; add at least one", "没有问题；请至少添加一个")})
+	}
+	if last := around.Last; last != nil && last.GetAnonymous() != q.GetAnonymous() {
+		c.add(Fault{Kind: Misplaced, Path: "anonymous", Text: rpcerr.T(
+			"a published questionnaire cannot become anonymous or stop being it, or its answers could be told apart; change a copy",
+			"已发布的问卷不能改为匿名或取消匿名，否则其回答可被区分；请复制后修改")})
 	}
 	c.keys()
 	c.placement()
@@ -63,6 +70,7 @@ type checker struct {
 	q      *surveyv1.Questionnaire
 	around Around
 	faults []Fault
+	tries  int
 	// places and sections are the first ones with a key.
 	places, sections map[string]int
 }

@@ -17,6 +17,9 @@ import (
 // where there are more it takes the question for reachable.
 const maxWays = 256
 
+// maxTries bounds the work of one check in the same manner.
+const maxTries = 200_000
+
 // way is what has to hold, all of it, for a question to be shown.
 type way []*surveyv1.ConditionTest
 

@@ -78,6 +78,9 @@ func (c *checker) widen(tests way, known map[string][]way) []way {
 		var next []way
 		for _, one := range open {
 			for _, other := range known[key] {
+				if c.tries++; c.tries > maxTries {
+					return []way{nil}
+				}
 				if both := slices.Concat(one, other); c.feasible(both) {
 					next = append(next, both)
 				}

@@ -29,9 +29,9 @@ type analysisKey struct {
 	data    string
 }
 
-// key names the request and the data of its snapshot. Answers and invitations are only ever
-// added, and snapshots see them in the order of their commits, so their numbers tell which are
-// there; flags change, and their epoch tells.
+// key names the request and the data of its snapshot. Answers, invitations and withdrawals are
+// only ever added, and snapshots see them in the order of their commits, so their numbers tell
+// which are there; flags change, and their epoch tells.
 func (a *analyst) key(version int32) (analysisKey, error) {
 	asked := proto.CloneOf(a.req)
 	asked.RequestId = "" // each call has its own
@@ -39,7 +39,8 @@ func (a *analyst) key(version int32) (analysisKey, error) {
 	if err != nil {
 		return analysisKey{}, fmt.Errorf("encode request: %w", err)
 	}
-	data := []string{fmt.Sprintf("clean %t, flags %d", a.clean, a.epoch), fmt.Sprintf("version %d, %d answers, %d asked, %d answered", version, a.tables.Recorded, a.tables.Asked, a.tables.Answered)}
+	data := []string{fmt.Sprintf("clean %t, flags %d", a.clean, a.epoch), fmt.Sprintf("version %d, %d answers, %d asked, %d answered, %d withdrawn",
+		version, a.tables.Recorded, a.tables.Asked, a.tables.Answered, a.withdrawn)}
 	for _, tier := range slices.Sorted(maps.Keys(a.tables.Population)) {
 		data = append(data, fmt.Sprintf("%s %d", tier, a.tables.Population[tier]))
 	}

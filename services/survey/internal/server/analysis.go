@@ -114,6 +114,8 @@ type analyst struct {
 	// clean leaves out what cleaning excludes; epoch is the state of the flags that tell.
 	clean bool
 	epoch int64
+	// withdrawn are the answers that were taken back.
+	withdrawn int64
 }
 
 // sides runs the analysis as the request asks: with or without what cleaning excludes, or both.
@@ -158,6 +160,7 @@ func (a *analyst) run(ctx context.Context, version int32) (*surveyv1.Analysis, e
 	if err != nil {
 		return nil, fmt.Errorf("analyse questionnaire %s: %w", a.id, err)
 	}
+	result.DataVersion += 2 * a.withdrawn // each took one off what is recorded
 	a.server.analyses.put(key, result)
 	return result, nil
 }
@@ -170,8 +173,13 @@ func (a *analyst) readTotals(ctx context.Context, version int32) error {
 		return fmt.Errorf("read counts: %w", err)
 	}
 	t := &tally{}
-	t.add(rows)
+	for _, row := range rows {
+		if row.QuestionKey == "" {
+			t.addWhole(row)
+		}
+	}
 	a.tables.Asked, a.tables.Answered, a.tables.Recorded = t.asked, t.answered, t.answered+t.imported
+	a.withdrawn = t.withdrawn
 	if a.plan.Tier == nil {
 		return nil
 	}

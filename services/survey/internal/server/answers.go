@@ -18,8 +18,12 @@ func (s *Server) ListAnswers(ctx context.Context, req *surveyv1.ListAnswersReque
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.questionnaire(ctx, s.pool, id); err != nil {
+	row, err := s.questionnaire(ctx, s.pool, id)
+	if err != nil {
 		return nil, err
+	}
+	if withheld, err := s.tooFewToList(ctx, row); err != nil || withheld {
+		return &surveyv1.ListAnswersResponse{Withheld: withheld}, err
 	}
 	before, err := s.before(ctx, req)
 	if err != nil {
@@ -37,6 +41,32 @@ func (s *Server) ListAnswers(ctx context.Context, req *surveyv1.ListAnswersReque
 	}
 	out.Answers, err = s.withResponses(ctx, s.pool, rows)
 	return out, err
+}
+
+// tooFewToList tells whether the answers to an anonymous questionnaire are so few that one of them
+// might tell who gave it.
+func (s *Server) tooFewToList(ctx context.Context, row db.Questionnaire) (bool, error) {
+	if row.PublishedVersion == 0 {
+		return false, nil
+	}
+	last, err := s.version(ctx, s.pool, row.ID, row.PublishedVersion)
+	if err != nil || !last.GetAnonymous() {
+		return false, err
+	}
+	rows, err := s.queries.ListAnswers(ctx, s.pool, row.ID, uuid.Max, fewest)
+	if err != nil {
+		return false, fmt.Errorf("list answers: %w", err)
+	}
+	return few(int64(len(rows))), nil
+}
+
+// fewToList is tooFewToList of a questionnaire that is not read yet.
+func (s *Server) fewToList(ctx context.Context, id uuid.UUID) (bool, error) {
+	row, err := s.questionnaire(ctx, s.pool, id)
+	if err != nil {
+		return false, err
+	}
+	return s.tooFewToList(ctx, row)
 }
 
 func (s *Server) listAnswers(ctx context.Context, id uuid.UUID, customerID string, before uuid.UUID, size int32) ([]db.Answer, error) {

@@ -200,6 +200,9 @@ func (s *Server) ListFlaggedAnswers(ctx context.Context, req *surveyv1.ListFlagg
 	if err != nil {
 		return nil, err
 	}
+	if few, err := s.fewToList(ctx, id); err != nil || few {
+		return new(surveyv1.ListFlaggedAnswersResponse), err
+	}
 	before, err := s.before(ctx, req)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/invitation"
 )
@@ -25,9 +26,12 @@ import (
 // withdrawnReason stands in the invitations that end because consent did.
 const withdrawnReason = "consent withdrawn"
 
-// OnTicket asks the customer of a resolved ticket. Of one that follows up a low answer it keeps
-// how it stands, and asks the questions of that answer again.
+// OnTicket asks the customer of a resolved ticket, and keeps who is on the staff. Of a ticket that
+// follows up a low answer it keeps how it stands, and asks the questions of that answer again.
 func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
+	if err := directory.Handle(ctx, tx, e); err != nil {
+		return err
+	}
 	// Comments and the directory have payloads of their own.
 	if e.GetType() != "ticket.resolved.v1" && !e.GetPayload().MessageIs((*ticketv1.TicketChanged)(nil)) {
 		return nil
@@ -42,10 +46,13 @@ func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) e
 			return err
 		}
 	}
-	switch {
-	case e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "":
+	if e.GetType() != "ticket.resolved.v1" || e.GetHistoric() || e.GetCustomerId() == "" {
 		return nil
-	case followsUp:
+	}
+	if err := s.keepHandler(ctx, tx, e, payload.GetAssigneeStaffId()); err != nil {
+		return err
+	}
+	if followsUp {
 		return s.askAgain(ctx, tx, e, payload)
 	}
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_TICKET_RESOLVED, payload.GetRound())
@@ -58,6 +65,9 @@ func (s *Server) OnComplaint(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope
 	}
 	payload, err := event.Unpack[*complaintv1.ComplaintChanged](e)
 	if err != nil {
+		return err
+	}
+	if err := s.keepHandler(ctx, tx, e, payload.GetHandlerStaffId()); err != nil {
 		return err
 	}
 	return s.ask(ctx, tx, e, surveyv1.Trigger_TRIGGER_COMPLAINT_TOLD, payload.GetRound())
@@ -222,10 +232,11 @@ func (s *Server) revokeAll(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope, 
 	})
 }
 
-// settle revokes a pending invitation, or lets it expire where its time is over.
+// settle revokes a pending invitation, or lets it expire where its time is over. What was filled
+// in and not sent goes with the consent.
 func (s *Server) settle(ctx context.Context, tx *write.Tx, row db.Invitation) error {
 	if _, possible := invitation.Next(stateOf(row), row.ExpireTime, s.now(), invitation.Revoke); !possible {
-		return s.expire(ctx, tx, row)
+		return s.lapse(ctx, tx, row)
 	}
 	row, err := s.end(ctx, tx, row, invitation.Revoked, withdrawnReason, nil)
 	if err != nil {

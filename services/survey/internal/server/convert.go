@@ -64,7 +64,7 @@ func invitationOf(row db.Invitation, now time.Time) *surveyv1.Invitation {
 		ExpireTime: timestamppb.New(row.ExpireTime), Language: row.Language,
 		CreateTime: timestamppb.New(row.CreateTime), AnswerId: text(row.AnswerID), Etag: etag(row.Version),
 	}
-	if row.AnswerID != nil {
+	if stateOf(row) == invitation.Answered {
 		out.AnswerTime = instant(row.EndTime)
 	}
 	out.CampaignId = text(row.CampaignID)
@@ -86,13 +86,19 @@ func invitationOf(row db.Invitation, now time.Time) *surveyv1.Invitation {
 func stateOf(row db.Invitation) invitation.State { return invitation.State(row.State) }
 
 func answerOf(row db.Answer) *surveyv1.Answer {
-	return &surveyv1.Answer{
+	out := &surveyv1.Answer{
 		Id: row.ID.String(), QuestionnaireId: row.QuestionnaireID.String(), Version: row.QuestionnaireVersion,
 		InvitationId: text(row.InvitationID), CustomerId: text(row.CustomerID),
 		AnswerTime: timestamppb.New(row.AnswerTime), InviteTime: instant(row.InviteTime),
 		Source: value(row.Source), ExternalId: value(row.ExternalID),
 		TicketId: text(row.TicketID), ComplaintId: text(row.ComplaintID), OrderNumber: row.OrderNumber,
+		Channel: surveyv1.AnswerChannel(row.Channel), EnterActor: value(row.EnterActor), Late: row.Late, Partial: row.Partial,
+		WithdrawTime: instant(row.WithdrawTime),
 	}
+	if row.Anonymous {
+		out.AnswerTime = nil
+	}
+	return out
 }
 
 // responsesOf puts the stored responses of one answer together: the rows of a matrix, which stand

@@ -104,6 +104,7 @@ func TestSubmitAnswer(t *testing.T) {
 	}
 	want := &surveyv1.Answer{
 		Id: receipt.GetAnswerId(), QuestionnaireId: ticketSurvey, Version: 1, InvitationId: invited.GetId(), CustomerId: customer,
+		Channel:  surveyv1.AnswerChannel_ANSWER_CHANNEL_LINK,
 		TicketId: ticket, AnswerTime: receipt.GetAnswerTime(), InviteTime: invited.GetCreateTime(),
 		Responses: []*surveyv1.Response{score("overall", 4), score("attitude", 1), score("recommend", 9), comment("comment", "再快一点")},
 	}

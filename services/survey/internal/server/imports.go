@@ -37,6 +37,11 @@ func (s *Server) ImportAnswers(ctx context.Context, req *surveyv1.ImportAnswersR
 		if err != nil {
 			return nil, err
 		}
+		if version.GetAnonymous() {
+			return nil, rpcerr.WrongState("QUESTIONNAIRE_ANONYMOUS", rpcerr.T(
+				"The questionnaire %[1]s is anonymous, and what is imported names its source; import into one that is not.",
+				"问卷 %[1]s 为匿名问卷，而导入的回答带有来源；请导入到非匿名问卷。", id))
+		}
 		i := &intake{
 			server: s, questionnaireID: id, version: version, source: req.GetSource(), customers: customers,
 			now: s.moment(), language: rpc.Language(ctx), results: make([]*typev1.ImportResult, len(req.GetRecords())),

@@ -60,7 +60,7 @@ func TestImportAnswers(t *testing.T) {
 	}
 	want := &surveyv1.Answer{
 		Id: results[0].GetId(), QuestionnaireId: q, Version: 1, CustomerId: customer, OrderNumber: "o-1", Source: "olist", ExternalId: "r1",
-		Responses: full.GetResponses(), AnswerTime: full.GetAnswerTime(), InviteTime: full.GetInviteTime(),
+		Responses: full.GetResponses(), AnswerTime: full.GetAnswerTime(), InviteTime: full.GetInviteTime(), Channel: surveyv1.AnswerChannel_ANSWER_CHANNEL_IMPORT,
 	}
 	if !proto.Equal(list.GetAnswers()[0], want) {
 		t.Errorf("answer %v, want %v", list.GetAnswers()[0], want)

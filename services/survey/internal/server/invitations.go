@@ -344,5 +344,8 @@ func (s *Server) end(ctx context.Context, tx *write.Tx, row db.Invitation, state
 	if err != nil {
 		return row, fmt.Errorf("end invitation: %w", err)
 	}
+	if err := s.queries.DeleteProgress(ctx, tx, row.ID); err != nil {
+		return row, fmt.Errorf("delete progress: %w", err)
+	}
 	return row, nil
 }

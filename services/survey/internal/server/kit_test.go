@@ -29,6 +29,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
+	"github.com/kefu-suite/kefu/services/internal/directory"
 	"github.com/kefu-suite/kefu/services/internal/subject"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
 	"github.com/kefu-suite/kefu/services/survey/internal/questionnaire"
@@ -115,8 +116,10 @@ type kit struct {
 	server         *server.Server
 	registry       *registry
 	questionnaires surveyv1.QuestionnaireServiceClient
+	designs        surveyv1.DesignServiceClient
 	invitations    surveyv1.InvitationServiceClient
 	answers        surveyv1.AnswerServiceClient
+	entries        surveyv1.EntryServiceClient
 	analyses       surveyv1.AnalysisServiceClient
 	log            *safeBuffer
 	sender         *outbox
@@ -144,7 +147,7 @@ func newKit(t testing.TB) *kit {
 	t.Helper()
 	k := &kit{t: t, sender: new(outbox), registry: &registry{known: map[string]*customerv1.CustomerRef{}, held: map[string]customerv1.HeldBack{}, refused: map[string]bool{}}, log: new(safeBuffer)}
 	k.Service = testkit.NewService(t, testkit.ServiceConfig{
-		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), subject.Migrations(), db.Migrations()},
+		Name: "survey", Migrations: []pg.MigrationSet{customerref.Migrations(), directory.Migrations(), subject.Migrations(), db.Migrations()},
 		Policy: access.Policy(), Log: k.log,
 		Register: func(p *app.Process) error {
 			s, err := server.New(server.Config{
@@ -163,7 +166,9 @@ func newKit(t testing.TB) *kit {
 		},
 	})
 	k.questionnaires = surveyv1.NewQuestionnaireServiceClient(k.Conn)
+	k.designs = surveyv1.NewDesignServiceClient(k.Conn)
 	k.invitations = surveyv1.NewInvitationServiceClient(k.Conn)
+	k.entries = surveyv1.NewEntryServiceClient(k.Conn)
 	k.answers = surveyv1.NewAnswerServiceClient(k.Conn)
 	k.analyses = surveyv1.NewAnalysisServiceClient(k.Conn)
 	return k

@@ -27,25 +27,8 @@ import (
 // CreateQuestionnaire begins a draft.
 func (s *Server) CreateQuestionnaire(ctx context.Context, req *surveyv1.CreateQuestionnaireRequest) (*surveyv1.Questionnaire, error) {
 	draft := questionnaire.Content(req.GetQuestionnaire())
-	if err := checkDraft(draft); err != nil {
-		return nil, err
-	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*surveyv1.Questionnaire, error) {
-		id, err := newID()
-		if err != nil {
-			return nil, err
-		}
-		encoded, err := encode(draft)
-		if err != nil {
-			return nil, err
-		}
-		row := db.Questionnaire{ID: id, Draft: encoded, CreateTime: s.moment(), Version: 1}
-		row.UpdateTime = row.CreateTime
-		if err := s.queries.InsertQuestionnaire(ctx, tx, id, encoded, row.CreateTime); err != nil {
-			return nil, fmt.Errorf("insert questionnaire: %w", err)
-		}
-		recordQuestionnaire(tx, "questionnaire.drafted.v1", row, draft)
-		return draftOf(row)
+		return s.begin(ctx, tx, "questionnaire.", draft)
 	})
 }
 
@@ -57,10 +40,10 @@ func recordQuestionnaire(tx *write.Tx, kind string, row db.Questionnaire, conten
 	tx.Audit("questionnaire", row.ID, content)
 }
 
-// checkDraft tells the limits that depend on where a text stands.
-func checkDraft(draft *surveyv1.Questionnaire) error {
+// checkDraft tells the limits that depend on where a text stands; prefix leads the paths.
+func checkDraft(prefix string, draft *surveyv1.Questionnaire) error {
 	if faults := questionnaire.CheckDraft(draft); len(faults) > 0 {
-		return faulty(codes.InvalidArgument, rpcerr.ReasonValidation, "questionnaire.",
+		return faulty(codes.InvalidArgument, rpcerr.ReasonValidation, prefix,
 			rpcerr.T("The request is not valid", "请求无效"), faults)
 	}
 	return nil
@@ -186,7 +169,7 @@ func (s *Server) change(draft *surveyv1.Questionnaire, req *surveyv1.UpdateQuest
 	if err := rpc.Check(s.validator, &surveyv1.CreateQuestionnaireRequest{Questionnaire: draft}); err != nil {
 		return err
 	}
-	return checkDraft(draft)
+	return checkDraft("questionnaire.", draft)
 }
 
 func (s *Server) lockQuestionnaire(ctx context.Context, tx *write.Tx, id uuid.UUID, tag string) (db.Questionnaire, error) {
@@ -215,11 +198,10 @@ func (s *Server) PublishQuestionnaire(ctx context.Context, req *surveyv1.Publish
 		if err != nil {
 			return nil, err
 		}
-		earlier, err := s.slots(ctx, tx, id)
+		faults, err := s.checkPublish(ctx, tx, id, draft)
 		if err != nil {
 			return nil, err
 		}
-		faults := questionnaire.CheckPublish(draft, questionnaire.Around{Earlier: earlier})
 		if faults = questionnaire.Blocking(faults); len(faults) > 0 {
 			return nil, faulty(codes.FailedPrecondition, "QUESTIONNAIRE_INCOMPLETE", "questionnaire.",
 				rpcerr.T("The draft cannot be published yet", "草稿尚不能发布"), faults)

@@ -31,7 +31,8 @@ func (s *Server) GetResults(ctx context.Context, req *surveyv1.GetResultsRequest
 		}
 		first, last = wanted, wanted
 	}
-	counts, err := s.queries.ReadCounts(ctx, s.pool, id, first, last)
+	// Those of the other versions tell whether these could be found by subtraction.
+	counts, err := s.queries.ReadCounts(ctx, s.pool, id, 1, row.PublishedVersion)
 	if err != nil {
 		return nil, fmt.Errorf("read counts: %w", err)
 	}
@@ -44,15 +45,21 @@ func (s *Server) GetResults(ctx context.Context, req *surveyv1.GetResultsRequest
 		return nil, err
 	}
 	t.add(counts)
-	questions, err := t.results()
-	if err != nil {
-		return nil, err
+	out := &surveyv1.Results{QuestionnaireId: row.ID.String(), Version: req.GetVersion(), Invitations: t.asked}
+	if t.anonymous && (few(t.answered+t.imported) || few(t.others)) {
+		out.Withheld = true
+		return out, nil
 	}
-	return &surveyv1.Results{
-		QuestionnaireId: row.ID.String(), Version: req.GetVersion(), Answers: t.answered + t.imported,
-		Invitations: t.asked, ResponseRate: analysis.Part(t.answered, t.asked), Questions: questions,
-	}, nil
+	out.Answers, out.ResponseRate = t.answered+t.imported, analysis.Part(t.answered, t.asked)
+	out.Questions, err = t.results()
+	return out, err
 }
+
+// fewest is how many answers a figure of anonymous ones needs at least.
+const fewest = 5
+
+// few tells that somebody might find out who said what.
+func few(answers int64) bool { return answers > 0 && answers < fewest }
 
 // asked is a question over the versions that asked it. One whose type changed is another
 // question: its answers cannot be counted together.
@@ -66,7 +73,10 @@ type asked struct {
 
 // tally counts invitations, answers and responses of some versions.
 type tally struct {
-	asked, answered, imported int64
+	asked, answered, imported, withdrawn int64
+	// others are the answers to other versions; anonymous says that the answers are.
+	others    int64
+	anonymous bool
 
 	questions []*asked
 	byVersion map[int32]map[string]*asked
@@ -89,7 +99,7 @@ func tallyOf(newestFirst []db.QuestionnaireVersion, first, last int32) (*tally, 
 		if err != nil {
 			return nil, err
 		}
-		t.byVersion[row.Version] = map[string]*asked{}
+		t.byVersion[row.Version], t.anonymous = map[string]*asked{}, version.GetAnonymous()
 		for _, question := range questionnaire.Flat(version) {
 			id := identity{question.GetKey(), question.GetType()}
 			a := known[id]
@@ -115,8 +125,13 @@ func (a *asked) offer(choices []*surveyv1.Choice) {
 
 func (t *tally) add(rows []db.ReadCountsRow) {
 	for _, row := range rows {
-		if row.QuestionKey == "" {
+		_, counted := t.byVersion[row.QuestionnaireVersion]
+		switch {
+		case row.QuestionKey == "" && counted:
 			t.addWhole(row)
+			continue
+		case row.QuestionKey == "" && (row.Value == "answered" || row.Value == "imported"):
+			t.others += row.N
 			continue
 		}
 		// Without a version it was published since the versions were read.
@@ -134,6 +149,8 @@ func (t *tally) addWhole(row db.ReadCountsRow) {
 		t.answered += row.N
 	case "imported":
 		t.imported += row.N
+	case "withdrawn":
+		t.withdrawn += row.N
 	}
 }
 
@@ -143,6 +160,9 @@ func (t *tally) results() ([]*surveyv1.QuestionResult, error) {
 		result, err := a.result()
 		if err != nil {
 			return nil, fmt.Errorf("results of question %s: %w", a.key, err)
+		}
+		if t.anonymous && few(result.GetN()) {
+			result = &surveyv1.QuestionResult{QuestionKey: a.key, Type: a.kind, Withheld: true}
 		}
 		out = append(out, result)
 	}

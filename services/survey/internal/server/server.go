@@ -52,8 +52,10 @@ type Config struct {
 // Server serves questionnaires, invitations, answers and their analysis.
 type Server struct {
 	surveyv1.UnimplementedQuestionnaireServiceServer
+	surveyv1.UnimplementedDesignServiceServer
 	surveyv1.UnimplementedInvitationServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
+	surveyv1.UnimplementedEntryServiceServer
 	surveyv1.UnimplementedAnalysisServiceServer
 	surveyv1.UnimplementedCleaningServiceServer
 	surveyv1.UnimplementedTopicServiceServer
@@ -97,8 +99,10 @@ func New(cfg Config) (*Server, error) {
 // Register adds the services to a gRPC server.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	surveyv1.RegisterQuestionnaireServiceServer(r, s)
+	surveyv1.RegisterDesignServiceServer(r, s)
 	surveyv1.RegisterInvitationServiceServer(r, s)
 	surveyv1.RegisterAnswerServiceServer(r, s)
+	surveyv1.RegisterEntryServiceServer(r, s)
 	surveyv1.RegisterAnalysisServiceServer(r, s)
 	surveyv1.RegisterCleaningServiceServer(r, s)
 	surveyv1.RegisterTopicServiceServer(r, s)

@@ -6,9 +6,11 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
@@ -38,23 +40,60 @@ func (s *Server) SubmitAnswer(ctx context.Context, req *surveyv1.SubmitAnswerReq
 		if faults = append(faults, lacking...); len(faults) > 0 {
 			return nil, invalidAnswer(faults)
 		}
-		answer, err := s.insertAnswer(ctx, tx, row, f.version, kept)
+		answer, err := s.keep(ctx, tx, f, kept, entry{channel: surveyv1.AnswerChannel_ANSWER_CHANNEL_LINK, at: s.moment()})
 		if err != nil {
 			return nil, err
 		}
-		if row, err = s.end(ctx, tx, row, invitation.Answered, "", &answer.ID); err != nil {
-			return nil, err
-		}
-		if err := s.queries.DeleteProgress(ctx, tx, row.ID); err != nil {
-			return nil, fmt.Errorf("delete progress: %w", err)
-		}
-		recordInvitation(tx, "invitation.answered.v1", row, "")
-		questionnaire.Fill(f.version.GetThanks())
-		return &surveyv1.AnswerReceipt{
-			AnswerId: answer.ID.String(), AnswerTime: timestamppb.New(answer.AnswerTime),
-			DroppedQuestions: dropped, Thanks: f.version.GetThanks(),
-		}, nil
+		return answer.receipt(f.version, dropped), nil
 	})
+}
+
+// entry is how an answer came.
+type entry struct {
+	channel surveyv1.AnswerChannel
+	// actor entered it for the customer; nil where the customer did.
+	actor         *string
+	at            time.Time
+	late, partial bool
+}
+
+// keptAnswer is an answer that is stored; what stands in it of an anonymous one tells nothing of
+// its customer.
+type keptAnswer struct {
+	db.Answer
+	received time.Time
+}
+
+// receipt confirms an answer to whoever gave it. An anonymous one is not named: its id would lead
+// from the caller to it.
+func (k keptAnswer) receipt(version *surveyv1.Questionnaire, dropped []string) *surveyv1.AnswerReceipt {
+	out := &surveyv1.AnswerReceipt{AnswerTime: timestamppb.New(k.received), DroppedQuestions: dropped}
+	if !k.Anonymous {
+		out.AnswerId = k.ID.String()
+	}
+	if thanks := version.GetThanks(); thanks != nil {
+		out.Thanks = proto.CloneOf(thanks)
+		questionnaire.Fill(out.Thanks)
+	}
+	return out
+}
+
+// keep stores the one answer to a locked invitation, and ends the invitation with it.
+func (s *Server) keep(ctx context.Context, tx *write.Tx, f *form, responses []*surveyv1.Response, how entry) (keptAnswer, error) {
+	answer, err := s.insertAnswer(ctx, tx, f, responses, how)
+	if err != nil {
+		return answer, err
+	}
+	named := &answer.ID
+	if answer.Anonymous {
+		named = nil
+	}
+	row, err := s.end(ctx, tx, f.invitation, invitation.Answered, "", named)
+	if err != nil {
+		return answer, err
+	}
+	recordInvitation(tx, "invitation.answered.v1", row, "")
+	return answer, nil
 }
 
 // complete parts what is filled in into the answer and what is not shown, and tells what is
@@ -76,36 +115,64 @@ func invalidAnswer(faults []questionnaire.Fault) error {
 		rpcerr.T("The answer does not fit the questions", "回答与问题不符"), faults)
 }
 
-func (s *Server) insertAnswer(ctx context.Context, tx *write.Tx, asked db.Invitation, version *surveyv1.Questionnaire, responses []*surveyv1.Response) (db.Answer, error) {
-	id, err := newID()
-	if err != nil {
-		return db.Answer{}, err
-	}
-	score := s.low.Score(version, responses)
-	row := db.Answer{
-		ID: id, QuestionnaireID: asked.QuestionnaireID, QuestionnaireVersion: asked.QuestionnaireVersion,
-		InvitationID: &asked.ID, CustomerID: &asked.CustomerID, TicketID: asked.TicketID, ComplaintID: asked.ComplaintID,
-		Round: asked.Round, Score: int16(score.First), Low: score.Low, AnswerTime: s.moment(), InviteTime: &asked.CreateTime,
-	}
+func (s *Server) insertAnswer(ctx context.Context, tx *write.Tx, f *form, responses []*surveyv1.Response, how entry) (keptAnswer, error) {
+	asked := f.invitation
+	score := s.low.Score(f.version, responses)
 	// A clock that went back must not make an answer that came before its question.
-	if row.AnswerTime.Before(asked.CreateTime) {
-		row.AnswerTime = asked.CreateTime
+	if how.at.Before(asked.CreateTime) {
+		how.at = asked.CreateTime
 	}
+	out := keptAnswer{received: how.at, Answer: db.Answer{
+		QuestionnaireID: asked.QuestionnaireID, QuestionnaireVersion: asked.QuestionnaireVersion,
+		InvitationID: &asked.ID, CustomerID: &asked.CustomerID, TicketID: asked.TicketID, ComplaintID: asked.ComplaintID,
+		Round: asked.Round, Score: int16(score.First), Low: score.Low, AnswerTime: how.at, InviteTime: &asked.CreateTime,
+		Channel: int16(how.channel), EnterActor: how.actor, Late: how.late, Partial: how.partial, RecordTime: s.moment(),
+	}}
+	var err error
+	if out.ID, err = newID(); err != nil {
+		return out, err
+	}
+	if f.version.GetAnonymous() {
+		if out.Answer, err = anonymous(out.Answer); err != nil {
+			return out, err
+		}
+	}
+	row := out.Answer
 	err = s.queries.InsertAnswer(ctx, tx, db.InsertAnswerParams{
 		ID: row.ID, QuestionnaireID: row.QuestionnaireID, QuestionnaireVersion: row.QuestionnaireVersion,
 		InvitationID: row.InvitationID, CustomerID: row.CustomerID, TicketID: row.TicketID, ComplaintID: row.ComplaintID,
 		Round: row.Round, Score: row.Score, Low: row.Low, AnswerTime: row.AnswerTime, InviteTime: row.InviteTime,
+		Channel: row.Channel, EnterActor: row.EnterActor, Late: row.Late, Partial: row.Partial, Anonymous: row.Anonymous,
+		RecordTime: row.RecordTime,
 	})
 	if err != nil {
-		return row, fmt.Errorf("insert answer: %w", err)
+		return out, fmt.Errorf("insert answer: %w", err)
 	}
 	batch := responseRows(row.QuestionnaireID, row.QuestionnaireVersion)
 	addResponses(&batch, row.ID, responses)
 	if err := s.insertResponses(ctx, tx, batch, []uuid.UUID{row.ID}); err != nil {
-		return row, err
+		return out, err
 	}
-	recordAnswer(tx, row, score, responses, false)
-	return row, nil
+	// An event or audit record of an anonymous answer would stand beside that of its invitation.
+	if !row.Anonymous {
+		recordAnswer(tx, row, score, responses, false)
+	}
+	return out, nil
+}
+
+// anonymous cuts everything off an answer that leads to its customer. Its id is random, as one
+// made of the time would tell when it came, and of the time the month is left.
+func anonymous(row db.Answer) (db.Answer, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return row, fmt.Errorf("draw an id: %w", err)
+	}
+	at := row.AnswerTime.UTC()
+	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+	return db.Answer{
+		ID: id, QuestionnaireID: row.QuestionnaireID, QuestionnaireVersion: row.QuestionnaireVersion, Score: row.Score, Low: row.Low,
+		AnswerTime: month, RecordTime: month, Channel: row.Channel, Partial: row.Partial, Anonymous: true,
+	}, nil
 }
 
 // recordAnswer says that an answer is kept.
@@ -117,6 +184,7 @@ func recordAnswer(tx *write.Tx, row db.Answer, score questionnaire.Score, respon
 			AnswerId: row.ID.String(), QuestionnaireId: row.QuestionnaireID.String(), Version: row.QuestionnaireVersion,
 			InvitationId: text(row.InvitationID), TicketId: text(row.TicketID), ComplaintId: text(row.ComplaintID),
 			Round: row.Round, Score: score.First, Low: score.Low, LowQuestionKey: score.LowQuestion, LowScore: score.LowScore,
+			Partial: row.Partial,
 		},
 	})
 	tx.Audit("answer", row.ID, &surveyv1.Answer{

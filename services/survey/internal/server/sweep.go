@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
@@ -89,8 +90,26 @@ func (s *Server) ExpireInvitations(ctx context.Context) error {
 	}
 }
 
-// expire settles a locked invitation that is overdue.
+// expire settles a locked invitation that is overdue. What was filled in until then is kept as a
+// partial answer.
 func (s *Server) expire(ctx context.Context, tx *write.Tx, row db.Invitation) error {
+	f, err := s.openForm(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	// It is partial even where nothing lacks: the customer did not say that it is all.
+	if kept, _, _ := f.complete(); len(kept) > 0 {
+		_, err := s.keep(ctx, tx, f, kept, entry{channel: surveyv1.AnswerChannel_ANSWER_CHANNEL_LINK, at: *f.saveTime, partial: true})
+		if err != nil {
+			return fmt.Errorf("keep a partial answer: %w", err)
+		}
+		return nil
+	}
+	return s.lapse(ctx, tx, row)
+}
+
+// lapse settles a locked invitation that is overdue, without what was filled in.
+func (s *Server) lapse(ctx context.Context, tx *write.Tx, row db.Invitation) error {
 	row, err := s.end(ctx, tx, row, invitation.Expired, "", nil)
 	if err != nil {
 		return err

@@ -186,6 +186,9 @@ func (s *Server) ListCodedTexts(ctx context.Context, req *surveyv1.ListCodedText
 	if err != nil {
 		return nil, err
 	}
+	if few, err := s.fewToList(ctx, id); err != nil || few {
+		return new(surveyv1.ListCodedTextsResponse), err
+	}
 	cursor, err := s.pages.Open(ctx, req, req.GetPageToken())
 	if err != nil {
 		return nil, err

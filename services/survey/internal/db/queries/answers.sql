@@ -2,12 +2,12 @@
 -- Answers already imported from the source are left out of the result.
 WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, customer_id, round, order_number, score, low,
-  answer_time, invite_time, source, external_id, record_time)
+  answer_time, invite_time, source, external_id, record_time, channel)
 SELECT unnest(@ids::uuid[]), @questionnaire_id::uuid, @questionnaire_version::integer,
   NULLIF(unnest(@customer_ids::uuid[]), '00000000-0000-0000-0000-000000000000'), 0, unnest(@order_numbers::text[]),
   unnest(@scores::smallint[]), unnest(@lows::boolean[]), unnest(@answer_times::timestamptz[]),
   NULLIF(unnest(@invite_times::timestamptz[]), '0001-01-01 00:00:00+00'), @source::text, unnest(@external_ids::text[]),
-  @record_time::timestamptz
+  @record_time::timestamptz, 6
 ON CONFLICT (questionnaire_id, source, external_id) WHERE source IS NOT NULL DO NOTHING
 RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made RETURNING id;
@@ -15,9 +15,10 @@ INSERT INTO uncounted (id) SELECT made.id FROM made RETURNING id;
 -- name: InsertAnswer :exec
 WITH made AS (
 INSERT INTO answers (id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id,
-  round, order_number, score, low, answer_time, invite_time, record_time)
+  round, order_number, score, low, answer_time, invite_time, record_time, channel, enter_actor, late, partial, anonymous)
 VALUES (@id, @questionnaire_id, @questionnaire_version, @invitation_id, @customer_id, @ticket_id, @complaint_id,
-  @round, '', @score, @low, @answer_time, @invite_time, @answer_time)
+  @round, '', @score, @low, @answer_time, @invite_time, @record_time,
+  @channel, @enter_actor, @late, @partial, @anonymous)
 RETURNING id)
 INSERT INTO uncounted (id) SELECT made.id FROM made;
 

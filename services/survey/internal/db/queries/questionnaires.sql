@@ -34,3 +34,6 @@ SELECT * FROM questionnaire_versions WHERE questionnaire_id = $1 ORDER BY versio
 SELECT * FROM questionnaires
 WHERE published_trigger = @trigger::smallint AND published_trigger <> 0
 ORDER BY publish_time DESC, id DESC LIMIT 1;
+
+-- name: ListAspects :many
+SELECT * FROM aspects ORDER BY place;

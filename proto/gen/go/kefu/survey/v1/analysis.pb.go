@@ -901,8 +901,8 @@ type Analysis struct {
 	Groupings []*GroupingAnalysis `protobuf:"bytes,6,rep,name=groupings,proto3" json:"groupings,omitempty"`
 	// Aspects by how urgently they want work; those whose figures are lacking are left out.
 	Problems []*RankedProblem `protobuf:"bytes,7,rep,name=problems,proto3" json:"problems,omitempty"`
-	// Answers to the questionnaire that were recorded when this was computed: it rises with each
-	// one, and the analysis of the same request changes with nothing else but new versions,
+	// Answers to the questionnaire that were recorded when this was computed, and twice those that
+	// were withdrawn: it rises with each answer and each withdrawal, and the analysis of the same request changes with nothing else but new versions,
 	// invitations and, where it is weighted, customers.
 	DataVersion int64 `protobuf:"varint,8,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
 	// Flags of all answers to the questionnaire, whatever period and filters.

@@ -114,21 +114,12 @@ type Invitation struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was answered. Output only.
 	AnswerTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=answer_time,json=answerTime,proto3" json:"answer_time,omitempty"`
-	// UUID of the answer. Output only.
+	// UUID of the answer; empty where it is anonymous. Output only.
 	AnswerId string `protobuf:"bytes,13,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	// Version, changed at each write. Output only.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why it is held back, in that state. Output only.
-	HeldBack v1.HeldBack `protobuf:"varint,15,opt,name=held_back,json=heldBack,proto3,enum=kefu.customer.v1.HeldBack" json:"held_back,omitempty"`
-	// UUID of the campaign that made it. Output only.
-	CampaignId string `protobuf:"bytes,30,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
-	// How the customer is asked, of a campaign's. Output only.
-	Channel SurveyChannel `protobuf:"varint,31,opt,name=channel,proto3,enum=kefu.survey.v1.SurveyChannel" json:"channel,omitempty"`
-	// What of a delivery caused it: TRIGGER_PRODUCT_DELIVERED or TRIGGER_FIRST_DELIVERY. Output
-	// only.
-	Trigger Trigger `protobuf:"varint,32,opt,name=trigger,proto3,enum=kefu.survey.v1.Trigger" json:"trigger,omitempty"`
-	// UUID of the order, with TRIGGER_PRODUCT_DELIVERED. Output only.
-	OrderId       string `protobuf:"bytes,33,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	HeldBack      v1.HeldBack `protobuf:"varint,15,opt,name=held_back,json=heldBack,proto3,enum=kefu.customer.v1.HeldBack" json:"held_back,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,34 +257,6 @@ func (x *Invitation) GetHeldBack() v1.HeldBack {
 		return x.HeldBack
 	}
 	return v1.HeldBack(0)
-}
-
-func (x *Invitation) GetCampaignId() string {
-	if x != nil {
-		return x.CampaignId
-	}
-	return ""
-}
-
-func (x *Invitation) GetChannel() SurveyChannel {
-	if x != nil {
-		return x.Channel
-	}
-	return SurveyChannel_SURVEY_CHANNEL_UNSPECIFIED
-}
-
-func (x *Invitation) GetTrigger() Trigger {
-	if x != nil {
-		return x.Trigger
-	}
-	return Trigger_TRIGGER_UNSPECIFIED
-}
-
-func (x *Invitation) GetOrderId() string {
-	if x != nil {
-		return x.OrderId
-	}
-	return ""
 }
 
 // InvitationLink is an invitation with its link, shown once.
@@ -1016,6 +979,106 @@ func (x *SubmitAnswerRequest) GetClearedQuestions() []string {
 	return nil
 }
 
+// WithdrawAnswerRequest names the answer by its link.
+type WithdrawAnswerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 20 to 100 characters.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// See CreateQuestionnaireRequest.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawAnswerRequest) Reset() {
+	*x = WithdrawAnswerRequest{}
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawAnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawAnswerRequest) ProtoMessage() {}
+
+func (x *WithdrawAnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawAnswerRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawAnswerRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WithdrawAnswerRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *WithdrawAnswerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// WithdrawAnswerResponse confirms that the answer is taken back.
+type WithdrawAnswerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WithdrawTime  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=withdraw_time,json=withdrawTime,proto3" json:"withdraw_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawAnswerResponse) Reset() {
+	*x = WithdrawAnswerResponse{}
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawAnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawAnswerResponse) ProtoMessage() {}
+
+func (x *WithdrawAnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawAnswerResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawAnswerResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WithdrawAnswerResponse) GetWithdrawTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawTime
+	}
+	return nil
+}
+
 // AnswerReceipt confirms that the answer is kept.
 type AnswerReceipt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1034,7 +1097,7 @@ type AnswerReceipt struct {
 
 func (x *AnswerReceipt) Reset() {
 	*x = AnswerReceipt{}
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1109,7 @@ func (x *AnswerReceipt) String() string {
 func (*AnswerReceipt) ProtoMessage() {}
 
 func (x *AnswerReceipt) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[12]
+	mi := &file_kefu_survey_v1_invitation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1122,7 @@ func (x *AnswerReceipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerReceipt.ProtoReflect.Descriptor instead.
 func (*AnswerReceipt) Descriptor() ([]byte, []int) {
-	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{12}
+	return file_kefu_survey_v1_invitation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AnswerReceipt) GetAnswerId() string {
@@ -1094,7 +1157,7 @@ var File_kefu_survey_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x1dkefu/survey/v1/campaign.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xed\x06\n" +
+	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xb1\x05\n" +
 	"\n" +
 	"Invitation\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x126\n" +
@@ -1116,12 +1179,7 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"answerTime\x12 \n" +
 	"\tanswer_id\x18\r \x01(\tB\x03\xe0A\x03R\banswerId\x12\x17\n" +
 	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\x12<\n" +
-	"\theld_back\x18\x0f \x01(\x0e2\x1a.kefu.customer.v1.HeldBackB\x03\xe0A\x03R\bheldBack\x12$\n" +
-	"\vcampaign_id\x18\x1e \x01(\tB\x03\xe0A\x03R\n" +
-	"campaignId\x12<\n" +
-	"\achannel\x18\x1f \x01(\x0e2\x1d.kefu.survey.v1.SurveyChannelB\x03\xe0A\x03R\achannel\x126\n" +
-	"\atrigger\x18  \x01(\x0e2\x17.kefu.survey.v1.TriggerB\x03\xe0A\x03R\atrigger\x12\x1e\n" +
-	"\border_id\x18! \x01(\tB\x03\xe0A\x03R\aorderId\"x\n" +
+	"\theld_back\x18\x0f \x01(\x0e2\x1a.kefu.customer.v1.HeldBackB\x03\xe0A\x03R\bheldBack\"x\n" +
 	"\x0eInvitationLink\x12:\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2\x1a.kefu.survey.v1.InvitationR\n" +
@@ -1184,7 +1242,13 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12=\n" +
 	"\x11cleared_questions\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\"\xc2\x01\n" +
+	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\"x\n" +
+	"\x15WithdrawAnswerRequest\x127\n" +
+	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"Y\n" +
+	"\x16WithdrawAnswerResponse\x12?\n" +
+	"\rwithdraw_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\"\xc2\x01\n" +
 	"\rAnswerReceipt\x12\x1b\n" +
 	"\tanswer_id\x18\x01 \x01(\tR\banswerId\x12;\n" +
 	"\vanswer_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1204,11 +1268,12 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\rGetInvitation\x12$.kefu.survey.v1.GetInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"6\xaa\xbb\x18\x16\x12\x10invitations.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/invitations/{id}\x12\x95\x01\n" +
 	"\x0fListInvitations\x12&.kefu.survey.v1.ListInvitationsRequest\x1a'.kefu.survey.v1.ListInvitationsResponse\"1\xaa\xbb\x18\x16\x12\x10invitations.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/invitations\x12\x93\x01\n" +
 	"\tIssueLink\x12 .kefu.survey.v1.IssueLinkRequest\x1a\x1e.kefu.survey.v1.InvitationLink\"D\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/invitations/{id}:issueLink\x12\x9a\x01\n" +
-	"\x10RevokeInvitation\x12'.kefu.survey.v1.RevokeInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"A\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/invitations/{id}:revoke2\x94\x03\n" +
+	"\x10RevokeInvitation\x12'.kefu.survey.v1.RevokeInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"A\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/invitations/{id}:revoke2\xa9\x04\n" +
 	"\rAnswerService\x12x\n" +
 	"\rGetAnswerForm\x12$.kefu.survey.v1.GetAnswerFormRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"%\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/answers/{token}\x12\x8a\x01\n" +
 	"\x12SaveAnswerProgress\x12).kefu.survey.v1.SaveAnswerProgressRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"-\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/answers/{token}:save\x12|\n" +
-	"\fSubmitAnswer\x12#.kefu.survey.v1.SubmitAnswerRequest\x1a\x1d.kefu.survey.v1.AnswerReceipt\"(\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/answers/{token}B\xc0\x01\n" +
+	"\fSubmitAnswer\x12#.kefu.survey.v1.SubmitAnswerRequest\x1a\x1d.kefu.survey.v1.AnswerReceipt\"(\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/answers/{token}\x12\x92\x01\n" +
+	"\x0eWithdrawAnswer\x12%.kefu.survey.v1.WithdrawAnswerRequest\x1a&.kefu.survey.v1.WithdrawAnswerResponse\"1\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/answers/{token}:withdrawB\xc0\x01\n" +
 	"\x12com.kefu.survey.v1B\x0fInvitationProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1;surveyv1\xa2\x02\x03KSX\xaa\x02\x0eKefu.Survey.V1\xca\x02\x0eKefu\\Survey\\V1\xe2\x02\x1aKefu\\Survey\\V1\\GPBMetadata\xea\x02\x10Kefu::Survey::V1b\x06proto3"
 
 var (
@@ -1224,7 +1289,7 @@ func file_kefu_survey_v1_invitation_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_survey_v1_invitation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_survey_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_kefu_survey_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_kefu_survey_v1_invitation_proto_goTypes = []any{
 	(InvitationState)(0),              // 0: kefu.survey.v1.InvitationState
 	(*Invitation)(nil),                // 1: kefu.survey.v1.Invitation
@@ -1239,43 +1304,43 @@ var file_kefu_survey_v1_invitation_proto_goTypes = []any{
 	(*AnswerForm)(nil),                // 10: kefu.survey.v1.AnswerForm
 	(*SaveAnswerProgressRequest)(nil), // 11: kefu.survey.v1.SaveAnswerProgressRequest
 	(*SubmitAnswerRequest)(nil),       // 12: kefu.survey.v1.SubmitAnswerRequest
-	(*AnswerReceipt)(nil),             // 13: kefu.survey.v1.AnswerReceipt
-	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
-	(v1.HeldBack)(0),                  // 15: kefu.customer.v1.HeldBack
-	(SurveyChannel)(0),                // 16: kefu.survey.v1.SurveyChannel
-	(Trigger)(0),                      // 17: kefu.survey.v1.Trigger
+	(*WithdrawAnswerRequest)(nil),     // 13: kefu.survey.v1.WithdrawAnswerRequest
+	(*WithdrawAnswerResponse)(nil),    // 14: kefu.survey.v1.WithdrawAnswerResponse
+	(*AnswerReceipt)(nil),             // 15: kefu.survey.v1.AnswerReceipt
+	(*timestamppb.Timestamp)(nil),     // 16: google.protobuf.Timestamp
+	(v1.HeldBack)(0),                  // 17: kefu.customer.v1.HeldBack
 	(*Questionnaire)(nil),             // 18: kefu.survey.v1.Questionnaire
 	(*Response)(nil),                  // 19: kefu.survey.v1.Response
 	(*v11.Text)(nil),                  // 20: kefu.type.v1.Text
 }
 var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	0,  // 0: kefu.survey.v1.Invitation.state:type_name -> kefu.survey.v1.InvitationState
-	14, // 1: kefu.survey.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
-	14, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
-	15, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
-	16, // 5: kefu.survey.v1.Invitation.channel:type_name -> kefu.survey.v1.SurveyChannel
-	17, // 6: kefu.survey.v1.Invitation.trigger:type_name -> kefu.survey.v1.Trigger
-	1,  // 7: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
-	1,  // 8: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
-	0,  // 9: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
-	1,  // 10: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
-	18, // 11: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	14, // 12: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 13: kefu.survey.v1.AnswerForm.responses:type_name -> kefu.survey.v1.Response
-	14, // 14: kefu.survey.v1.AnswerForm.save_time:type_name -> google.protobuf.Timestamp
-	19, // 15: kefu.survey.v1.SaveAnswerProgressRequest.responses:type_name -> kefu.survey.v1.Response
-	19, // 16: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
-	14, // 17: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
-	20, // 18: kefu.survey.v1.AnswerReceipt.thanks:type_name -> kefu.type.v1.Text
-	3,  // 19: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
-	4,  // 20: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
-	5,  // 21: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
-	7,  // 22: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
-	8,  // 23: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
-	9,  // 24: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
-	11, // 25: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
-	12, // 26: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	16, // 1: kefu.survey.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
+	16, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
+	17, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
+	1,  // 5: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
+	1,  // 6: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
+	0,  // 7: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
+	1,  // 8: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
+	18, // 9: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	16, // 10: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 11: kefu.survey.v1.AnswerForm.responses:type_name -> kefu.survey.v1.Response
+	16, // 12: kefu.survey.v1.AnswerForm.save_time:type_name -> google.protobuf.Timestamp
+	19, // 13: kefu.survey.v1.SaveAnswerProgressRequest.responses:type_name -> kefu.survey.v1.Response
+	19, // 14: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
+	16, // 15: kefu.survey.v1.WithdrawAnswerResponse.withdraw_time:type_name -> google.protobuf.Timestamp
+	16, // 16: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
+	20, // 17: kefu.survey.v1.AnswerReceipt.thanks:type_name -> kefu.type.v1.Text
+	3,  // 18: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
+	4,  // 19: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
+	5,  // 20: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
+	7,  // 21: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
+	8,  // 22: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
+	9,  // 23: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
+	11, // 24: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
+	12, // 25: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	13, // 26: kefu.survey.v1.AnswerService.WithdrawAnswer:input_type -> kefu.survey.v1.WithdrawAnswerRequest
 	2,  // 27: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
 	1,  // 28: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
 	6,  // 29: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
@@ -1283,12 +1348,13 @@ var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	1,  // 31: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
 	10, // 32: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
 	10, // 33: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
-	13, // 34: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	15, // 34: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	14, // 35: kefu.survey.v1.AnswerService.WithdrawAnswer:output_type -> kefu.survey.v1.WithdrawAnswerResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_invitation_proto_init() }
@@ -1297,7 +1363,6 @@ func file_kefu_survey_v1_invitation_proto_init() {
 		return
 	}
 	file_kefu_survey_v1_question_proto_init()
-	file_kefu_survey_v1_campaign_proto_init()
 	file_kefu_survey_v1_questionnaire_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1305,7 +1370,7 @@ func file_kefu_survey_v1_invitation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_survey_v1_invitation_proto_rawDesc), len(file_kefu_survey_v1_invitation_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

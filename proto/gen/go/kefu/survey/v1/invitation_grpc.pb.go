@@ -322,6 +322,7 @@ const (
 	AnswerService_GetAnswerForm_FullMethodName      = "/kefu.survey.v1.AnswerService/GetAnswerForm"
 	AnswerService_SaveAnswerProgress_FullMethodName = "/kefu.survey.v1.AnswerService/SaveAnswerProgress"
 	AnswerService_SubmitAnswer_FullMethodName       = "/kefu.survey.v1.AnswerService/SubmitAnswer"
+	AnswerService_WithdrawAnswer_FullMethodName     = "/kefu.survey.v1.AnswerService/WithdrawAnswer"
 )
 
 // AnswerServiceClient is the client API for AnswerService service.
@@ -350,6 +351,11 @@ type AnswerServiceClient interface {
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
 	SubmitAnswer(ctx context.Context, in *SubmitAnswerRequest, opts ...grpc.CallOption) (*AnswerReceipt, error)
+	// Takes back what was answered behind a link: the responses are erased and count nowhere. An
+	// anonymous answer cannot be found any more and stays.
+	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, ANSWER_NOT_GIVEN, ANSWER_ANONYMOUS,
+	// ANSWER_WITHDRAWN, REQUEST_ID_REUSED.
+	WithdrawAnswer(ctx context.Context, in *WithdrawAnswerRequest, opts ...grpc.CallOption) (*WithdrawAnswerResponse, error)
 }
 
 type answerServiceClient struct {
@@ -390,6 +396,16 @@ func (c *answerServiceClient) SubmitAnswer(ctx context.Context, in *SubmitAnswer
 	return out, nil
 }
 
+func (c *answerServiceClient) WithdrawAnswer(ctx context.Context, in *WithdrawAnswerRequest, opts ...grpc.CallOption) (*WithdrawAnswerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawAnswerResponse)
+	err := c.cc.Invoke(ctx, AnswerService_WithdrawAnswer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AnswerServiceServer is the server API for AnswerService service.
 // All implementations must embed UnimplementedAnswerServiceServer
 // for forward compatibility.
@@ -416,6 +432,11 @@ type AnswerServiceServer interface {
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
 	SubmitAnswer(context.Context, *SubmitAnswerRequest) (*AnswerReceipt, error)
+	// Takes back what was answered behind a link: the responses are erased and count nowhere. An
+	// anonymous answer cannot be found any more and stays.
+	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, ANSWER_NOT_GIVEN, ANSWER_ANONYMOUS,
+	// ANSWER_WITHDRAWN, REQUEST_ID_REUSED.
+	WithdrawAnswer(context.Context, *WithdrawAnswerRequest) (*WithdrawAnswerResponse, error)
 	mustEmbedUnimplementedAnswerServiceServer()
 }
 
@@ -434,6 +455,9 @@ func (UnimplementedAnswerServiceServer) SaveAnswerProgress(context.Context, *Sav
 }
 func (UnimplementedAnswerServiceServer) SubmitAnswer(context.Context, *SubmitAnswerRequest) (*AnswerReceipt, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitAnswer not implemented")
+}
+func (UnimplementedAnswerServiceServer) WithdrawAnswer(context.Context, *WithdrawAnswerRequest) (*WithdrawAnswerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawAnswer not implemented")
 }
 func (UnimplementedAnswerServiceServer) mustEmbedUnimplementedAnswerServiceServer() {}
 func (UnimplementedAnswerServiceServer) testEmbeddedByValue()                       {}
@@ -510,6 +534,24 @@ func _AnswerService_SubmitAnswer_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AnswerService_WithdrawAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawAnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).WithdrawAnswer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_WithdrawAnswer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).WithdrawAnswer(ctx, req.(*WithdrawAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AnswerService_ServiceDesc is the grpc.ServiceDesc for AnswerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -528,6 +570,10 @@ var AnswerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SubmitAnswer",
 			Handler:    _AnswerService_SubmitAnswer_Handler,
+		},
+		{
+			MethodName: "WithdrawAnswer",
+			Handler:    _AnswerService_WithdrawAnswer_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -51,9 +51,10 @@ type QuestionnaireServiceClient interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, QUESTIONNAIRE_NOT_FOUND, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	UpdateQuestionnaire(ctx context.Context, in *UpdateQuestionnaireRequest, opts ...grpc.CallOption) (*Questionnaire, error)
-	// Freezes the draft as the next version, which new invitations use. Checked first: at
-	// least one question, keys unique, every text in every language of the title, choices
-	// where they are needed.
+	// Freezes the draft as the next version, which new invitations use. Checked first, as
+	// CheckQuestionnaire does: keys, choices and rules, every text in every language of the title,
+	// conditions that can be met, questions that can be shown. Warnings do not keep it from being
+	// published.
 	// Errors: VALIDATION_FAILED, QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_INCOMPLETE (names
 	// each fault), QUESTIONNAIRE_UNCHANGED (equal to the last version), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
@@ -68,7 +69,7 @@ type QuestionnaireServiceClient interface {
 	// version, each at most once by its external id. What is imported is history: it
 	// triggers nothing.
 	// Errors: VALIDATION_FAILED, QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED,
-	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a record: VALIDATION_FAILED,
+	// QUESTIONNAIRE_ANONYMOUS, DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a record: VALIDATION_FAILED,
 	// ANSWER_INVALID, ANSWER_TIMES_OUT_OF_ORDER.
 	ImportAnswers(ctx context.Context, in *ImportAnswersRequest, opts ...grpc.CallOption) (*ImportAnswersResponse, error)
 }
@@ -181,9 +182,10 @@ type QuestionnaireServiceServer interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, QUESTIONNAIRE_NOT_FOUND, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	UpdateQuestionnaire(context.Context, *UpdateQuestionnaireRequest) (*Questionnaire, error)
-	// Freezes the draft as the next version, which new invitations use. Checked first: at
-	// least one question, keys unique, every text in every language of the title, choices
-	// where they are needed.
+	// Freezes the draft as the next version, which new invitations use. Checked first, as
+	// CheckQuestionnaire does: keys, choices and rules, every text in every language of the title,
+	// conditions that can be met, questions that can be shown. Warnings do not keep it from being
+	// published.
 	// Errors: VALIDATION_FAILED, QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_INCOMPLETE (names
 	// each fault), QUESTIONNAIRE_UNCHANGED (equal to the last version), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
@@ -198,7 +200,7 @@ type QuestionnaireServiceServer interface {
 	// version, each at most once by its external id. What is imported is history: it
 	// triggers nothing.
 	// Errors: VALIDATION_FAILED, QUESTIONNAIRE_NOT_FOUND, QUESTIONNAIRE_NOT_PUBLISHED,
-	// DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a record: VALIDATION_FAILED,
+	// QUESTIONNAIRE_ANONYMOUS, DEPENDENCY_UNAVAILABLE, REQUEST_ID_REUSED. Refusals of a record: VALIDATION_FAILED,
 	// ANSWER_INVALID, ANSWER_TIMES_OUT_OF_ORDER.
 	ImportAnswers(context.Context, *ImportAnswersRequest) (*ImportAnswersResponse, error)
 	mustEmbedUnimplementedQuestionnaireServiceServer()
