@@ -27,7 +27,7 @@ test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
 	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
 
-bench: ## measure the running suite, the deadlines and what protection costs and print the tables; twenty minutes
+bench: ## measure the running suite, the deadlines and what protection costs and print the tables; half an hour
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench$$' ./services/internal/clock
 	go test -tags bench -count 1 -timeout 30m -v -p 1 -run '^TestBench$$' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
@@ -35,6 +35,7 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchImport$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchTiers$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchCampaign$$' ./services/survey/internal/server
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchSearch$$' ./services/customer-registry/internal/server
 
 long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
 	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock
