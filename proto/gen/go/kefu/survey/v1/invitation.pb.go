@@ -1312,9 +1312,9 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\tIssueLink\x12 .kefu.survey.v1.IssueLinkRequest\x1a\x1e.kefu.survey.v1.InvitationLink\"D\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/invitations/{id}:issueLink\x12\x9a\x01\n" +
 	"\x10RevokeInvitation\x12'.kefu.survey.v1.RevokeInvitationRequest\x1a\x1a.kefu.survey.v1.Invitation\"A\xaa\xbb\x18\x17\x12\x11invitations.write\x18\x03@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/invitations/{id}:revoke2\xa9\x04\n" +
 	"\rAnswerService\x12x\n" +
-	"\rGetAnswerForm\x12$.kefu.survey.v1.GetAnswerFormRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"%\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/answers/{token}\x12\x8a\x01\n" +
-	"\x12SaveAnswerProgress\x12).kefu.survey.v1.SaveAnswerProgressRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"-\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/answers/{token}:save\x12|\n" +
-	"\fSubmitAnswer\x12#.kefu.survey.v1.SubmitAnswerRequest\x1a\x1d.kefu.survey.v1.AnswerReceipt\"(\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/answers/{token}\x12\x92\x01\n" +
+	"\rGetAnswerForm\x12$.kefu.survey.v1.GetAnswerFormRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"%\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/answers/{token}\x12|\n" +
+	"\fSubmitAnswer\x12#.kefu.survey.v1.SubmitAnswerRequest\x1a\x1d.kefu.survey.v1.AnswerReceipt\"(\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/answers/{token}\x12\x8a\x01\n" +
+	"\x12SaveAnswerProgress\x12).kefu.survey.v1.SaveAnswerProgressRequest\x1a\x1a.kefu.survey.v1.AnswerForm\"-\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/answers/{token}:save\x12\x92\x01\n" +
 	"\x0eWithdrawAnswer\x12%.kefu.survey.v1.WithdrawAnswerRequest\x1a&.kefu.survey.v1.WithdrawAnswerResponse\"1\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/answers/{token}:withdrawB\xc0\x01\n" +
 	"\x12com.kefu.survey.v1B\x0fInvitationProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1;surveyv1\xa2\x02\x03KSX\xaa\x02\x0eKefu.Survey.V1\xca\x02\x0eKefu\\Survey\\V1\xe2\x02\x1aKefu\\Survey\\V1\\GPBMetadata\xea\x02\x10Kefu::Survey::V1b\x06proto3"
 
@@ -1384,8 +1384,8 @@ var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	7,  // 23: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
 	8,  // 24: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
 	9,  // 25: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
-	11, // 26: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
-	12, // 27: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	12, // 26: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	11, // 27: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
 	13, // 28: kefu.survey.v1.AnswerService.WithdrawAnswer:input_type -> kefu.survey.v1.WithdrawAnswerRequest
 	2,  // 29: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
 	1,  // 30: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
@@ -1393,8 +1393,8 @@ var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	2,  // 32: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
 	1,  // 33: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
 	10, // 34: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
-	10, // 35: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
-	15, // 36: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	15, // 35: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	10, // 36: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
 	14, // 37: kefu.survey.v1.AnswerService.WithdrawAnswer:output_type -> kefu.survey.v1.WithdrawAnswerResponse
 	29, // [29:38] is the sub-list for method output_type
 	20, // [20:29] is the sub-list for method input_type

@@ -320,8 +320,8 @@ var InvitationService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	AnswerService_GetAnswerForm_FullMethodName      = "/kefu.survey.v1.AnswerService/GetAnswerForm"
-	AnswerService_SaveAnswerProgress_FullMethodName = "/kefu.survey.v1.AnswerService/SaveAnswerProgress"
 	AnswerService_SubmitAnswer_FullMethodName       = "/kefu.survey.v1.AnswerService/SubmitAnswer"
+	AnswerService_SaveAnswerProgress_FullMethodName = "/kefu.survey.v1.AnswerService/SaveAnswerProgress"
 	AnswerService_WithdrawAnswer_FullMethodName     = "/kefu.survey.v1.AnswerService/WithdrawAnswer"
 )
 
@@ -337,13 +337,6 @@ type AnswerServiceClient interface {
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(ctx context.Context, in *GetAnswerFormRequest, opts ...grpc.CallOption) (*AnswerForm, error)
-	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
-	// the invitation ends. Each response must fit its question; what is required may lack. Two
-	// saves at the same moment are taken one after the other.
-	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
-	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
-	// REQUEST_ID_REUSED.
-	SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error)
 	// Answers the questions, once, with the responses given and, for the questions without one,
 	// those saved before. Two answers at the same moment: one is kept, the other refused. What was
 	// given to a question that is not shown is left out, and the receipt names it.
@@ -351,6 +344,13 @@ type AnswerServiceClient interface {
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
 	SubmitAnswer(ctx context.Context, in *SubmitAnswerRequest, opts ...grpc.CallOption) (*AnswerReceipt, error)
+	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
+	// the invitation ends. Each response must fit its question; what is required may lack. Two
+	// saves at the same moment are taken one after the other.
+	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
+	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
+	// REQUEST_ID_REUSED.
+	SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error)
 	// Takes back what was answered behind a link: the responses are erased and count nowhere. An
 	// anonymous answer cannot be found any more and stays.
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, ANSWER_NOT_GIVEN, ANSWER_ANONYMOUS,
@@ -376,20 +376,20 @@ func (c *answerServiceClient) GetAnswerForm(ctx context.Context, in *GetAnswerFo
 	return out, nil
 }
 
-func (c *answerServiceClient) SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error) {
+func (c *answerServiceClient) SubmitAnswer(ctx context.Context, in *SubmitAnswerRequest, opts ...grpc.CallOption) (*AnswerReceipt, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(AnswerForm)
-	err := c.cc.Invoke(ctx, AnswerService_SaveAnswerProgress_FullMethodName, in, out, cOpts...)
+	out := new(AnswerReceipt)
+	err := c.cc.Invoke(ctx, AnswerService_SubmitAnswer_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *answerServiceClient) SubmitAnswer(ctx context.Context, in *SubmitAnswerRequest, opts ...grpc.CallOption) (*AnswerReceipt, error) {
+func (c *answerServiceClient) SaveAnswerProgress(ctx context.Context, in *SaveAnswerProgressRequest, opts ...grpc.CallOption) (*AnswerForm, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(AnswerReceipt)
-	err := c.cc.Invoke(ctx, AnswerService_SubmitAnswer_FullMethodName, in, out, cOpts...)
+	out := new(AnswerForm)
+	err := c.cc.Invoke(ctx, AnswerService_SaveAnswerProgress_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -418,13 +418,6 @@ type AnswerServiceServer interface {
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(context.Context, *GetAnswerFormRequest) (*AnswerForm, error)
-	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
-	// the invitation ends. Each response must fit its question; what is required may lack. Two
-	// saves at the same moment are taken one after the other.
-	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
-	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
-	// REQUEST_ID_REUSED.
-	SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error)
 	// Answers the questions, once, with the responses given and, for the questions without one,
 	// those saved before. Two answers at the same moment: one is kept, the other refused. What was
 	// given to a question that is not shown is left out, and the receipt names it.
@@ -432,6 +425,13 @@ type AnswerServiceServer interface {
 	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
 	// REQUEST_ID_REUSED.
 	SubmitAnswer(context.Context, *SubmitAnswerRequest) (*AnswerReceipt, error)
+	// Keeps what was filled in so far, for the form to be opened again, until it is answered or
+	// the invitation ends. Each response must fit its question; what is required may lack. Two
+	// saves at the same moment are taken one after the other.
+	// Errors: VALIDATION_FAILED, ANSWER_INVALID (names each question at fault),
+	// INVITATION_NOT_FOUND, INVITATION_ANSWERED, INVITATION_EXPIRED, INVITATION_REVOKED,
+	// REQUEST_ID_REUSED.
+	SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error)
 	// Takes back what was answered behind a link: the responses are erased and count nowhere. An
 	// anonymous answer cannot be found any more and stays.
 	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, ANSWER_NOT_GIVEN, ANSWER_ANONYMOUS,
@@ -450,11 +450,11 @@ type UnimplementedAnswerServiceServer struct{}
 func (UnimplementedAnswerServiceServer) GetAnswerForm(context.Context, *GetAnswerFormRequest) (*AnswerForm, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAnswerForm not implemented")
 }
-func (UnimplementedAnswerServiceServer) SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error) {
-	return nil, status.Error(codes.Unimplemented, "method SaveAnswerProgress not implemented")
-}
 func (UnimplementedAnswerServiceServer) SubmitAnswer(context.Context, *SubmitAnswerRequest) (*AnswerReceipt, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitAnswer not implemented")
+}
+func (UnimplementedAnswerServiceServer) SaveAnswerProgress(context.Context, *SaveAnswerProgressRequest) (*AnswerForm, error) {
+	return nil, status.Error(codes.Unimplemented, "method SaveAnswerProgress not implemented")
 }
 func (UnimplementedAnswerServiceServer) WithdrawAnswer(context.Context, *WithdrawAnswerRequest) (*WithdrawAnswerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawAnswer not implemented")
@@ -498,24 +498,6 @@ func _AnswerService_GetAnswerForm_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
-func _AnswerService_SaveAnswerProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SaveAnswerProgressRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: AnswerService_SaveAnswerProgress_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, req.(*SaveAnswerProgressRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _AnswerService_SubmitAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SubmitAnswerRequest)
 	if err := dec(in); err != nil {
@@ -530,6 +512,24 @@ func _AnswerService_SubmitAnswer_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AnswerServiceServer).SubmitAnswer(ctx, req.(*SubmitAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AnswerService_SaveAnswerProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SaveAnswerProgressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_SaveAnswerProgress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).SaveAnswerProgress(ctx, req.(*SaveAnswerProgressRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -564,12 +564,12 @@ var AnswerService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AnswerService_GetAnswerForm_Handler,
 		},
 		{
-			MethodName: "SaveAnswerProgress",
-			Handler:    _AnswerService_SaveAnswerProgress_Handler,
-		},
-		{
 			MethodName: "SubmitAnswer",
 			Handler:    _AnswerService_SubmitAnswer_Handler,
+		},
+		{
+			MethodName: "SaveAnswerProgress",
+			Handler:    _AnswerService_SaveAnswerProgress_Handler,
 		},
 		{
 			MethodName: "WithdrawAnswer",
