@@ -47,14 +47,9 @@ func (f Filled) tooFast(rule *surveyv1.TooFastRule) bool {
 // straight looks at each type of scores by itself: a 5 of 5 beside a 5 of 10 is no line.
 func (f Filled) straight(least int) bool {
 	byType := map[surveyv1.QuestionType][]int32{}
-<<<<<<< HEAD
 	scores := questionnaire.FlatScores(f.Responses)
 	for _, question := range questionnaire.Flat(f.Version) {
 		if score, given := scores[question.GetKey()]; given {
-=======
-	for _, question := range questionnaire.Flat(f.Version) {
-		if score, given := f.score(question.GetKey()); given {
->>>>>>> campaigns
 			byType[question.GetType()] = append(byType[question.GetType()], score)
 		}
 	}

@@ -26,13 +26,8 @@ import (
 // withdrawnReason stands in the invitations that end because consent did.
 const withdrawnReason = "consent withdrawn"
 
-<<<<<<< HEAD
 // OnTicket asks the customer of a resolved ticket, and keeps who is on the staff. Of a ticket
 // that follows up a low answer it keeps how it stands, and asks the questions of that answer again.
-=======
-// OnTicket asks the customer of a resolved ticket, and keeps who is on the staff. Of a ticket that
-// follows up a low answer it keeps how it stands, and asks the questions of that answer again.
->>>>>>> campaigns
 func (s *Server) OnTicket(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) error {
 	if err := directory.Handle(ctx, tx, e); err != nil {
 		return err
