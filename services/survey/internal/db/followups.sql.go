@@ -13,7 +13,7 @@ import (
 )
 
 const getAnswer = `-- name: GetAnswer :one
-SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time FROM answers WHERE id = $1
+SELECT id, questionnaire_id, questionnaire_version, invitation_id, customer_id, ticket_id, complaint_id, round, order_number, score, low, answer_time, invite_time, source, external_id, record_time, channel, enter_actor, late, partial, anonymous, withdraw_time FROM answers WHERE id = $1
 `
 
 func (q *Queries) GetAnswer(ctx context.Context, db DBTX, id uuid.UUID) (Answer, error) {
@@ -36,6 +36,12 @@ func (q *Queries) GetAnswer(ctx context.Context, db DBTX, id uuid.UUID) (Answer,
 		&i.Source,
 		&i.ExternalID,
 		&i.RecordTime,
+		&i.Channel,
+		&i.EnterActor,
+		&i.Late,
+		&i.Partial,
+		&i.Anonymous,
+		&i.WithdrawTime,
 	)
 	return i, err
 }

@@ -90,6 +90,47 @@ type Aspect struct {
 	Outcome    bool
 }
 
+type Campaign struct {
+	ID         uuid.UUID
+	Content    []byte
+	State      int16
+	Wave       int32
+	Open       bool
+	NextTime   *time.Time
+	Creator    string
+	CreateTime time.Time
+	UpdateTime time.Time
+	Version    int64
+}
+
+type CampaignMember struct {
+	CampaignID   uuid.UUID
+	Wave         int32
+	CustomerID   uuid.UUID
+	Tier         int16
+	Language     string
+	Rank         int64
+	State        int16
+	InvitationID *uuid.UUID
+	HeldBack     *int16
+	Channel      *int16
+	Reminders    int16
+	RemindTime   *time.Time
+}
+
+type CampaignWafe struct {
+	CampaignID           uuid.UUID
+	Number               int32
+	QuestionnaireID      uuid.UUID
+	QuestionnaireVersion int32
+	Phase                int16
+	AfterID              *uuid.UUID
+	Tiers                []int16
+	Cutoffs              []int64
+	StartTime            time.Time
+	CloseTime            *time.Time
+}
+
 type CaseHandler struct {
 	CaseID  uuid.UUID
 	StaffID uuid.UUID
@@ -143,6 +184,24 @@ type DueInvitation struct {
 	Round                int32
 	Language             string
 	NextTime             time.Time
+	CauseTrigger         *int16
+	CauseID              *uuid.UUID
+}
+
+type FirstDelivery struct {
+	CustomerID   uuid.UUID
+	OrderID      uuid.UUID
+	DeliveryTime time.Time
+}
+
+type FollowUp struct {
+	TicketID    uuid.UUID
+	AnswerID    uuid.UUID
+	Number      string
+	State       int16
+	OpenTime    *time.Time
+	ResolveTime *time.Time
+	Version     int64
 }
 
 type Invitation struct {
@@ -166,6 +225,10 @@ type Invitation struct {
 	Version              int64
 	HeldBack             *int16
 	Seed                 int64
+	CampaignID           *uuid.UUID
+	Channel              *int16
+	CauseTrigger         *int16
+	CauseID              *uuid.UUID
 }
 
 type QuestionSlot struct {
@@ -200,6 +263,20 @@ type SurveyConsent struct {
 	CustomerID uuid.UUID
 	Granted    bool
 	Version    int64
+}
+
+type SurveyMessage struct {
+	ID           uuid.UUID
+	InvitationID uuid.UUID
+	CampaignID   uuid.UUID
+	Wave         int32
+	CustomerID   uuid.UUID
+	Channel      int16
+	Reminder     bool
+	State        int16
+	Driver       *string
+	CreateTime   time.Time
+	ClaimTime    *time.Time
 }
 
 type TextTopic struct {

@@ -294,6 +294,69 @@ func (x *AnswerReceived) GetPartial() bool {
 	return false
 }
 
+// CampaignChanged is the payload of `campaign.changed.v1`.
+type CampaignChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// State in lower case, e.g. `sending`.
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// Newest wave; 0 before the first.
+	Wave            int32  `protobuf:"varint,2,opt,name=wave,proto3" json:"wave,omitempty"`
+	QuestionnaireId string `protobuf:"bytes,3,opt,name=questionnaire_id,json=questionnaireId,proto3" json:"questionnaire_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CampaignChanged) Reset() {
+	*x = CampaignChanged{}
+	mi := &file_kefu_survey_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignChanged) ProtoMessage() {}
+
+func (x *CampaignChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_survey_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignChanged.ProtoReflect.Descriptor instead.
+func (*CampaignChanged) Descriptor() ([]byte, []int) {
+	return file_kefu_survey_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CampaignChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *CampaignChanged) GetWave() int32 {
+	if x != nil {
+		return x.Wave
+	}
+	return 0
+}
+
+func (x *CampaignChanged) GetQuestionnaireId() string {
+	if x != nil {
+		return x.QuestionnaireId
+	}
+	return ""
+}
+
 var File_kefu_survey_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_events_proto_rawDesc = "" +
@@ -320,7 +383,11 @@ const file_kefu_survey_v1_events_proto_rawDesc = "" +
 	"\x10low_question_key\x18\n" +
 	" \x01(\tR\x0elowQuestionKey\x12\x1b\n" +
 	"\tlow_score\x18\v \x01(\x05R\blowScore\x12\x18\n" +
-	"\apartial\x18\f \x01(\bR\apartialB\xbc\x01\n" +
+	"\apartial\x18\f \x01(\bR\apartial\"f\n" +
+	"\x0fCampaignChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x12\n" +
+	"\x04wave\x18\x02 \x01(\x05R\x04wave\x12)\n" +
+	"\x10questionnaire_id\x18\x03 \x01(\tR\x0fquestionnaireIdB\xbc\x01\n" +
 	"\x12com.kefu.survey.v1B\vEventsProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1;surveyv1\xa2\x02\x03KSX\xaa\x02\x0eKefu.Survey.V1\xca\x02\x0eKefu\\Survey\\V1\xe2\x02\x1aKefu\\Survey\\V1\\GPBMetadata\xea\x02\x10Kefu::Survey::V1b\x06proto3"
 
 var (
@@ -335,11 +402,12 @@ func file_kefu_survey_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_survey_v1_events_proto_rawDescData
 }
 
-var file_kefu_survey_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_kefu_survey_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_kefu_survey_v1_events_proto_goTypes = []any{
 	(*QuestionnairePublished)(nil), // 0: kefu.survey.v1.QuestionnairePublished
 	(*InvitationChanged)(nil),      // 1: kefu.survey.v1.InvitationChanged
 	(*AnswerReceived)(nil),         // 2: kefu.survey.v1.AnswerReceived
+	(*CampaignChanged)(nil),        // 3: kefu.survey.v1.CampaignChanged
 }
 var file_kefu_survey_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -360,7 +428,7 @@ func file_kefu_survey_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_survey_v1_events_proto_rawDesc), len(file_kefu_survey_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -119,7 +119,16 @@ type Invitation struct {
 	// Version, changed at each write. Output only.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why it is held back, in that state. Output only.
-	HeldBack      v1.HeldBack `protobuf:"varint,15,opt,name=held_back,json=heldBack,proto3,enum=kefu.customer.v1.HeldBack" json:"held_back,omitempty"`
+	HeldBack v1.HeldBack `protobuf:"varint,15,opt,name=held_back,json=heldBack,proto3,enum=kefu.customer.v1.HeldBack" json:"held_back,omitempty"`
+	// UUID of the campaign that made it. Output only.
+	CampaignId string `protobuf:"bytes,30,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// How the customer is asked, of a campaign's. Output only.
+	Channel SurveyChannel `protobuf:"varint,31,opt,name=channel,proto3,enum=kefu.survey.v1.SurveyChannel" json:"channel,omitempty"`
+	// What of a delivery caused it: TRIGGER_PRODUCT_DELIVERED or TRIGGER_FIRST_DELIVERY. Output
+	// only.
+	Trigger Trigger `protobuf:"varint,32,opt,name=trigger,proto3,enum=kefu.survey.v1.Trigger" json:"trigger,omitempty"`
+	// UUID of the order, with TRIGGER_PRODUCT_DELIVERED. Output only.
+	OrderId       string `protobuf:"bytes,33,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,6 +266,34 @@ func (x *Invitation) GetHeldBack() v1.HeldBack {
 		return x.HeldBack
 	}
 	return v1.HeldBack(0)
+}
+
+func (x *Invitation) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *Invitation) GetChannel() SurveyChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return SurveyChannel_SURVEY_CHANNEL_UNSPECIFIED
+}
+
+func (x *Invitation) GetTrigger() Trigger {
+	if x != nil {
+		return x.Trigger
+	}
+	return Trigger_TRIGGER_UNSPECIFIED
+}
+
+func (x *Invitation) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
 }
 
 // InvitationLink is an invitation with its link, shown once.
@@ -1157,7 +1194,7 @@ var File_kefu_survey_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xb1\x05\n" +
+	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x1dkefu/survey/v1/campaign.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xed\x06\n" +
 	"\n" +
 	"Invitation\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x126\n" +
@@ -1179,7 +1216,12 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"answerTime\x12 \n" +
 	"\tanswer_id\x18\r \x01(\tB\x03\xe0A\x03R\banswerId\x12\x17\n" +
 	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\x12<\n" +
-	"\theld_back\x18\x0f \x01(\x0e2\x1a.kefu.customer.v1.HeldBackB\x03\xe0A\x03R\bheldBack\"x\n" +
+	"\theld_back\x18\x0f \x01(\x0e2\x1a.kefu.customer.v1.HeldBackB\x03\xe0A\x03R\bheldBack\x12$\n" +
+	"\vcampaign_id\x18\x1e \x01(\tB\x03\xe0A\x03R\n" +
+	"campaignId\x12<\n" +
+	"\achannel\x18\x1f \x01(\x0e2\x1d.kefu.survey.v1.SurveyChannelB\x03\xe0A\x03R\achannel\x126\n" +
+	"\atrigger\x18  \x01(\x0e2\x17.kefu.survey.v1.TriggerB\x03\xe0A\x03R\atrigger\x12\x1e\n" +
+	"\border_id\x18! \x01(\tB\x03\xe0A\x03R\aorderId\"x\n" +
 	"\x0eInvitationLink\x12:\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2\x1a.kefu.survey.v1.InvitationR\n" +
@@ -1309,9 +1351,11 @@ var file_kefu_survey_v1_invitation_proto_goTypes = []any{
 	(*AnswerReceipt)(nil),             // 15: kefu.survey.v1.AnswerReceipt
 	(*timestamppb.Timestamp)(nil),     // 16: google.protobuf.Timestamp
 	(v1.HeldBack)(0),                  // 17: kefu.customer.v1.HeldBack
-	(*Questionnaire)(nil),             // 18: kefu.survey.v1.Questionnaire
-	(*Response)(nil),                  // 19: kefu.survey.v1.Response
-	(*v11.Text)(nil),                  // 20: kefu.type.v1.Text
+	(SurveyChannel)(0),                // 18: kefu.survey.v1.SurveyChannel
+	(Trigger)(0),                      // 19: kefu.survey.v1.Trigger
+	(*Questionnaire)(nil),             // 20: kefu.survey.v1.Questionnaire
+	(*Response)(nil),                  // 21: kefu.survey.v1.Response
+	(*v11.Text)(nil),                  // 22: kefu.type.v1.Text
 }
 var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	0,  // 0: kefu.survey.v1.Invitation.state:type_name -> kefu.survey.v1.InvitationState
@@ -1319,42 +1363,44 @@ var file_kefu_survey_v1_invitation_proto_depIdxs = []int32{
 	16, // 2: kefu.survey.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
 	16, // 3: kefu.survey.v1.Invitation.answer_time:type_name -> google.protobuf.Timestamp
 	17, // 4: kefu.survey.v1.Invitation.held_back:type_name -> kefu.customer.v1.HeldBack
-	1,  // 5: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
-	1,  // 6: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
-	0,  // 7: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
-	1,  // 8: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
-	18, // 9: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
-	16, // 10: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 11: kefu.survey.v1.AnswerForm.responses:type_name -> kefu.survey.v1.Response
-	16, // 12: kefu.survey.v1.AnswerForm.save_time:type_name -> google.protobuf.Timestamp
-	19, // 13: kefu.survey.v1.SaveAnswerProgressRequest.responses:type_name -> kefu.survey.v1.Response
-	19, // 14: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
-	16, // 15: kefu.survey.v1.WithdrawAnswerResponse.withdraw_time:type_name -> google.protobuf.Timestamp
-	16, // 16: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
-	20, // 17: kefu.survey.v1.AnswerReceipt.thanks:type_name -> kefu.type.v1.Text
-	3,  // 18: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
-	4,  // 19: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
-	5,  // 20: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
-	7,  // 21: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
-	8,  // 22: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
-	9,  // 23: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
-	11, // 24: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
-	12, // 25: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
-	13, // 26: kefu.survey.v1.AnswerService.WithdrawAnswer:input_type -> kefu.survey.v1.WithdrawAnswerRequest
-	2,  // 27: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 28: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
-	6,  // 29: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
-	2,  // 30: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
-	1,  // 31: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
-	10, // 32: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
-	10, // 33: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
-	15, // 34: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
-	14, // 35: kefu.survey.v1.AnswerService.WithdrawAnswer:output_type -> kefu.survey.v1.WithdrawAnswerResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	18, // 5: kefu.survey.v1.Invitation.channel:type_name -> kefu.survey.v1.SurveyChannel
+	19, // 6: kefu.survey.v1.Invitation.trigger:type_name -> kefu.survey.v1.Trigger
+	1,  // 7: kefu.survey.v1.InvitationLink.invitation:type_name -> kefu.survey.v1.Invitation
+	1,  // 8: kefu.survey.v1.CreateInvitationRequest.invitation:type_name -> kefu.survey.v1.Invitation
+	0,  // 9: kefu.survey.v1.ListInvitationsRequest.state:type_name -> kefu.survey.v1.InvitationState
+	1,  // 10: kefu.survey.v1.ListInvitationsResponse.invitations:type_name -> kefu.survey.v1.Invitation
+	20, // 11: kefu.survey.v1.AnswerForm.questionnaire:type_name -> kefu.survey.v1.Questionnaire
+	16, // 12: kefu.survey.v1.AnswerForm.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 13: kefu.survey.v1.AnswerForm.responses:type_name -> kefu.survey.v1.Response
+	16, // 14: kefu.survey.v1.AnswerForm.save_time:type_name -> google.protobuf.Timestamp
+	21, // 15: kefu.survey.v1.SaveAnswerProgressRequest.responses:type_name -> kefu.survey.v1.Response
+	21, // 16: kefu.survey.v1.SubmitAnswerRequest.responses:type_name -> kefu.survey.v1.Response
+	16, // 17: kefu.survey.v1.WithdrawAnswerResponse.withdraw_time:type_name -> google.protobuf.Timestamp
+	16, // 18: kefu.survey.v1.AnswerReceipt.answer_time:type_name -> google.protobuf.Timestamp
+	22, // 19: kefu.survey.v1.AnswerReceipt.thanks:type_name -> kefu.type.v1.Text
+	3,  // 20: kefu.survey.v1.InvitationService.CreateInvitation:input_type -> kefu.survey.v1.CreateInvitationRequest
+	4,  // 21: kefu.survey.v1.InvitationService.GetInvitation:input_type -> kefu.survey.v1.GetInvitationRequest
+	5,  // 22: kefu.survey.v1.InvitationService.ListInvitations:input_type -> kefu.survey.v1.ListInvitationsRequest
+	7,  // 23: kefu.survey.v1.InvitationService.IssueLink:input_type -> kefu.survey.v1.IssueLinkRequest
+	8,  // 24: kefu.survey.v1.InvitationService.RevokeInvitation:input_type -> kefu.survey.v1.RevokeInvitationRequest
+	9,  // 25: kefu.survey.v1.AnswerService.GetAnswerForm:input_type -> kefu.survey.v1.GetAnswerFormRequest
+	11, // 26: kefu.survey.v1.AnswerService.SaveAnswerProgress:input_type -> kefu.survey.v1.SaveAnswerProgressRequest
+	12, // 27: kefu.survey.v1.AnswerService.SubmitAnswer:input_type -> kefu.survey.v1.SubmitAnswerRequest
+	13, // 28: kefu.survey.v1.AnswerService.WithdrawAnswer:input_type -> kefu.survey.v1.WithdrawAnswerRequest
+	2,  // 29: kefu.survey.v1.InvitationService.CreateInvitation:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 30: kefu.survey.v1.InvitationService.GetInvitation:output_type -> kefu.survey.v1.Invitation
+	6,  // 31: kefu.survey.v1.InvitationService.ListInvitations:output_type -> kefu.survey.v1.ListInvitationsResponse
+	2,  // 32: kefu.survey.v1.InvitationService.IssueLink:output_type -> kefu.survey.v1.InvitationLink
+	1,  // 33: kefu.survey.v1.InvitationService.RevokeInvitation:output_type -> kefu.survey.v1.Invitation
+	10, // 34: kefu.survey.v1.AnswerService.GetAnswerForm:output_type -> kefu.survey.v1.AnswerForm
+	10, // 35: kefu.survey.v1.AnswerService.SaveAnswerProgress:output_type -> kefu.survey.v1.AnswerForm
+	15, // 36: kefu.survey.v1.AnswerService.SubmitAnswer:output_type -> kefu.survey.v1.AnswerReceipt
+	14, // 37: kefu.survey.v1.AnswerService.WithdrawAnswer:output_type -> kefu.survey.v1.WithdrawAnswerResponse
+	29, // [29:38] is the sub-list for method output_type
+	20, // [20:29] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_kefu_survey_v1_invitation_proto_init() }
@@ -1363,6 +1409,7 @@ func file_kefu_survey_v1_invitation_proto_init() {
 		return
 	}
 	file_kefu_survey_v1_question_proto_init()
+	file_kefu_survey_v1_campaign_proto_init()
 	file_kefu_survey_v1_questionnaire_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
