@@ -96,15 +96,15 @@ ticket.v1.TriageService  CreateTriageRules,UpdateTriageRules             *......
 ticket.v1.TriageService  PublishTriageRules,TrainTriageModel             *............ ticketpolicies.write
 ticket.v1.TriageService  SuggestTriage                                   *to.......... tickets.triage
 ticket.v1.TriageService  GetTicketTriage                                 *toto........ tickets.history
-ticket.v1.IntakeService  TakeIn,ListOpenCases                            *to.o........ tickets.intake
+ticket.v1.IntakeService  TakeIn,FindOpenCases                            *to.o........ tickets.intake
 ticket.v1.IntakeService  CreateConnector,RotateConnectorSecret,SwitchConnector *.....*...... directory.write
 ticket.v1.IntakeService  ListConnectors                                  ************. directory.read
 ticket.v1.IntakeService  GetContactForm,SubmitContactForm,ReceiveMessage public
 ticket.v1.StandardService SetStandardException,EndStandardException       *............ ticketpolicies.write
 ticket.v1.StandardService ListStandardExceptions                         **........... ticketpolicies.read
 ticket.v1.StandardService RequestEscalation                              *toto.......o tickets.comment
-ticket.v1.StandardService DecideEscalation,ListEscalations               *t........... tickets.escalate
-ticket.v1.StandardService ListTicketEscalations                          *toto.......o tickets.read
+ticket.v1.StandardService DecideEscalation,FindEscalations               *t........... tickets.escalate
+ticket.v1.StandardService FindTicketEscalations                          *toto.......o tickets.read
 ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
@@ -113,8 +113,8 @@ ticket.v1.QueueService   AutoAssignTicket,TransferTicket                 *to....
 ticket.v1.QueueService   SetTicketNeeds                                  *to.......... tickets.triage
 ticket.v1.WorkService    CreateSolutionPlan,CreateWorkEntry              *toto........ tickets.work
 ticket.v1.WorkService    VoidWorkEntry,LinkTickets,UnlinkTickets         *toto........ tickets.work
-ticket.v1.WorkService    ListSolutionPlans,ListWorkEntries,ListWatchers  *toto........ tickets.history
-ticket.v1.WorkService    AddWatcher,RemoveWatcher,ListTicketLinks        *toto........ tickets.history
+ticket.v1.WorkService    ListSolutionPlans,ListWorkEntries,FindWatchers  *toto........ tickets.history
+ticket.v1.WorkService    AddWatcher,RemoveWatcher,FindTicketLinks        *toto........ tickets.history
 ticket.v1.WorkService    UnmergeTicket                                   *to.......... tickets.assign
 ticket.v1.CannedAnswerService CreateCannedAnswer,UpdateCannedAnswer      *............ cannedanswers.write
 ticket.v1.CannedAnswerService DeleteCannedAnswer                         *............ cannedanswers.write
@@ -175,7 +175,7 @@ survey.v1.QuestionnaireService PublishQuestionnaire                      .....*.
 survey.v1.QuestionnaireService GetResults                                **...*...**.. results.read
 survey.v1.QuestionnaireService ListAnswers                               .....*....... answers.read
 survey.v1.QuestionnaireService ImportAnswers                             ......*...... answers.import
-survey.v1.DesignService CheckQuestionnaire,ExportQuestionnaire,ListAspects *....*....... questionnaires.read
+survey.v1.DesignService CheckQuestionnaire,ExportQuestionnaire,FindAspects *....*....... questionnaires.read
 survey.v1.DesignService CopyQuestionnaire,ImportQuestionnaire            .....*....... questionnaires.write
 survey.v1.InvitationService GetInvitation,ListInvitations                *....*....... invitations.read
 survey.v1.InvitationService CreateInvitation,IssueLink,RevokeInvitation  .....*....... invitations.write

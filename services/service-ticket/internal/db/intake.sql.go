@@ -12,6 +12,81 @@ import (
 	"github.com/google/uuid"
 )
 
+const findOpenCases = `-- name: FindOpenCases :many
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets t WHERE t.id = ANY(ARRAY(
+  (SELECT c.id FROM tickets c WHERE c.customer_id = $1::uuid AND c.state IN (1, 2, 3, 4, 5, 6) LIMIT 200)
+  UNION
+  (SELECT p.id FROM (SELECT n.id, n.state FROM tickets n WHERE n.reporter_phone_index = $2::bytea ORDER BY n.id DESC LIMIT 100) p
+   WHERE p.state IN (1, 2, 3, 4, 5, 6))))
+ORDER BY t.update_time DESC, t.id DESC LIMIT $3
+`
+
+// Of the newest hundred of the number, so that a number with a long past costs no more.
+func (q *Queries) FindOpenCases(ctx context.Context, db DBTX, customerID *uuid.UUID, phoneIndex []byte, size int32) ([]Ticket, error) {
+	rows, err := db.Query(ctx, findOpenCases, customerID, phoneIndex, size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Ticket
+	for rows.Next() {
+		var i Ticket
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.CustomerID,
+			&i.Channel,
+			&i.Mode,
+			&i.Phase,
+			&i.Type,
+			&i.Priority,
+			&i.Title,
+			&i.Description,
+			&i.ProductModel,
+			&i.SerialNumber,
+			&i.OrderNumber,
+			&i.ReporterName,
+			&i.ReporterSubjectID,
+			&i.ReporterPhone,
+			&i.ReporterPhoneIndex,
+			&i.ReporterEmail,
+			&i.State,
+			&i.Round,
+			&i.DepartmentID,
+			&i.AssigneeStaffID,
+			&i.WaitFor,
+			&i.Resolution,
+			&i.MergedInto,
+			&i.EvidenceAnswerID,
+			&i.EvidenceQuestionKey,
+			&i.EvidenceScore,
+			&i.EvidenceTicketID,
+			&i.EvidenceComplaintID,
+			&i.OriginEventID,
+			&i.Source,
+			&i.ExternalID,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.ResolveTime,
+			&i.CloseTime,
+			&i.ConfirmDue,
+			&i.Version,
+			&i.ServiceTier,
+			&i.PolicyVersion,
+			&i.Needs,
+			&i.DueTime,
+			&i.QueueRank,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getConnectorByCode = `-- name: GetConnectorByCode :one
 SELECT id, code, channel, off, secret_generation, previous_until, create_time FROM connectors WHERE code = $1
 `
@@ -184,81 +259,6 @@ func (q *Queries) ListConnectors(ctx context.Context, db DBTX, after uuid.UUID, 
 			&i.SecretGeneration,
 			&i.PreviousUntil,
 			&i.CreateTime,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listOpenCases = `-- name: ListOpenCases :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets t WHERE t.id = ANY(ARRAY(
-  (SELECT c.id FROM tickets c WHERE c.customer_id = $1::uuid AND c.state IN (1, 2, 3, 4, 5, 6) LIMIT 200)
-  UNION
-  (SELECT p.id FROM (SELECT n.id, n.state FROM tickets n WHERE n.reporter_phone_index = $2::bytea ORDER BY n.id DESC LIMIT 100) p
-   WHERE p.state IN (1, 2, 3, 4, 5, 6))))
-ORDER BY t.update_time DESC, t.id DESC LIMIT $3
-`
-
-// Of the newest hundred of the number, so that a number with a long past costs no more.
-func (q *Queries) ListOpenCases(ctx context.Context, db DBTX, customerID *uuid.UUID, phoneIndex []byte, size int32) ([]Ticket, error) {
-	rows, err := db.Query(ctx, listOpenCases, customerID, phoneIndex, size)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Ticket
-	for rows.Next() {
-		var i Ticket
-		if err := rows.Scan(
-			&i.ID,
-			&i.Number,
-			&i.CustomerID,
-			&i.Channel,
-			&i.Mode,
-			&i.Phase,
-			&i.Type,
-			&i.Priority,
-			&i.Title,
-			&i.Description,
-			&i.ProductModel,
-			&i.SerialNumber,
-			&i.OrderNumber,
-			&i.ReporterName,
-			&i.ReporterSubjectID,
-			&i.ReporterPhone,
-			&i.ReporterPhoneIndex,
-			&i.ReporterEmail,
-			&i.State,
-			&i.Round,
-			&i.DepartmentID,
-			&i.AssigneeStaffID,
-			&i.WaitFor,
-			&i.Resolution,
-			&i.MergedInto,
-			&i.EvidenceAnswerID,
-			&i.EvidenceQuestionKey,
-			&i.EvidenceScore,
-			&i.EvidenceTicketID,
-			&i.EvidenceComplaintID,
-			&i.OriginEventID,
-			&i.Source,
-			&i.ExternalID,
-			&i.CreateTime,
-			&i.UpdateTime,
-			&i.ResolveTime,
-			&i.CloseTime,
-			&i.ConfirmDue,
-			&i.Version,
-			&i.ServiceTier,
-			&i.PolicyVersion,
-			&i.Needs,
-			&i.DueTime,
-			&i.QueueRank,
 		); err != nil {
 			return nil, err
 		}

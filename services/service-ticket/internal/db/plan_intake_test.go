@@ -44,7 +44,7 @@ func TestIntakeUsesItsIndexes(t *testing.T) {
 		indexes   []string
 		args      []any
 	}{
-		{"open cases", listOpenCases, []string{"tickets_customer_id_idx", "tickets_reporter_phone_index_idx", "tickets_pkey"}, []any{uuid.New(), []byte{0, 0, 0, 7}, int32(20)}},
+		{"open cases", findOpenCases, []string{"tickets_customer_id_idx", "tickets_reporter_phone_index_idx", "tickets_pkey"}, []any{uuid.New(), []byte{0, 0, 0, 7}, int32(20)}},
 		{"a thread", lastOfThread, []string{"intake_messages_thread_idx"}, []any{"chat", "t7"}},
 		{"a message", getIntakeMessage, []string{"intake_messages_pkey"}, []any{"chat", "7"}},
 		{"tickets that teach", listTeachingTickets, []string{"ticket_transitions_triage_idx", "tickets_imported_idx"}, []any{int32(100)}},

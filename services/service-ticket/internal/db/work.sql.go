@@ -79,6 +79,30 @@ func (q *Queries) EndMerge(ctx context.Context, db DBTX, undoTime time.Time, iD 
 	return err
 }
 
+const findWatchers = `-- name: FindWatchers :many
+SELECT ticket_id, staff_id, create_time FROM watchers WHERE ticket_id = $1 ORDER BY create_time, staff_id LIMIT 100
+`
+
+func (q *Queries) FindWatchers(ctx context.Context, db DBTX, ticketID uuid.UUID) ([]Watcher, error) {
+	rows, err := db.Query(ctx, findWatchers, ticketID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Watcher
+	for rows.Next() {
+		var i Watcher
+		if err := rows.Scan(&i.TicketID, &i.StaffID, &i.CreateTime); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getCannedAnswer = `-- name: GetCannedAnswer :one
 SELECT id, code, title, department_id, languages, bodies, create_time, update_time, version FROM canned_answers WHERE id = $1
 `
@@ -500,30 +524,6 @@ func (q *Queries) ListTransitionsSince(ctx context.Context, db DBTX, ticketID uu
 			&i.OccurTime,
 			&i.WaitFor,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listWatchers = `-- name: ListWatchers :many
-SELECT ticket_id, staff_id, create_time FROM watchers WHERE ticket_id = $1 ORDER BY create_time, staff_id LIMIT 100
-`
-
-func (q *Queries) ListWatchers(ctx context.Context, db DBTX, ticketID uuid.UUID) ([]Watcher, error) {
-	rows, err := db.Query(ctx, listWatchers, ticketID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Watcher
-	for rows.Next() {
-		var i Watcher
-		if err := rows.Scan(&i.TicketID, &i.StaffID, &i.CreateTime); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -217,8 +217,8 @@ func (s *Server) lapse(ctx context.Context, tx *write.Tx, row *db.Ticket, at tim
 	return nil
 }
 
-// ListEscalations lists the undecided requests that the caller may decide.
-func (s *Server) ListEscalations(ctx context.Context, _ *ticketv1.ListEscalationsRequest) (*ticketv1.ListEscalationsResponse, error) {
+// FindEscalations lists the undecided requests that the caller may decide.
+func (s *Server) FindEscalations(ctx context.Context, _ *ticketv1.FindEscalationsRequest) (*ticketv1.FindEscalationsResponse, error) {
 	scope := authz.FromContext(ctx).Scope
 	who, err := s.viewer(ctx, s.pool, scope)
 	if err != nil {
@@ -231,8 +231,8 @@ func (s *Server) ListEscalations(ctx context.Context, _ *ticketv1.ListEscalation
 	return escalationList(rows), nil
 }
 
-// ListTicketEscalations lists the requests of a ticket.
-func (s *Server) ListTicketEscalations(ctx context.Context, req *ticketv1.ListTicketEscalationsRequest) (*ticketv1.ListEscalationsResponse, error) {
+// FindTicketEscalations lists the requests of a ticket.
+func (s *Server) FindTicketEscalations(ctx context.Context, req *ticketv1.FindTicketEscalationsRequest) (*ticketv1.FindEscalationsResponse, error) {
 	row, err := s.find(ctx, "ticket_id", req.GetTicketId())
 	if err != nil {
 		return nil, err
@@ -244,8 +244,8 @@ func (s *Server) ListTicketEscalations(ctx context.Context, req *ticketv1.ListTi
 	return escalationList(rows), nil
 }
 
-func escalationList(rows []db.Escalation) *ticketv1.ListEscalationsResponse {
-	out := &ticketv1.ListEscalationsResponse{}
+func escalationList(rows []db.Escalation) *ticketv1.FindEscalationsResponse {
+	out := &ticketv1.FindEscalationsResponse{}
 	for i := range rows {
 		out.Escalations = append(out.Escalations, escalationProto(&rows[i]))
 	}

@@ -158,7 +158,7 @@ func (s *Server) openCases(ctx context.Context, on db.DBTX, owner uuid.UUID, num
 	if owner == uuid.Nil && number == nil {
 		return nil, nil
 	}
-	rows, err := s.q.ListOpenCases(ctx, on, idPtr(owner), number, size)
+	rows, err := s.q.FindOpenCases(ctx, on, idPtr(owner), number, size)
 	if err != nil {
 		return nil, fmt.Errorf("list open cases: %w", err)
 	}
@@ -326,8 +326,8 @@ func (s *Server) named(ctx context.Context, tx *write.Tx, m *said, id uuid.UUID)
 	return &row, nil
 }
 
-// ListOpenCases lists the open cases of a customer and of a number.
-func (s *Server) ListOpenCases(ctx context.Context, req *ticketv1.ListOpenCasesRequest) (*ticketv1.ListOpenCasesResponse, error) {
+// FindOpenCases lists the open cases of a customer and of a number.
+func (s *Server) FindOpenCases(ctx context.Context, req *ticketv1.FindOpenCasesRequest) (*ticketv1.FindOpenCasesResponse, error) {
 	owner, err := parseOptional("customer_id", req.GetCustomerId())
 	if err != nil {
 		return nil, err
@@ -345,7 +345,7 @@ func (s *Server) ListOpenCases(ctx context.Context, req *ticketv1.ListOpenCasesR
 		number = s.phoneIndex(phone)
 	}
 	rows, err := s.openCases(ctx, s.pool, owner, number, maxCases)
-	return &ticketv1.ListOpenCasesResponse{Cases: openCaseList(rows)}, err
+	return &ticketv1.FindOpenCasesResponse{Cases: openCaseList(rows)}, err
 }
 
 func openCaseList(rows []db.Ticket) []*ticketv1.OpenCase {

@@ -77,7 +77,7 @@ func TestACallOpensACaseAndTheNextJoinsIt(t *testing.T) {
 	if second.GetJoined() || second.GetCase().GetTicketId() == opened.GetId() || len(second.GetOtherCases()) != 1 || second.GetOtherCases()[0].GetNumber() != opened.GetNumber() {
 		t.Errorf("about something else: %v", second)
 	}
-	rings, err := w.intake().ListOpenCases(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.ListOpenCasesRequest{Phone: "13800138000"})
+	rings, err := w.intake().FindOpenCases(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.FindOpenCasesRequest{Phone: "13800138000"})
 	if err != nil || len(rings.GetCases()) != 2 {
 		t.Errorf("while it rings: %v, %v", rings, err)
 	}
@@ -147,7 +147,7 @@ func TestTakeInRefusals(t *testing.T) {
 		_, err := w.intake().TakeIn(w.AsStaff(access.ServiceAgent, "agent-1"), req)
 		refused(t, name, err, c.code, c.reason, c.field)
 	}
-	_, err := w.intake().ListOpenCases(w.manager(), &ticketv1.ListOpenCasesRequest{})
+	_, err := w.intake().FindOpenCases(w.manager(), &ticketv1.FindOpenCasesRequest{})
 	refused(t, "of nobody", err, codes.InvalidArgument, "VALIDATION_FAILED", "phone")
 	w.registry.stop(true)
 	req := call("", "13800138000")

@@ -106,8 +106,8 @@ func linkProto(row *db.TicketLink) *ticketv1.TicketLink {
 	return &ticketv1.TicketLink{Id: row.ID.String(), Kind: ticketv1.LinkKind(row.Kind), CreateTime: timestamppb.New(row.CreateTime)}
 }
 
-// ListTicketLinks lists the links of a ticket.
-func (s *Server) ListTicketLinks(ctx context.Context, req *ticketv1.ListTicketLinksRequest) (*ticketv1.ListTicketLinksResponse, error) {
+// FindTicketLinks lists the links of a ticket.
+func (s *Server) FindTicketLinks(ctx context.Context, req *ticketv1.FindTicketLinksRequest) (*ticketv1.FindTicketLinksResponse, error) {
 	t, err := s.find(ctx, "ticket_id", req.GetTicketId())
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (s *Server) ListTicketLinks(ctx context.Context, req *ticketv1.ListTicketLi
 		}
 		ends[rows[i].ID] = e
 	}
-	out := &ticketv1.ListTicketLinksResponse{}
+	out := &ticketv1.FindTicketLinksResponse{}
 	for i := range links {
 		link, from, to := linkProto(&links[i]), ends[links[i].TicketID], ends[links[i].OtherID]
 		link.TicketId, link.TicketNumber, link.OtherId, link.OtherNumber = from.id, from.number, to.id, to.number

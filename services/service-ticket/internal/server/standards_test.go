@@ -152,7 +152,7 @@ func TestEscalationRaisesOneCase(t *testing.T) {
 	}
 	_, err := c.RequestEscalation(w.manager(), &ticketv1.RequestEscalationRequest{TicketId: row.GetId(), Reason: "x"})
 	refused(t, "twice", err, codes.AlreadyExists, "ESCALATION_EXISTS", "")
-	if list, err := c.ListEscalations(boss, &ticketv1.ListEscalationsRequest{}); err != nil || len(list.GetEscalations()) != 1 {
+	if list, err := c.FindEscalations(boss, &ticketv1.FindEscalationsRequest{}); err != nil || len(list.GetEscalations()) != 1 {
 		t.Errorf("to decide: %v, %v", list, err)
 	}
 	decide := func(int) error {
@@ -188,7 +188,7 @@ func TestEscalationRaisesOneCase(t *testing.T) {
 	if w.clause(row.GetId()) != "resolution-b-p3" {
 		t.Errorf("in the next round %s", w.clause(row.GetId()))
 	}
-	list, err := c.ListTicketEscalations(w.AsCustomer(customer), &ticketv1.ListTicketEscalationsRequest{TicketId: row.GetId()})
+	list, err := c.FindTicketEscalations(w.AsCustomer(customer), &ticketv1.FindTicketEscalationsRequest{TicketId: row.GetId()})
 	if err != nil || len(list.GetEscalations()) != 1 || list.GetEscalations()[0].GetDecideStaffId() != "" || list.GetEscalations()[0].GetRequestStaffId() != "" ||
 		list.GetEscalations()[0].GetDecisionReason() != "同意" {
 		t.Errorf("the customer sees %v, %v", list, err)
@@ -237,7 +237,7 @@ func TestEscalationRefusals(t *testing.T) {
 	w.staffOf(far.GetId(), "far-boss")
 	_, err = c.DecideEscalation(w.AsStaff(access.ServiceSupervisor, "far-boss"), &ticketv1.DecideEscalationRequest{Id: asked.GetId(), Reason: "x"})
 	refused(t, "another team's supervisor", err, codes.NotFound, "ESCALATION_NOT_FOUND", "")
-	if list, err := c.ListEscalations(w.AsStaff(access.ServiceSupervisor, "far-boss"), &ticketv1.ListEscalationsRequest{}); err != nil || len(list.GetEscalations()) != 0 {
+	if list, err := c.FindEscalations(w.AsStaff(access.ServiceSupervisor, "far-boss"), &ticketv1.FindEscalationsRequest{}); err != nil || len(list.GetEscalations()) != 0 {
 		t.Errorf("another team's list: %v, %v", list, err)
 	}
 	_, err = c.DecideEscalation(w.manager(), &ticketv1.DecideEscalationRequest{Id: nowhere, Reason: "x"})
@@ -251,7 +251,7 @@ func TestEscalationRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	list, err := c.ListTicketEscalations(w.manager(), &ticketv1.ListTicketEscalationsRequest{TicketId: own.GetId()})
+	list, err := c.FindTicketEscalations(w.manager(), &ticketv1.FindTicketEscalationsRequest{TicketId: own.GetId()})
 	if err != nil || list.GetEscalations()[0].GetState() != ticketv1.EscalationState_ESCALATION_STATE_LAPSED {
 		t.Errorf("after the resolution: %v, %v", list, err)
 	}

@@ -294,17 +294,17 @@ func watcherProto(row *db.Watcher) *ticketv1.Watcher {
 	return &ticketv1.Watcher{StaffId: row.StaffID.String(), CreateTime: timestamppb.New(row.CreateTime)}
 }
 
-// ListWatchers lists who watches a ticket.
-func (s *Server) ListWatchers(ctx context.Context, req *ticketv1.ListWatchersRequest) (*ticketv1.ListWatchersResponse, error) {
+// FindWatchers lists who watches a ticket.
+func (s *Server) FindWatchers(ctx context.Context, req *ticketv1.FindWatchersRequest) (*ticketv1.FindWatchersResponse, error) {
 	t, err := s.find(ctx, "ticket_id", req.GetTicketId())
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListWatchers(ctx, s.pool, t.ID)
+	rows, err := s.q.FindWatchers(ctx, s.pool, t.ID)
 	if err != nil {
 		return nil, fmt.Errorf("list watchers: %w", err)
 	}
-	out := &ticketv1.ListWatchersResponse{}
+	out := &ticketv1.FindWatchersResponse{}
 	for i := range rows {
 		out.Watchers = append(out.Watchers, watcherProto(&rows[i]))
 	}

@@ -108,7 +108,7 @@ func TestWatchersAndLinks(t *testing.T) {
 	}
 	list := func() int {
 		t.Helper()
-		got, err := w.work().ListWatchers(agent, &ticketv1.ListWatchersRequest{TicketId: a})
+		got, err := w.work().FindWatchers(agent, &ticketv1.FindWatchersRequest{TicketId: a})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestWatchersAndLinks(t *testing.T) {
 	if _, err := w.work().LinkTickets(w.manager(), &ticketv1.LinkTicketsRequest{TicketId: far, OtherId: a, Kind: ticketv1.LinkKind_LINK_KIND_CAUSED_BY}); err != nil {
 		t.Fatal(err)
 	}
-	links, err := w.work().ListTicketLinks(agent, &ticketv1.ListTicketLinksRequest{TicketId: a})
+	links, err := w.work().FindTicketLinks(agent, &ticketv1.FindTicketLinksRequest{TicketId: a})
 	if err != nil || len(links.GetLinks()) != 2 || links.GetLinks()[0].GetOtherId() != b.GetId() ||
 		links.GetLinks()[1].GetTicketId() != "" || links.GetLinks()[1].GetTicketNumber() != w.get(far).GetNumber() {
 		t.Errorf("%v, %v", links, err)

@@ -12,6 +12,39 @@ import (
 	"github.com/google/uuid"
 )
 
+const findAspects = `-- name: FindAspects :many
+SELECT key, place, name_zh, name_en, question_zh, question_en, type, outcome FROM aspects ORDER BY place
+`
+
+func (q *Queries) FindAspects(ctx context.Context, db DBTX) ([]Aspect, error) {
+	rows, err := db.Query(ctx, findAspects)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Aspect
+	for rows.Next() {
+		var i Aspect
+		if err := rows.Scan(
+			&i.Key,
+			&i.Place,
+			&i.NameZh,
+			&i.NameEn,
+			&i.QuestionZh,
+			&i.QuestionEn,
+			&i.Type,
+			&i.Outcome,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getQuestionnaire = `-- name: GetQuestionnaire :one
 SELECT id, draft, published_version, published_trigger, publish_time, create_time, update_time, version FROM questionnaires WHERE id = $1
 `
@@ -103,39 +136,6 @@ func (q *Queries) InsertQuestionnaireVersion(ctx context.Context, db DBTX, arg I
 		arg.PublishActor,
 	)
 	return err
-}
-
-const listAspects = `-- name: ListAspects :many
-SELECT key, place, name_zh, name_en, question_zh, question_en, type, outcome FROM aspects ORDER BY place
-`
-
-func (q *Queries) ListAspects(ctx context.Context, db DBTX) ([]Aspect, error) {
-	rows, err := db.Query(ctx, listAspects)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Aspect
-	for rows.Next() {
-		var i Aspect
-		if err := rows.Scan(
-			&i.Key,
-			&i.Place,
-			&i.NameZh,
-			&i.NameEn,
-			&i.QuestionZh,
-			&i.QuestionEn,
-			&i.Type,
-			&i.Outcome,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const listQuestionnaireVersions = `-- name: ListQuestionnaireVersions :many

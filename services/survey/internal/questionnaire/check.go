@@ -170,7 +170,7 @@ func (c *checker) scales() {
 		case aspect == "":
 		case c.around.Aspects != nil && !c.around.Aspects[aspect]:
 			c.add(Fault{Kind: Unknown, Path: path + ".aspect", Question: key, Text: rpcerr.T(
-				"there is no standard aspect %[1]q; use one of those that ListAspects names", "没有标准维度 %[1]q；请使用标准维度列表中的键", aspect)})
+				"there is no standard aspect %[1]q; use one of those that FindAspects names", "没有标准维度 %[1]q；请使用标准维度列表中的键", aspect)})
 		case before == nil:
 			first[aspect] = asked
 		case before.GetType() != asked.GetType():

@@ -55,7 +55,7 @@ func (s *Server) checkPublish(ctx context.Context, from pg.DBTX, id uuid.UUID, d
 	if err != nil {
 		return nil, err
 	}
-	aspects, err := s.queries.ListAspects(ctx, from)
+	aspects, err := s.queries.FindAspects(ctx, from)
 	if err != nil {
 		return nil, fmt.Errorf("read aspects: %w", err)
 	}
@@ -162,13 +162,13 @@ func (s *Server) begin(ctx context.Context, tx *write.Tx, prefix string, draft *
 	return draftOf(row)
 }
 
-// ListAspects gives what customers are usually asked about.
-func (s *Server) ListAspects(ctx context.Context, _ *surveyv1.ListAspectsRequest) (*surveyv1.ListAspectsResponse, error) {
-	rows, err := s.queries.ListAspects(ctx, s.pool)
+// FindAspects gives what customers are usually asked about.
+func (s *Server) FindAspects(ctx context.Context, _ *surveyv1.FindAspectsRequest) (*surveyv1.FindAspectsResponse, error) {
+	rows, err := s.queries.FindAspects(ctx, s.pool)
 	if err != nil {
 		return nil, fmt.Errorf("list aspects: %w", err)
 	}
-	out := new(surveyv1.ListAspectsResponse)
+	out := new(surveyv1.FindAspectsResponse)
 	for _, row := range rows {
 		out.Aspects = append(out.Aspects, &surveyv1.Aspect{
 			Key: row.Key, Name: &typev1.Text{Zh: row.NameZh, En: row.NameEn},

@@ -175,7 +175,7 @@ func TestCopyExportAndImport(t *testing.T) {
 // The standard aspects make a questionnaire that can be published as they are.
 func TestStandardAspects(t *testing.T) {
 	k := newKit(t)
-	list, err := k.designs.ListAspects(k.crm(), &surveyv1.ListAspectsRequest{})
+	list, err := k.designs.FindAspects(k.crm(), &surveyv1.FindAspectsRequest{})
 	if err != nil || len(list.GetAspects()) != 14 {
 		t.Fatalf("aspects %v, %v", list, err)
 	}

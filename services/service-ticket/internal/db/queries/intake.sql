@@ -16,7 +16,7 @@ SELECT ticket_id FROM intake_messages WHERE source = @source AND thread = @threa
 -- name: GetTicketByNumber :one
 SELECT * FROM tickets WHERE number = @number;
 
--- name: ListOpenCases :many
+-- name: FindOpenCases :many
 -- Of the newest hundred of the number, so that a number with a long past costs no more.
 SELECT * FROM tickets t WHERE t.id = ANY(ARRAY(
   (SELECT c.id FROM tickets c WHERE c.customer_id = sqlc.narg('customer_id')::uuid AND c.state IN (1, 2, 3, 4, 5, 6) LIMIT 200)

@@ -32,7 +32,7 @@ SELECT * FROM watchers WHERE ticket_id = @ticket_id AND staff_id = @staff_id;
 -- name: DeleteWatcher :execrows
 DELETE FROM watchers WHERE ticket_id = @ticket_id AND staff_id = @staff_id;
 
--- name: ListWatchers :many
+-- name: FindWatchers :many
 SELECT * FROM watchers WHERE ticket_id = @ticket_id ORDER BY create_time, staff_id LIMIT 100;
 
 -- name: InsertLink :exec

@@ -35,5 +35,5 @@ SELECT * FROM questionnaires
 WHERE published_trigger = @trigger::smallint AND published_trigger <> 0
 ORDER BY publish_time DESC, id DESC LIMIT 1;
 
--- name: ListAspects :many
+-- name: FindAspects :many
 SELECT * FROM aspects ORDER BY place;

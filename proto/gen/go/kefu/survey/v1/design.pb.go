@@ -538,27 +538,27 @@ func (x *ImportQuestionnaireRequest) GetRequestId() string {
 	return ""
 }
 
-// ListAspectsRequest has nothing to say: there are few.
-type ListAspectsRequest struct {
+// FindAspectsRequest has nothing to say: there are few.
+type FindAspectsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListAspectsRequest) Reset() {
-	*x = ListAspectsRequest{}
+func (x *FindAspectsRequest) Reset() {
+	*x = FindAspectsRequest{}
 	mi := &file_kefu_survey_v1_design_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListAspectsRequest) String() string {
+func (x *FindAspectsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListAspectsRequest) ProtoMessage() {}
+func (*FindAspectsRequest) ProtoMessage() {}
 
-func (x *ListAspectsRequest) ProtoReflect() protoreflect.Message {
+func (x *FindAspectsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_survey_v1_design_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -570,33 +570,33 @@ func (x *ListAspectsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListAspectsRequest.ProtoReflect.Descriptor instead.
-func (*ListAspectsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindAspectsRequest.ProtoReflect.Descriptor instead.
+func (*FindAspectsRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_survey_v1_design_proto_rawDescGZIP(), []int{7}
 }
 
-// ListAspectsResponse are all standard aspects.
-type ListAspectsResponse struct {
+// FindAspectsResponse are all standard aspects.
+type FindAspectsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Aspects       []*Aspect              `protobuf:"bytes,1,rep,name=aspects,proto3" json:"aspects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListAspectsResponse) Reset() {
-	*x = ListAspectsResponse{}
+func (x *FindAspectsResponse) Reset() {
+	*x = FindAspectsResponse{}
 	mi := &file_kefu_survey_v1_design_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListAspectsResponse) String() string {
+func (x *FindAspectsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListAspectsResponse) ProtoMessage() {}
+func (*FindAspectsResponse) ProtoMessage() {}
 
-func (x *ListAspectsResponse) ProtoReflect() protoreflect.Message {
+func (x *FindAspectsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_survey_v1_design_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -608,12 +608,12 @@ func (x *ListAspectsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListAspectsResponse.ProtoReflect.Descriptor instead.
-func (*ListAspectsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindAspectsResponse.ProtoReflect.Descriptor instead.
+func (*FindAspectsResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_survey_v1_design_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *ListAspectsResponse) GetAspects() []*Aspect {
+func (x *FindAspectsResponse) GetAspects() []*Aspect {
 	if x != nil {
 		return x.Aspects
 	}
@@ -734,8 +734,8 @@ const file_kefu_survey_v1_design_proto_rawDesc = "" +
 	"\bdocument\x18\x01 \x01(\v2%.kefu.survey.v1.QuestionnaireDocumentB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bdocument\x12&\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x14\n" +
-	"\x12ListAspectsRequest\"G\n" +
-	"\x13ListAspectsResponse\x120\n" +
+	"\x12FindAspectsRequest\"G\n" +
+	"\x13FindAspectsResponse\x120\n" +
 	"\aaspects\x18\x01 \x03(\v2\x16.kefu.survey.v1.AspectR\aaspects\"\xbe\x01\n" +
 	"\x06Aspect\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12&\n" +
@@ -763,7 +763,7 @@ const file_kefu_survey_v1_design_proto_rawDesc = "" +
 	"\x11CopyQuestionnaire\x12(.kefu.survey.v1.CopyQuestionnaireRequest\x1a\x1d.kefu.survey.v1.Questionnaire\"E\xaa\xbb\x18\x1a\x12\x14questionnaires.write\x18\x03@\x02\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/questionnaires/{id}:copy\x12\xad\x01\n" +
 	"\x13ExportQuestionnaire\x12*.kefu.survey.v1.ExportQuestionnaireRequest\x1a%.kefu.survey.v1.QuestionnaireDocument\"C\xaa\xbb\x18\x19\x12\x13questionnaires.read\x18\x03@\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/questionnaires/{id}:export\x12\xa4\x01\n" +
 	"\x13ImportQuestionnaire\x12*.kefu.survey.v1.ImportQuestionnaireRequest\x1a\x1d.kefu.survey.v1.Questionnaire\"B\xaa\xbb\x18\x1a\x12\x14questionnaires.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/questionnaires:import\x12\x88\x01\n" +
-	"\vListAspects\x12\".kefu.survey.v1.ListAspectsRequest\x1a#.kefu.survey.v1.ListAspectsResponse\"0\xaa\xbb\x18\x19\x12\x13questionnaires.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/aspectsB\xbc\x01\n" +
+	"\vFindAspects\x12\".kefu.survey.v1.FindAspectsRequest\x1a#.kefu.survey.v1.FindAspectsResponse\"0\xaa\xbb\x18\x19\x12\x13questionnaires.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/aspectsB\xbc\x01\n" +
 	"\x12com.kefu.survey.v1B\vDesignProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1;surveyv1\xa2\x02\x03KSX\xaa\x02\x0eKefu.Survey.V1\xca\x02\x0eKefu\\Survey\\V1\xe2\x02\x1aKefu\\Survey\\V1\\GPBMetadata\xea\x02\x10Kefu::Survey::V1b\x06proto3"
 
 var (
@@ -789,8 +789,8 @@ var file_kefu_survey_v1_design_proto_goTypes = []any{
 	(*ExportQuestionnaireRequest)(nil), // 5: kefu.survey.v1.ExportQuestionnaireRequest
 	(*QuestionnaireDocument)(nil),      // 6: kefu.survey.v1.QuestionnaireDocument
 	(*ImportQuestionnaireRequest)(nil), // 7: kefu.survey.v1.ImportQuestionnaireRequest
-	(*ListAspectsRequest)(nil),         // 8: kefu.survey.v1.ListAspectsRequest
-	(*ListAspectsResponse)(nil),        // 9: kefu.survey.v1.ListAspectsResponse
+	(*FindAspectsRequest)(nil),         // 8: kefu.survey.v1.FindAspectsRequest
+	(*FindAspectsResponse)(nil),        // 9: kefu.survey.v1.FindAspectsResponse
 	(*Aspect)(nil),                     // 10: kefu.survey.v1.Aspect
 	(*v1.Text)(nil),                    // 11: kefu.type.v1.Text
 	(*Questionnaire)(nil),              // 12: kefu.survey.v1.Questionnaire
@@ -803,7 +803,7 @@ var file_kefu_survey_v1_design_proto_depIdxs = []int32{
 	11, // 3: kefu.survey.v1.CopyQuestionnaireRequest.title:type_name -> kefu.type.v1.Text
 	12, // 4: kefu.survey.v1.QuestionnaireDocument.questionnaire:type_name -> kefu.survey.v1.Questionnaire
 	6,  // 5: kefu.survey.v1.ImportQuestionnaireRequest.document:type_name -> kefu.survey.v1.QuestionnaireDocument
-	10, // 6: kefu.survey.v1.ListAspectsResponse.aspects:type_name -> kefu.survey.v1.Aspect
+	10, // 6: kefu.survey.v1.FindAspectsResponse.aspects:type_name -> kefu.survey.v1.Aspect
 	11, // 7: kefu.survey.v1.Aspect.name:type_name -> kefu.type.v1.Text
 	11, // 8: kefu.survey.v1.Aspect.question:type_name -> kefu.type.v1.Text
 	13, // 9: kefu.survey.v1.Aspect.type:type_name -> kefu.survey.v1.QuestionType
@@ -811,12 +811,12 @@ var file_kefu_survey_v1_design_proto_depIdxs = []int32{
 	4,  // 11: kefu.survey.v1.DesignService.CopyQuestionnaire:input_type -> kefu.survey.v1.CopyQuestionnaireRequest
 	5,  // 12: kefu.survey.v1.DesignService.ExportQuestionnaire:input_type -> kefu.survey.v1.ExportQuestionnaireRequest
 	7,  // 13: kefu.survey.v1.DesignService.ImportQuestionnaire:input_type -> kefu.survey.v1.ImportQuestionnaireRequest
-	8,  // 14: kefu.survey.v1.DesignService.ListAspects:input_type -> kefu.survey.v1.ListAspectsRequest
+	8,  // 14: kefu.survey.v1.DesignService.FindAspects:input_type -> kefu.survey.v1.FindAspectsRequest
 	2,  // 15: kefu.survey.v1.DesignService.CheckQuestionnaire:output_type -> kefu.survey.v1.CheckQuestionnaireResponse
 	12, // 16: kefu.survey.v1.DesignService.CopyQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
 	6,  // 17: kefu.survey.v1.DesignService.ExportQuestionnaire:output_type -> kefu.survey.v1.QuestionnaireDocument
 	12, // 18: kefu.survey.v1.DesignService.ImportQuestionnaire:output_type -> kefu.survey.v1.Questionnaire
-	9,  // 19: kefu.survey.v1.DesignService.ListAspects:output_type -> kefu.survey.v1.ListAspectsResponse
+	9,  // 19: kefu.survey.v1.DesignService.FindAspects:output_type -> kefu.survey.v1.FindAspectsResponse
 	15, // [15:20] is the sub-list for method output_type
 	10, // [10:15] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name

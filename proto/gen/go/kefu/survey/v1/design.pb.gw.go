@@ -199,24 +199,24 @@ func local_request_DesignService_ImportQuestionnaire_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_DesignService_ListAspects_0(ctx context.Context, marshaler runtime.Marshaler, client DesignServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_DesignService_FindAspects_0(ctx context.Context, marshaler runtime.Marshaler, client DesignServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListAspectsRequest
+		protoReq FindAspectsRequest
 		metadata runtime.ServerMetadata
 	)
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListAspects(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.FindAspects(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_DesignService_ListAspects_0(ctx context.Context, marshaler runtime.Marshaler, server DesignServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_DesignService_FindAspects_0(ctx context.Context, marshaler runtime.Marshaler, server DesignServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListAspectsRequest
+		protoReq FindAspectsRequest
 		metadata runtime.ServerMetadata
 	)
-	msg, err := server.ListAspects(ctx, &protoReq)
+	msg, err := server.FindAspects(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -306,25 +306,25 @@ func RegisterDesignServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_DesignService_ImportQuestionnaire_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_DesignService_ListAspects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_DesignService_FindAspects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.survey.v1.DesignService/ListAspects", runtime.WithHTTPPathPattern("/v1/aspects"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.survey.v1.DesignService/FindAspects", runtime.WithHTTPPathPattern("/v1/aspects"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_DesignService_ListAspects_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_DesignService_FindAspects_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_DesignService_ListAspects_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_DesignService_FindAspects_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -434,22 +434,22 @@ func RegisterDesignServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_DesignService_ImportQuestionnaire_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_DesignService_ListAspects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_DesignService_FindAspects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.survey.v1.DesignService/ListAspects", runtime.WithHTTPPathPattern("/v1/aspects"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.survey.v1.DesignService/FindAspects", runtime.WithHTTPPathPattern("/v1/aspects"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_DesignService_ListAspects_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_DesignService_FindAspects_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_DesignService_ListAspects_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_DesignService_FindAspects_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	return nil
 }
@@ -459,7 +459,7 @@ var (
 	pattern_DesignService_CopyQuestionnaire_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "questionnaires", "id"}, "copy"))
 	pattern_DesignService_ExportQuestionnaire_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "questionnaires", "id"}, "export"))
 	pattern_DesignService_ImportQuestionnaire_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "questionnaires"}, "import"))
-	pattern_DesignService_ListAspects_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "aspects"}, ""))
+	pattern_DesignService_FindAspects_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "aspects"}, ""))
 )
 
 var (
@@ -467,5 +467,5 @@ var (
 	forward_DesignService_CopyQuestionnaire_0   = runtime.ForwardResponseMessage
 	forward_DesignService_ExportQuestionnaire_0 = runtime.ForwardResponseMessage
 	forward_DesignService_ImportQuestionnaire_0 = runtime.ForwardResponseMessage
-	forward_DesignService_ListAspects_0         = runtime.ForwardResponseMessage
+	forward_DesignService_FindAspects_0         = runtime.ForwardResponseMessage
 )

@@ -23,7 +23,7 @@ const (
 	DesignService_CopyQuestionnaire_FullMethodName   = "/kefu.survey.v1.DesignService/CopyQuestionnaire"
 	DesignService_ExportQuestionnaire_FullMethodName = "/kefu.survey.v1.DesignService/ExportQuestionnaire"
 	DesignService_ImportQuestionnaire_FullMethodName = "/kefu.survey.v1.DesignService/ImportQuestionnaire"
-	DesignService_ListAspects_FullMethodName         = "/kefu.survey.v1.DesignService/ListAspects"
+	DesignService_FindAspects_FullMethodName         = "/kefu.survey.v1.DesignService/FindAspects"
 )
 
 // DesignServiceClient is the client API for DesignService service.
@@ -53,7 +53,7 @@ type DesignServiceClient interface {
 	// Lists the standard aspects of satisfaction and loyalty, with a question for each, in the order
 	// they are usually asked.
 	// Errors: VALIDATION_FAILED.
-	ListAspects(ctx context.Context, in *ListAspectsRequest, opts ...grpc.CallOption) (*ListAspectsResponse, error)
+	FindAspects(ctx context.Context, in *FindAspectsRequest, opts ...grpc.CallOption) (*FindAspectsResponse, error)
 }
 
 type designServiceClient struct {
@@ -104,10 +104,10 @@ func (c *designServiceClient) ImportQuestionnaire(ctx context.Context, in *Impor
 	return out, nil
 }
 
-func (c *designServiceClient) ListAspects(ctx context.Context, in *ListAspectsRequest, opts ...grpc.CallOption) (*ListAspectsResponse, error) {
+func (c *designServiceClient) FindAspects(ctx context.Context, in *FindAspectsRequest, opts ...grpc.CallOption) (*FindAspectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListAspectsResponse)
-	err := c.cc.Invoke(ctx, DesignService_ListAspects_FullMethodName, in, out, cOpts...)
+	out := new(FindAspectsResponse)
+	err := c.cc.Invoke(ctx, DesignService_FindAspects_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ type DesignServiceServer interface {
 	// Lists the standard aspects of satisfaction and loyalty, with a question for each, in the order
 	// they are usually asked.
 	// Errors: VALIDATION_FAILED.
-	ListAspects(context.Context, *ListAspectsRequest) (*ListAspectsResponse, error)
+	FindAspects(context.Context, *FindAspectsRequest) (*FindAspectsResponse, error)
 	mustEmbedUnimplementedDesignServiceServer()
 }
 
@@ -164,8 +164,8 @@ func (UnimplementedDesignServiceServer) ExportQuestionnaire(context.Context, *Ex
 func (UnimplementedDesignServiceServer) ImportQuestionnaire(context.Context, *ImportQuestionnaireRequest) (*Questionnaire, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportQuestionnaire not implemented")
 }
-func (UnimplementedDesignServiceServer) ListAspects(context.Context, *ListAspectsRequest) (*ListAspectsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListAspects not implemented")
+func (UnimplementedDesignServiceServer) FindAspects(context.Context, *FindAspectsRequest) (*FindAspectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindAspects not implemented")
 }
 func (UnimplementedDesignServiceServer) mustEmbedUnimplementedDesignServiceServer() {}
 func (UnimplementedDesignServiceServer) testEmbeddedByValue()                       {}
@@ -260,20 +260,20 @@ func _DesignService_ImportQuestionnaire_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
-func _DesignService_ListAspects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListAspectsRequest)
+func _DesignService_FindAspects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindAspectsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(DesignServiceServer).ListAspects(ctx, in)
+		return srv.(DesignServiceServer).FindAspects(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: DesignService_ListAspects_FullMethodName,
+		FullMethod: DesignService_FindAspects_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DesignServiceServer).ListAspects(ctx, req.(*ListAspectsRequest))
+		return srv.(DesignServiceServer).FindAspects(ctx, req.(*FindAspectsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -302,8 +302,8 @@ var DesignService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DesignService_ImportQuestionnaire_Handler,
 		},
 		{
-			MethodName: "ListAspects",
-			Handler:    _DesignService_ListAspects_Handler,
+			MethodName: "FindAspects",
+			Handler:    _DesignService_FindAspects_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

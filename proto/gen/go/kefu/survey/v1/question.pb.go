@@ -206,7 +206,7 @@ type Question struct {
 	// For multiple choice: how many may be chosen. For a ranking: how many places there are, and
 	// then `least` equals `greatest` or is 0.
 	ChoiceRule *ChoiceRule `protobuf:"bytes,16,opt,name=choice_rule,json=choiceRule,proto3" json:"choice_rule,omitempty"`
-	// Key of the standard aspect that it measures, see ListAspects. Optional.
+	// Key of the standard aspect that it measures, see FindAspects. Optional.
 	Aspect        string `protobuf:"bytes,17,opt,name=aspect,proto3" json:"aspect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -383,8 +383,8 @@ func (x *TakeInResponse) GetOtherCases() []*OpenCase {
 	return nil
 }
 
-// ListOpenCasesRequest asks by customer, number or both.
-type ListOpenCasesRequest struct {
+// FindOpenCasesRequest asks by customer, number or both.
+type FindOpenCasesRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	CustomerId string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// Whole, in any form.
@@ -393,20 +393,20 @@ type ListOpenCasesRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListOpenCasesRequest) Reset() {
-	*x = ListOpenCasesRequest{}
+func (x *FindOpenCasesRequest) Reset() {
+	*x = FindOpenCasesRequest{}
 	mi := &file_kefu_ticket_v1_intake_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListOpenCasesRequest) String() string {
+func (x *FindOpenCasesRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListOpenCasesRequest) ProtoMessage() {}
+func (*FindOpenCasesRequest) ProtoMessage() {}
 
-func (x *ListOpenCasesRequest) ProtoReflect() protoreflect.Message {
+func (x *FindOpenCasesRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_intake_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -418,47 +418,47 @@ func (x *ListOpenCasesRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListOpenCasesRequest.ProtoReflect.Descriptor instead.
-func (*ListOpenCasesRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindOpenCasesRequest.ProtoReflect.Descriptor instead.
+func (*FindOpenCasesRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_intake_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *ListOpenCasesRequest) GetCustomerId() string {
+func (x *FindOpenCasesRequest) GetCustomerId() string {
 	if x != nil {
 		return x.CustomerId
 	}
 	return ""
 }
 
-func (x *ListOpenCasesRequest) GetPhone() string {
+func (x *FindOpenCasesRequest) GetPhone() string {
 	if x != nil {
 		return x.Phone
 	}
 	return ""
 }
 
-// ListOpenCasesResponse has at most 20.
-type ListOpenCasesResponse struct {
+// FindOpenCasesResponse has at most 20.
+type FindOpenCasesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cases         []*OpenCase            `protobuf:"bytes,1,rep,name=cases,proto3" json:"cases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListOpenCasesResponse) Reset() {
-	*x = ListOpenCasesResponse{}
+func (x *FindOpenCasesResponse) Reset() {
+	*x = FindOpenCasesResponse{}
 	mi := &file_kefu_ticket_v1_intake_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListOpenCasesResponse) String() string {
+func (x *FindOpenCasesResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListOpenCasesResponse) ProtoMessage() {}
+func (*FindOpenCasesResponse) ProtoMessage() {}
 
-func (x *ListOpenCasesResponse) ProtoReflect() protoreflect.Message {
+func (x *FindOpenCasesResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_intake_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -470,12 +470,12 @@ func (x *ListOpenCasesResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListOpenCasesResponse.ProtoReflect.Descriptor instead.
-func (*ListOpenCasesResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindOpenCasesResponse.ProtoReflect.Descriptor instead.
+func (*FindOpenCasesResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_intake_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *ListOpenCasesResponse) GetCases() []*OpenCase {
+func (x *FindOpenCasesResponse) GetCases() []*OpenCase {
 	if x != nil {
 		return x.Cases
 	}
@@ -1485,11 +1485,11 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\x06joined\x18\x02 \x01(\bR\x06joined\x129\n" +
 	"\vother_cases\x18\x03 \x03(\v2\x18.kefu.ticket.v1.OpenCaseR\n" +
 	"otherCases\"c\n" +
-	"\x14ListOpenCasesRequest\x12,\n" +
+	"\x14FindOpenCasesRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1d\n" +
 	"\x05phone\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18(R\x05phone\"G\n" +
-	"\x15ListOpenCasesResponse\x12.\n" +
+	"\x15FindOpenCasesResponse\x12.\n" +
 	"\x05cases\x18\x01 \x03(\v2\x18.kefu.ticket.v1.OpenCaseR\x05cases\"\x17\n" +
 	"\x15GetContactFormRequest\"\x95\x01\n" +
 	"\vContactForm\x12\x12\n" +
@@ -1578,7 +1578,7 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\rIntakeService\x12v\n" +
 	"\x06TakeIn\x12\x1d.kefu.ticket.v1.TakeInRequest\x1a\x1e.kefu.ticket.v1.TakeInResponse\"-\xaa\xbb\x18\x14\x12\x0etickets.intake\x18\x01@\x02\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/intake\x12\x8b\x01\n" +
-	"\rListOpenCases\x12$.kefu.ticket.v1.ListOpenCasesRequest\x1a%.kefu.ticket.v1.ListOpenCasesResponse\"-\xaa\xbb\x18\x14\x12\x0etickets.intake\x18\x01@\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/openCases\x12w\n" +
+	"\rFindOpenCases\x12$.kefu.ticket.v1.FindOpenCasesRequest\x1a%.kefu.ticket.v1.FindOpenCasesResponse\"-\xaa\xbb\x18\x14\x12\x0etickets.intake\x18\x01@\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/openCases\x12w\n" +
 	"\x0eGetContactForm\x12%.kefu.ticket.v1.GetContactFormRequest\x1a\x1b.kefu.ticket.v1.ContactForm\"!\xaa\xbb\x18\x06\b\x01@\x01H\x02\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/contactForm\x12\x87\x01\n" +
 	"\x11SubmitContactForm\x12(.kefu.ticket.v1.SubmitContactFormRequest\x1a\".kefu.ticket.v1.ContactFormReceipt\"$\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/contactForm\x12\x8d\x01\n" +
 	"\x0eReceiveMessage\x12%.kefu.ticket.v1.ReceiveMessageRequest\x1a&.kefu.ticket.v1.ReceiveMessageResponse\",\xaa\xbb\x18\x06\b\x01@\x02H\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/inbound/{connector}\x12\x96\x01\n" +
@@ -1605,8 +1605,8 @@ var file_kefu_ticket_v1_intake_proto_goTypes = []any{
 	(*OpenCase)(nil),                     // 0: kefu.ticket.v1.OpenCase
 	(*TakeInRequest)(nil),                // 1: kefu.ticket.v1.TakeInRequest
 	(*TakeInResponse)(nil),               // 2: kefu.ticket.v1.TakeInResponse
-	(*ListOpenCasesRequest)(nil),         // 3: kefu.ticket.v1.ListOpenCasesRequest
-	(*ListOpenCasesResponse)(nil),        // 4: kefu.ticket.v1.ListOpenCasesResponse
+	(*FindOpenCasesRequest)(nil),         // 3: kefu.ticket.v1.FindOpenCasesRequest
+	(*FindOpenCasesResponse)(nil),        // 4: kefu.ticket.v1.FindOpenCasesResponse
 	(*GetContactFormRequest)(nil),        // 5: kefu.ticket.v1.GetContactFormRequest
 	(*ContactForm)(nil),                  // 6: kefu.ticket.v1.ContactForm
 	(*SubmitContactFormRequest)(nil),     // 7: kefu.ticket.v1.SubmitContactFormRequest
@@ -1644,7 +1644,7 @@ var file_kefu_ticket_v1_intake_proto_depIdxs = []int32{
 	20, // 10: kefu.ticket.v1.TakeInRequest.priority:type_name -> kefu.ticket.v1.Priority
 	0,  // 11: kefu.ticket.v1.TakeInResponse.case:type_name -> kefu.ticket.v1.OpenCase
 	0,  // 12: kefu.ticket.v1.TakeInResponse.other_cases:type_name -> kefu.ticket.v1.OpenCase
-	0,  // 13: kefu.ticket.v1.ListOpenCasesResponse.cases:type_name -> kefu.ticket.v1.OpenCase
+	0,  // 13: kefu.ticket.v1.FindOpenCasesResponse.cases:type_name -> kefu.ticket.v1.OpenCase
 	22, // 14: kefu.ticket.v1.ContactForm.good_from:type_name -> google.protobuf.Timestamp
 	22, // 15: kefu.ticket.v1.ContactForm.good_until:type_name -> google.protobuf.Timestamp
 	23, // 16: kefu.ticket.v1.SubmitContactFormRequest.reporter:type_name -> kefu.ticket.v1.Reporter
@@ -1658,7 +1658,7 @@ var file_kefu_ticket_v1_intake_proto_depIdxs = []int32{
 	23, // 24: kefu.ticket.v1.InboundMessage.reporter:type_name -> kefu.ticket.v1.Reporter
 	25, // 25: kefu.ticket.v1.InboundMessage.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 26: kefu.ticket.v1.IntakeService.TakeIn:input_type -> kefu.ticket.v1.TakeInRequest
-	3,  // 27: kefu.ticket.v1.IntakeService.ListOpenCases:input_type -> kefu.ticket.v1.ListOpenCasesRequest
+	3,  // 27: kefu.ticket.v1.IntakeService.FindOpenCases:input_type -> kefu.ticket.v1.FindOpenCasesRequest
 	5,  // 28: kefu.ticket.v1.IntakeService.GetContactForm:input_type -> kefu.ticket.v1.GetContactFormRequest
 	7,  // 29: kefu.ticket.v1.IntakeService.SubmitContactForm:input_type -> kefu.ticket.v1.SubmitContactFormRequest
 	16, // 30: kefu.ticket.v1.IntakeService.ReceiveMessage:input_type -> kefu.ticket.v1.ReceiveMessageRequest
@@ -1667,7 +1667,7 @@ var file_kefu_ticket_v1_intake_proto_depIdxs = []int32{
 	13, // 33: kefu.ticket.v1.IntakeService.SwitchConnector:input_type -> kefu.ticket.v1.SwitchConnectorRequest
 	14, // 34: kefu.ticket.v1.IntakeService.ListConnectors:input_type -> kefu.ticket.v1.ListConnectorsRequest
 	2,  // 35: kefu.ticket.v1.IntakeService.TakeIn:output_type -> kefu.ticket.v1.TakeInResponse
-	4,  // 36: kefu.ticket.v1.IntakeService.ListOpenCases:output_type -> kefu.ticket.v1.ListOpenCasesResponse
+	4,  // 36: kefu.ticket.v1.IntakeService.FindOpenCases:output_type -> kefu.ticket.v1.FindOpenCasesResponse
 	6,  // 37: kefu.ticket.v1.IntakeService.GetContactForm:output_type -> kefu.ticket.v1.ContactForm
 	8,  // 38: kefu.ticket.v1.IntakeService.SubmitContactForm:output_type -> kefu.ticket.v1.ContactFormReceipt
 	18, // 39: kefu.ticket.v1.IntakeService.ReceiveMessage:output_type -> kefu.ticket.v1.ReceiveMessageResponse

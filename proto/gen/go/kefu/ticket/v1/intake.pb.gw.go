@@ -62,38 +62,38 @@ func local_request_IntakeService_TakeIn_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
-var filter_IntakeService_ListOpenCases_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_IntakeService_FindOpenCases_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_IntakeService_ListOpenCases_0(ctx context.Context, marshaler runtime.Marshaler, client IntakeServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_IntakeService_FindOpenCases_0(ctx context.Context, marshaler runtime.Marshaler, client IntakeServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListOpenCasesRequest
+		protoReq FindOpenCasesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IntakeService_ListOpenCases_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IntakeService_FindOpenCases_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListOpenCases(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.FindOpenCases(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_IntakeService_ListOpenCases_0(ctx context.Context, marshaler runtime.Marshaler, server IntakeServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_IntakeService_FindOpenCases_0(ctx context.Context, marshaler runtime.Marshaler, server IntakeServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListOpenCasesRequest
+		protoReq FindOpenCasesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IntakeService_ListOpenCases_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IntakeService_FindOpenCases_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.ListOpenCases(ctx, &protoReq)
+	msg, err := server.FindOpenCases(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -382,25 +382,25 @@ func RegisterIntakeServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_IntakeService_TakeIn_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_IntakeService_ListOpenCases_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_IntakeService_FindOpenCases_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.IntakeService/ListOpenCases", runtime.WithHTTPPathPattern("/v1/openCases"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.IntakeService/FindOpenCases", runtime.WithHTTPPathPattern("/v1/openCases"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_IntakeService_ListOpenCases_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_IntakeService_FindOpenCases_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IntakeService_ListOpenCases_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IntakeService_FindOpenCases_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_IntakeService_GetContactForm_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -599,22 +599,22 @@ func RegisterIntakeServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_IntakeService_TakeIn_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_IntakeService_ListOpenCases_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_IntakeService_FindOpenCases_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.IntakeService/ListOpenCases", runtime.WithHTTPPathPattern("/v1/openCases"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.IntakeService/FindOpenCases", runtime.WithHTTPPathPattern("/v1/openCases"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_IntakeService_ListOpenCases_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_IntakeService_FindOpenCases_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IntakeService_ListOpenCases_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IntakeService_FindOpenCases_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_IntakeService_GetContactForm_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -740,7 +740,7 @@ func RegisterIntakeServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 
 var (
 	pattern_IntakeService_TakeIn_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "intake"}, ""))
-	pattern_IntakeService_ListOpenCases_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "openCases"}, ""))
+	pattern_IntakeService_FindOpenCases_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "openCases"}, ""))
 	pattern_IntakeService_GetContactForm_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "contactForm"}, ""))
 	pattern_IntakeService_SubmitContactForm_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "contactForm"}, ""))
 	pattern_IntakeService_ReceiveMessage_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "inbound", "connector"}, ""))
@@ -752,7 +752,7 @@ var (
 
 var (
 	forward_IntakeService_TakeIn_0                = runtime.ForwardResponseMessage
-	forward_IntakeService_ListOpenCases_0         = runtime.ForwardResponseMessage
+	forward_IntakeService_FindOpenCases_0         = runtime.ForwardResponseMessage
 	forward_IntakeService_GetContactForm_0        = runtime.ForwardResponseMessage
 	forward_IntakeService_SubmitContactForm_0     = runtime.ForwardResponseMessage
 	forward_IntakeService_ReceiveMessage_0        = runtime.ForwardResponseMessage

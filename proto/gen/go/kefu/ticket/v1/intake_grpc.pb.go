@@ -20,7 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	IntakeService_TakeIn_FullMethodName                = "/kefu.ticket.v1.IntakeService/TakeIn"
-	IntakeService_ListOpenCases_FullMethodName         = "/kefu.ticket.v1.IntakeService/ListOpenCases"
+	IntakeService_FindOpenCases_FullMethodName         = "/kefu.ticket.v1.IntakeService/FindOpenCases"
 	IntakeService_GetContactForm_FullMethodName        = "/kefu.ticket.v1.IntakeService/GetContactForm"
 	IntakeService_SubmitContactForm_FullMethodName     = "/kefu.ticket.v1.IntakeService/SubmitContactForm"
 	IntakeService_ReceiveMessage_FullMethodName        = "/kefu.ticket.v1.IntakeService/ReceiveMessage"
@@ -53,7 +53,7 @@ type IntakeServiceClient interface {
 	// Lists the open cases of a customer and of a number, changed last first: what a screen shows
 	// while the telephone rings.
 	// Errors: VALIDATION_FAILED.
-	ListOpenCases(ctx context.Context, in *ListOpenCasesRequest, opts ...grpc.CallOption) (*ListOpenCasesResponse, error)
+	FindOpenCases(ctx context.Context, in *FindOpenCasesRequest, opts ...grpc.CallOption) (*FindOpenCasesResponse, error)
 	// Gives a pass for the contact form, without login. It is good once, from a few seconds after
 	// it was given, which a person needs to write, for two hours.
 	// Errors: VALIDATION_FAILED.
@@ -104,10 +104,10 @@ func (c *intakeServiceClient) TakeIn(ctx context.Context, in *TakeInRequest, opt
 	return out, nil
 }
 
-func (c *intakeServiceClient) ListOpenCases(ctx context.Context, in *ListOpenCasesRequest, opts ...grpc.CallOption) (*ListOpenCasesResponse, error) {
+func (c *intakeServiceClient) FindOpenCases(ctx context.Context, in *FindOpenCasesRequest, opts ...grpc.CallOption) (*FindOpenCasesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListOpenCasesResponse)
-	err := c.cc.Invoke(ctx, IntakeService_ListOpenCases_FullMethodName, in, out, cOpts...)
+	out := new(FindOpenCasesResponse)
+	err := c.cc.Invoke(ctx, IntakeService_FindOpenCases_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ type IntakeServiceServer interface {
 	// Lists the open cases of a customer and of a number, changed last first: what a screen shows
 	// while the telephone rings.
 	// Errors: VALIDATION_FAILED.
-	ListOpenCases(context.Context, *ListOpenCasesRequest) (*ListOpenCasesResponse, error)
+	FindOpenCases(context.Context, *FindOpenCasesRequest) (*FindOpenCasesResponse, error)
 	// Gives a pass for the contact form, without login. It is good once, from a few seconds after
 	// it was given, which a person needs to write, for two hours.
 	// Errors: VALIDATION_FAILED.
@@ -251,8 +251,8 @@ type UnimplementedIntakeServiceServer struct{}
 func (UnimplementedIntakeServiceServer) TakeIn(context.Context, *TakeInRequest) (*TakeInResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TakeIn not implemented")
 }
-func (UnimplementedIntakeServiceServer) ListOpenCases(context.Context, *ListOpenCasesRequest) (*ListOpenCasesResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListOpenCases not implemented")
+func (UnimplementedIntakeServiceServer) FindOpenCases(context.Context, *FindOpenCasesRequest) (*FindOpenCasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindOpenCases not implemented")
 }
 func (UnimplementedIntakeServiceServer) GetContactForm(context.Context, *GetContactFormRequest) (*ContactForm, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetContactForm not implemented")
@@ -314,20 +314,20 @@ func _IntakeService_TakeIn_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
-func _IntakeService_ListOpenCases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListOpenCasesRequest)
+func _IntakeService_FindOpenCases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindOpenCasesRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(IntakeServiceServer).ListOpenCases(ctx, in)
+		return srv.(IntakeServiceServer).FindOpenCases(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: IntakeService_ListOpenCases_FullMethodName,
+		FullMethod: IntakeService_FindOpenCases_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IntakeServiceServer).ListOpenCases(ctx, req.(*ListOpenCasesRequest))
+		return srv.(IntakeServiceServer).FindOpenCases(ctx, req.(*FindOpenCasesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -470,8 +470,8 @@ var IntakeService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _IntakeService_TakeIn_Handler,
 		},
 		{
-			MethodName: "ListOpenCases",
-			Handler:    _IntakeService_ListOpenCases_Handler,
+			MethodName: "FindOpenCases",
+			Handler:    _IntakeService_FindOpenCases_Handler,
 		},
 		{
 			MethodName: "GetContactForm",

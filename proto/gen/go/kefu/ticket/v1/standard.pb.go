@@ -724,27 +724,27 @@ func (x *DecideEscalationRequest) GetRequestId() string {
 	return ""
 }
 
-// ListEscalationsRequest needs nothing.
-type ListEscalationsRequest struct {
+// FindEscalationsRequest needs nothing.
+type FindEscalationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListEscalationsRequest) Reset() {
-	*x = ListEscalationsRequest{}
+func (x *FindEscalationsRequest) Reset() {
+	*x = FindEscalationsRequest{}
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListEscalationsRequest) String() string {
+func (x *FindEscalationsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListEscalationsRequest) ProtoMessage() {}
+func (*FindEscalationsRequest) ProtoMessage() {}
 
-func (x *ListEscalationsRequest) ProtoReflect() protoreflect.Message {
+func (x *FindEscalationsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -756,13 +756,13 @@ func (x *ListEscalationsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListEscalationsRequest.ProtoReflect.Descriptor instead.
-func (*ListEscalationsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindEscalationsRequest.ProtoReflect.Descriptor instead.
+func (*FindEscalationsRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_standard_proto_rawDescGZIP(), []int{8}
 }
 
-// ListTicketEscalationsRequest names the ticket.
-type ListTicketEscalationsRequest struct {
+// FindTicketEscalationsRequest names the ticket.
+type FindTicketEscalationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the ticket.
 	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
@@ -770,20 +770,20 @@ type ListTicketEscalationsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListTicketEscalationsRequest) Reset() {
-	*x = ListTicketEscalationsRequest{}
+func (x *FindTicketEscalationsRequest) Reset() {
+	*x = FindTicketEscalationsRequest{}
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListTicketEscalationsRequest) String() string {
+func (x *FindTicketEscalationsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListTicketEscalationsRequest) ProtoMessage() {}
+func (*FindTicketEscalationsRequest) ProtoMessage() {}
 
-func (x *ListTicketEscalationsRequest) ProtoReflect() protoreflect.Message {
+func (x *FindTicketEscalationsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -795,40 +795,40 @@ func (x *ListTicketEscalationsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListTicketEscalationsRequest.ProtoReflect.Descriptor instead.
-func (*ListTicketEscalationsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindTicketEscalationsRequest.ProtoReflect.Descriptor instead.
+func (*FindTicketEscalationsRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_standard_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *ListTicketEscalationsRequest) GetTicketId() string {
+func (x *FindTicketEscalationsRequest) GetTicketId() string {
 	if x != nil {
 		return x.TicketId
 	}
 	return ""
 }
 
-// ListEscalationsResponse has all of them.
-type ListEscalationsResponse struct {
+// FindEscalationsResponse has all of them.
+type FindEscalationsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Escalations   []*Escalation          `protobuf:"bytes,1,rep,name=escalations,proto3" json:"escalations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListEscalationsResponse) Reset() {
-	*x = ListEscalationsResponse{}
+func (x *FindEscalationsResponse) Reset() {
+	*x = FindEscalationsResponse{}
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListEscalationsResponse) String() string {
+func (x *FindEscalationsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListEscalationsResponse) ProtoMessage() {}
+func (*FindEscalationsResponse) ProtoMessage() {}
 
-func (x *ListEscalationsResponse) ProtoReflect() protoreflect.Message {
+func (x *FindEscalationsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_standard_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -840,12 +840,12 @@ func (x *ListEscalationsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListEscalationsResponse.ProtoReflect.Descriptor instead.
-func (*ListEscalationsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindEscalationsResponse.ProtoReflect.Descriptor instead.
+func (*FindEscalationsResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_standard_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *ListEscalationsResponse) GetEscalations() []*Escalation {
+func (x *FindEscalationsResponse) GetEscalations() []*Escalation {
 	if x != nil {
 		return x.Escalations
 	}
@@ -924,10 +924,10 @@ const file_kefu_ticket_v1_standard_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12&\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x18\n" +
-	"\x16ListEscalationsRequest\"H\n" +
-	"\x1cListTicketEscalationsRequest\x12(\n" +
+	"\x16FindEscalationsRequest\"H\n" +
+	"\x1cFindTicketEscalationsRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"W\n" +
-	"\x17ListEscalationsResponse\x12<\n" +
+	"\x17FindEscalationsResponse\x12<\n" +
 	"\vescalations\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.EscalationR\vescalations*\xac\x01\n" +
 	"\x0fEscalationState\x12 \n" +
 	"\x1cESCALATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -941,8 +941,8 @@ const file_kefu_ticket_v1_standard_proto_rawDesc = "" +
 	"\x16ListStandardExceptions\x12-.kefu.ticket.v1.ListStandardExceptionsRequest\x1a..kefu.ticket.v1.ListStandardExceptionsResponse\";\xaa\xbb\x18\x19\x12\x13ticketpolicies.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/standardExceptions\x12\xad\x01\n" +
 	"\x11RequestEscalation\x12(.kefu.ticket.v1.RequestEscalationRequest\x1a\x1a.kefu.ticket.v1.Escalation\"R\xaa\xbb\x18 \x12\x0ftickets.comment\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/tickets/{ticket_id}/escalations\x12\x9f\x01\n" +
 	"\x10DecideEscalation\x12'.kefu.ticket.v1.DecideEscalationRequest\x1a\x1a.kefu.ticket.v1.Escalation\"F\xaa\xbb\x18\x1c\x12\x10tickets.escalate\x18\x01\"\x02id0\x01@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/escalations/{id}:decide\x12\x95\x01\n" +
-	"\x0fListEscalations\x12&.kefu.ticket.v1.ListEscalationsRequest\x1a'.kefu.ticket.v1.ListEscalationsResponse\"1\xaa\xbb\x18\x16\x12\x10tickets.escalate\x18\x01@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/escalations\x12\xbc\x01\n" +
-	"\x15ListTicketEscalations\x12,.kefu.ticket.v1.ListTicketEscalationsRequest\x1a'.kefu.ticket.v1.ListEscalationsResponse\"L\xaa\xbb\x18\x1d\x12\ftickets.read\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02%\x12#/v1/tickets/{ticket_id}/escalationsB\xbe\x01\n" +
+	"\x0fFindEscalations\x12&.kefu.ticket.v1.FindEscalationsRequest\x1a'.kefu.ticket.v1.FindEscalationsResponse\"1\xaa\xbb\x18\x16\x12\x10tickets.escalate\x18\x01@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/escalations\x12\xbc\x01\n" +
+	"\x15FindTicketEscalations\x12,.kefu.ticket.v1.FindTicketEscalationsRequest\x1a'.kefu.ticket.v1.FindEscalationsResponse\"L\xaa\xbb\x18\x1d\x12\ftickets.read\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02%\x12#/v1/tickets/{ticket_id}/escalationsB\xbe\x01\n" +
 	"\x12com.kefu.ticket.v1B\rStandardProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -969,9 +969,9 @@ var file_kefu_ticket_v1_standard_proto_goTypes = []any{
 	(*Escalation)(nil),                     // 6: kefu.ticket.v1.Escalation
 	(*RequestEscalationRequest)(nil),       // 7: kefu.ticket.v1.RequestEscalationRequest
 	(*DecideEscalationRequest)(nil),        // 8: kefu.ticket.v1.DecideEscalationRequest
-	(*ListEscalationsRequest)(nil),         // 9: kefu.ticket.v1.ListEscalationsRequest
-	(*ListTicketEscalationsRequest)(nil),   // 10: kefu.ticket.v1.ListTicketEscalationsRequest
-	(*ListEscalationsResponse)(nil),        // 11: kefu.ticket.v1.ListEscalationsResponse
+	(*FindEscalationsRequest)(nil),         // 9: kefu.ticket.v1.FindEscalationsRequest
+	(*FindTicketEscalationsRequest)(nil),   // 10: kefu.ticket.v1.FindTicketEscalationsRequest
+	(*FindEscalationsResponse)(nil),        // 11: kefu.ticket.v1.FindEscalationsResponse
 	(v1.Tier)(0),                           // 12: kefu.type.v1.Tier
 	(*timestamppb.Timestamp)(nil),          // 13: google.protobuf.Timestamp
 }
@@ -988,21 +988,21 @@ var file_kefu_ticket_v1_standard_proto_depIdxs = []int32{
 	12, // 9: kefu.ticket.v1.Escalation.from_tier:type_name -> kefu.type.v1.Tier
 	12, // 10: kefu.ticket.v1.Escalation.to_tier:type_name -> kefu.type.v1.Tier
 	13, // 11: kefu.ticket.v1.Escalation.decide_time:type_name -> google.protobuf.Timestamp
-	6,  // 12: kefu.ticket.v1.ListEscalationsResponse.escalations:type_name -> kefu.ticket.v1.Escalation
+	6,  // 12: kefu.ticket.v1.FindEscalationsResponse.escalations:type_name -> kefu.ticket.v1.Escalation
 	2,  // 13: kefu.ticket.v1.StandardService.SetStandardException:input_type -> kefu.ticket.v1.SetStandardExceptionRequest
 	3,  // 14: kefu.ticket.v1.StandardService.EndStandardException:input_type -> kefu.ticket.v1.EndStandardExceptionRequest
 	4,  // 15: kefu.ticket.v1.StandardService.ListStandardExceptions:input_type -> kefu.ticket.v1.ListStandardExceptionsRequest
 	7,  // 16: kefu.ticket.v1.StandardService.RequestEscalation:input_type -> kefu.ticket.v1.RequestEscalationRequest
 	8,  // 17: kefu.ticket.v1.StandardService.DecideEscalation:input_type -> kefu.ticket.v1.DecideEscalationRequest
-	9,  // 18: kefu.ticket.v1.StandardService.ListEscalations:input_type -> kefu.ticket.v1.ListEscalationsRequest
-	10, // 19: kefu.ticket.v1.StandardService.ListTicketEscalations:input_type -> kefu.ticket.v1.ListTicketEscalationsRequest
+	9,  // 18: kefu.ticket.v1.StandardService.FindEscalations:input_type -> kefu.ticket.v1.FindEscalationsRequest
+	10, // 19: kefu.ticket.v1.StandardService.FindTicketEscalations:input_type -> kefu.ticket.v1.FindTicketEscalationsRequest
 	1,  // 20: kefu.ticket.v1.StandardService.SetStandardException:output_type -> kefu.ticket.v1.StandardException
 	1,  // 21: kefu.ticket.v1.StandardService.EndStandardException:output_type -> kefu.ticket.v1.StandardException
 	5,  // 22: kefu.ticket.v1.StandardService.ListStandardExceptions:output_type -> kefu.ticket.v1.ListStandardExceptionsResponse
 	6,  // 23: kefu.ticket.v1.StandardService.RequestEscalation:output_type -> kefu.ticket.v1.Escalation
 	6,  // 24: kefu.ticket.v1.StandardService.DecideEscalation:output_type -> kefu.ticket.v1.Escalation
-	11, // 25: kefu.ticket.v1.StandardService.ListEscalations:output_type -> kefu.ticket.v1.ListEscalationsResponse
-	11, // 26: kefu.ticket.v1.StandardService.ListTicketEscalations:output_type -> kefu.ticket.v1.ListEscalationsResponse
+	11, // 25: kefu.ticket.v1.StandardService.FindEscalations:output_type -> kefu.ticket.v1.FindEscalationsResponse
+	11, // 26: kefu.ticket.v1.StandardService.FindTicketEscalations:output_type -> kefu.ticket.v1.FindEscalationsResponse
 	20, // [20:27] is the sub-list for method output_type
 	13, // [13:20] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name

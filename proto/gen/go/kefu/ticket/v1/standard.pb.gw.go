@@ -228,30 +228,30 @@ func local_request_StandardService_DecideEscalation_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_StandardService_ListEscalations_0(ctx context.Context, marshaler runtime.Marshaler, client StandardServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_StandardService_FindEscalations_0(ctx context.Context, marshaler runtime.Marshaler, client StandardServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEscalationsRequest
+		protoReq FindEscalationsRequest
 		metadata runtime.ServerMetadata
 	)
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListEscalations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.FindEscalations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_StandardService_ListEscalations_0(ctx context.Context, marshaler runtime.Marshaler, server StandardServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_StandardService_FindEscalations_0(ctx context.Context, marshaler runtime.Marshaler, server StandardServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEscalationsRequest
+		protoReq FindEscalationsRequest
 		metadata runtime.ServerMetadata
 	)
-	msg, err := server.ListEscalations(ctx, &protoReq)
+	msg, err := server.FindEscalations(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-func request_StandardService_ListTicketEscalations_0(ctx context.Context, marshaler runtime.Marshaler, client StandardServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_StandardService_FindTicketEscalations_0(ctx context.Context, marshaler runtime.Marshaler, client StandardServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListTicketEscalationsRequest
+		protoReq FindTicketEscalationsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -266,13 +266,13 @@ func request_StandardService_ListTicketEscalations_0(ctx context.Context, marsha
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.ListTicketEscalations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.FindTicketEscalations(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_StandardService_ListTicketEscalations_0(ctx context.Context, marshaler runtime.Marshaler, server StandardServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_StandardService_FindTicketEscalations_0(ctx context.Context, marshaler runtime.Marshaler, server StandardServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListTicketEscalationsRequest
+		protoReq FindTicketEscalationsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -284,7 +284,7 @@ func local_request_StandardService_ListTicketEscalations_0(ctx context.Context, 
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "ticket_id", err)
 	}
-	msg, err := server.ListTicketEscalations(ctx, &protoReq)
+	msg, err := server.FindTicketEscalations(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -394,45 +394,45 @@ func RegisterStandardServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_StandardService_DecideEscalation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_StandardService_ListEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_StandardService_FindEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/ListEscalations", runtime.WithHTTPPathPattern("/v1/escalations"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/FindEscalations", runtime.WithHTTPPathPattern("/v1/escalations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_StandardService_ListEscalations_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_StandardService_FindEscalations_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_StandardService_ListEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_StandardService_FindEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_StandardService_ListTicketEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_StandardService_FindTicketEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/ListTicketEscalations", runtime.WithHTTPPathPattern("/v1/tickets/{ticket_id}/escalations"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/FindTicketEscalations", runtime.WithHTTPPathPattern("/v1/tickets/{ticket_id}/escalations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_StandardService_ListTicketEscalations_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_StandardService_FindTicketEscalations_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_StandardService_ListTicketEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_StandardService_FindTicketEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -559,39 +559,39 @@ func RegisterStandardServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_StandardService_DecideEscalation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_StandardService_ListEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_StandardService_FindEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/ListEscalations", runtime.WithHTTPPathPattern("/v1/escalations"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/FindEscalations", runtime.WithHTTPPathPattern("/v1/escalations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_StandardService_ListEscalations_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_StandardService_FindEscalations_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_StandardService_ListEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_StandardService_FindEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_StandardService_ListTicketEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_StandardService_FindTicketEscalations_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/ListTicketEscalations", runtime.WithHTTPPathPattern("/v1/tickets/{ticket_id}/escalations"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.ticket.v1.StandardService/FindTicketEscalations", runtime.WithHTTPPathPattern("/v1/tickets/{ticket_id}/escalations"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_StandardService_ListTicketEscalations_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_StandardService_FindTicketEscalations_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_StandardService_ListTicketEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_StandardService_FindTicketEscalations_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	return nil
 }
@@ -602,8 +602,8 @@ var (
 	pattern_StandardService_ListStandardExceptions_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "standardExceptions"}, ""))
 	pattern_StandardService_RequestEscalation_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "tickets", "ticket_id", "escalations"}, ""))
 	pattern_StandardService_DecideEscalation_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "escalations", "id"}, "decide"))
-	pattern_StandardService_ListEscalations_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "escalations"}, ""))
-	pattern_StandardService_ListTicketEscalations_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "tickets", "ticket_id", "escalations"}, ""))
+	pattern_StandardService_FindEscalations_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "escalations"}, ""))
+	pattern_StandardService_FindTicketEscalations_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "tickets", "ticket_id", "escalations"}, ""))
 )
 
 var (
@@ -612,6 +612,6 @@ var (
 	forward_StandardService_ListStandardExceptions_0 = runtime.ForwardResponseMessage
 	forward_StandardService_RequestEscalation_0      = runtime.ForwardResponseMessage
 	forward_StandardService_DecideEscalation_0       = runtime.ForwardResponseMessage
-	forward_StandardService_ListEscalations_0        = runtime.ForwardResponseMessage
-	forward_StandardService_ListTicketEscalations_0  = runtime.ForwardResponseMessage
+	forward_StandardService_FindEscalations_0        = runtime.ForwardResponseMessage
+	forward_StandardService_FindTicketEscalations_0  = runtime.ForwardResponseMessage
 )

@@ -24,8 +24,8 @@ const (
 	StandardService_ListStandardExceptions_FullMethodName = "/kefu.ticket.v1.StandardService/ListStandardExceptions"
 	StandardService_RequestEscalation_FullMethodName      = "/kefu.ticket.v1.StandardService/RequestEscalation"
 	StandardService_DecideEscalation_FullMethodName       = "/kefu.ticket.v1.StandardService/DecideEscalation"
-	StandardService_ListEscalations_FullMethodName        = "/kefu.ticket.v1.StandardService/ListEscalations"
-	StandardService_ListTicketEscalations_FullMethodName  = "/kefu.ticket.v1.StandardService/ListTicketEscalations"
+	StandardService_FindEscalations_FullMethodName        = "/kefu.ticket.v1.StandardService/FindEscalations"
+	StandardService_FindTicketEscalations_FullMethodName  = "/kefu.ticket.v1.StandardService/FindTicketEscalations"
 )
 
 // StandardServiceClient is the client API for StandardService service.
@@ -61,11 +61,11 @@ type StandardServiceClient interface {
 	DecideEscalation(ctx context.Context, in *DecideEscalationRequest, opts ...grpc.CallOption) (*Escalation, error)
 	// Lists the undecided requests that the caller may decide, the first due first; at most 500.
 	// Errors: VALIDATION_FAILED.
-	ListEscalations(ctx context.Context, in *ListEscalationsRequest, opts ...grpc.CallOption) (*ListEscalationsResponse, error)
+	FindEscalations(ctx context.Context, in *FindEscalationsRequest, opts ...grpc.CallOption) (*FindEscalationsResponse, error)
 	// Lists the requests of a ticket, oldest first; at most 500. Customers see their own ticket's
 	// without who asked and decided.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListTicketEscalations(ctx context.Context, in *ListTicketEscalationsRequest, opts ...grpc.CallOption) (*ListEscalationsResponse, error)
+	FindTicketEscalations(ctx context.Context, in *FindTicketEscalationsRequest, opts ...grpc.CallOption) (*FindEscalationsResponse, error)
 }
 
 type standardServiceClient struct {
@@ -126,20 +126,20 @@ func (c *standardServiceClient) DecideEscalation(ctx context.Context, in *Decide
 	return out, nil
 }
 
-func (c *standardServiceClient) ListEscalations(ctx context.Context, in *ListEscalationsRequest, opts ...grpc.CallOption) (*ListEscalationsResponse, error) {
+func (c *standardServiceClient) FindEscalations(ctx context.Context, in *FindEscalationsRequest, opts ...grpc.CallOption) (*FindEscalationsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListEscalationsResponse)
-	err := c.cc.Invoke(ctx, StandardService_ListEscalations_FullMethodName, in, out, cOpts...)
+	out := new(FindEscalationsResponse)
+	err := c.cc.Invoke(ctx, StandardService_FindEscalations_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *standardServiceClient) ListTicketEscalations(ctx context.Context, in *ListTicketEscalationsRequest, opts ...grpc.CallOption) (*ListEscalationsResponse, error) {
+func (c *standardServiceClient) FindTicketEscalations(ctx context.Context, in *FindTicketEscalationsRequest, opts ...grpc.CallOption) (*FindEscalationsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListEscalationsResponse)
-	err := c.cc.Invoke(ctx, StandardService_ListTicketEscalations_FullMethodName, in, out, cOpts...)
+	out := new(FindEscalationsResponse)
+	err := c.cc.Invoke(ctx, StandardService_FindTicketEscalations_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -179,11 +179,11 @@ type StandardServiceServer interface {
 	DecideEscalation(context.Context, *DecideEscalationRequest) (*Escalation, error)
 	// Lists the undecided requests that the caller may decide, the first due first; at most 500.
 	// Errors: VALIDATION_FAILED.
-	ListEscalations(context.Context, *ListEscalationsRequest) (*ListEscalationsResponse, error)
+	FindEscalations(context.Context, *FindEscalationsRequest) (*FindEscalationsResponse, error)
 	// Lists the requests of a ticket, oldest first; at most 500. Customers see their own ticket's
 	// without who asked and decided.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListTicketEscalations(context.Context, *ListTicketEscalationsRequest) (*ListEscalationsResponse, error)
+	FindTicketEscalations(context.Context, *FindTicketEscalationsRequest) (*FindEscalationsResponse, error)
 	mustEmbedUnimplementedStandardServiceServer()
 }
 
@@ -209,11 +209,11 @@ func (UnimplementedStandardServiceServer) RequestEscalation(context.Context, *Re
 func (UnimplementedStandardServiceServer) DecideEscalation(context.Context, *DecideEscalationRequest) (*Escalation, error) {
 	return nil, status.Error(codes.Unimplemented, "method DecideEscalation not implemented")
 }
-func (UnimplementedStandardServiceServer) ListEscalations(context.Context, *ListEscalationsRequest) (*ListEscalationsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListEscalations not implemented")
+func (UnimplementedStandardServiceServer) FindEscalations(context.Context, *FindEscalationsRequest) (*FindEscalationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindEscalations not implemented")
 }
-func (UnimplementedStandardServiceServer) ListTicketEscalations(context.Context, *ListTicketEscalationsRequest) (*ListEscalationsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListTicketEscalations not implemented")
+func (UnimplementedStandardServiceServer) FindTicketEscalations(context.Context, *FindTicketEscalationsRequest) (*FindEscalationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindTicketEscalations not implemented")
 }
 func (UnimplementedStandardServiceServer) mustEmbedUnimplementedStandardServiceServer() {}
 func (UnimplementedStandardServiceServer) testEmbeddedByValue()                         {}
@@ -326,38 +326,38 @@ func _StandardService_DecideEscalation_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
-func _StandardService_ListEscalations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListEscalationsRequest)
+func _StandardService_FindEscalations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindEscalationsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(StandardServiceServer).ListEscalations(ctx, in)
+		return srv.(StandardServiceServer).FindEscalations(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: StandardService_ListEscalations_FullMethodName,
+		FullMethod: StandardService_FindEscalations_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(StandardServiceServer).ListEscalations(ctx, req.(*ListEscalationsRequest))
+		return srv.(StandardServiceServer).FindEscalations(ctx, req.(*FindEscalationsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _StandardService_ListTicketEscalations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListTicketEscalationsRequest)
+func _StandardService_FindTicketEscalations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindTicketEscalationsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(StandardServiceServer).ListTicketEscalations(ctx, in)
+		return srv.(StandardServiceServer).FindTicketEscalations(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: StandardService_ListTicketEscalations_FullMethodName,
+		FullMethod: StandardService_FindTicketEscalations_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(StandardServiceServer).ListTicketEscalations(ctx, req.(*ListTicketEscalationsRequest))
+		return srv.(StandardServiceServer).FindTicketEscalations(ctx, req.(*FindTicketEscalationsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -390,12 +390,12 @@ var StandardService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _StandardService_DecideEscalation_Handler,
 		},
 		{
-			MethodName: "ListEscalations",
-			Handler:    _StandardService_ListEscalations_Handler,
+			MethodName: "FindEscalations",
+			Handler:    _StandardService_FindEscalations_Handler,
 		},
 		{
-			MethodName: "ListTicketEscalations",
-			Handler:    _StandardService_ListTicketEscalations_Handler,
+			MethodName: "FindTicketEscalations",
+			Handler:    _StandardService_FindTicketEscalations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1178,7 +1178,9 @@ func (x *UpdateTriageRulesRequest) GetRequestId() string {
 type ValidateTriageRulesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the version, from 1.
-	Version       int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// See CreateTicketRequest; a check changes nothing and may be repeated freely.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1218,6 +1220,13 @@ func (x *ValidateTriageRulesRequest) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *ValidateTriageRulesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // ValidateTriageRulesResponse holds all faults.
@@ -1352,7 +1361,9 @@ type SuggestTriageRequest struct {
 	Type     TicketType `protobuf:"varint,4,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority Priority   `protobuf:"varint,5,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// Version of the rules, also a draft; those in effect unless given.
-	RulesVersion  int64 `protobuf:"varint,6,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
+	RulesVersion int64 `protobuf:"varint,6,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
+	// See CreateTicketRequest; a suggestion changes nothing and may be repeated freely.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1427,6 +1438,13 @@ func (x *SuggestTriageRequest) GetRulesVersion() int64 {
 		return x.RulesVersion
 	}
 	return 0
+}
+
+func (x *SuggestTriageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // GetTicketTriageRequest names a ticket.
@@ -1731,10 +1749,12 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"j\n" +
 	"\x1aValidateTriageRulesRequest\x12$\n" +
 	"\aversion\x18\x01 \x01(\x03B\n" +
-	"\xe0A\x02\xbaH\x04\"\x02 \x00R\aversion\"R\n" +
+	"\xe0A\x02\xbaH\x04\"\x02 \x00R\aversion\x12&\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"R\n" +
 	"\x1bValidateTriageRulesResponse\x123\n" +
 	"\x06faults\x18\x01 \x03(\v2\x1b.kefu.ticket.v1.TriageFaultR\x06faults\"\xc9\x01\n" +
 	"\x19PublishTriageRulesRequest\x12$\n" +
@@ -1743,14 +1763,16 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xbd\x02\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe5\x02\n" +
 	"\x14SuggestTriageRequest\x12#\n" +
 	"\x05title\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12,\n" +
 	"\rproduct_model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x128\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12>\n" +
 	"\bpriority\x18\x05 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x12,\n" +
-	"\rrules_version\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\frulesVersion\"B\n" +
+	"\rrules_version\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\frulesVersion\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
 	"\x16GetTicketTriageRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"A\n" +
 	"\x17TrainTriageModelRequest\x12&\n" +

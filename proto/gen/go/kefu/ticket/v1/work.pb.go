@@ -1004,8 +1004,8 @@ func (x *RemoveWatcherRequest) GetRequestId() string {
 	return ""
 }
 
-// ListWatchersRequest names the ticket.
-type ListWatchersRequest struct {
+// FindWatchersRequest names the ticket.
+type FindWatchersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the ticket.
 	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
@@ -1013,20 +1013,20 @@ type ListWatchersRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListWatchersRequest) Reset() {
-	*x = ListWatchersRequest{}
+func (x *FindWatchersRequest) Reset() {
+	*x = FindWatchersRequest{}
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListWatchersRequest) String() string {
+func (x *FindWatchersRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListWatchersRequest) ProtoMessage() {}
+func (*FindWatchersRequest) ProtoMessage() {}
 
-func (x *ListWatchersRequest) ProtoReflect() protoreflect.Message {
+func (x *FindWatchersRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1038,40 +1038,40 @@ func (x *ListWatchersRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListWatchersRequest.ProtoReflect.Descriptor instead.
-func (*ListWatchersRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindWatchersRequest.ProtoReflect.Descriptor instead.
+func (*FindWatchersRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *ListWatchersRequest) GetTicketId() string {
+func (x *FindWatchersRequest) GetTicketId() string {
 	if x != nil {
 		return x.TicketId
 	}
 	return ""
 }
 
-// ListWatchersResponse lists them all, at most 100.
-type ListWatchersResponse struct {
+// FindWatchersResponse lists them all, at most 100.
+type FindWatchersResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Watchers      []*Watcher             `protobuf:"bytes,1,rep,name=watchers,proto3" json:"watchers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListWatchersResponse) Reset() {
-	*x = ListWatchersResponse{}
+func (x *FindWatchersResponse) Reset() {
+	*x = FindWatchersResponse{}
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListWatchersResponse) String() string {
+func (x *FindWatchersResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListWatchersResponse) ProtoMessage() {}
+func (*FindWatchersResponse) ProtoMessage() {}
 
-func (x *ListWatchersResponse) ProtoReflect() protoreflect.Message {
+func (x *FindWatchersResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1083,12 +1083,12 @@ func (x *ListWatchersResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListWatchersResponse.ProtoReflect.Descriptor instead.
-func (*ListWatchersResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindWatchersResponse.ProtoReflect.Descriptor instead.
+func (*FindWatchersResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *ListWatchersResponse) GetWatchers() []*Watcher {
+func (x *FindWatchersResponse) GetWatchers() []*Watcher {
 	if x != nil {
 		return x.Watchers
 	}
@@ -1330,8 +1330,8 @@ func (x *UnlinkTicketsRequest) GetRequestId() string {
 	return ""
 }
 
-// ListTicketLinksRequest names the ticket.
-type ListTicketLinksRequest struct {
+// FindTicketLinksRequest names the ticket.
+type FindTicketLinksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the ticket.
 	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
@@ -1339,20 +1339,20 @@ type ListTicketLinksRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListTicketLinksRequest) Reset() {
-	*x = ListTicketLinksRequest{}
+func (x *FindTicketLinksRequest) Reset() {
+	*x = FindTicketLinksRequest{}
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListTicketLinksRequest) String() string {
+func (x *FindTicketLinksRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListTicketLinksRequest) ProtoMessage() {}
+func (*FindTicketLinksRequest) ProtoMessage() {}
 
-func (x *ListTicketLinksRequest) ProtoReflect() protoreflect.Message {
+func (x *FindTicketLinksRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1364,40 +1364,40 @@ func (x *ListTicketLinksRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListTicketLinksRequest.ProtoReflect.Descriptor instead.
-func (*ListTicketLinksRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindTicketLinksRequest.ProtoReflect.Descriptor instead.
+func (*FindTicketLinksRequest) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *ListTicketLinksRequest) GetTicketId() string {
+func (x *FindTicketLinksRequest) GetTicketId() string {
 	if x != nil {
 		return x.TicketId
 	}
 	return ""
 }
 
-// ListTicketLinksResponse lists them, the oldest 200.
-type ListTicketLinksResponse struct {
+// FindTicketLinksResponse lists them, the oldest 200.
+type FindTicketLinksResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Links         []*TicketLink          `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListTicketLinksResponse) Reset() {
-	*x = ListTicketLinksResponse{}
+func (x *FindTicketLinksResponse) Reset() {
+	*x = FindTicketLinksResponse{}
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListTicketLinksResponse) String() string {
+func (x *FindTicketLinksResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListTicketLinksResponse) ProtoMessage() {}
+func (*FindTicketLinksResponse) ProtoMessage() {}
 
-func (x *ListTicketLinksResponse) ProtoReflect() protoreflect.Message {
+func (x *FindTicketLinksResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_kefu_ticket_v1_work_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1409,12 +1409,12 @@ func (x *ListTicketLinksResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListTicketLinksResponse.ProtoReflect.Descriptor instead.
-func (*ListTicketLinksResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use FindTicketLinksResponse.ProtoReflect.Descriptor instead.
+func (*FindTicketLinksResponse) Descriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{18}
 }
 
-func (x *ListTicketLinksResponse) GetLinks() []*TicketLink {
+func (x *FindTicketLinksResponse) GetLinks() []*TicketLink {
 	if x != nil {
 		return x.Links
 	}
@@ -1666,9 +1666,9 @@ const file_kefu_ticket_v1_work_proto_rawDesc = "" +
 	"\bstaff_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\astaffId\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"?\n" +
-	"\x13ListWatchersRequest\x12(\n" +
+	"\x13FindWatchersRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"K\n" +
-	"\x14ListWatchersResponse\x123\n" +
+	"\x14FindWatchersResponse\x123\n" +
 	"\bwatchers\x18\x01 \x03(\v2\x17.kefu.ticket.v1.WatcherR\bwatchers\"\x87\x02\n" +
 	"\n" +
 	"TicketLink\x12\x0e\n" +
@@ -1691,9 +1691,9 @@ const file_kefu_ticket_v1_work_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
-	"\x16ListTicketLinksRequest\x12(\n" +
+	"\x16FindTicketLinksRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"K\n" +
-	"\x17ListTicketLinksResponse\x120\n" +
+	"\x17FindTicketLinksResponse\x120\n" +
 	"\x05links\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.TicketLinkR\x05links\"\x9f\x01\n" +
 	"\x14UnmergeTicketRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12%\n" +
@@ -1730,10 +1730,10 @@ const file_kefu_ticket_v1_work_proto_rawDesc = "" +
 	"\n" +
 	"AddWatcher\x12!.kefu.ticket.v1.AddWatcherRequest\x1a\x17.kefu.ticket.v1.Watcher\"O\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/tickets/{ticket_id}/watchers\x12\xa6\x01\n" +
 	"\rRemoveWatcher\x12$.kefu.ticket.v1.RemoveWatcherRequest\x1a\x16.google.protobuf.Empty\"W\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02-*+/v1/tickets/{ticket_id}/watchers/{staff_id}\x12\xa7\x01\n" +
-	"\fListWatchers\x12#.kefu.ticket.v1.ListWatchersRequest\x1a$.kefu.ticket.v1.ListWatchersResponse\"L\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/watchers\x12\x98\x01\n" +
+	"\fFindWatchers\x12#.kefu.ticket.v1.FindWatchersRequest\x1a$.kefu.ticket.v1.FindWatchersResponse\"L\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/tickets/{ticket_id}/watchers\x12\x98\x01\n" +
 	"\vLinkTickets\x12\".kefu.ticket.v1.LinkTicketsRequest\x1a\x1a.kefu.ticket.v1.TicketLink\"I\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/tickets/{ticket_id}/links\x12\x9a\x01\n" +
 	"\rUnlinkTickets\x12$.kefu.ticket.v1.UnlinkTicketsRequest\x1a\x16.google.protobuf.Empty\"K\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02$*\"/v1/tickets/{ticket_id}/links/{id}\x12\xad\x01\n" +
-	"\x0fListTicketLinks\x12&.kefu.ticket.v1.ListTicketLinksRequest\x1a'.kefu.ticket.v1.ListTicketLinksResponse\"I\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/tickets/{ticket_id}/links\x12\x9d\x01\n" +
+	"\x0fFindTicketLinks\x12&.kefu.ticket.v1.FindTicketLinksRequest\x1a'.kefu.ticket.v1.FindTicketLinksResponse\"I\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/tickets/{ticket_id}/links\x12\x9d\x01\n" +
 	"\rUnmergeTicket\x12$.kefu.ticket.v1.UnmergeTicketRequest\x1a%.kefu.ticket.v1.UnmergeTicketResponse\"?\xaa\xbb\x18\x18\x12\x0etickets.assign\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/tickets/{id}:unmergeB\xba\x01\n" +
 	"\x12com.kefu.ticket.v1B\tWorkProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
@@ -1766,13 +1766,13 @@ var file_kefu_ticket_v1_work_proto_goTypes = []any{
 	(*Watcher)(nil),                   // 11: kefu.ticket.v1.Watcher
 	(*AddWatcherRequest)(nil),         // 12: kefu.ticket.v1.AddWatcherRequest
 	(*RemoveWatcherRequest)(nil),      // 13: kefu.ticket.v1.RemoveWatcherRequest
-	(*ListWatchersRequest)(nil),       // 14: kefu.ticket.v1.ListWatchersRequest
-	(*ListWatchersResponse)(nil),      // 15: kefu.ticket.v1.ListWatchersResponse
+	(*FindWatchersRequest)(nil),       // 14: kefu.ticket.v1.FindWatchersRequest
+	(*FindWatchersResponse)(nil),      // 15: kefu.ticket.v1.FindWatchersResponse
 	(*TicketLink)(nil),                // 16: kefu.ticket.v1.TicketLink
 	(*LinkTicketsRequest)(nil),        // 17: kefu.ticket.v1.LinkTicketsRequest
 	(*UnlinkTicketsRequest)(nil),      // 18: kefu.ticket.v1.UnlinkTicketsRequest
-	(*ListTicketLinksRequest)(nil),    // 19: kefu.ticket.v1.ListTicketLinksRequest
-	(*ListTicketLinksResponse)(nil),   // 20: kefu.ticket.v1.ListTicketLinksResponse
+	(*FindTicketLinksRequest)(nil),    // 19: kefu.ticket.v1.FindTicketLinksRequest
+	(*FindTicketLinksResponse)(nil),   // 20: kefu.ticket.v1.FindTicketLinksResponse
 	(*UnmergeTicketRequest)(nil),      // 21: kefu.ticket.v1.UnmergeTicketRequest
 	(*UnmergeTicketResponse)(nil),     // 22: kefu.ticket.v1.UnmergeTicketResponse
 	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
@@ -1794,11 +1794,11 @@ var file_kefu_ticket_v1_work_proto_depIdxs = []int32{
 	6,  // 9: kefu.ticket.v1.ListWorkEntriesResponse.entries:type_name -> kefu.ticket.v1.WorkEntry
 	24, // 10: kefu.ticket.v1.ListWorkEntriesResponse.totals:type_name -> google.type.Money
 	23, // 11: kefu.ticket.v1.Watcher.create_time:type_name -> google.protobuf.Timestamp
-	11, // 12: kefu.ticket.v1.ListWatchersResponse.watchers:type_name -> kefu.ticket.v1.Watcher
+	11, // 12: kefu.ticket.v1.FindWatchersResponse.watchers:type_name -> kefu.ticket.v1.Watcher
 	1,  // 13: kefu.ticket.v1.TicketLink.kind:type_name -> kefu.ticket.v1.LinkKind
 	23, // 14: kefu.ticket.v1.TicketLink.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 15: kefu.ticket.v1.LinkTicketsRequest.kind:type_name -> kefu.ticket.v1.LinkKind
-	16, // 16: kefu.ticket.v1.ListTicketLinksResponse.links:type_name -> kefu.ticket.v1.TicketLink
+	16, // 16: kefu.ticket.v1.FindTicketLinksResponse.links:type_name -> kefu.ticket.v1.TicketLink
 	25, // 17: kefu.ticket.v1.UnmergeTicketResponse.ticket:type_name -> kefu.ticket.v1.Ticket
 	26, // 18: kefu.ticket.v1.UnmergeTicketResponse.moves_since:type_name -> kefu.ticket.v1.Transition
 	3,  // 19: kefu.ticket.v1.WorkService.CreateSolutionPlan:input_type -> kefu.ticket.v1.CreateSolutionPlanRequest
@@ -1808,10 +1808,10 @@ var file_kefu_ticket_v1_work_proto_depIdxs = []int32{
 	9,  // 23: kefu.ticket.v1.WorkService.ListWorkEntries:input_type -> kefu.ticket.v1.ListWorkEntriesRequest
 	12, // 24: kefu.ticket.v1.WorkService.AddWatcher:input_type -> kefu.ticket.v1.AddWatcherRequest
 	13, // 25: kefu.ticket.v1.WorkService.RemoveWatcher:input_type -> kefu.ticket.v1.RemoveWatcherRequest
-	14, // 26: kefu.ticket.v1.WorkService.ListWatchers:input_type -> kefu.ticket.v1.ListWatchersRequest
+	14, // 26: kefu.ticket.v1.WorkService.FindWatchers:input_type -> kefu.ticket.v1.FindWatchersRequest
 	17, // 27: kefu.ticket.v1.WorkService.LinkTickets:input_type -> kefu.ticket.v1.LinkTicketsRequest
 	18, // 28: kefu.ticket.v1.WorkService.UnlinkTickets:input_type -> kefu.ticket.v1.UnlinkTicketsRequest
-	19, // 29: kefu.ticket.v1.WorkService.ListTicketLinks:input_type -> kefu.ticket.v1.ListTicketLinksRequest
+	19, // 29: kefu.ticket.v1.WorkService.FindTicketLinks:input_type -> kefu.ticket.v1.FindTicketLinksRequest
 	21, // 30: kefu.ticket.v1.WorkService.UnmergeTicket:input_type -> kefu.ticket.v1.UnmergeTicketRequest
 	2,  // 31: kefu.ticket.v1.WorkService.CreateSolutionPlan:output_type -> kefu.ticket.v1.SolutionPlan
 	5,  // 32: kefu.ticket.v1.WorkService.ListSolutionPlans:output_type -> kefu.ticket.v1.ListSolutionPlansResponse
@@ -1820,10 +1820,10 @@ var file_kefu_ticket_v1_work_proto_depIdxs = []int32{
 	10, // 35: kefu.ticket.v1.WorkService.ListWorkEntries:output_type -> kefu.ticket.v1.ListWorkEntriesResponse
 	11, // 36: kefu.ticket.v1.WorkService.AddWatcher:output_type -> kefu.ticket.v1.Watcher
 	27, // 37: kefu.ticket.v1.WorkService.RemoveWatcher:output_type -> google.protobuf.Empty
-	15, // 38: kefu.ticket.v1.WorkService.ListWatchers:output_type -> kefu.ticket.v1.ListWatchersResponse
+	15, // 38: kefu.ticket.v1.WorkService.FindWatchers:output_type -> kefu.ticket.v1.FindWatchersResponse
 	16, // 39: kefu.ticket.v1.WorkService.LinkTickets:output_type -> kefu.ticket.v1.TicketLink
 	27, // 40: kefu.ticket.v1.WorkService.UnlinkTickets:output_type -> google.protobuf.Empty
-	20, // 41: kefu.ticket.v1.WorkService.ListTicketLinks:output_type -> kefu.ticket.v1.ListTicketLinksResponse
+	20, // 41: kefu.ticket.v1.WorkService.FindTicketLinks:output_type -> kefu.ticket.v1.FindTicketLinksResponse
 	22, // 42: kefu.ticket.v1.WorkService.UnmergeTicket:output_type -> kefu.ticket.v1.UnmergeTicketResponse
 	31, // [31:43] is the sub-list for method output_type
 	19, // [19:31] is the sub-list for method input_type

@@ -29,10 +29,10 @@ const (
 	WorkService_ListWorkEntries_FullMethodName    = "/kefu.ticket.v1.WorkService/ListWorkEntries"
 	WorkService_AddWatcher_FullMethodName         = "/kefu.ticket.v1.WorkService/AddWatcher"
 	WorkService_RemoveWatcher_FullMethodName      = "/kefu.ticket.v1.WorkService/RemoveWatcher"
-	WorkService_ListWatchers_FullMethodName       = "/kefu.ticket.v1.WorkService/ListWatchers"
+	WorkService_FindWatchers_FullMethodName       = "/kefu.ticket.v1.WorkService/FindWatchers"
 	WorkService_LinkTickets_FullMethodName        = "/kefu.ticket.v1.WorkService/LinkTickets"
 	WorkService_UnlinkTickets_FullMethodName      = "/kefu.ticket.v1.WorkService/UnlinkTickets"
-	WorkService_ListTicketLinks_FullMethodName    = "/kefu.ticket.v1.WorkService/ListTicketLinks"
+	WorkService_FindTicketLinks_FullMethodName    = "/kefu.ticket.v1.WorkService/FindTicketLinks"
 	WorkService_UnmergeTicket_FullMethodName      = "/kefu.ticket.v1.WorkService/UnmergeTicket"
 )
 
@@ -72,7 +72,7 @@ type WorkServiceClient interface {
 	RemoveWatcher(ctx context.Context, in *RemoveWatcherRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists who watches a ticket, longest first.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListWatchers(ctx context.Context, in *ListWatchersRequest, opts ...grpc.CallOption) (*ListWatchersResponse, error)
+	FindWatchers(ctx context.Context, in *FindWatchersRequest, opts ...grpc.CallOption) (*FindWatchersResponse, error)
 	// Says that two tickets hang together. The caller works on the first and may read the other.
 	// Errors: VALIDATION_FAILED (also for a ticket and itself), TICKET_NOT_FOUND, LINK_EXISTS,
 	// REQUEST_ID_REUSED.
@@ -83,7 +83,7 @@ type WorkServiceClient interface {
 	// Lists the links of a ticket, oldest first: those it names and those that name it. Of tickets
 	// that the caller may not read the number alone is told.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListTicketLinks(ctx context.Context, in *ListTicketLinksRequest, opts ...grpc.CallOption) (*ListTicketLinksResponse, error)
+	FindTicketLinks(ctx context.Context, in *FindTicketLinksRequest, opts ...grpc.CallOption) (*FindTicketLinksResponse, error)
 	// Undoes a merge, within 14 days of it, with a reason: merged → the state before. What the
 	// merge moved comes back as far as it is still there, the deadlines that it ended go on from
 	// their original start, and what happened to the other ticket since is listed.
@@ -170,10 +170,10 @@ func (c *workServiceClient) RemoveWatcher(ctx context.Context, in *RemoveWatcher
 	return out, nil
 }
 
-func (c *workServiceClient) ListWatchers(ctx context.Context, in *ListWatchersRequest, opts ...grpc.CallOption) (*ListWatchersResponse, error) {
+func (c *workServiceClient) FindWatchers(ctx context.Context, in *FindWatchersRequest, opts ...grpc.CallOption) (*FindWatchersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListWatchersResponse)
-	err := c.cc.Invoke(ctx, WorkService_ListWatchers_FullMethodName, in, out, cOpts...)
+	out := new(FindWatchersResponse)
+	err := c.cc.Invoke(ctx, WorkService_FindWatchers_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +200,10 @@ func (c *workServiceClient) UnlinkTickets(ctx context.Context, in *UnlinkTickets
 	return out, nil
 }
 
-func (c *workServiceClient) ListTicketLinks(ctx context.Context, in *ListTicketLinksRequest, opts ...grpc.CallOption) (*ListTicketLinksResponse, error) {
+func (c *workServiceClient) FindTicketLinks(ctx context.Context, in *FindTicketLinksRequest, opts ...grpc.CallOption) (*FindTicketLinksResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListTicketLinksResponse)
-	err := c.cc.Invoke(ctx, WorkService_ListTicketLinks_FullMethodName, in, out, cOpts...)
+	out := new(FindTicketLinksResponse)
+	err := c.cc.Invoke(ctx, WorkService_FindTicketLinks_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +256,7 @@ type WorkServiceServer interface {
 	RemoveWatcher(context.Context, *RemoveWatcherRequest) (*emptypb.Empty, error)
 	// Lists who watches a ticket, longest first.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListWatchers(context.Context, *ListWatchersRequest) (*ListWatchersResponse, error)
+	FindWatchers(context.Context, *FindWatchersRequest) (*FindWatchersResponse, error)
 	// Says that two tickets hang together. The caller works on the first and may read the other.
 	// Errors: VALIDATION_FAILED (also for a ticket and itself), TICKET_NOT_FOUND, LINK_EXISTS,
 	// REQUEST_ID_REUSED.
@@ -267,7 +267,7 @@ type WorkServiceServer interface {
 	// Lists the links of a ticket, oldest first: those it names and those that name it. Of tickets
 	// that the caller may not read the number alone is told.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
-	ListTicketLinks(context.Context, *ListTicketLinksRequest) (*ListTicketLinksResponse, error)
+	FindTicketLinks(context.Context, *FindTicketLinksRequest) (*FindTicketLinksResponse, error)
 	// Undoes a merge, within 14 days of it, with a reason: merged → the state before. What the
 	// merge moved comes back as far as it is still there, the deadlines that it ended go on from
 	// their original start, and what happened to the other ticket since is listed.
@@ -305,8 +305,8 @@ func (UnimplementedWorkServiceServer) AddWatcher(context.Context, *AddWatcherReq
 func (UnimplementedWorkServiceServer) RemoveWatcher(context.Context, *RemoveWatcherRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveWatcher not implemented")
 }
-func (UnimplementedWorkServiceServer) ListWatchers(context.Context, *ListWatchersRequest) (*ListWatchersResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListWatchers not implemented")
+func (UnimplementedWorkServiceServer) FindWatchers(context.Context, *FindWatchersRequest) (*FindWatchersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindWatchers not implemented")
 }
 func (UnimplementedWorkServiceServer) LinkTickets(context.Context, *LinkTicketsRequest) (*TicketLink, error) {
 	return nil, status.Error(codes.Unimplemented, "method LinkTickets not implemented")
@@ -314,8 +314,8 @@ func (UnimplementedWorkServiceServer) LinkTickets(context.Context, *LinkTicketsR
 func (UnimplementedWorkServiceServer) UnlinkTickets(context.Context, *UnlinkTicketsRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnlinkTickets not implemented")
 }
-func (UnimplementedWorkServiceServer) ListTicketLinks(context.Context, *ListTicketLinksRequest) (*ListTicketLinksResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListTicketLinks not implemented")
+func (UnimplementedWorkServiceServer) FindTicketLinks(context.Context, *FindTicketLinksRequest) (*FindTicketLinksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindTicketLinks not implemented")
 }
 func (UnimplementedWorkServiceServer) UnmergeTicket(context.Context, *UnmergeTicketRequest) (*UnmergeTicketResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnmergeTicket not implemented")
@@ -467,20 +467,20 @@ func _WorkService_RemoveWatcher_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
-func _WorkService_ListWatchers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListWatchersRequest)
+func _WorkService_FindWatchers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindWatchersRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(WorkServiceServer).ListWatchers(ctx, in)
+		return srv.(WorkServiceServer).FindWatchers(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: WorkService_ListWatchers_FullMethodName,
+		FullMethod: WorkService_FindWatchers_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(WorkServiceServer).ListWatchers(ctx, req.(*ListWatchersRequest))
+		return srv.(WorkServiceServer).FindWatchers(ctx, req.(*FindWatchersRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -521,20 +521,20 @@ func _WorkService_UnlinkTickets_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
-func _WorkService_ListTicketLinks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListTicketLinksRequest)
+func _WorkService_FindTicketLinks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindTicketLinksRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(WorkServiceServer).ListTicketLinks(ctx, in)
+		return srv.(WorkServiceServer).FindTicketLinks(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: WorkService_ListTicketLinks_FullMethodName,
+		FullMethod: WorkService_FindTicketLinks_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(WorkServiceServer).ListTicketLinks(ctx, req.(*ListTicketLinksRequest))
+		return srv.(WorkServiceServer).FindTicketLinks(ctx, req.(*FindTicketLinksRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -593,8 +593,8 @@ var WorkService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WorkService_RemoveWatcher_Handler,
 		},
 		{
-			MethodName: "ListWatchers",
-			Handler:    _WorkService_ListWatchers_Handler,
+			MethodName: "FindWatchers",
+			Handler:    _WorkService_FindWatchers_Handler,
 		},
 		{
 			MethodName: "LinkTickets",
@@ -605,8 +605,8 @@ var WorkService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WorkService_UnlinkTickets_Handler,
 		},
 		{
-			MethodName: "ListTicketLinks",
-			Handler:    _WorkService_ListTicketLinks_Handler,
+			MethodName: "FindTicketLinks",
+			Handler:    _WorkService_FindTicketLinks_Handler,
 		},
 		{
 			MethodName: "UnmergeTicket",
