@@ -97,6 +97,9 @@ func newFuzzer(t *testing.T, s *stack) *fuzzer {
 	paths, _ := f.document["paths"].(map[string]any)
 	for path, item := range paths {
 		for verb, value := range item.(map[string]any) {
+			if strings.HasSuffix(path, ":watch") {
+				continue // its answer does not end
+			}
 			described := object(value.(map[string]any))
 			op := fuzzOperation{verb: strings.ToUpper(verb), path: path, params: described.list("parameters"), answers: map[string]*jsonschema.Schema{}}
 			op.body, _ = described.at("requestBody", "content", "application/json", "schema").(map[string]any)

@@ -40,6 +40,10 @@ func (s *Server) GetComplaintReceivers(ctx context.Context, _ *complaintv1.GetCo
 func (s *Server) SetComplaintReceivers(ctx context.Context, req *complaintv1.SetComplaintReceiversRequest) (*complaintv1.ComplaintReceivers, error) {
 	in := req.GetReceivers()
 	switch {
+	case in.GetReceiverStaffId() == "" && in.GetDeputyStaffId() == "" && in.GetEtag() == "":
+		return nil, rpcerr.Invalid("receivers.receiver_staff_id", rpcerr.T(
+			"it is empty; name a member of staff, or give the etag as well to designate nobody",
+			"未填写专人；请填写人员，如需取消指定请同时提供 etag"))
 	case in.GetDeputyStaffId() != "" && in.GetReceiverStaffId() == "":
 		return nil, rpcerr.Invalid("receivers.receiver_staff_id", rpcerr.T(
 			"it is empty though there is a deputy; name whom they stand in for", "已填写副手但未填写专人；请填写专人"))

@@ -79,9 +79,9 @@ func TestWhoReceivesComplaints(t *testing.T) {
 	}
 	check("designated", map[string][]string{"own": {"agent2", "clerk"}})
 	must[*complaintv1.Complaint](w)(w.client.SubmitComplaint(w.as("clerk"), &complaintv1.SubmitComplaintRequest{Id: own}))
-	if err := set("", ""); err != nil {
-		t.Fatal(err)
-	}
+	current := must[*complaintv1.ComplaintReceivers](w)(api.GetComplaintReceivers(w.as("manager"), &complaintv1.GetComplaintReceiversRequest{}))
+	must[*complaintv1.ComplaintReceivers](w)(api.SetComplaintReceivers(w.as("manager"), &complaintv1.SetComplaintReceiversRequest{
+		Receivers: &complaintv1.ComplaintReceivers{Etag: current.GetEtag()}}))
 	check("nobody any more", map[string][]string{"own": {"agent", "agent2", "at the desk"}})
 }
 
@@ -90,6 +90,7 @@ func TestDesignatingReceivers(t *testing.T) {
 	api := complaintv1.NewComplaintReceiverServiceClient(w.Conn)
 	one, two := w.staff["agent"].String(), w.staff["agent2"].String()
 	for what, r := range map[string]*complaintv1.ComplaintReceivers{
+		"nothing":              {},
 		"a deputy of nobody":   {DeputyStaffId: one},
 		"their own deputy":     {ReceiverStaffId: one, DeputyStaffId: one},
 		"somebody unknown":     {ReceiverStaffId: newID(t).String()},
@@ -121,7 +122,8 @@ func TestMatrixOfReceivers(t *testing.T) {
 			return failed(api.GetComplaintReceivers(ctx, &complaintv1.GetComplaintReceiversRequest{}))
 		},
 		"SetComplaintReceivers": func(ctx context.Context, _ string) error {
-			return failed(api.SetComplaintReceivers(ctx, &complaintv1.SetComplaintReceiversRequest{Receivers: &complaintv1.ComplaintReceivers{}}))
+			return failed(api.SetComplaintReceivers(ctx, &complaintv1.SetComplaintReceiversRequest{Receivers: &complaintv1.ComplaintReceivers{
+				ReceiverStaffId: w.staff["agent"].String()}}))
 		},
 		"RenewReceipt": func(ctx context.Context, id string) error {
 			return failed(api.RenewReceipt(ctx, &complaintv1.RenewReceiptRequest{Id: id}))

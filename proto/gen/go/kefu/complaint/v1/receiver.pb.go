@@ -138,7 +138,8 @@ func (*GetComplaintReceiversRequest) Descriptor() ([]byte, []int) {
 // SetComplaintReceiversRequest designates.
 type SetComplaintReceiversRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output-only fields are ignored, except that an etag, when given, must be current.
+	// Output-only fields are ignored, except that an etag, when given, must be current. To designate
+	// nobody it must be given: nothing that was forgotten in a request ends a designation.
 	Receivers *ComplaintReceivers `protobuf:"bytes,1,opt,name=receivers,proto3" json:"receivers,omitempty"`
 	// See CreateComplaintRequest.
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -264,10 +265,10 @@ const file_kefu_complaint_v1_receiver_proto_rawDesc = "" +
 	"\x13RenewReceiptRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xa9\x04\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xb3\x04\n" +
 	"\x18ComplaintReceiverService\x12\xa7\x01\n" +
-	"\x15GetComplaintReceivers\x12/.kefu.complaint.v1.GetComplaintReceiversRequest\x1a%.kefu.complaint.v1.ComplaintReceivers\"6\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/complaintReceivers\x12\xb8\x01\n" +
-	"\x15SetComplaintReceivers\x12/.kefu.complaint.v1.SetComplaintReceiversRequest\x1a%.kefu.complaint.v1.ComplaintReceivers\"G\xaa\xbb\x18\x1a\x12\x14complaints.designate\x18\x03@\x02\x82\xd3\xe4\x93\x02#:\treceivers\x1a\x16/v1/complaintReceivers\x12\xa7\x01\n" +
+	"\x15GetComplaintReceivers\x12/.kefu.complaint.v1.GetComplaintReceiversRequest\x1a%.kefu.complaint.v1.ComplaintReceivers\"6\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/complaintReceivers\x12\xc2\x01\n" +
+	"\x15SetComplaintReceivers\x12/.kefu.complaint.v1.SetComplaintReceiversRequest\x1a%.kefu.complaint.v1.ComplaintReceivers\"Q\xaa\xbb\x18\x1a\x12\x14complaints.designate\x18\x03@\x02\x82\xd3\xe4\x93\x02-:\treceivers\" /v1/complaintReceivers:designate\x12\xa7\x01\n" +
 	"\fRenewReceipt\x12&.kefu.complaint.v1.RenewReceiptRequest\x1a#.kefu.complaint.v1.ComplaintReceipt\"J\xaa\xbb\x18\x1b\x12\x11complaints.submit\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/complaints/{id}:renewReceiptB\xd3\x01\n" +
 	"\x15com.kefu.complaint.v1B\rReceiverProtoP\x01ZEgithub.com/kefu-suite/kefu/proto/gen/go/kefu/complaint/v1;complaintv1\xa2\x02\x03KCX\xaa\x02\x11Kefu.Complaint.V1\xca\x02\x11Kefu\\Complaint\\V1\xe2\x02\x1dKefu\\Complaint\\V1\\GPBMetadata\xea\x02\x13Kefu::Complaint::V1b\x06proto3"
 

@@ -168,13 +168,13 @@ func RegisterComplaintReceiverServiceHandlerServer(ctx context.Context, mux *run
 		}
 		forward_ComplaintReceiverService_GetComplaintReceivers_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPut, pattern_ComplaintReceiverService_SetComplaintReceivers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_ComplaintReceiverService_SetComplaintReceivers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.ComplaintReceiverService/SetComplaintReceivers", runtime.WithHTTPPathPattern("/v1/complaintReceivers"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/kefu.complaint.v1.ComplaintReceiverService/SetComplaintReceivers", runtime.WithHTTPPathPattern("/v1/complaintReceivers:designate"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -265,11 +265,11 @@ func RegisterComplaintReceiverServiceHandlerClient(ctx context.Context, mux *run
 		}
 		forward_ComplaintReceiverService_GetComplaintReceivers_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPut, pattern_ComplaintReceiverService_SetComplaintReceivers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_ComplaintReceiverService_SetComplaintReceivers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.ComplaintReceiverService/SetComplaintReceivers", runtime.WithHTTPPathPattern("/v1/complaintReceivers"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kefu.complaint.v1.ComplaintReceiverService/SetComplaintReceivers", runtime.WithHTTPPathPattern("/v1/complaintReceivers:designate"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -304,7 +304,7 @@ func RegisterComplaintReceiverServiceHandlerClient(ctx context.Context, mux *run
 
 var (
 	pattern_ComplaintReceiverService_GetComplaintReceivers_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintReceivers"}, ""))
-	pattern_ComplaintReceiverService_SetComplaintReceivers_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintReceivers"}, ""))
+	pattern_ComplaintReceiverService_SetComplaintReceivers_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "complaintReceivers"}, "designate"))
 	pattern_ComplaintReceiverService_RenewReceipt_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "complaints", "id"}, "renewReceipt"))
 )
 
