@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,19 +31,34 @@ import (
 // source streams what a test puts into it, as another service would.
 type source struct {
 	eventv1.UnimplementedEventServiceServer
-	events chan *eventv1.Envelope
-	next   int64
+	mu   sync.Mutex
+	all  []*eventv1.Envelope
+	more chan struct{} // closed when an event comes
 }
 
-func (s *source) StreamEvents(_ *eventv1.StreamEventsRequest, to grpc.ServerStreamingServer[eventv1.StreamEventsResponse]) error {
-	for {
+func newSource() *source { return &source{more: make(chan struct{})} }
+
+// after gives the events behind a position, and what tells of further ones.
+func (s *source) after(position int64) ([]*eventv1.Envelope, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all[position:]), s.more
+}
+
+func (s *source) StreamEvents(req *eventv1.StreamEventsRequest, to grpc.ServerStreamingServer[eventv1.StreamEventsResponse]) error {
+	for at := req.GetAfterPosition(); ; {
+		events, more := s.after(at)
+		if len(events) > 0 {
+			if err := to.Send(&eventv1.StreamEventsResponse{Events: events}); err != nil {
+				return err
+			}
+			at += int64(len(events))
+			continue
+		}
 		select {
 		case <-to.Context().Done():
 			return nil
-		case e := <-s.events:
-			if err := to.Send(&eventv1.StreamEventsResponse{Events: []*eventv1.Envelope{e}}); err != nil {
-				return err
-			}
+		case <-more:
 		}
 	}
 }
@@ -53,11 +70,14 @@ func (s *source) put(t *testing.T, kind, customerID string, payload proto.Messag
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.next++
-	s.events <- &eventv1.Envelope{
-		Id: newID(t), Position: s.next, Type: kind, SubjectId: newID(t), SubjectVersion: 1, CustomerId: customerID,
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, &eventv1.Envelope{
+		Id: newID(t), Position: int64(len(s.all) + 1), Type: kind, SubjectId: newID(t), SubjectVersion: 1, CustomerId: customerID,
 		OccurTime: timestamppb.Now(), RecordTime: timestamppb.Now(), Payload: packed,
-	}
+	})
+	close(s.more)
+	s.more = make(chan struct{})
 }
 
 func newID(t *testing.T) string {
@@ -90,7 +110,7 @@ func TestTheThreeStreamsReachTheProfile(t *testing.T) {
 	sources := map[string]*source{}
 	peers := map[string]*grpc.ClientConn{}
 	for _, name := range []string{"service-ticket", "complaint", "survey"} {
-		sources[name] = &source{events: make(chan *eventv1.Envelope, 8)}
+		sources[name] = newSource()
 		peers[name] = peer(t, sources[name])
 	}
 	service := testkit.NewService(t, testkit.ServiceConfig{

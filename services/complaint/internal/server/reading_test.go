@@ -238,6 +238,7 @@ func TestTheAccusedSeesTheAllegationAlone(t *testing.T) {
 	c := w.on(w.create(func(c *complaintv1.Complaint) { c.AccusedStaffId = w.staff["tech3"].String() }), complaint.Closed, "tech")
 	want := w.get("manager", c.GetId())
 	want.CustomerId, want.OrderNumber, want.TicketId, want.HandlerStaffId = "", "", "", ""
+	want.Purchase = nil
 	want.Proposal, want.Answer, want.Rounds, want.PolicyVersion, want.SeverityPolicyVersion = nil, nil, nil, 0, 0
 	for _, role := range []string{"after-sales-specialist", "service-manager", "company-manager"} {
 		ctx := w.AsPerson("tech3", role)

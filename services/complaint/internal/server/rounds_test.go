@@ -32,6 +32,11 @@ func TestARegisteredComplaintIsReadBackAsItWasGiven(t *testing.T) {
 	}}
 	want.CreateTime, want.UpdateTime = c.GetCreateTime(), c.GetCreateTime()
 	want.Rounds = []*complaintv1.Round{{Number: 1, StartTime: c.GetCreateTime()}}
+	want.Purchase = &complaintv1.Purchase{Verdict: complaintv1.PurchaseVerdict_PURCHASE_VERDICT_NOT_CHECKED, CheckTime: c.GetCreateTime()}
+	if c.GetReceipt().GetSecret() == "" || c.GetReceipt().GetReference() != c.GetNumber() {
+		t.Errorf("receipt %v", c.GetReceipt())
+	}
+	c.Receipt = nil // told once
 	if diff := cmp.Diff(want, c, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
