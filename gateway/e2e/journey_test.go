@@ -49,7 +49,8 @@ func resolvedTicket(t *testing.T, d desk, customer string) object {
 		t.Fatalf("a new ticket is %s with number %q", got, ticket.text("number"))
 	}
 	// Routes may have brought it to another department.
-	as(t, suite, role("service-manager")...).post(at+":triage", object{"type": "TICKET_TYPE_TECHNICAL_PROBLEM", "priority": "PRIORITY_P2", "departmentId": d.department})
+	as(t, suite, role("service-manager")...).post(at+":triage", object{"type": "TICKET_TYPE_TECHNICAL_PROBLEM", "priority": "PRIORITY_P2", "departmentId": d.department,
+		"reason": "it worked before the update"})
 	supervisor.post(at+":assign", object{"staffId": d.agent})
 	agent.post(at+":start", object{})
 	agent.post(at+":wait", object{"waitFor": "WAIT_FOR_CUSTOMER", "reason": "asked for the serial number"})
