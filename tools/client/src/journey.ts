@@ -112,7 +112,9 @@ export async function answer(
   return receipt;
 }
 
-function fill(form: Schemas["kefu.survey.v1.AnswerForm"], score: number): Schemas["kefu.survey.v1.ResponseInput"][] {
+type Asked = Pick<Schemas["kefu.survey.v1.Question"], "key" | "type" | "required">;
+
+function fill(form: { questionnaire?: { questions: Asked[] } }, score: number): Schemas["kefu.survey.v1.ResponseInput"][] {
   const asked = form.questionnaire?.questions.filter((q) => q.required) ?? [];
   return asked.map(({ key, type }) => {
     switch (type) {
