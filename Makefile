@@ -66,7 +66,6 @@ client: build ## compile a TypeScript client of the OpenAPI document and walk th
 
 ci: lint current breaking client ## everything that must hold before a change lands
 	$(MAKE) test RACE=1
-	$(MAKE) faults
 
 clean: ## remove what is built; the data under .kefu stays
 	rm -rf bin .bin third_party
