@@ -251,7 +251,8 @@ func TestTheServiceRuns(t *testing.T) {
 		t.Fatalf("created %v, %v", created, err)
 	}
 	poll(ctx, t, "the built-in calendars", counted(2, "SELECT count(*) FROM calendars"))
-	poll(ctx, t, "their and the tickets' events, numbered", counted(4, "SELECT count(*) FROM event_outbox WHERE position IS NOT NULL"))
+	poll(ctx, t, "their and the tickets' events, numbered", counted(4,
+		"SELECT count(*) FROM event_outbox WHERE position IS NOT NULL AND type IN ('calendar.changed.v1', 'ticket.created.v1')"))
 
 	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

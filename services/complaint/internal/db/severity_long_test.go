@@ -17,11 +17,17 @@ import (
 // product and of the cause at most a hundred rows each.
 func TestLongRepeatsOfAMillion(t *testing.T) {
 	d := testkit.Database(t, customerref.Migrations(), directory.Migrations(), clock.Migrations(), Migrations())
-	ctx, owner := t.Context(), d.Owner(t)
+	ctx := t.Context()
+	// One connection: its limit of time is that of a service.
+	owner, err := d.Owner(t).Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Release()
 	million := strings.ReplaceAll(fill, "generate_series(1, 20000)", "generate_series(1, 1000000)")
 	// The readers play no part here.
 	million, _, _ = strings.Cut(million, "INSERT INTO complaint_readers")
-	statements := append(strings.Split(million, ";\n"),
+	statements := append(append([]string{"SET statement_timeout = 0"}, strings.Split(million, ";\n")...),
 		"INSERT INTO complaint_rounds (complaint_id, number, start_time, assign_version, tell_channel, told, satisfaction, answer_said_by, answer_channel, answer_note)"+
 			" SELECT id, 1, create_time, 0, 0, '', 0, '', 0, '' FROM complaints",
 		"INSERT INTO complaint_investigations (complaint_id, round, findings, reason, cause_id, receive_time, questions, answers, consequences, currency, loss_units, loss_nanos, investigate_time)"+
