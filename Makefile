@@ -38,7 +38,7 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchSearch$$' ./services/customer-registry/internal/server
 
 long: ## run the long forms of tests: a million events, a hundred thousand repeated calls, millions of deadlines
-	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock
+	go test -tags long -count 1 -timeout 60m -v -run 'Crowd|Delay|Long' ./runtime/audit ./runtime/event ./runtime/write ./services/internal/worktime ./services/internal/clock ./services/complaint/internal/db
 
 # Without the race detector: it makes programs five times as slow and as large, and two
 # cores then starve the load before any fault does.
