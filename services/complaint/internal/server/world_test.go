@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -44,11 +45,14 @@ type registry struct {
 	down  bool
 	// bought is what it says of every purchase; nil where it cannot be asked.
 	bought *customerv1.PurchaseCheck
+	mu     sync.Mutex
 	asked  []*customerv1.CheckPurchaseRequest
 }
 
 func (r *registry) CheckPurchase(_ context.Context, req *customerv1.CheckPurchaseRequest) (*customerv1.PurchaseCheck, error) {
+	r.mu.Lock()
 	r.asked = append(r.asked, req)
+	r.mu.Unlock()
 	if r.bought == nil {
 		return nil, status.Error(codes.Unavailable, "down")
 	}
