@@ -166,7 +166,7 @@ func (a *analyst) run(ctx context.Context, version int32) (*surveyv1.Analysis, e
 }
 
 // readTotals reads what tells whether anything changed: how many answers and invitations there
-// are, which only become more, and for weights the customers.
+// are and how many were withdrawn, one of which rises with every change, and for weights the customers.
 func (a *analyst) readTotals(ctx context.Context, version int32) error {
 	rows, err := a.server.queries.ReadCounts(ctx, a.tx, a.id, 1, version)
 	if err != nil {
