@@ -30,6 +30,9 @@ const KeyLabel = "idempotency"
 // Retention is how long an outcome is kept.
 const Retention = 7 * 24 * time.Hour
 
+// lockTimeout is the SQLSTATE of a lock that was not had in time.
+const lockTimeout = "55P03"
+
 // primaryKey is the constraint that two transactions with one key meet at.
 const primaryKey = "idempotency_outcomes_pkey"
 
@@ -117,25 +120,37 @@ INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resourc
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
-// Claim waits until no other transaction works on the key and then looks its outcome up,
-// in one round trip. It gives nil when there is none; then the key belongs to tx until tx
-// ends. It fails when the lock is not had within the lock timeout.
+// ErrBusy says that another transaction worked on the key for longer than the lock timeout.
+var ErrBusy = errors.New("another transaction works on this request id")
+
+// Claim is what became of a request id that a transaction claims.
+type Claim struct {
+	// Outcome is nil where there is none; then the key belongs to the transaction until it ends.
+	Outcome *Outcome
+}
+
+// QueueClaim has b, as a transaction's first statements, wait until no other transaction works
+// on the key and then look its outcome up into c. Sending b fails with [ErrBusy] when the lock
+// is not had within the lock timeout.
 //
 // A lock, and not a second look after a conflict, because the caller's function must not
 // run at all when the outcome is known: on the changed row it would give another answer.
-func (v *Vault) Claim(ctx context.Context, tx pgx.Tx, k Key) (*Outcome, error) {
-	batch := new(pgx.Batch)
-	batch.Queue(lockKey, k.lock())
-	batch.Queue(findByKey, k.RequestID, k.Caller, k.Method)
-	results := tx.SendBatch(ctx, batch)
-	if _, err := results.Exec(); err != nil {
-		return nil, fmt.Errorf("claim request id: %w", errors.Join(err, results.Close()))
+func (v *Vault) QueueClaim(b *pgx.Batch, c *Claim, k Key) {
+	*c = Claim{}
+	b.Queue(lockKey, k.lock()).Fn = func(results pgx.BatchResults) error {
+		_, err := results.Exec()
+		switch {
+		case err == nil:
+			return nil
+		case pg.Code(err) == lockTimeout:
+			err = errors.Join(ErrBusy, err)
+		}
+		return fmt.Errorf("claim request id: %w", err)
 	}
-	outcome, err := v.scan(results.QueryRow(), k)
-	if closeErr := results.Close(); err == nil && closeErr != nil {
-		return nil, fmt.Errorf("claim request id: %w", closeErr)
-	}
-	return outcome, err
+	b.Queue(findByKey, k.RequestID, k.Caller, k.Method).QueryRow(func(row pgx.Row) (err error) {
+		c.Outcome, err = v.scan(row, k)
+		return err
+	})
 }
 
 // Find looks the outcome of a key up without claiming it; nil when there is none.

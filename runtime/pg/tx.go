@@ -35,15 +35,39 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 		if err != nil {
 			return err
 		}
-		defer rollBack(ctx, tx)
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if err := tx.Commit(ctx); err != nil {
-			return commitError(err)
-		}
-		return nil
+		return within(ctx, tx, fn)
 	})
+}
+
+// InTxAfter is InTx for a transaction that begins along with what first queues, in one round
+// trip: fn runs once that has been done. What is queued says by its own functions what becomes
+// of its results; first runs for each try.
+func InTxAfter(ctx context.Context, pool *pgxpool.Pool, first func(b *pgx.Batch), fn func(tx pgx.Tx) error) error {
+	return again(ctx, func(ctx context.Context) error {
+		b := new(pgx.Batch)
+		b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+		first(b)
+		sent := pool.SendBatch(ctx, b)
+		begun := sent.Tx()
+		return within(ctx, begun, func(tx pgx.Tx) error {
+			if err := sent.Close(); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+	})
+}
+
+// within ends a transaction with fn.
+func within(ctx context.Context, tx pgx.Tx, fn func(tx pgx.Tx) error) error {
+	defer rollBack(ctx, tx)
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return commitError(err)
+	}
+	return nil
 }
 
 // rollBack ends tx unless it has ended. It outlives ctx, because with a context that is

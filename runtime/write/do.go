@@ -2,6 +2,7 @@ package write
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -14,9 +15,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
-// lockTimeout is the SQLSTATE of a lock that was not had in time.
-const lockTimeout = "55P03"
-
 // Do runs fn in one transaction and commits with it what fn recorded. fn reads its rows
 // FOR UPDATE, decides and writes; it may run again after a serialization failure, each
 // time with an empty record, and must have no effect outside tx.
@@ -27,24 +25,30 @@ const lockTimeout = "55P03"
 // everything back and come out unchanged; nothing is kept of them. UNAVAILABLE leaves
 // open whether the call took effect: repeat it with the same request id.
 func Do[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx context.Context, tx *Tx) (T, error)) (T, error) {
+	return DoReading(ctx, p, req, nil, fn)
+}
+
+// DoReading is Do for a call that reads the same whatever comes: what read queues goes along
+// with the claim of the request id, in one round trip and before fn runs. Each try of the
+// transaction queues it anew; it may take locks and must not write.
+func DoReading[T proto.Message](ctx context.Context, p *Path, req Request, read func(b *pgx.Batch), fn func(ctx context.Context, tx *Tx) (T, error)) (T, error) {
 	var none, response T
 	c, err := p.enter(ctx, req)
 	if err != nil {
 		return none, err
 	}
 	recorded := false
+	var claim idempotency.Claim
 	crash.At(crash.BeforeBegin)
-	err = pg.InTx(ctx, p.pool, func(pgTx pgx.Tx) error {
+	err = p.inTx(ctx, c, &claim, read, func(pgTx pgx.Tx) error {
 		crash.At(crash.AfterBegin)
 		recorded = false
-		outcome, err := p.claim(ctx, pgTx, c)
-		if err != nil {
+		if claim.Outcome != nil {
+			var err error
+			response, err = replay[T](c, claim.Outcome)
 			return err
 		}
-		if outcome != nil {
-			response, err = replay[T](c, outcome)
-			return err
-		}
+		var err error
 		tx := &Tx{Tx: pgTx}
 		if response, err = fn(ctx, tx); err != nil {
 			return err
@@ -64,20 +68,26 @@ func Do[T proto.Message](ctx context.Context, p *Path, req Request, fn func(ctx 
 	return response, nil
 }
 
-func (p *Path) claim(ctx context.Context, tx pgx.Tx, c *call) (*idempotency.Outcome, error) {
-	if !c.keyed() {
-		return nil, nil
-	}
-	outcome, err := p.vault.Claim(ctx, tx, c.key)
-	if pg.Code(err) == lockTimeout {
-		return nil, rpcerr.New(codes.Unavailable, ReasonInProgress, rpcerr.T(
+// inTx runs fn in a transaction that begins, in one round trip, with the claim of the request
+// id and what read queues.
+func (p *Path) inTx(ctx context.Context, c *call, claim *idempotency.Claim, read func(b *pgx.Batch), fn func(tx pgx.Tx) error) error {
+	err := pg.InTxAfter(ctx, p.pool, func(b *pgx.Batch) {
+		if c.keyed() {
+			p.vault.QueueClaim(b, claim, c.key)
+		}
+		if read != nil {
+			read(b)
+		}
+	}, fn)
+	if errors.Is(err, idempotency.ErrBusy) {
+		return rpcerr.New(codes.Unavailable, ReasonInProgress, rpcerr.T(
 			"A call with request id %q has not ended yet; repeat this one shortly.",
 			"请求 id 为 %q 的调用尚未结束；请稍后重试。", c.key.RequestID))
 	}
-	return outcome, err
+	return err
 }
 
-// flush sends record and outcome in one round trip.
+// flush sends what waits, record and outcome in one round trip.
 func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Message) error {
 	if err := tx.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
@@ -85,7 +95,7 @@ func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Messag
 	if missing(response) {
 		return fmt.Errorf("%s: %w", c.action, errNoAnswer)
 	}
-	q := new(pg.Batch)
+	q := tx.Soon()
 	if err := p.recordIn(ctx, tx.Tx, q, c, &tx.Record); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (p *Path) act(ctx context.Context, pgTx pgx.Tx, c *call, fn func(ctx contex
 	if err := tx.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
-	q := new(pg.Batch)
+	q := tx.Soon()
 	if err := p.recordIn(ctx, pgTx, q, c, &tx.Record); err != nil {
 		return err
 	}

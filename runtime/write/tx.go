@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authz"
@@ -93,7 +94,81 @@ func (r *Record) customer(object uuid.UUID) uuid.UUID {
 type Tx struct {
 	pgx.Tx
 	Record
+	soon pg.Batch
 }
+
+// Soon collects statements whose results nothing waits for. They go along with the record at
+// the end, in one round trip, or before the next statement that tx is asked for, in one of
+// their own: so the order of statements stays. One that fails fails what it went along with.
+func (tx *Tx) Soon() *pg.Batch { return &tx.soon }
+
+// send sends what waits.
+func (tx *Tx) send(ctx context.Context) error {
+	if tx.soon.Len() == 0 {
+		return nil
+	}
+	b := tx.soon
+	tx.soon = pg.Batch{}
+	return pg.Flush(ctx, tx.Tx, &b)
+}
+
+// Exec is that of the transaction, after what waits.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if err := tx.send(ctx); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return tx.Tx.Exec(ctx, sql, args...)
+}
+
+// Query is that of the transaction, after what waits.
+func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := tx.send(ctx); err != nil {
+		return nil, err
+	}
+	return tx.Tx.Query(ctx, sql, args...)
+}
+
+// QueryRow is that of the transaction, after what waits.
+func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := tx.send(ctx); err != nil {
+		return failed{err}
+	}
+	return tx.Tx.QueryRow(ctx, sql, args...)
+}
+
+// SendBatch is that of the transaction, after what waits.
+func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if err := tx.send(ctx); err != nil {
+		return failed{err}
+	}
+	return tx.Tx.SendBatch(ctx, b)
+}
+
+// CopyFrom is that of the transaction, after what waits.
+func (tx *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	if err := tx.send(ctx); err != nil {
+		return 0, err
+	}
+	return tx.Tx.CopyFrom(ctx, table, columns, rows)
+}
+
+// Begin is that of the transaction, after what waits.
+func (tx *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
+	if err := tx.send(ctx); err != nil {
+		return nil, err
+	}
+	return tx.Tx.Begin(ctx)
+}
+
+// failed stands for the results of a statement that was not sent.
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error                { return f.err }
+func (f failed) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, f.err }
+func (f failed) Query() (pgx.Rows, error)         { return nil, f.err }
+func (f failed) QueryRow() pgx.Row                { return f }
+func (f failed) Close() error                     { return f.err }
+func (f failed) Tx() pgx.Tx                       { return nil }
 
 // Commit always fails: the write path commits.
 func (tx *Tx) Commit(context.Context) error { return errNotYours }

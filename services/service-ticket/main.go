@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
+const day = 24 * time.Hour
+
 type config struct {
 	app.Config
 	RegistryTarget string `env:"KEFU_CUSTOMER_REGISTRY_TARGET" envDefault:"etcd:///customer-registry"`
@@ -34,6 +37,16 @@ type config struct {
 	ReopenDays int `env:"KEFU_TICKET_REOPEN_DAYS" envDefault:"14"`
 	// EscalationHours are the business hours that a supervisor has to decide on an escalation.
 	EscalationHours int `env:"KEFU_TICKET_ESCALATION_HOURS" envDefault:"2"`
+	// UnmergeDays after it a merge can be undone.
+	UnmergeDays int `env:"KEFU_TICKET_UNMERGE_DAYS" envDefault:"14"`
+	// CallBackHours are what staff have to call a key customer who was silent.
+	CallBackHours int `env:"KEFU_TICKET_CALL_BACK_HOURS" envDefault:"24"`
+	// DedicatedMinutes are how long a new ticket of a key customer waits for the account manager.
+	DedicatedMinutes int `env:"KEFU_TICKET_DEDICATED_MINUTES" envDefault:"10"`
+	// DutyFlagDays are how long before it begins a gap in the duty roster is flagged.
+	DutyFlagDays int `env:"KEFU_DUTY_FLAG_DAYS" envDefault:"7"`
+	// HotlineDays are how old a publication of hotlines may become.
+	HotlineDays int `env:"KEFU_HOTLINE_PUBLISH_DAYS" envDefault:"90"`
 	// MaxLoad is how many open tickets somebody has at most who pulls one.
 	MaxLoad int `env:"KEFU_TICKET_MAX_LOAD" envDefault:"20"`
 }
@@ -41,17 +54,18 @@ type config struct {
 // Check adds to the problems of every service those of this one.
 func (c *config) Check() []error {
 	problems := c.Config.Check()
-	if c.ConfirmHours < 1 {
-		problems = append(problems, errors.New("KEFU_TICKET_CONFIRM_HOURS must be at least 1"))
-	}
-	if c.ReopenDays < 1 {
-		problems = append(problems, errors.New("KEFU_TICKET_REOPEN_DAYS must be at least 1"))
-	}
-	if c.EscalationHours < 1 {
-		problems = append(problems, errors.New("KEFU_TICKET_ESCALATION_HOURS must be at least 1"))
-	}
-	if c.MaxLoad < 1 {
-		problems = append(problems, errors.New("KEFU_TICKET_MAX_LOAD must be at least 1"))
+	for _, number := range []struct {
+		name string
+		is   int
+	}{
+		{"KEFU_TICKET_CONFIRM_HOURS", c.ConfirmHours}, {"KEFU_TICKET_REOPEN_DAYS", c.ReopenDays},
+		{"KEFU_TICKET_ESCALATION_HOURS", c.EscalationHours}, {"KEFU_TICKET_UNMERGE_DAYS", c.UnmergeDays},
+		{"KEFU_TICKET_CALL_BACK_HOURS", c.CallBackHours}, {"KEFU_TICKET_DEDICATED_MINUTES", c.DedicatedMinutes},
+		{"KEFU_DUTY_FLAG_DAYS", c.DutyFlagDays}, {"KEFU_HOTLINE_PUBLISH_DAYS", c.HotlineDays}, {"KEFU_TICKET_MAX_LOAD", c.MaxLoad},
+	} {
+		if number.is < 1 {
+			problems = append(problems, fmt.Errorf("%s is %d; give at least 1", number.name, number.is))
+		}
 	}
 	return problems
 }
@@ -76,10 +90,15 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 		Now: p.Now, Registry: customerv1.NewCustomerServiceClient(registry), Issuer: cfg.Tokens.Issuers[0],
 		Region: cfg.DefaultRegion, Policy: ticket.Policy{
-			ConfirmAfter: time.Duration(cfg.ConfirmHours) * time.Hour,
-			ReopenWithin: time.Duration(cfg.ReopenDays) * 24 * time.Hour,
-			DecideWithin: time.Duration(cfg.EscalationHours) * time.Hour,
-			MaxLoad:      cfg.MaxLoad,
+			ConfirmAfter:   time.Duration(cfg.ConfirmHours) * time.Hour,
+			ReopenWithin:   time.Duration(cfg.ReopenDays) * day,
+			DecideWithin:   time.Duration(cfg.EscalationHours) * time.Hour,
+			UnmergeWithin:  time.Duration(cfg.UnmergeDays) * day,
+			CallBackWithin: time.Duration(cfg.CallBackHours) * time.Hour,
+			DedicatedFor:   time.Duration(cfg.DedicatedMinutes) * time.Minute,
+			FlagAhead:      time.Duration(cfg.DutyFlagDays) * day,
+			PublishEvery:   time.Duration(cfg.HotlineDays) * day,
+			MaxLoad:        cfg.MaxLoad,
 		},
 		Clocks: clocks, Calendars: calendars,
 	})

@@ -160,6 +160,9 @@ const selectDefault = `SELECT id FROM calendars WHERE is_default ORDER BY update
 // the default. Without such a calendar the error is ErrUnknown. Asking for one by id costs
 // one small read while its version stays.
 func (c *Cache) Load(ctx context.Context, db pg.DBTX, id string) (*worktime.Calendar, int64, error) {
+	if cal, version := c.glanced(ctx, id); cal != nil {
+		return cal, version, nil
+	}
 	if id == "" {
 		if err := db.QueryRow(ctx, selectDefault).Scan(&id); err != nil {
 			return nil, 0, unknown("the default calendar", err)

@@ -71,6 +71,7 @@ func (h *held) tell(tx *write.Tx) {
 	for _, e := range h.events {
 		tx.Emit(e)
 	}
+	h.events = nil
 }
 
 func stamp(t time.Time) *timestamppb.Timestamp {

@@ -65,11 +65,23 @@ type Opening struct {
 	cal   *worktime.Calendar
 }
 
+// held is the opening as a clock of a case, which is not stored yet.
+func (o *Opening) held() *held {
+	return &held{
+		Clock: o.Clock, log: []Entry{o.entry}, added: 1, cal: o.cal, entered: []*worktime.Calendar{o.cal},
+		checked: o.Clock.Terms.CalendarVersion, fresh: true,
+	}
+}
+
 // Prepare resolves terms and makes clocks ready to be stored with [Store.Put]. It reads
 // calendars at most, so it can run on a pool before a batch. It fails on terms that are
 // refused; imported history must not come here.
 func (s *Store) Prepare(ctx context.Context, q pg.DBTX, specs ...Spec) ([]Opening, error) {
-	out, present := make([]Opening, len(specs)), s.present(q)
+	return s.prepare(ctx, s.present(q), specs)
+}
+
+func (s *Store) prepare(ctx context.Context, present *present, specs []Spec) ([]Opening, error) {
+	out := make([]Opening, len(specs))
 	for i, spec := range specs {
 		cal, version, err := present.get(ctx, spec.Terms.CalendarID)
 		if err != nil {
@@ -107,24 +119,13 @@ type Execer interface {
 // Put stores prepared clocks. It only writes, so it works on a batch too. A case that has an
 // open clock of the kind and round violates clocks_subject_id_kind_round_key.
 func (s *Store) Put(ctx context.Context, q Execer, openings ...Opening) error {
-	to := execOnly{q}
-	frozen := map[calendarKey]bool{}
+	to, w := execOnly{q}, writing{store: s}
 	for i := range openings {
-		o := &openings[i]
-		if key := (calendarKey{o.Clock.Terms.CalendarID, o.Clock.Terms.CalendarVersion}); !frozen[key] {
-			frozen[key] = true
-			if err := s.freeze(ctx, to, &o.Clock.Terms, o.cal); err != nil {
-				return err
-			}
-		}
-		if err := s.insertClock(ctx, to, &o.Clock); err != nil {
-			return fmt.Errorf("store a clock: %w", err)
-		}
-		if err := s.insertEntry(ctx, to, o.Clock.ID, &o.entry); err != nil {
+		if err := w.add(ctx, to, openings[i].held()); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.send(ctx, to)
 }
 
 // Start starts clocks in the caller's transaction, in one round trip. It fails with
@@ -200,6 +201,8 @@ type held struct {
 	entered []*worktime.Calendar // those of the added entries with terms
 	events  []event.Event
 	checked string // calendar version the row was last checked against
+	stored  string // what checked is in the row
+	fresh   bool   // there is no row yet
 	broken  error  // why it does not fold
 }
 
@@ -209,12 +212,17 @@ func (s *Store) read(ctx context.Context, q pg.DBTX, rows []db.Clock) ([]*held, 
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range out {
+	return out, whole(out)
+}
+
+// whole fails with the first clock that does not fold.
+func whole(clocks []*held) error {
+	for _, h := range clocks {
 		if h.broken != nil {
-			return nil, h.broken
+			return h.broken
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // load is read that leaves it to the caller what to do with a clock that does not fold.
@@ -223,18 +231,25 @@ func (s *Store) load(ctx context.Context, q pg.DBTX, rows []db.Clock) ([]*held, 
 		return nil, nil
 	}
 	ids := make([]uuid.UUID, len(rows))
-	out := make([]*held, len(rows))
-	at := make(map[uuid.UUID]*held, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
-		out[i] = &held{checked: row.CalendarVersion, Clock: Clock{
-			ID: row.ID, Subject: Subject{row.SubjectType, row.SubjectID}, Kind: row.Kind, Round: row.Round,
-		}}
-		at[row.ID] = out[i]
 	}
 	entries, err := s.q.ListEntries(ctx, q, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read logs of clocks: %w", err)
+	}
+	return s.assemble(ctx, q, rows, entries), nil
+}
+
+// assemble folds rows from their logs, each entry of which belongs to one of them.
+func (s *Store) assemble(ctx context.Context, q pg.DBTX, rows []db.Clock, entries []db.ClockLog) []*held {
+	out := make([]*held, len(rows))
+	at := make(map[uuid.UUID]*held, len(rows))
+	for i, row := range rows {
+		out[i] = &held{checked: row.CalendarVersion, stored: row.CalendarVersion, Clock: Clock{
+			ID: row.ID, Subject: Subject{row.SubjectType, row.SubjectID}, Kind: row.Kind, Round: row.Round,
+		}}
+		at[row.ID] = out[i]
 	}
 	for i := range entries {
 		h := at[entries[i].ClockID]
@@ -249,7 +264,7 @@ func (s *Store) load(ctx context.Context, q pg.DBTX, rows []db.Clock) ([]*held, 
 			h.broken = s.refold(ctx, q, h)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // refold makes the state of a clock anew, in the calendar that its last terms name.

@@ -109,7 +109,7 @@ func (w *Sweeper) batch(ctx context.Context, tx *write.Tx) (held, fired int, err
 	if err != nil {
 		return 0, 0, err
 	}
-	out := flush{store: w.store, by: w.store.entry(ctx, EntryMissed, now)}
+	out := flush{store: w.store, rest: writing{store: w.store}, by: w.store.entry(ctx, EntryMissed, now)}
 	present := w.store.present(tx)
 	for _, h := range clocks {
 		n, err := w.fire(ctx, present, h, now)
@@ -204,7 +204,7 @@ func (w *Sweeper) followBatch(ctx context.Context, tx *write.Tx, of calendarKey,
 	if err != nil {
 		return 0, 0, err
 	}
-	out, present := flush{store: w.store}, w.store.present(tx)
+	out, present := flush{store: w.store, rest: writing{store: w.store}}, w.store.present(tx)
 	checked := make([]uuid.UUID, 0, len(clocks))
 	for _, h := range clocks {
 		err := h.broken
@@ -238,6 +238,7 @@ type flush struct {
 	// Bulk arrays of clocks that only fired, which are nearly all.
 	entries db.InsertEntriesParams
 	clocks  db.UpdateFiredParams
+	rest    writing // the others
 	audited bool
 }
 
@@ -252,7 +253,7 @@ func (f *flush) add(ctx context.Context, tx *write.Tx, h *held) error {
 		f.audited = true
 	}
 	if len(h.entered) > 0 || h.added == 0 {
-		return f.store.save(ctx, &f.queue, h)
+		return f.rest.add(ctx, execOnly{&f.queue}, h)
 	}
 	for _, e := range h.log[len(h.log)-h.added:] {
 		f.entries.ClockIds = append(f.entries.ClockIds, h.ID)
@@ -288,6 +289,9 @@ func (f *flush) send(ctx context.Context, tx *write.Tx) error {
 		if err := f.store.q.UpdateFired(ctx, to, f.clocks); err != nil {
 			return err
 		}
+	}
+	if err := f.rest.send(ctx, execOnly{&f.queue}); err != nil {
+		return err
 	}
 	if err := f.queue.send(ctx, tx); err != nil {
 		return fmt.Errorf("store clocks: %w", err)

@@ -37,11 +37,15 @@ func (l Lane) Before(o Lane) bool {
 	return bytes.Compare(l.ID[:], o.ID[:]) < 0
 }
 
-// The lanes of some departments with their first tickets: along tickets_queue_idx from one
-// need to the next, so that it costs as much for a million tickets as for a thousand.
+// The lanes of somebody's department, and where asked for of none, with their first tickets:
+// along tickets_queue_idx from one need to the next, so that it costs as much for a million
+// tickets as for a thousand.
 const listLanes = `
 SELECT d.id, lane.needs, head.queue_rank, head.due_time, head.id
-FROM unnest($1::uuid[]) AS d(id)
+FROM (
+  SELECT department_id AS id FROM staff WHERE issuer = $1 AND subject = $2
+  UNION ALL SELECT '00000000-0000-0000-0000-000000000000' WHERE $3
+) d
 CROSS JOIN LATERAL (
   WITH RECURSIVE hop AS (
     (SELECT t.needs FROM tickets t
@@ -64,21 +68,47 @@ CROSS JOIN LATERAL (
   ORDER BY t.queue_rank, t.due_time, t.id LIMIT 1
 ) head`
 
-// ListLanes gives the lanes of departments, the one that is served first first. Nothing is
-// held.
-func (q *Queries) ListLanes(ctx context.Context, db DBTX, departments []uuid.UUID) ([]Lane, error) {
-	rows, err := db.Query(ctx, listLanes, departments)
-	if err != nil {
-		return nil, err
-	}
-	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
-	slices.SortFunc(lanes, func(a, b Lane) int {
-		if a.Before(b) {
-			return -1
-		}
-		return 1
+const listLoadOf = `
+SELECT s.id, (SELECT count(*) FROM tickets t WHERE t.assignee_staff_id = s.id AND t.state IN (3, 4, 5))::integer
+FROM staff s WHERE s.issuer = $1 AND s.subject = $2`
+
+// Puller is what is read first for somebody who asks for their next ticket.
+type Puller struct {
+	// Staff is who asks, held; empty for somebody the directory does not know.
+	Staff []Staff
+	// Absences are everybody's at the moment.
+	Absences []Substitution
+	// Loads are the open tickets in the asker's hands.
+	Loads []ListStaffLoadsRow
+	// Lanes are those of their department and, where asked for, of none, the one that is served
+	// first first.
+	Lanes []Lane
+}
+
+// QueuePuller has b read into p, which has it once b was sent.
+func (q *Queries) QueuePuller(b *pgx.Batch, p *Puller, issuer, subject string, at time.Time, unsorted bool) {
+	// Held first: what is counted for one call then has what another of the same person took.
+	collect(b, &p.Staff, lockStaffByIdentity, issuer, subject)
+	collect(b, &p.Absences, listSubstitutionsDuring, at, at.Add(time.Microsecond))
+	collect(b, &p.Loads, listLoadOf, issuer, subject)
+	b.Queue(listLanes, issuer, subject, unsorted).Query(func(rows pgx.Rows) (err error) {
+		p.Lanes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
+		slices.SortFunc(p.Lanes, func(a, b Lane) int {
+			if a.Before(b) {
+				return -1
+			}
+			return 1
+		})
+		return err
 	})
-	return lanes, err
+}
+
+// collect queues a query whose rows go to a place.
+func collect[T any](b *pgx.Batch, to *[]T, sql string, args ...any) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		*to, err = pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+		return err
+	})
 }
 
 const takeQueued = `

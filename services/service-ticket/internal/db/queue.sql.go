@@ -12,17 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const getTicketDue = `-- name: GetTicketDue :one
-SELECT due_time FROM tickets WHERE id = $1
-`
-
-func (q *Queries) GetTicketDue(ctx context.Context, db DBTX, id uuid.UUID) (*time.Time, error) {
-	row := db.QueryRow(ctx, getTicketDue, id)
-	var due_time *time.Time
-	err := row.Scan(&due_time)
-	return due_time, err
-}
-
 const listStaffOnDuty = `-- name: ListStaffOnDuty :many
 SELECT DISTINCT d.staff_id FROM duty_shifts d JOIN duty_rosters r ON r.id = d.roster_id AND NOT r.closed
 WHERE d.staff_id = ANY($1::uuid[]) AND d.start_time <= $2::timestamptz AND d.start_time > $3::timestamptz

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/clock"
@@ -44,12 +45,20 @@ func manyTickets(t *testing.T) (*testkit.DB, uuid.UUID) {
 // The queue is read a step a lane, however many tickets stand in it.
 func TestTheQueueGoesByItsIndex(t *testing.T) {
 	base, department := manyTickets(t)
-	lanes, err := New().ListLanes(t.Context(), base.Pool, []uuid.UUID{department, uuid.Nil})
-	if err != nil || len(lanes) != 1 || lanes[0].Department != department {
-		t.Fatalf("lanes %v, %v", lanes, err)
+	if _, err := base.Owner(t).Exec(t.Context(), `INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version)
+		SELECT gen_random_uuid(), '', $1, '{}', '{}', '{}', 1, '', n::text, now(), now(), 1 FROM generate_series(1, 300) n`, department); err != nil {
+		t.Fatal(err)
+	}
+	var p Puller
+	b := new(pgx.Batch)
+	New().QueuePuller(b, &p, "", "7", time.Now(), true)
+	err := base.Pool.SendBatch(t.Context(), b).Close()
+	lanes := p.Lanes
+	if err != nil || len(p.Staff) != 1 || len(p.Loads) != 1 || len(lanes) != 1 || lanes[0].Department != department {
+		t.Fatalf("%+v, %v", p, err)
 	}
 	for name, plan := range map[string]string{
-		"lanes": explain(t, base, listLanes, []uuid.UUID{department, uuid.Nil}),
+		"lanes": explain(t, base, listLanes, "", "7", true),
 		"take":  explain(t, base, takeQueued, department, lanes[0].Needs, time.Now(), []uuid.UUID{}),
 	} {
 		if !strings.Contains(plan, "tickets_queue_idx") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {

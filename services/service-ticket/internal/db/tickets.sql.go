@@ -645,8 +645,8 @@ const updateTicketStanding = `-- name: UpdateTicketStanding :exec
 UPDATE tickets SET type = $1, priority = $2, state = $3, round = $4,
   department_id = $5, assignee_staff_id = $6, wait_for = $7,
   resolution = $8, merged_into = $9, resolve_time = $10,
-  close_time = $11, confirm_due = $12, update_time = $13, version = $14
-WHERE id = $15
+  close_time = $11, confirm_due = $12, due_time = $13, update_time = $14, version = $15
+WHERE id = $16
 `
 
 type UpdateTicketStandingParams struct {
@@ -662,6 +662,7 @@ type UpdateTicketStandingParams struct {
 	ResolveTime     *time.Time
 	CloseTime       *time.Time
 	ConfirmDue      *time.Time
+	DueTime         *time.Time
 	UpdateTime      time.Time
 	Version         int64
 	ID              uuid.UUID
@@ -681,6 +682,7 @@ func (q *Queries) UpdateTicketStanding(ctx context.Context, db DBTX, arg UpdateT
 		arg.ResolveTime,
 		arg.CloseTime,
 		arg.ConfirmDue,
+		arg.DueTime,
 		arg.UpdateTime,
 		arg.Version,
 		arg.ID,

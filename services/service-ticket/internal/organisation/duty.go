@@ -5,12 +5,8 @@ import (
 	"time"
 )
 
-const (
-	// MaxShift bounds a shift.
-	MaxShift = 31 * 24 * time.Hour
-	// FlagAhead is how long before it begins a gap of a duty roster is flagged.
-	FlagAhead = 7 * 24 * time.Hour
-)
+// MaxShift bounds a shift.
+const MaxShift = 31 * 24 * time.Hour
 
 // Span is a time [Start, End).
 type Span struct{ Start, End time.Time }

@@ -10,9 +10,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
-// PublishEvery is how old a publication of hotlines may become.
-const PublishEvery = 90 * 24 * time.Hour
-
 // Line is a hotline as the rules see it.
 type Line struct {
 	Hours   ticketv1.HotlineHours
@@ -84,14 +81,14 @@ func CheckPublication(lines []Line) error {
 		With("missing", strings.Join(ids, ",")).Clause("1-hotlines")
 }
 
-// Overdue gives why a publication is overdue at a moment: published is zero for none, and
-// changed tells that a hotline changed since.
-func Overdue(published time.Time, changed bool, at time.Time) []ticketv1.HotlineOverdue {
+// Overdue gives why a publication is overdue at a moment: published is zero for none, every is
+// how old one may become, and changed tells that a hotline changed since.
+func Overdue(published time.Time, every time.Duration, changed bool, at time.Time) []ticketv1.HotlineOverdue {
 	var out []ticketv1.HotlineOverdue
 	switch {
 	case published.IsZero():
 		return append(out, ticketv1.HotlineOverdue_HOTLINE_OVERDUE_NEVER)
-	case !at.Before(published.Add(PublishEvery)):
+	case !at.Before(published.Add(every)):
 		out = append(out, ticketv1.HotlineOverdue_HOTLINE_OVERDUE_PERIOD)
 	}
 	if changed {

@@ -30,11 +30,24 @@ type team struct {
 
 // team looks up who of some people is on shift, who is absent and what is in their hands.
 func (s *Server) team(ctx context.Context, on db.DBTX, now time.Time, people []db.Staff) (*team, error) {
-	t := &team{onShift: map[uuid.UUID]bool{}, absent: map[uuid.UUID]bool{}, load: map[uuid.UUID]int{}}
 	absences, err := s.absences(ctx, on, now, now.Add(time.Microsecond))
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]uuid.UUID, len(people))
+	for i := range people {
+		ids[i] = people[i].ID
+	}
+	loads, err := s.q.ListStaffLoads(ctx, on, ids)
+	if err != nil {
+		return nil, fmt.Errorf("count open tickets: %w", err)
+	}
+	return s.teamOf(ctx, on, now, people, absences, loads)
+}
+
+// teamOf is team where the absences of the moment and the loads are known.
+func (s *Server) teamOf(ctx context.Context, on db.DBTX, now time.Time, people []db.Staff, absences []organisation.Absence, loads []db.ListStaffLoadsRow) (*team, error) {
+	t := &team{onShift: map[uuid.UUID]bool{}, absent: map[uuid.UUID]bool{}, load: map[uuid.UUID]int{}}
 	ids := make([]uuid.UUID, 0, len(people))
 	working := map[string]bool{}
 	for i := range people {
@@ -53,10 +66,6 @@ func (s *Server) team(ctx context.Context, on db.DBTX, now time.Time, people []d
 	}
 	if err := s.onDuty(ctx, on, t, now, ids, absences); err != nil {
 		return nil, err
-	}
-	loads, err := s.q.ListStaffLoads(ctx, on, ids)
-	if err != nil {
-		return nil, fmt.Errorf("count open tickets: %w", err)
 	}
 	for _, l := range loads {
 		t.load[l.StaffID] = int(l.OpenTickets)

@@ -135,18 +135,47 @@ func (s *Server) starting(ctx context.Context, on db.DBTX, row *db.Ticket, at ti
 }
 
 // firstClocks makes the clocks of a new ticket ready to be stored with it.
-func (s *Server) firstClocks(ctx context.Context, row *db.Ticket) ([]clock.Opening, error) {
-	specs, err := s.starting(ctx, s.pool, row, row.CreateTime, ticket.EventCreated, ticket.EventOpened)
+func (s *Server) firstClocks(ctx context.Context, on db.DBTX, row *db.Ticket) ([]clock.Opening, error) {
+	specs, err := s.starting(ctx, on, row, row.CreateTime, ticket.EventCreated, ticket.EventOpened)
 	if err != nil {
 		return nil, err
 	}
-	return s.clocks.Prepare(ctx, s.pool, specs...)
+	return s.clocks.Prepare(ctx, on, specs...)
 }
 
-// startClocks starts the clocks of a ticket that events start. One of the kind that is open
+// ticketClocks are the open clocks of a held ticket, for the changes of one write.
+type ticketClocks struct {
+	*clock.Case
+	s   *Server
+	tx  *write.Tx
+	row *db.Ticket
+}
+
+// holdClocks holds the open clocks of a ticket, and where asked for those that ended; nil for
+// a ticket without.
+func (s *Server) holdClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, ended bool) (*ticketClocks, error) {
+	if !clocked(row) {
+		return nil, nil
+	}
+	held, err := s.clocks.Hold(ctx, tx, clock.Select{Subject: row.ID, Ended: ended})
+	if err != nil {
+		return nil, fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	return &ticketClocks{held, s, tx, row}, nil
+}
+
+// keep has what changed of the clocks stored soon.
+func (c *ticketClocks) keep(ctx context.Context) error {
+	if c == nil {
+		return nil
+	}
+	return c.Queue(ctx, c.tx.Soon())
+}
+
+// start starts the clocks of a ticket that events start. One of the kind that is open
 // is given up for the new one, for a reason.
-func (s *Server) startClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act, events ...string) error {
-	specs, err := s.starting(ctx, tx, row, act.At, events...)
+func (c *ticketClocks) start(ctx context.Context, act clock.Act, events ...string) error {
+	specs, err := c.s.starting(ctx, c.tx, c.row, act.At, events...)
 	if err != nil || len(specs) == 0 {
 		return err
 	}
@@ -154,146 +183,158 @@ func (s *Server) startClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, 
 	for i := range specs {
 		kinds[i] = specs[i].Kind
 	}
-	if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, act); err != nil {
+	if _, err := c.Cancel(ctx, clock.Select{Kinds: kinds}, act); err != nil {
 		return err
 	}
-	if _, err := s.clocks.Start(ctx, tx, specs...); err != nil {
+	if err := c.Start(ctx, specs...); err != nil {
 		return err
 	}
-	if ticket.State(row.State) != ticket.Waiting {
+	if ticket.State(c.row.State) != ticket.Waiting {
 		return nil
 	}
-	_, err = s.clocks.Pause(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds},
-		clock.Act{At: act.At, Reason: ticket.PauseReason(ticketv1.WaitFor(row.WaitFor))})
+	_, err = c.Pause(ctx, clock.Select{Kinds: kinds},
+		clock.Act{At: act.At, Reason: ticket.PauseReason(ticketv1.WaitFor(c.row.WaitFor))})
 	return err
 }
 
-// stopClocks stops the open clocks of a ticket that events stop.
-func (s *Server) stopClocks(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act, events ...string) error {
-	p, err := s.rules(ctx, tx, row)
+// stop stops the open clocks of a ticket that events stop.
+func (c *ticketClocks) stop(ctx context.Context, act clock.Act, events ...string) error {
+	p, err := c.s.rules(ctx, c.tx, c.row)
 	if err != nil {
 		return err
 	}
-	kinds, _ := chosen(p, row, stoppedBy(events...))
+	kinds, _ := chosen(p, c.row, stoppedBy(events...))
 	if len(kinds) == 0 {
 		return nil
 	}
-	_, err = s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds}, act)
+	_, err = c.Stop(ctx, clock.Select{Kinds: kinds}, act)
 	return err
 }
 
 // follow brings the clocks of a ticket in step with a move that brought it from a standing
-// to where the row stands.
-func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, m ticket.Move) error {
+// to where the row stands, and has the row know when it is due. They are not kept yet; a
+// ticket without has none.
+func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, m ticket.Move) (*ticketClocks, error) {
 	if !clocked(row) {
-		return nil
+		return nil, nil
 	}
-	all := clock.Select{Subject: row.ID}
-	var err error
-	switch m.Verb {
-	case ticket.Triage:
-		if err = s.handOver(ctx, tx, row, clock.Act{At: m.At, Reason: reasonTriaged}); err == nil {
-			err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPriority})
+	if m.Verb == ticket.Unmerge {
+		if err := s.goBack(ctx, tx, row); err != nil {
+			return nil, fmt.Errorf("clocks of the ticket: %w", err)
 		}
-	case ticket.Prioritize:
-		err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPriority})
-	case ticket.Assign:
-		err = s.assigned(ctx, tx, was, row, m.At)
-	case ticket.Retarget:
-		err = s.retarget(ctx, tx, row, clock.Act{At: m.At, Reason: reasonPolicy})
-	case ticket.Contact:
-		err = s.contacted(ctx, tx, row, m)
-	case ticket.Wait:
-		_, err = s.clocks.Pause(ctx, tx, all, clock.Act{At: m.At, Reason: ticket.PauseReason(m.WaitFor)})
-	case ticket.Resume:
-		err = s.goOn(ctx, tx, was, row, m.At)
-	case ticket.Resolve:
-		err = s.resolved(ctx, tx, row, m.At)
-	case ticket.Reopen:
-		err = s.nextRound(ctx, tx, row, m.At)
-	case ticket.Cancel:
-		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonCancelled})
-	case ticket.Merge:
-		_, err = s.clocks.Cancel(ctx, tx, all, clock.Act{At: m.At, Reason: reasonMerged})
-	case ticket.Unmerge:
-		err = s.goBack(ctx, tx, row)
 	}
+	retargets := m.Verb == ticket.Triage || m.Verb == ticket.Prioritize || m.Verb == ticket.Retarget
+	c, err := s.holdClocks(ctx, tx, row, retargets)
+	if err != nil {
+		return nil, err
+	}
+	err = c.follow(ctx, was, m)
 	if err == nil && (m.Verb == ticket.Resolve || m.Verb == ticket.Cancel || m.Verb == ticket.Merge) {
 		err = s.lapse(ctx, tx, row, m.At)
 	}
 	if err != nil {
-		return fmt.Errorf("clocks of the ticket: %w", err)
+		return nil, fmt.Errorf("clocks of the ticket: %w", err)
 	}
-	return nil
+	row.DueTime = timePtr(c.Due())
+	return c, nil
+}
+
+func (c *ticketClocks) follow(ctx context.Context, was ticket.Standing, m ticket.Move) (err error) {
+	switch m.Verb {
+	case ticket.Triage:
+		if err = c.handOver(ctx, clock.Act{At: m.At, Reason: reasonTriaged}); err == nil {
+			err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPriority})
+		}
+	case ticket.Prioritize:
+		err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPriority})
+	case ticket.Assign:
+		err = c.assigned(ctx, was, m.At)
+	case ticket.Retarget:
+		err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPolicy})
+	case ticket.Contact:
+		err = c.contacted(ctx, m)
+	case ticket.Wait:
+		_, err = c.Pause(ctx, clock.Select{}, clock.Act{At: m.At, Reason: ticket.PauseReason(m.WaitFor)})
+	case ticket.Resume:
+		err = c.goOn(ctx, was, m.At)
+	case ticket.Resolve:
+		err = c.resolved(ctx, m.At)
+	case ticket.Reopen:
+		err = c.nextRound(ctx, m.At)
+	case ticket.Cancel:
+		_, err = c.Cancel(ctx, clock.Select{}, clock.Act{At: m.At, Reason: reasonCancelled})
+	case ticket.Merge:
+		_, err = c.Cancel(ctx, clock.Select{}, clock.Act{At: m.At, Reason: reasonMerged})
+	}
+	return err
 }
 
 // resolved ends the clocks of a round with its solution. Clocks that wait are judged by when
 // they were paused, so they do not go on first.
-func (s *Server) resolved(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
-	if err := s.stopClocks(ctx, tx, row, clock.Act{At: at}, ticket.EventResolved); err != nil {
+func (c *ticketClocks) resolved(ctx context.Context, at time.Time) error {
+	if err := c.stop(ctx, clock.Act{At: at}, ticket.EventResolved); err != nil {
 		return err
 	}
 	answered := clock.Act{At: at, Reason: reasonResolved}
-	if err := s.stopClocks(ctx, tx, row, answered, ticket.OnResolve()...); err != nil {
+	if err := c.stop(ctx, answered, ticket.OnResolve()...); err != nil {
 		return err
 	}
 	// What a solution does not stand for: nobody had a word with the customer.
-	_, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID}, answered)
+	_, err := c.Cancel(ctx, clock.Select{}, answered)
 	return err
 }
 
 // assigned hands the open clocks of a ticket over. What runs from the assignment is each
 // assignee's own: somebody else's begins anew, the same person's goes on.
-func (s *Server) assigned(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, at time.Time) error {
-	if err := s.goOn(ctx, tx, was, row, at); err != nil {
+func (c *ticketClocks) assigned(ctx context.Context, was ticket.Standing, at time.Time) error {
+	if err := c.goOn(ctx, was, at); err != nil {
 		return err
 	}
-	if was.Assignee != idValue(row.AssigneeStaffID) {
-		if err := s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonHandedOn}, ticket.EventAssigned); err != nil {
+	if was.Assignee != idValue(c.row.AssigneeStaffID) {
+		if err := c.start(ctx, clock.Act{At: at, Reason: reasonHandedOn}, ticket.EventAssigned); err != nil {
 			return err
 		}
 	}
-	return s.handOver(ctx, tx, row, clock.Act{At: at, Reason: reasonAssigned})
+	return c.handOver(ctx, clock.Act{At: at, Reason: reasonAssigned})
 }
 
 // contacted stops the clocks that a two-way contact meets. One that started after the
 // contact took place is not met by it.
-func (s *Server) contacted(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move) error {
-	if !m.TwoWay || !ticket.Open(ticket.State(row.State)) {
+func (c *ticketClocks) contacted(ctx context.Context, m ticket.Move) error {
+	if !m.TwoWay || !ticket.Open(ticket.State(c.row.State)) {
 		return nil
 	}
-	p, err := s.rules(ctx, tx, row)
+	p, err := c.s.rules(ctx, c.tx, c.row)
 	if err != nil {
 		return err
 	}
-	kinds, _ := chosen(p, row, stoppedBy(ticket.OnContact()...))
+	kinds, _ := chosen(p, c.row, stoppedBy(ticket.OnContact()...))
 	if len(kinds) == 0 {
 		return nil
 	}
-	_, err = s.clocks.Stop(ctx, tx, clock.Select{Subject: row.ID, Kinds: kinds, StartedBy: m.ContactTime}, clock.Act{At: m.ContactTime})
+	_, err = c.Stop(ctx, clock.Select{Kinds: kinds, StartedBy: m.ContactTime}, clock.Act{At: m.ContactTime})
 	return err
 }
 
 // goOn ends the pause of a ticket that waited.
-func (s *Server) goOn(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, at time.Time) error {
+func (c *ticketClocks) goOn(ctx context.Context, was ticket.Standing, at time.Time) error {
 	if was.State != ticket.Waiting {
 		return nil
 	}
-	_, err := s.clocks.Resume(ctx, tx, clock.Select{Subject: row.ID},
-		clock.Act{At: at, Reason: ticket.PauseReason(was.WaitFor)})
+	_, err := c.Resume(ctx, clock.Select{}, clock.Act{At: at, Reason: ticket.PauseReason(was.WaitFor)})
 	return err
 }
 
 // nextRound starts the clocks of a round by the tier that the customer has by now.
-func (s *Server) nextRound(ctx context.Context, tx *write.Tx, row *db.Ticket, at time.Time) error {
-	tier, err := s.tierOf(ctx, tx, row)
+func (c *ticketClocks) nextRound(ctx context.Context, at time.Time) error {
+	tier, err := c.s.tierOf(ctx, c.tx, c.row)
 	if err != nil {
 		return err
 	}
-	if err := s.setTier(ctx, tx, row, tier); err != nil {
+	if err := c.s.setTier(ctx, c.tx, c.row, tier); err != nil {
 		return err
 	}
-	return s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonRestarted}, ticket.EventOpened)
+	return c.start(ctx, clock.Act{At: at, Reason: reasonRestarted}, ticket.EventOpened)
 }
 
 func (s *Server) setTier(ctx context.Context, tx *write.Tx, row *db.Ticket, tier int16) error {
@@ -312,33 +353,28 @@ func (s *Server) replied(ctx context.Context, tx *write.Tx, row *db.Ticket, at t
 	if !clocked(row) || !ticket.Open(ticket.State(row.State)) {
 		return nil
 	}
-	if err := s.stopClocks(ctx, tx, row, clock.Act{At: at}, ticket.OnReply()...); err != nil {
-		return fmt.Errorf("clocks of the ticket: %w", err)
-	}
-	if err := s.startClocks(ctx, tx, row, clock.Act{At: at, Reason: reasonRestarted}, ticket.OnReply()...); err != nil {
-		return fmt.Errorf("clocks of the ticket: %w", err)
-	}
-	return nil
-}
-
-// handOver gives the open clocks of a ticket to whom it belongs now.
-func (s *Server) handOver(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
-	p, err := s.rules(ctx, tx, row)
+	c, err := s.holdClocks(ctx, tx, row, false)
 	if err != nil {
 		return err
 	}
-	kinds, choices := chosen(p, row, func(*clockv1.PolicyClause) bool { return true })
-	var owners []clock.Owner
-	kindsOf := map[clock.Owner][]string{}
-	for i, choice := range choices {
-		to := keeper(choice.Clause, row)
-		if _, ok := kindsOf[to]; !ok {
-			owners = append(owners, to)
-		}
-		kindsOf[to] = append(kindsOf[to], kinds[i])
+	if err := c.stop(ctx, clock.Act{At: at}, ticket.OnReply()...); err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
 	}
-	for _, to := range owners {
-		if _, err := s.clocks.HandOver(ctx, tx, clock.Select{Subject: row.ID, Kinds: kindsOf[to]}, act, to); err != nil {
+	if err := c.start(ctx, clock.Act{At: at, Reason: reasonRestarted}, ticket.OnReply()...); err != nil {
+		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	return c.keep(ctx)
+}
+
+// handOver gives the open clocks of a ticket to whom it belongs now.
+func (c *ticketClocks) handOver(ctx context.Context, act clock.Act) error {
+	p, err := c.s.rules(ctx, c.tx, c.row)
+	if err != nil {
+		return err
+	}
+	kinds, choices := chosen(p, c.row, func(*clockv1.PolicyClause) bool { return true })
+	for i, choice := range choices {
+		if _, err := c.HandOver(ctx, clock.Select{Kinds: kinds[i : i+1]}, act, keeper(choice.Clause, c.row)); err != nil {
 			return err
 		}
 	}
@@ -346,31 +382,32 @@ func (s *Server) handOver(ctx context.Context, tx *write.Tx, row *db.Ticket, act
 }
 
 // retarget gives the open clocks of a ticket the targets that apply to it now, from their
-// original start. What ended was judged by the standard of its time and stays.
-func (s *Server) retarget(ctx context.Context, tx *write.Tx, row *db.Ticket, act clock.Act) error {
-	p, err := s.rules(ctx, tx, row)
+// original start, and starts those it has none of. What ended, which must be held too, was
+// judged by the standard of its time and stays.
+func (c *ticketClocks) retarget(ctx context.Context, act clock.Act) error {
+	p, err := c.s.rules(ctx, c.tx, c.row)
 	if err != nil {
 		return err
 	}
 	var ended []string
-	_, err = s.clocks.Retarget(ctx, tx, clock.Select{Subject: row.ID}, act, func(c *clock.Clock) (clock.Terms, bool, error) {
-		choice, ok := policy.Pick(p, c.Kind, facts(row))
+	_, err = c.Retarget(ctx, clock.Select{}, act, func(one *clock.Clock) (clock.Terms, bool, error) {
+		choice, ok := policy.Pick(p, one.Kind, facts(c.row))
 		if !ok {
-			ended = append(ended, c.Kind)
+			ended = append(ended, one.Kind)
 			return clock.Terms{}, false, nil
 		}
-		terms, err := s.terms(ctx, tx, p, choice, c.State.Start)
+		terms, err := c.s.terms(ctx, c.tx, p, choice, one.State.Start)
 		return terms, err == nil, err
 	})
 	if err != nil {
 		return err
 	}
 	if len(ended) > 0 {
-		if _, err := s.clocks.Cancel(ctx, tx, clock.Select{Subject: row.ID, Kinds: ended}, clock.Act{At: act.At, Reason: policy.ReasonNoDeadline}); err != nil {
+		if _, err := c.Cancel(ctx, clock.Select{Kinds: ended}, clock.Act{At: act.At, Reason: policy.ReasonNoDeadline}); err != nil {
 			return err
 		}
 	}
-	return s.startMissing(ctx, tx, p, row)
+	return c.startMissing(ctx, p)
 }
 
 // HandleCustomer takes over what the registry tells of a customer and gives the clocks of

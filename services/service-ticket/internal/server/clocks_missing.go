@@ -6,20 +6,18 @@ import (
 	"github.com/google/uuid"
 
 	clockv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
-	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/policy"
 	"github.com/kefu-suite/kefu/services/internal/worktime"
-	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
 // startMissing starts the clocks of kinds that had no deadline before and have one by the
 // policy now: from when they would have started, with the holds since.
-func (s *Server) startMissing(ctx context.Context, tx *write.Tx, p *clockv1.Policy, row *db.Ticket) error {
-	has, err := s.clocks.List(ctx, tx, row.ID)
-	if err != nil || !policy.Lacking(p, facts(row), has) {
-		return err
+func (c *ticketClocks) startMissing(ctx context.Context, p *clockv1.Policy) error {
+	s, tx, row, has := c.s, c.tx, c.row, c.Clocks()
+	if !policy.Lacking(p, facts(row), has) {
+		return nil
 	}
 	history := ticket.History{Create: row.CreateTime, Resolve: timeValue(row.ResolveTime)}
 	if err := s.histories(ctx, tx, []uuid.UUID{row.ID}, func(uuid.UUID) *ticket.History { return &history }); err != nil {
@@ -38,13 +36,13 @@ func (s *Server) startMissing(ctx context.Context, tx *write.Tx, p *clockv1.Poli
 		if err != nil {
 			return err
 		}
-		if _, err := s.clocks.Start(ctx, tx, clock.Spec{
+		if err := c.Start(ctx, clock.Spec{
 			Subject: clock.Subject{Type: ticket.SubjectType, ID: row.ID}, Kind: m.Kind, Round: row.Round, At: m.Start,
 			Owner: keeper(m.Choice.Clause, row), Terms: terms,
 		}); err != nil {
 			return err
 		}
-		if err := s.clocks.Recall(ctx, tx, clock.Select{Subject: row.ID, Kinds: []string{m.Kind}}, since); err != nil {
+		if err := c.Recall(ctx, clock.Select{Kinds: []string{m.Kind}}, since); err != nil {
 			return err
 		}
 	}

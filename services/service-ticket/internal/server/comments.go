@@ -10,7 +10,6 @@ import (
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
-	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -64,23 +63,19 @@ func (s *Server) comment(ctx context.Context, tx *write.Tx, row *db.Ticket, body
 // addComment adds a comment to a held ticket: row, clocks, event and audit record.
 func (s *Server) addComment(ctx context.Context, tx *write.Tx, row *db.Ticket, c *db.Comment) error {
 	row.UpdateTime, row.Version = c.CreateTime, row.Version+1
-	var b pg.Batch
-	if err := s.q.InsertComment(ctx, &b, db.InsertCommentParams(*c)); err != nil {
-		return err
-	}
-	if err := s.q.TouchTicket(ctx, &b, db.TouchTicketParams{
-		ID: row.ID, ConfirmDue: row.ConfirmDue, UpdateTime: row.UpdateTime, Version: row.Version,
-	}); err != nil {
-		return err
-	}
-	if err := pg.Flush(ctx, tx, &b); err != nil {
-		return fmt.Errorf("add comment: %w", err)
-	}
 	kind := ticketv1.AuthorKind(c.AuthorKind)
 	if c.Public && kind == ticketv1.AuthorKind_AUTHOR_KIND_STAFF {
 		if err := s.replied(ctx, tx, row, c.CreateTime); err != nil {
 			return err
 		}
+	}
+	if err := s.q.InsertComment(ctx, tx.Soon(), db.InsertCommentParams(*c)); err != nil {
+		return err
+	}
+	if err := s.q.TouchTicket(ctx, tx.Soon(), db.TouchTicketParams{
+		ID: row.ID, ConfirmDue: row.ConfirmDue, UpdateTime: row.UpdateTime, Version: row.Version,
+	}); err != nil {
+		return err
 	}
 	tx.Emit(event.Event{
 		Type: "comment.added.v1", SubjectID: row.ID, SubjectVersion: row.Version,

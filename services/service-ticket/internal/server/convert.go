@@ -21,19 +21,15 @@ import (
 // present gives rows with all that is kept of them; what the caller does not see of it is
 // masked on the way out. Who may know contacts for open tickets only gets none of others.
 func (s *Server) present(ctx context.Context, on db.DBTX, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
-	var subjects []uuid.UUID
-	for i := range rows {
-		if rows[i].ReporterPhone != nil || rows[i].ReporterEmail != nil {
-			subjects = append(subjects, rows[i].ReporterSubjectID)
-		}
+	keys, err := s.reporterKeys(ctx, on, rows)
+	if err != nil {
+		return nil, err
 	}
-	var keys pii.Subjects
-	if len(subjects) > 0 {
-		var err error
-		if keys, err = s.keys.Subjects(ctx, on, subjects...); err != nil {
-			return nil, err
-		}
-	}
+	return presented(ctx, keys, rows...)
+}
+
+// presented is present with the keys at hand.
+func presented(ctx context.Context, keys pii.Subjects, rows ...db.Ticket) ([]*ticketv1.Ticket, error) {
 	out := make([]*ticketv1.Ticket, 0, len(rows))
 	for i := range rows {
 		t, err := ticketProto(&rows[i], keys)
@@ -132,7 +128,7 @@ func updateStanding(row *db.Ticket) db.UpdateTicketStandingParams {
 		ID: row.ID, Type: row.Type, Priority: row.Priority, State: row.State, Round: row.Round,
 		DepartmentID: row.DepartmentID, AssigneeStaffID: row.AssigneeStaffID, WaitFor: row.WaitFor,
 		Resolution: row.Resolution, MergedInto: row.MergedInto, ResolveTime: row.ResolveTime,
-		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, UpdateTime: row.UpdateTime, Version: row.Version,
+		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, DueTime: row.DueTime, UpdateTime: row.UpdateTime, Version: row.Version,
 	}
 }
 

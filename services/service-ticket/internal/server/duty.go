@@ -180,7 +180,7 @@ func (s *Server) GetDutyGaps(ctx context.Context, req *ticketv1.GetDutyGapsReque
 		return nil, err
 	}
 	from := s.now()
-	to := from.Add(organisation.FlagAhead)
+	to := from.Add(s.policy.FlagAhead)
 	if req.GetDays() > 0 {
 		to = from.Add(time.Duration(req.GetDays()) * 24 * time.Hour)
 	}

@@ -138,7 +138,13 @@ func (s *Server) retier(ctx context.Context, tx *write.Tx, rows []db.Ticket, rea
 		if err := s.setTier(ctx, tx, &rows[i], tier); err != nil {
 			return err
 		}
-		if err := s.retarget(ctx, tx, &rows[i], clock.Act{At: s.now(), Reason: reason}); err != nil {
+		c, err := s.holdClocks(ctx, tx, &rows[i], true)
+		if err == nil && c != nil {
+			if err = c.retarget(ctx, clock.Act{At: s.now(), Reason: reason}); err == nil {
+				err = c.keep(ctx)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("clocks of ticket %s: %w", rows[i].ID, err)
 		}
 		tx.Audit("ticket", rows[i].ID, map[string]any{"service_tier": typev1.Tier(tier).String()})

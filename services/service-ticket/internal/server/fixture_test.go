@@ -90,7 +90,7 @@ func bareWorld(t *testing.T, background bool) *world {
 			w.server, err = server.New(server.Config{
 				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 				Now: p.Now, Registry: w.registry, Issuer: "http://127.0.0.1:9", Region: "CN",
-				Policy: ticket.Policy{ConfirmAfter: 72 * time.Hour, ReopenWithin: 14 * 24 * time.Hour, DecideWithin: 2 * time.Hour, MaxLoad: 20},
+				Policy: standardPolicy(),
 				Clocks: w.clocks, Calendars: calendars,
 			})
 			if err != nil {
@@ -105,6 +105,15 @@ func bareWorld(t *testing.T, background bool) *world {
 	w.directory = ticketv1.NewDirectoryServiceClient(w.Conn)
 	w.policies = clockv1.NewTicketPolicyServiceClient(w.Conn)
 	return w
+}
+
+// standardPolicy has the numbers of a service that is not configured.
+func standardPolicy() ticket.Policy {
+	const day = 24 * time.Hour
+	return ticket.Policy{
+		ConfirmAfter: 3 * day, ReopenWithin: 14 * day, DecideWithin: 2 * time.Hour, UnmergeWithin: 14 * day, CallBackWithin: day,
+		DedicatedFor: 10 * time.Minute, FlagAhead: 7 * day, PublishEvery: 90 * day, MaxLoad: 20,
+	}
 }
 
 func (w *world) department(code string) *ticketv1.Department {

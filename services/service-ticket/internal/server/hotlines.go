@@ -198,7 +198,7 @@ func (s *Server) overdue(ctx context.Context, on db.DBTX, last *db.HotlinePublic
 	if err != nil {
 		return nil, fmt.Errorf("look for changed hotlines: %w", err)
 	}
-	return organisation.Overdue(last.PublishTime, changed, at), nil
+	return organisation.Overdue(last.PublishTime, s.policy.PublishEvery, changed, at), nil
 }
 
 // GetHotlineStatus tells whether a publication is overdue.
@@ -214,7 +214,7 @@ func (s *Server) GetHotlineStatus(ctx context.Context, _ *ticketv1.GetHotlineSta
 	out := &ticketv1.HotlineStatus{Version: last.Version, Missing: organisation.Missing(hotlineLines(rows))}
 	if last.Version > 0 {
 		out.PublishTime = timestamppb.New(last.PublishTime)
-		out.DueTime = timestamppb.New(last.PublishTime.Add(organisation.PublishEvery))
+		out.DueTime = timestamppb.New(last.PublishTime.Add(s.policy.PublishEvery))
 	}
 	out.Overdue, err = s.overdue(ctx, s.pool, &last, s.now())
 	return out, err

@@ -96,7 +96,7 @@ func (s *Server) unmerge(ctx context.Context, tx *write.Tx, row *db.Ticket, reas
 		return nil, fmt.Errorf("read the merge: %w", err)
 	}
 	now := s.now()
-	if err := ticket.Unmergeable(merge.MergeTime, now); err != nil {
+	if err := s.policy.Unmergeable(merge.MergeTime, now); err != nil {
 		return nil, err
 	}
 	if err := s.apply(ctx, tx, row, ticket.Move{

@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -178,7 +179,9 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 	if err != nil {
 		return nil, err
 	}
-	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+	var calendars calendar.Glance
+	return write.DoReading(ctx, s.write, req, calendars.Queue, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+		ctx = calendars.In(ctx)
 		row, err := s.lock(ctx, tx, id, req.GetEtag())
 		if err != nil {
 			return nil, err
@@ -190,11 +193,25 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 				return nil, err
 			}
 		}
-		if err := s.apply(ctx, tx, row, m, reason); err != nil {
-			return nil, err
-		}
-		return s.presentOne(ctx, tx, row)
+		return s.moved(ctx, tx, row, m, reason)
 	})
+}
+
+// moved makes a move of a locked ticket and gives the ticket as it is then.
+func (s *Server) moved(ctx context.Context, tx *write.Tx, row *db.Ticket, m ticket.Move, reason string) (*ticketv1.Ticket, error) {
+	// Read before anything is written, so that all that is written can go together.
+	keys, err := s.reporterKeys(ctx, tx, []db.Ticket{*row})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.apply(ctx, tx, row, m, reason); err != nil {
+		return nil, err
+	}
+	all, err := presented(ctx, keys, *row)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
 }
 
 // apply makes a move of a locked ticket: row, history, clocks, event and audit record.
@@ -214,24 +231,20 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	}
 	stand(row, after)
 	row.UpdateTime, row.Version = m.At, row.Version+1
-	var b pg.Batch
-	if err := s.q.UpdateTicketStanding(ctx, &b, updateStanding(row)); err != nil {
-		return err
-	}
 	made := transition(ctx, m.Verb, before, row, reason, m.At)
-	if err := s.q.InsertTransition(ctx, &b, made); err != nil {
+	clocks, err := s.follow(ctx, tx, was, row, m)
+	if err != nil {
 		return err
 	}
-	if err := pg.Flush(ctx, tx, &b); err != nil {
+	// The ticket before its clocks: when it is due stands there then, and no trigger has to say it.
+	if err := s.q.UpdateTicketStanding(ctx, tx.Soon(), updateStanding(row)); err != nil {
+		return err
+	}
+	if err := s.q.InsertTransition(ctx, tx.Soon(), made); err != nil {
+		return err
+	}
+	if err := clocks.keep(ctx); err != nil {
 		return fmt.Errorf("%s ticket: %w", m.Verb, err)
-	}
-	if err := s.follow(ctx, tx, was, row, m); err != nil {
-		return err
-	}
-	if clocked(row) {
-		if row.DueTime, err = s.q.GetTicketDue(ctx, tx, row.ID); err != nil {
-			return fmt.Errorf("read when the ticket is due: %w", err)
-		}
 	}
 	if m.Verb == ticket.Cancel {
 		if err := s.dropTasks(ctx, tx, row, reason); err != nil {

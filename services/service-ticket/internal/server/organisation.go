@@ -192,11 +192,15 @@ func (s *Server) absences(ctx context.Context, on db.DBTX, from, to time.Time) (
 	if err != nil {
 		return nil, fmt.Errorf("read substitutions: %w", err)
 	}
+	return absencesOf(rows), nil
+}
+
+func absencesOf(rows []db.Substitution) []organisation.Absence {
 	out := make([]organisation.Absence, len(rows))
 	for i := range rows {
 		out[i] = absence(&rows[i])
 	}
-	return out, nil
+	return out
 }
 
 // employed refuses somebody whom the directory does not know or who has left.

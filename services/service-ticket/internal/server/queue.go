@@ -18,28 +18,28 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// dedicatedFor is how long a new ticket of a key customer waits for the account manager.
-const dedicatedFor = 10 * time.Minute
-
 // NextTicket gives the caller the next ticket of their queue.
 func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest) (*ticketv1.Ticket, error) {
-	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
-		// Held, so that two calls of one person do not both find room for one more.
-		caller := authn.FromContext(ctx)
-		me, err := s.q.LockStaffByIdentity(ctx, tx, caller.Issuer, caller.Subject)
-		if caller.Kind != authn.Person || errors.Is(err, pgx.ErrNoRows) {
+	caller := authn.FromContext(ctx)
+	var asks asker
+	return write.DoReading(ctx, s.write, req, func(b *pgx.Batch) {
+		asks = asker{at: s.now()}
+		unsorted := !req.GetDepartmentOnly() && authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED
+		s.q.QueuePuller(b, &asks.Puller, caller.Issuer, caller.Subject, asks.at, unsorted)
+		asks.calendars.Queue(b)
+	}, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+		if caller.Kind != authn.Person || len(asks.Staff) == 0 {
 			return nil, rpcerr.NotFound("staff", caller.Subject)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("look the caller up: %w", err)
-		}
-		now := s.now()
-		team, err := s.team(ctx, tx, now, []db.Staff{me})
+		ctx = asks.calendars.In(ctx)
+		me, now := asks.Staff[0], asks.at
+		team, err := s.teamOf(ctx, tx, now, asks.Staff, absencesOf(asks.Absences), asks.Loads)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +47,7 @@ func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest
 		if in := mine.Obstacles(s.policy.MaxLoad); len(in) > 0 {
 			return nil, notReady(&me, in)
 		}
-		row, err := s.take(ctx, tx, &me, req.GetDepartmentOnly(), now)
+		row, err := s.take(ctx, tx, &me, asks.Lanes, now)
 		if err != nil {
 			return nil, err
 		}
@@ -55,23 +55,19 @@ func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest
 			return nil, rpcerr.New(codes.NotFound, "TICKET_QUEUE_EMPTY", rpcerr.T(
 				"No ticket waits that you can take; ask again later.", "当前没有您可以受理的待分配工单；请稍后再试。"))
 		}
-		if err := s.apply(ctx, tx, row, ticket.Move{Verb: ticket.Assign, At: now, Assignee: me.ID, Department: me.DepartmentID}, ""); err != nil {
-			return nil, err
-		}
-		return s.presentOne(ctx, tx, row)
+		return s.moved(ctx, tx, row, ticket.Move{Verb: ticket.Assign, At: now, Assignee: me.ID, Department: me.DepartmentID}, "")
 	})
 }
 
+// asker is somebody who asks for their next ticket, and when.
+type asker struct {
+	db.Puller
+	at        time.Time
+	calendars calendar.Glance
+}
+
 // take holds the first ticket of the queue that somebody can take, nil for none.
-func (s *Server) take(ctx context.Context, tx *write.Tx, me *db.Staff, departmentOnly bool, now time.Time) (*db.Ticket, error) {
-	departments := []uuid.UUID{me.DepartmentID}
-	if !departmentOnly && authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED {
-		departments = append(departments, uuid.Nil)
-	}
-	all, err := s.q.ListLanes(ctx, tx, departments)
-	if err != nil {
-		return nil, fmt.Errorf("list the queue: %w", err)
-	}
+func (s *Server) take(ctx context.Context, tx *write.Tx, me *db.Staff, all []db.Lane, now time.Time) (*db.Ticket, error) {
 	var lanes []db.Lane
 	for _, lane := range all {
 		if n := ticket.ParseNeeds(lane.Needs); n.Skilled(me.Skills) && n.Speaks(me.Languages) {
@@ -100,7 +96,7 @@ func (s *Server) takeFirst(ctx context.Context, tx *write.Tx, lanes []db.Lane, n
 		if best != nil && laneOf(best).Before(lane) {
 			break
 		}
-		row, err := s.q.TakeQueued(ctx, tx, lane, now.Add(-dedicatedFor), reserved)
+		row, err := s.q.TakeQueued(ctx, tx, lane, now.Add(-s.policy.DedicatedFor), reserved)
 		if err != nil {
 			return nil, fmt.Errorf("take from the queue: %w", err)
 		}
@@ -117,7 +113,7 @@ func laneOf(row *db.Ticket) db.Lane {
 
 // reservedFor gives the account manager for whom a ticket still waits, zero for none.
 func (s *Server) reservedFor(ctx context.Context, on db.DBTX, row *db.Ticket, me *db.Staff, now time.Time) (uuid.UUID, error) {
-	if row.QueueRank != 1 || !row.CreateTime.After(now.Add(-dedicatedFor)) {
+	if row.QueueRank != 1 || !row.CreateTime.After(now.Add(-s.policy.DedicatedFor)) {
 		return uuid.Nil, nil
 	}
 	owner, who, err := s.dedicated(ctx, on, row, now)

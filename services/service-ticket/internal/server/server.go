@@ -105,11 +105,8 @@ func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
 		return nil, fmt.Errorf("default region %q: give a two-letter country code such as CN", cfg.Region)
 	}
-	if cfg.Policy.ConfirmAfter <= 0 || cfg.Policy.ReopenWithin <= 0 || cfg.Policy.DecideWithin <= 0 {
-		return nil, errors.New("the times to confirm, to reopen and to decide on an escalation must be longer than nothing")
-	}
-	if cfg.Policy.MaxLoad < 1 {
-		return nil, errors.New("the most open tickets in a person's hands must be at least 1")
+	if err := cfg.Policy.Check(); err != nil {
+		return nil, err
 	}
 	if cfg.Issuer == "" {
 		return nil, errors.New("staff need the issuer of their tokens")

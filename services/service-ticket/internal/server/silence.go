@@ -84,9 +84,6 @@ func (s *Server) silent(ctx context.Context, tx *write.Tx, row *db.Ticket, tier 
 		"客户 %[1]g 小时内未答复 · no answer from the customer in %[1]g h", hours))
 }
 
-// callBackWithin is when a key customer who was silent is to be called.
-const callBackWithin = 24 * time.Hour
-
 // callBack asks whoever worked on a ticket to call the customer.
 func (s *Server) callBack(ctx context.Context, tx *write.Tx, t *db.Ticket) error {
 	if t.DepartmentID == nil {
@@ -99,7 +96,7 @@ func (s *Server) callBack(ctx context.Context, tx *write.Tx, t *db.Ticket) error
 	now := s.now()
 	row := &db.Task{
 		ID: id, TicketID: t.ID, Title: "回访 · Call back: " + t.Number, DepartmentID: *t.DepartmentID, OwnerStaffID: t.AssigneeStaffID,
-		DueTime: now.Add(callBackWithin), State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: now, UpdateTime: now, Version: 1,
+		DueTime: now.Add(s.policy.CallBackWithin), State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: now, UpdateTime: now, Version: 1,
 		Kind: int16(ticketv1.TaskKind_TASK_KIND_CALL_BACK),
 	}
 	if err := s.q.InsertTask(ctx, tx, insertTask(row)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/calendar"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
@@ -35,10 +36,12 @@ const (
 // CreateTicket registers a ticket. It is the hot path: but for the number, which is drawn
 // before, everything travels in one round trip.
 func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketRequest) (*ticketv1.Ticket, error) {
-	row, told, err := s.draft(ctx, req.GetTicket())
+	var calendars calendar.Glance
+	row, told, err := s.draft(ctx, req.GetTicket(), &calendars)
 	if err != nil {
 		return nil, err
 	}
+	ctx = calendars.In(ctx)
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
 	// another tier. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
@@ -46,7 +49,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 		if err != nil {
 			return nil, err
 		}
-		clocks, err := s.firstClocks(ctx, row.Ticket)
+		clocks, err := s.firstClocks(ctx, s.pool, row.Ticket)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +111,8 @@ type newTicket struct {
 }
 
 // draft makes the row of a new ticket from what the caller tells, and its number.
-func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*newTicket, reporter, error) {
+// With it the versions of calendars are read.
+func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket, calendars *calendar.Glance) (*newTicket, reporter, error) {
 	if t.GetChannel() == typev1.Channel_CHANNEL_UNKNOWN {
 		return nil, reporter{}, rpcerr.Invalid("ticket.channel", rpcerr.T(
 			"CHANNEL_UNKNOWN is for imported tickets only; say how this one arrived",
@@ -142,7 +146,7 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket) (*newTicket, rep
 		return nil, reporter{}, err
 	}
 	stand(row, st)
-	drawn, err := s.q.DrawTicket(ctx, s.pool, row.CustomerID, now)
+	drawn, err := s.q.DrawTicketAnd(ctx, s.pool, row.CustomerID, now, calendars.Queue)
 	if err != nil {
 		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
@@ -226,22 +230,10 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 		if err := s.seal(row, told, key); err != nil {
 			return nil, err
 		}
-		if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
-			return nil, err
-		}
-		if err := s.keepText(ctx, tx, row); err != nil {
-			return nil, err
-		}
-		if err := s.q.InsertTransition(ctx, tx, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)); err != nil {
+		if err := s.put(ctx, tx.Batch, row, made.triage, transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime), clocks); err != nil {
 			return nil, err
 		}
 		if err := s.q.RequireServiceTier(ctx, tx, row.CustomerID, row.ServiceTier); err != nil {
-			return nil, err
-		}
-		if err := s.clocks.Put(ctx, tx, clocks...); err != nil {
-			return nil, err
-		}
-		if err := s.keepTriage(ctx, tx, row.ID, made.triage); err != nil {
 			return nil, err
 		}
 		tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
@@ -252,6 +244,23 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 		tx.Audit("ticket", row.ID, t)
 		return t, nil
 	})
+}
+
+// put queues what is stored of a new ticket.
+func (s *Server) put(ctx context.Context, b *pg.Batch, row *db.Ticket, taken *ticketv1.TicketTriage, made db.InsertTransitionParams, clocks []clock.Opening) error {
+	if err := s.q.InsertTicket(ctx, b, insertTicket(row)); err != nil {
+		return err
+	}
+	if err := s.keepText(ctx, b, row); err != nil {
+		return err
+	}
+	if err := s.keepTriage(ctx, b, row.ID, taken); err != nil {
+		return err
+	}
+	if err := s.q.InsertTransition(ctx, b, made); err != nil {
+		return err
+	}
+	return s.clocks.Put(ctx, b, clocks...)
 }
 
 // open stores a new ticket in a transaction that has read before: row, history, clocks, event
@@ -283,21 +292,14 @@ func (s *Server) open(ctx context.Context, tx *write.Tx, row *db.Ticket, given t
 	if err != nil {
 		return err
 	}
-	if err := s.q.InsertTicket(ctx, tx, insertTicket(row)); err != nil {
-		return fmt.Errorf("insert ticket: %w", err)
-	}
-	if err := s.keepText(ctx, tx, row); err != nil {
-		return fmt.Errorf("keep what the ticket is found by: %w", err)
-	}
-	if err := s.keepTriage(ctx, tx, row.ID, taken); err != nil {
-		return fmt.Errorf("keep what the ticket was taken for: %w", err)
-	}
-	made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
-	if err := s.q.InsertTransition(ctx, tx, made); err != nil {
-		return fmt.Errorf("insert transition: %w", err)
-	}
-	if err := s.startClocks(ctx, tx, row, clock.Act{At: row.CreateTime}, ticket.EventCreated, ticket.EventOpened); err != nil {
+	clocks, err := s.firstClocks(ctx, tx, row)
+	if err != nil {
 		return fmt.Errorf("clocks of the ticket: %w", err)
+	}
+	row.DueTime = soonest(clocks)
+	made := transition(ctx, ticket.Create, ticket.None, row, "", row.CreateTime)
+	if err := s.put(ctx, tx.Soon(), row, taken, made, clocks); err != nil {
+		return err
 	}
 	tx.Emit(ticketEvent(ticket.EventType(ticket.Create), ticket.None, row, row.CreateTime))
 	tx.Audit("ticket", row.ID, made)

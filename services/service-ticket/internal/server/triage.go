@@ -125,6 +125,11 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 		Type: given.kind, Product: row.ProductModel, Text: row.Title + "\n" + row.Description,
 	})
 	for _, made := range out.GetSuggestions() {
+		if made.GetField() == ticketv1.TriageField_TRIAGE_FIELD_NEEDS {
+			all := ticket.ParseNeeds(row.Needs).Or(needsOf(made.GetNeeds()))
+			row.Needs, made.Applied = all.String(), all.Cover(needsOf(made.GetNeeds()))
+			continue
+		}
 		if !made.GetApplied() {
 			continue
 		}
@@ -203,6 +208,11 @@ func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage
 		made.DepartmentId = o.Rule.GetDepartmentId()
 		out.Suggestions = append(out.Suggestions, made)
 	} else if made := where.of(kind, facts.Product); made != nil {
+		out.Suggestions = append(out.Suggestions, made)
+	}
+	if o := d.Needs; o != nil {
+		made := byRule(o, ticketv1.TriageField_TRIAGE_FIELD_NEEDS, true)
+		made.Needs = &ticketv1.TicketNeeds{Language: o.Rule.GetLanguage(), Skills: o.Rule.GetSkills()}
 		out.Suggestions = append(out.Suggestions, made)
 	}
 	return out
@@ -319,6 +329,8 @@ func stands(made *ticketv1.TriageSuggestion, row *db.Ticket) bool {
 		return row.Type == int16(made.GetType())
 	case ticketv1.TriageField_TRIAGE_FIELD_PRIORITY:
 		return row.Priority == int16(made.GetPriority())
+	case ticketv1.TriageField_TRIAGE_FIELD_NEEDS:
+		return ticket.ParseNeeds(row.Needs).Cover(needsOf(made.GetNeeds()))
 	default:
 		return idString(row.DepartmentID) == made.GetDepartmentId()
 	}
@@ -336,7 +348,8 @@ func (s *Server) explained(ctx context.Context, on db.DBTX, row *db.Ticket, req 
 	}
 	settled := &db.Ticket{Type: int16(req.GetType()), Priority: int16(req.GetPriority()), DepartmentID: &department}
 	for _, made := range kept.GetSuggestions() {
-		if !made.GetApplied() || made.GetSource() != ticketv1.TriageSource_TRIAGE_SOURCE_RULE || stands(made, settled) {
+		if !made.GetApplied() || made.GetSource() != ticketv1.TriageSource_TRIAGE_SOURCE_RULE ||
+			made.GetField() == ticketv1.TriageField_TRIAGE_FIELD_NEEDS || stands(made, settled) {
 			continue
 		}
 		return rpcerr.Invalid("reason", rpcerr.T(

@@ -86,6 +86,54 @@ func TestNewTicketsAreTriagedByRules(t *testing.T) {
 	}
 }
 
+// Rules say what whoever takes a ticket must be able to; what the registrant said of it stays.
+func TestRulesSayWhatIsNeeded(t *testing.T) {
+	w := newWorld(t)
+	boss, c := w.manager(), w.triage()
+	draft, err := c.CreateTriageRules(boss, &ticketv1.CreateTriageRulesRequest{TriageRules: &ticketv1.TriageRules{Rules: []*ticketv1.TriageRule{
+		{RuleId: "seals", Words: []string{"密封", "seal"}, Skills: []string{"seals"}, Language: "en", DepartmentId: w.desk.GetId(), Confidence: 0.8},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.PublishTriageRules(boss, &ticketv1.PublishTriageRulesRequest{Version: draft.GetVersion()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		title       string
+		given, want *ticketv1.TicketNeeds
+		applied     bool
+	}{
+		{"the seal leaks", nil, &ticketv1.TicketNeeds{Language: "en", Skills: []string{"seals"}}, true},
+		{"密封漏水", &ticketv1.TicketNeeds{Language: "zh-CN"}, &ticketv1.TicketNeeds{Language: "zh-cn", Skills: []string{"seals"}}, false},
+		{"the seal leaks", &ticketv1.TicketNeeds{Skills: []string{"pumps"}}, &ticketv1.TicketNeeds{Language: "en", Skills: []string{"pumps"}}, false},
+		{"nothing of the kind", nil, nil, false},
+	} {
+		got := w.create(&ticketv1.Ticket{Title: c.title, Needs: c.given})
+		if !proto.Equal(got.GetNeeds(), c.want) || !proto.Equal(w.get(got.GetId()).GetNeeds(), c.want) {
+			t.Errorf("%s with %v needs %v, want %v", c.title, c.given, got.GetNeeds(), c.want)
+		}
+		for _, made := range w.taken(got.GetId()).GetSuggestions() {
+			if made.GetField() == ticketv1.TriageField_TRIAGE_FIELD_NEEDS && made.GetApplied() != c.applied {
+				t.Errorf("%s with %v: %v", c.title, c.given, made)
+			}
+		}
+	}
+	// Whoever takes one must have it: the agent lists neither.
+	_, err = w.queue().NextTicket(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.NextTicketRequest{DepartmentOnly: true})
+	refused(t, "somebody without the skill", err, codes.NotFound, "TICKET_QUEUE_EMPTY", "")
+	first := w.create(&ticketv1.Ticket{Title: "seal"})
+	if _, err := w.queue().SetTicketNeeds(boss, &ticketv1.SetTicketNeedsRequest{Id: first.GetId(), Needs: &ticketv1.TicketNeeds{}}); err != nil {
+		t.Fatal(err)
+	}
+	if made := w.taken(first.GetId()).GetSuggestions(); len(made) != 2 || made[0].GetOverridden() || !made[1].GetOverridden() {
+		t.Errorf("not told as overridden: %v", made)
+	}
+	if _, err := w.queue().NextTicket(w.AsStaff(access.ServiceAgent, "agent-1"), &ticketv1.NextTicketRequest{DepartmentOnly: true}); err != nil {
+		t.Errorf("now that nothing is needed: %v", err)
+	}
+}
+
 func TestOverridingARuleNeedsAReason(t *testing.T) {
 	w := newWorld(t)
 	settle := func(id, reason string, kind ticketv1.TicketType) error {

@@ -53,7 +53,7 @@ func (s *Server) tellGaps(ctx context.Context, id uuid.UUID) error {
 			return fmt.Errorf("lock duty roster: %w", err)
 		}
 		now := s.now()
-		gaps, err := s.gaps(ctx, tx, &roster, now, now.Add(organisation.FlagAhead))
+		gaps, err := s.gaps(ctx, tx, &roster, now, now.Add(s.policy.FlagAhead))
 		if err != nil {
 			return err
 		}

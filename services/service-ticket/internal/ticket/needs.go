@@ -36,6 +36,23 @@ func ParseNeeds(text string) Needs {
 	return Needs{Language: parts[0], Skills: parts[1:]}
 }
 
+// Or is n with what it leaves open taken from others.
+func (n Needs) Or(others Needs) Needs {
+	if n.Language == "" {
+		n.Language = others.Language
+	}
+	if len(n.Skills) == 0 {
+		n.Skills = others.Skills
+	}
+	return n
+}
+
+// Cover tells whether n asks for all that others ask for.
+func (n Needs) Cover(others Needs) bool {
+	return (others.Language == "" || strings.EqualFold(n.Language, others.Language)) &&
+		!slices.ContainsFunc(others.Skills, func(want string) bool { return !slices.Contains(n.Skills, want) })
+}
+
 // CheckNeeds refuses a skill that could not be told from two. field is the path of the needs.
 func CheckNeeds(field string, n Needs) error {
 	for _, skill := range n.Skills {

@@ -48,3 +48,22 @@ func TestNeedsSurvive(t *testing.T) {
 		}
 	})
 }
+
+func TestNeedsOfARuleFillWhatIsOpen(t *testing.T) {
+	rule := ticket.Needs{Language: "en", Skills: []string{"seals"}}
+	for _, c := range []struct {
+		given, want ticket.Needs
+		covers      bool
+	}{
+		{ticket.Needs{}, rule, true},
+		{ticket.Needs{Language: "EN"}, ticket.Needs{Language: "EN", Skills: []string{"seals"}}, true},
+		{ticket.Needs{Language: "de"}, ticket.Needs{Language: "de", Skills: []string{"seals"}}, false},
+		{ticket.Needs{Skills: []string{"pumps"}}, ticket.Needs{Language: "en", Skills: []string{"pumps"}}, false},
+		{ticket.Needs{Skills: []string{"pumps", "seals"}}, ticket.Needs{Language: "en", Skills: []string{"pumps", "seals"}}, true},
+	} {
+		got := c.given.Or(rule)
+		if got.String() != c.want.String() || got.Cover(rule) != c.covers {
+			t.Errorf("%+v: %+v covers %v, want %+v %v", c.given, got, got.Cover(rule), c.want, c.covers)
+		}
+	}
+}

@@ -20,9 +20,41 @@ type Policy struct {
 	ReopenWithin time.Duration
 	// DecideWithin is how long, in business hours, a supervisor has to decide on an escalation.
 	DecideWithin time.Duration
+	// UnmergeWithin is how long after it a merge can be undone.
+	UnmergeWithin time.Duration
+	// CallBackWithin is when a key customer who was silent is to be called.
+	CallBackWithin time.Duration
+	// DedicatedFor is how long a new ticket of a key customer waits for the account manager
+	// before others can pull it.
+	DedicatedFor time.Duration
+	// FlagAhead is how long before it begins a gap of a duty roster is flagged.
+	FlagAhead time.Duration
+	// PublishEvery is how old a publication of hotlines may become.
+	PublishEvery time.Duration
 	// MaxLoad is how many open tickets somebody has at most who pulls one or gets one
 	// automatically.
 	MaxLoad int
+}
+
+// Check refuses a policy by which something would be over as soon as it begins.
+func (p Policy) Check() error {
+	for _, d := range []struct {
+		name string
+		is   time.Duration
+	}{
+		{"to confirm", p.ConfirmAfter}, {"to reopen", p.ReopenWithin}, {"to decide on an escalation", p.DecideWithin},
+		{"to undo a merge", p.UnmergeWithin}, {"to call a silent key customer", p.CallBackWithin},
+		{"that a key customer's ticket waits for the account manager", p.DedicatedFor},
+		{"that a gap in the duty roster is flagged ahead", p.FlagAhead}, {"that a publication of hotlines holds", p.PublishEvery},
+	} {
+		if d.is <= 0 {
+			return fmt.Errorf("the time %s is %v; it must be longer than nothing", d.name, d.is)
+		}
+	}
+	if p.MaxLoad < 1 {
+		return fmt.Errorf("the most open tickets in a person's hands are %d; give at least 1", p.MaxLoad)
+	}
+	return nil
 }
 
 // Standing is what moves change of a ticket. Zero ids and times mean none.
@@ -164,12 +196,9 @@ func CheckMerge(id, customer uuid.UUID, into MergeTarget) error {
 	return nil
 }
 
-// UnmergeWithin is how long after it a merge can be undone.
-const UnmergeWithin = 14 * 24 * time.Hour
-
 // Unmergeable refuses to undo a merge of long ago.
-func Unmergeable(merged, now time.Time) error {
-	last := merged.Add(UnmergeWithin)
+func (p Policy) Unmergeable(merged, now time.Time) error {
+	last := merged.Add(p.UnmergeWithin)
 	if !now.After(last) {
 		return nil
 	}

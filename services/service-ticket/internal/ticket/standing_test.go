@@ -236,3 +236,28 @@ func TestReplayFindsBrokenHistories(t *testing.T) {
 		}
 	}
 }
+
+func TestAPolicyLeavesTimeForEverything(t *testing.T) {
+	const day = 24 * time.Hour
+	good := func() ticket.Policy {
+		return ticket.Policy{
+			ConfirmAfter: day, ReopenWithin: day, DecideWithin: day, UnmergeWithin: day, CallBackWithin: day, DedicatedFor: day,
+			FlagAhead: day, PublishEvery: day, MaxLoad: 1,
+		}
+	}
+	if err := good().Check(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(p *ticket.Policy){
+		"confirm": func(p *ticket.Policy) { p.ConfirmAfter = 0 }, "reopen": func(p *ticket.Policy) { p.ReopenWithin = -1 },
+		"decide": func(p *ticket.Policy) { p.DecideWithin = 0 }, "unmerge": func(p *ticket.Policy) { p.UnmergeWithin = 0 },
+		"call back": func(p *ticket.Policy) { p.CallBackWithin = 0 }, "dedicated": func(p *ticket.Policy) { p.DedicatedFor = 0 },
+		"flag": func(p *ticket.Policy) { p.FlagAhead = 0 }, "publish": func(p *ticket.Policy) { p.PublishEvery = 0 },
+		"load": func(p *ticket.Policy) { p.MaxLoad = 0 },
+	} {
+		p := good()
+		if spoil(&p); p.Check() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
 // Facts are what rules look at. Type is unspecified where nobody told it.
@@ -30,7 +31,7 @@ type Outcome struct {
 }
 
 // Decision is what the rules decide; nil for what none speaks of.
-type Decision struct{ Type, Priority, Department *Outcome }
+type Decision struct{ Type, Priority, Department, Needs *Outcome }
 
 // Rules are one version, made ready. They are safe for concurrent use.
 type Rules struct {
@@ -85,9 +86,15 @@ func (r *Rules) Decide(f Facts) Decision {
 		if rule.GetDepartmentId() != "" && d.Department == nil {
 			d.Department = out
 		}
+		if demanding(rule) && d.Needs == nil {
+			d.Needs = out
+		}
 	}
 	return d
 }
+
+// demanding tells whether a rule says what whoever takes a ticket must be able to.
+func demanding(r *ticketv1.TriageRule) bool { return len(r.GetSkills()) > 0 || r.GetLanguage() != "" }
 
 // fits tells whether all conditions hold, and which words did.
 func (r *ready) fits(kind ticketv1.TicketType, product, text string) (words []string, ok bool) {
@@ -130,8 +137,11 @@ func Faults(rules []*ticketv1.TriageRule, known func(uuid.UUID) bool) []*ticketv
 			fault("rule_id", fmt.Sprintf("an earlier rule is called %q too; give each its own", id), fmt.Sprintf("前面已有规则使用 %q；请使用不同的标识", id))
 		}
 		seen[id] = true
-		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetDepartmentId() == "" {
-			fault("type", "the rule decides nothing; give a type, a priority or a department", "该规则没有任何结论；请填写类型、优先级或部门")
+		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetDepartmentId() == "" && !demanding(r) {
+			fault("type", "the rule decides nothing; give a type, a priority, a department, skills or a language", "该规则没有任何结论；请填写类型、优先级、部门、技能或语言")
+		}
+		if err := ticket.CheckNeeds("needs", ticket.Needs{Skills: r.GetSkills()}); err != nil {
+			fault("skills", "a skill has a line break, or a space at an end; write it as it stands with the staff", "技能含有换行或首尾空格；请按人员资料中的写法填写")
 		}
 		if len(r.GetTypes())+len(r.GetProductModels())+len(r.GetWords()) == 0 {
 			fault("words", "the rule fits every ticket; give types, products or words", "该规则适用于所有工单；请填写类型、产品或词语条件")

@@ -21,6 +21,21 @@ func decided(d triage.Decision) string {
 	return of(d.Type) + " " + of(d.Priority) + " " + of(d.Department)
 }
 
+func TestTheFirstRuleThatFitsSaysWhatIsNeeded(t *testing.T) {
+	rules := triage.New(1, []*ticketv1.TriageRule{
+		{RuleId: "seal", Words: []string{"seal", "密封"}, Skills: []string{"seals"}},
+		{RuleId: "english", Words: []string{"please"}, Language: "en"},
+		{RuleId: "type-only", Words: []string{"seal"}, Type: ticketv1.TicketType_TICKET_TYPE_REPAIR},
+	})
+	for text, want := range map[string]string{
+		"please, the seal": "seal", "密封漏水": "seal", "please help": "english", "hello": "",
+	} {
+		if got := rules.Decide(triage.Facts{Text: text}).Needs; (got == nil && want != "") || (got != nil && got.Rule.GetRuleId() != want) {
+			t.Errorf("%s: %v, want %q", text, got, want)
+		}
+	}
+}
+
 func TestTheStandardInBothLanguages(t *testing.T) {
 	rules := triage.New(1, triage.Standard())
 	for text, want := range map[string]string{
@@ -85,6 +100,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		"rules[0].words":         func(r *ticketv1.TriageRule) { r.Words = nil },
 		"rules[0].confidence":    func(r *ticketv1.TriageRule) { r.Confidence = 1.01 },
 		"rules[0].words[0]":      func(r *ticketv1.TriageRule) { r.Words = []string{"*"} },
+		"rules[0].skills":        func(r *ticketv1.TriageRule) { r.Skills = []string{"pumps "} },
 		"rules[0].department_id": func(r *ticketv1.TriageRule) { r.DepartmentId = "01890a5d-ac96-774b-bcce-b302099a8057" },
 	} {
 		rule, second := good(), good()

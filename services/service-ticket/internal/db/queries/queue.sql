@@ -7,8 +7,5 @@ SELECT DISTINCT d.staff_id FROM duty_shifts d JOIN duty_rosters r ON r.id = d.ro
 WHERE d.staff_id = ANY(@ids::uuid[]) AND d.start_time <= @at::timestamptz AND d.start_time > @earliest::timestamptz
   AND d.end_time > @at::timestamptz;
 
--- name: GetTicketDue :one
-SELECT due_time FROM tickets WHERE id = @id;
-
 -- name: SetTicketNeeds :exec
 UPDATE tickets SET needs = @needs, update_time = @update_time, version = @version WHERE id = @id;

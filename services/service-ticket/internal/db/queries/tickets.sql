@@ -40,7 +40,7 @@ FOR NO KEY UPDATE OF tickets SKIP LOCKED;
 UPDATE tickets SET type = @type, priority = @priority, state = @state, round = @round,
   department_id = @department_id, assignee_staff_id = @assignee_staff_id, wait_for = @wait_for,
   resolution = @resolution, merged_into = @merged_into, resolve_time = @resolve_time,
-  close_time = @close_time, confirm_due = @confirm_due, update_time = @update_time, version = @version
+  close_time = @close_time, confirm_due = @confirm_due, due_time = @due_time, update_time = @update_time, version = @version
 WHERE id = @id;
 
 -- name: UpdateTicketRecord :exec

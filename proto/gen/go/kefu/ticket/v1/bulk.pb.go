@@ -439,7 +439,7 @@ var File_kefu_ticket_v1_bulk_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_bulk_proto_rawDesc = "" +
 	"\n" +
-	"\x19kefu/ticket/v1/bulk.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1akefu/ticket/v1/queue.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xa4\b\n" +
+	"\x19kefu/ticket/v1/bulk.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1akefu/ticket/v1/queue.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a kefu/ticket/v1/ticket_move.proto\x1a\x17kefu/type/v1/type.proto\"\xa4\b\n" +
 	"\x12BulkTicketsRequest\x12(\n" +
 	"\x03ids\x18\x01 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10d\x18\x01\"\x05r\x03\xb0\x01\x01R\x03ids\x12&\n" +
 	"\n" +
@@ -541,6 +541,7 @@ func file_kefu_ticket_v1_bulk_proto_init() {
 	}
 	file_kefu_ticket_v1_queue_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
+	file_kefu_ticket_v1_ticket_move_proto_init()
 	file_kefu_ticket_v1_bulk_proto_msgTypes[0].OneofWrappers = []any{
 		(*BulkTicketsRequest_Triage)(nil),
 		(*BulkTicketsRequest_Prioritize)(nil),

@@ -79,114 +79,6 @@ func (TriageRulesState) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{0}
 }
 
-// TriageField is what a suggestion is of.
-type TriageField int32
-
-const (
-	TriageField_TRIAGE_FIELD_UNSPECIFIED TriageField = 0
-	TriageField_TRIAGE_FIELD_TYPE        TriageField = 1
-	TriageField_TRIAGE_FIELD_PRIORITY    TriageField = 2
-	TriageField_TRIAGE_FIELD_DEPARTMENT  TriageField = 3
-)
-
-// Enum value maps for TriageField.
-var (
-	TriageField_name = map[int32]string{
-		0: "TRIAGE_FIELD_UNSPECIFIED",
-		1: "TRIAGE_FIELD_TYPE",
-		2: "TRIAGE_FIELD_PRIORITY",
-		3: "TRIAGE_FIELD_DEPARTMENT",
-	}
-	TriageField_value = map[string]int32{
-		"TRIAGE_FIELD_UNSPECIFIED": 0,
-		"TRIAGE_FIELD_TYPE":        1,
-		"TRIAGE_FIELD_PRIORITY":    2,
-		"TRIAGE_FIELD_DEPARTMENT":  3,
-	}
-)
-
-func (x TriageField) Enum() *TriageField {
-	p := new(TriageField)
-	*p = x
-	return p
-}
-
-func (x TriageField) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (TriageField) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_triage_proto_enumTypes[1].Descriptor()
-}
-
-func (TriageField) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_triage_proto_enumTypes[1]
-}
-
-func (x TriageField) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use TriageField.Descriptor instead.
-func (TriageField) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{1}
-}
-
-// TriageSource is what a suggestion rests on.
-type TriageSource int32
-
-const (
-	TriageSource_TRIAGE_SOURCE_UNSPECIFIED TriageSource = 0
-	TriageSource_TRIAGE_SOURCE_RULE        TriageSource = 1
-	// A route or the default department of the type.
-	TriageSource_TRIAGE_SOURCE_ROUTE TriageSource = 2
-	// Past tickets.
-	TriageSource_TRIAGE_SOURCE_LEARNED TriageSource = 3
-)
-
-// Enum value maps for TriageSource.
-var (
-	TriageSource_name = map[int32]string{
-		0: "TRIAGE_SOURCE_UNSPECIFIED",
-		1: "TRIAGE_SOURCE_RULE",
-		2: "TRIAGE_SOURCE_ROUTE",
-		3: "TRIAGE_SOURCE_LEARNED",
-	}
-	TriageSource_value = map[string]int32{
-		"TRIAGE_SOURCE_UNSPECIFIED": 0,
-		"TRIAGE_SOURCE_RULE":        1,
-		"TRIAGE_SOURCE_ROUTE":       2,
-		"TRIAGE_SOURCE_LEARNED":     3,
-	}
-)
-
-func (x TriageSource) Enum() *TriageSource {
-	p := new(TriageSource)
-	*p = x
-	return p
-}
-
-func (x TriageSource) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (TriageSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_triage_proto_enumTypes[2].Descriptor()
-}
-
-func (TriageSource) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_triage_proto_enumTypes[2]
-}
-
-func (x TriageSource) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use TriageSource.Descriptor instead.
-func (TriageSource) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{2}
-}
-
 // TriageRules are one version of the rules.
 type TriageRules struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -198,9 +90,10 @@ type TriageRules struct {
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
 	// What changed and why; at most 500 characters.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
-	// Looked at in this order; the first that fits and says something of type, priority or
-	// department decides that. At most 300. A draft may hold rules with faults; `:validate` lists
-	// them, and publishing refuses them. Left out where versions are listed.
+	// Looked at in this order; the first that fits and says something of type, priority,
+	// department, or skills and language decides that. At most 300. A draft may hold rules with
+	// faults; `:validate` lists them, and publishing refuses them. Left out where versions are
+	// listed.
 	Rules []*TriageRule `protobuf:"bytes,5,rep,name=rules,proto3" json:"rules,omitempty"`
 	// Output only.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -316,13 +209,18 @@ type TriageRule struct {
 	Words []string `protobuf:"bytes,4,rep,name=words,proto3" json:"words,omitempty"`
 	// Title and description hold none of these.
 	WithoutWords []string `protobuf:"bytes,5,rep,name=without_words,json=withoutWords,proto3" json:"without_words,omitempty"`
-	// What it decides: at least one of type, priority and department.
+	// What it decides: at least one of type, priority, department, skills and language.
 	Type     TicketType `protobuf:"varint,6,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority Priority   `protobuf:"varint,7,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// UUID of the department.
 	DepartmentId string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// How sure it is, above 0 and at most 1.
-	Confidence    float64 `protobuf:"fixed64,9,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	Confidence float64 `protobuf:"fixed64,9,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// Skills that whoever takes the ticket must have, as they stand with the staff. At most 10 of
+	// at most 60 characters.
+	Skills []string `protobuf:"bytes,10,rep,name=skills,proto3" json:"skills,omitempty"`
+	// Language that they must speak, a BCP 47 tag such as `en`.
+	Language      string `protobuf:"bytes,11,opt,name=language,proto3" json:"language,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -420,6 +318,20 @@ func (x *TriageRule) GetConfidence() float64 {
 	return 0
 }
 
+func (x *TriageRule) GetSkills() []string {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
+func (x *TriageRule) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
 // TriageFault is something wrong with a version.
 type TriageFault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -475,431 +387,6 @@ func (x *TriageFault) GetText() *v1.Text {
 	return nil
 }
 
-// TriageSuggestion is what a ticket is taken for, and why.
-type TriageSuggestion struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Field  TriageField            `protobuf:"varint,1,opt,name=field,proto3,enum=kefu.ticket.v1.TriageField" json:"field,omitempty"`
-	Source TriageSource           `protobuf:"varint,2,opt,name=source,proto3,enum=kefu.ticket.v1.TriageSource" json:"source,omitempty"`
-	// The one that belongs to `field`.
-	Type         TicketType `protobuf:"varint,3,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
-	Priority     Priority   `protobuf:"varint,4,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
-	DepartmentId string     `protobuf:"bytes,5,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
-	// 0 to 1: of a rule what the rule says, of a route 1, of past tickets the measured share of
-	// tickets seen with such a clear text for which the model was right.
-	Confidence float64 `protobuf:"fixed64,6,opt,name=confidence,proto3" json:"confidence,omitempty"`
-	// Of a rule.
-	RuleId string `protobuf:"bytes,7,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
-	// Words of the text that spoke for it.
-	Words []string `protobuf:"bytes,8,rep,name=words,proto3" json:"words,omitempty"`
-	// Why, in words.
-	Reason *v1.Text `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	// True: the ticket was registered with it. False: the registrant gave another value, or
-	// nothing is taken over from past tickets by itself.
-	Applied bool `protobuf:"varint,10,opt,name=applied,proto3" json:"applied,omitempty"`
-	// True: it was applied and the ticket has another value now; the history says by whom and
-	// why.
-	Overridden    bool `protobuf:"varint,11,opt,name=overridden,proto3" json:"overridden,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TriageSuggestion) Reset() {
-	*x = TriageSuggestion{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TriageSuggestion) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TriageSuggestion) ProtoMessage() {}
-
-func (x *TriageSuggestion) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TriageSuggestion.ProtoReflect.Descriptor instead.
-func (*TriageSuggestion) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *TriageSuggestion) GetField() TriageField {
-	if x != nil {
-		return x.Field
-	}
-	return TriageField_TRIAGE_FIELD_UNSPECIFIED
-}
-
-func (x *TriageSuggestion) GetSource() TriageSource {
-	if x != nil {
-		return x.Source
-	}
-	return TriageSource_TRIAGE_SOURCE_UNSPECIFIED
-}
-
-func (x *TriageSuggestion) GetType() TicketType {
-	if x != nil {
-		return x.Type
-	}
-	return TicketType_TICKET_TYPE_UNSPECIFIED
-}
-
-func (x *TriageSuggestion) GetPriority() Priority {
-	if x != nil {
-		return x.Priority
-	}
-	return Priority_PRIORITY_UNSPECIFIED
-}
-
-func (x *TriageSuggestion) GetDepartmentId() string {
-	if x != nil {
-		return x.DepartmentId
-	}
-	return ""
-}
-
-func (x *TriageSuggestion) GetConfidence() float64 {
-	if x != nil {
-		return x.Confidence
-	}
-	return 0
-}
-
-func (x *TriageSuggestion) GetRuleId() string {
-	if x != nil {
-		return x.RuleId
-	}
-	return ""
-}
-
-func (x *TriageSuggestion) GetWords() []string {
-	if x != nil {
-		return x.Words
-	}
-	return nil
-}
-
-func (x *TriageSuggestion) GetReason() *v1.Text {
-	if x != nil {
-		return x.Reason
-	}
-	return nil
-}
-
-func (x *TriageSuggestion) GetApplied() bool {
-	if x != nil {
-		return x.Applied
-	}
-	return false
-}
-
-func (x *TriageSuggestion) GetOverridden() bool {
-	if x != nil {
-		return x.Overridden
-	}
-	return false
-}
-
-// TicketTriage is what is suggested for a ticket.
-type TicketTriage struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the rules; 0 where none was in effect.
-	RulesVersion int64 `protobuf:"varint,1,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
-	// Of rules and routes, at most one for each field; none where nothing fits.
-	Suggestions []*TriageSuggestion `protobuf:"bytes,2,rep,name=suggestions,proto3" json:"suggestions,omitempty"`
-	// What past tickets suggest; none where too few teach or the model is not better than saying
-	// the commonest.
-	Learned []*TriageSuggestion `protobuf:"bytes,3,rep,name=learned,proto3" json:"learned,omitempty"`
-	// What was learned from; 0 for nothing yet.
-	ModelVersion  int64 `protobuf:"varint,4,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TicketTriage) Reset() {
-	*x = TicketTriage{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TicketTriage) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TicketTriage) ProtoMessage() {}
-
-func (x *TicketTriage) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TicketTriage.ProtoReflect.Descriptor instead.
-func (*TicketTriage) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *TicketTriage) GetRulesVersion() int64 {
-	if x != nil {
-		return x.RulesVersion
-	}
-	return 0
-}
-
-func (x *TicketTriage) GetSuggestions() []*TriageSuggestion {
-	if x != nil {
-		return x.Suggestions
-	}
-	return nil
-}
-
-func (x *TicketTriage) GetLearned() []*TriageSuggestion {
-	if x != nil {
-		return x.Learned
-	}
-	return nil
-}
-
-func (x *TicketTriage) GetModelVersion() int64 {
-	if x != nil {
-		return x.ModelVersion
-	}
-	return 0
-}
-
-// TriageAccuracy is how often a model is right on tickets that it has not seen.
-type TriageAccuracy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Type or department.
-	Field TriageField `protobuf:"varint,1,opt,name=field,proto3,enum=kefu.ticket.v1.TriageField" json:"field,omitempty"`
-	// Tickets that taught it, and the later ones it was measured with.
-	TrainCount int64 `protobuf:"varint,2,opt,name=train_count,json=trainCount,proto3" json:"train_count,omitempty"`
-	TestCount  int64 `protobuf:"varint,3,opt,name=test_count,json=testCount,proto3" json:"test_count,omitempty"`
-	// Values it tells apart.
-	ValueCount int32 `protobuf:"varint,4,opt,name=value_count,json=valueCount,proto3" json:"value_count,omitempty"`
-	// Share of the later tickets for which it is right, 0 to 1.
-	Accuracy float64 `protobuf:"fixed64,5,opt,name=accuracy,proto3" json:"accuracy,omitempty"`
-	// Share for which always saying the commonest value of the earlier ones is right.
-	BaselineAccuracy float64 `protobuf:"fixed64,6,opt,name=baseline_accuracy,json=baselineAccuracy,proto3" json:"baseline_accuracy,omitempty"`
-	// The commonest value: a name of TicketType, or the UUID of a department.
-	BaselineValue string `protobuf:"bytes,7,opt,name=baseline_value,json=baselineValue,proto3" json:"baseline_value,omitempty"`
-	// Registration of the last ticket that taught it, and of the first and last it was measured
-	// with.
-	TrainUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=train_until,json=trainUntil,proto3" json:"train_until,omitempty"`
-	TestFrom   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=test_from,json=testFrom,proto3" json:"test_from,omitempty"`
-	TestUntil  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=test_until,json=testUntil,proto3" json:"test_until,omitempty"`
-	// True: it suggests, because it is better than the commonest value.
-	Used bool `protobuf:"varint,11,opt,name=used,proto3" json:"used,omitempty"`
-	// Why it is not used.
-	UnusedReason  *v1.Text `protobuf:"bytes,12,opt,name=unused_reason,json=unusedReason,proto3" json:"unused_reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TriageAccuracy) Reset() {
-	*x = TriageAccuracy{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TriageAccuracy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TriageAccuracy) ProtoMessage() {}
-
-func (x *TriageAccuracy) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TriageAccuracy.ProtoReflect.Descriptor instead.
-func (*TriageAccuracy) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *TriageAccuracy) GetField() TriageField {
-	if x != nil {
-		return x.Field
-	}
-	return TriageField_TRIAGE_FIELD_UNSPECIFIED
-}
-
-func (x *TriageAccuracy) GetTrainCount() int64 {
-	if x != nil {
-		return x.TrainCount
-	}
-	return 0
-}
-
-func (x *TriageAccuracy) GetTestCount() int64 {
-	if x != nil {
-		return x.TestCount
-	}
-	return 0
-}
-
-func (x *TriageAccuracy) GetValueCount() int32 {
-	if x != nil {
-		return x.ValueCount
-	}
-	return 0
-}
-
-func (x *TriageAccuracy) GetAccuracy() float64 {
-	if x != nil {
-		return x.Accuracy
-	}
-	return 0
-}
-
-func (x *TriageAccuracy) GetBaselineAccuracy() float64 {
-	if x != nil {
-		return x.BaselineAccuracy
-	}
-	return 0
-}
-
-func (x *TriageAccuracy) GetBaselineValue() string {
-	if x != nil {
-		return x.BaselineValue
-	}
-	return ""
-}
-
-func (x *TriageAccuracy) GetTrainUntil() *timestamppb.Timestamp {
-	if x != nil {
-		return x.TrainUntil
-	}
-	return nil
-}
-
-func (x *TriageAccuracy) GetTestFrom() *timestamppb.Timestamp {
-	if x != nil {
-		return x.TestFrom
-	}
-	return nil
-}
-
-func (x *TriageAccuracy) GetTestUntil() *timestamppb.Timestamp {
-	if x != nil {
-		return x.TestUntil
-	}
-	return nil
-}
-
-func (x *TriageAccuracy) GetUsed() bool {
-	if x != nil {
-		return x.Used
-	}
-	return false
-}
-
-func (x *TriageAccuracy) GetUnusedReason() *v1.Text {
-	if x != nil {
-		return x.UnusedReason
-	}
-	return nil
-}
-
-// TriageModel is what was learned from past tickets at an instant: how often which words, of
-// Chinese pairs of characters, occur in tickets of which type and department (naive Bayes). A
-// word that fewer than three tickets hold, and everything with a digit, is left out.
-type TriageModel struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// From 1.
-	Version    int64                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Tickets that were read.
-	TicketCount   int64             `protobuf:"varint,3,opt,name=ticket_count,json=ticketCount,proto3" json:"ticket_count,omitempty"`
-	Accuracies    []*TriageAccuracy `protobuf:"bytes,4,rep,name=accuracies,proto3" json:"accuracies,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TriageModel) Reset() {
-	*x = TriageModel{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TriageModel) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TriageModel) ProtoMessage() {}
-
-func (x *TriageModel) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TriageModel.ProtoReflect.Descriptor instead.
-func (*TriageModel) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *TriageModel) GetVersion() int64 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-func (x *TriageModel) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *TriageModel) GetTicketCount() int64 {
-	if x != nil {
-		return x.TicketCount
-	}
-	return 0
-}
-
-func (x *TriageModel) GetAccuracies() []*TriageAccuracy {
-	if x != nil {
-		return x.Accuracies
-	}
-	return nil
-}
-
 // CreateTriageRulesRequest makes a draft.
 type CreateTriageRulesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -913,7 +400,7 @@ type CreateTriageRulesRequest struct {
 
 func (x *CreateTriageRulesRequest) Reset() {
 	*x = CreateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +412,7 @@ func (x *CreateTriageRulesRequest) String() string {
 func (*CreateTriageRulesRequest) ProtoMessage() {}
 
 func (x *CreateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +425,7 @@ func (x *CreateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*CreateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateTriageRulesRequest) GetTriageRules() *TriageRules {
@@ -966,7 +453,7 @@ type GetTriageRulesRequest struct {
 
 func (x *GetTriageRulesRequest) Reset() {
 	*x = GetTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +465,7 @@ func (x *GetTriageRulesRequest) String() string {
 func (*GetTriageRulesRequest) ProtoMessage() {}
 
 func (x *GetTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +478,7 @@ func (x *GetTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*GetTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetTriageRulesRequest) GetVersion() int64 {
@@ -1014,7 +501,7 @@ type ListTriageRulesRequest struct {
 
 func (x *ListTriageRulesRequest) Reset() {
 	*x = ListTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +513,7 @@ func (x *ListTriageRulesRequest) String() string {
 func (*ListTriageRulesRequest) ProtoMessage() {}
 
 func (x *ListTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +526,7 @@ func (x *ListTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListTriageRulesRequest) GetPageSize() int32 {
@@ -1068,7 +555,7 @@ type ListTriageRulesResponse struct {
 
 func (x *ListTriageRulesResponse) Reset() {
 	*x = ListTriageRulesResponse{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +567,7 @@ func (x *ListTriageRulesResponse) String() string {
 func (*ListTriageRulesResponse) ProtoMessage() {}
 
 func (x *ListTriageRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +580,7 @@ func (x *ListTriageRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTriageRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListTriageRulesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListTriageRulesResponse) GetTriageRules() []*TriageRules {
@@ -1125,7 +612,7 @@ type UpdateTriageRulesRequest struct {
 
 func (x *UpdateTriageRulesRequest) Reset() {
 	*x = UpdateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +624,7 @@ func (x *UpdateTriageRulesRequest) String() string {
 func (*UpdateTriageRulesRequest) ProtoMessage() {}
 
 func (x *UpdateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[11]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +637,7 @@ func (x *UpdateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{11}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateTriageRulesRequest) GetTriageRules() *TriageRules {
@@ -1187,7 +674,7 @@ type ValidateTriageRulesRequest struct {
 
 func (x *ValidateTriageRulesRequest) Reset() {
 	*x = ValidateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +686,7 @@ func (x *ValidateTriageRulesRequest) String() string {
 func (*ValidateTriageRulesRequest) ProtoMessage() {}
 
 func (x *ValidateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[12]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +699,7 @@ func (x *ValidateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*ValidateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{12}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ValidateTriageRulesRequest) GetVersion() int64 {
@@ -1240,7 +727,7 @@ type ValidateTriageRulesResponse struct {
 
 func (x *ValidateTriageRulesResponse) Reset() {
 	*x = ValidateTriageRulesResponse{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +739,7 @@ func (x *ValidateTriageRulesResponse) String() string {
 func (*ValidateTriageRulesResponse) ProtoMessage() {}
 
 func (x *ValidateTriageRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[13]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +752,7 @@ func (x *ValidateTriageRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateTriageRulesResponse.ProtoReflect.Descriptor instead.
 func (*ValidateTriageRulesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{13}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ValidateTriageRulesResponse) GetFaults() []*TriageFault {
@@ -1292,7 +779,7 @@ type PublishTriageRulesRequest struct {
 
 func (x *PublishTriageRulesRequest) Reset() {
 	*x = PublishTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +791,7 @@ func (x *PublishTriageRulesRequest) String() string {
 func (*PublishTriageRulesRequest) ProtoMessage() {}
 
 func (x *PublishTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[14]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +804,7 @@ func (x *PublishTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*PublishTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{14}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PublishTriageRulesRequest) GetVersion() int64 {
@@ -1348,311 +835,11 @@ func (x *PublishTriageRulesRequest) GetRequestId() string {
 	return ""
 }
 
-// SuggestTriageRequest is what is known of a ticket.
-type SuggestTriageRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 200 characters.
-	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
-	// At most 10,000 characters.
-	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// At most 100 characters.
-	ProductModel string `protobuf:"bytes,3,opt,name=product_model,json=productModel,proto3" json:"product_model,omitempty"`
-	// Where it is known already.
-	Type     TicketType `protobuf:"varint,4,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
-	Priority Priority   `protobuf:"varint,5,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
-	// Version of the rules, also a draft; those in effect unless given.
-	RulesVersion int64 `protobuf:"varint,6,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
-	// See CreateTicketRequest; a suggestion changes nothing and may be repeated freely.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SuggestTriageRequest) Reset() {
-	*x = SuggestTriageRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SuggestTriageRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SuggestTriageRequest) ProtoMessage() {}
-
-func (x *SuggestTriageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SuggestTriageRequest.ProtoReflect.Descriptor instead.
-func (*SuggestTriageRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *SuggestTriageRequest) GetTitle() string {
-	if x != nil {
-		return x.Title
-	}
-	return ""
-}
-
-func (x *SuggestTriageRequest) GetDescription() string {
-	if x != nil {
-		return x.Description
-	}
-	return ""
-}
-
-func (x *SuggestTriageRequest) GetProductModel() string {
-	if x != nil {
-		return x.ProductModel
-	}
-	return ""
-}
-
-func (x *SuggestTriageRequest) GetType() TicketType {
-	if x != nil {
-		return x.Type
-	}
-	return TicketType_TICKET_TYPE_UNSPECIFIED
-}
-
-func (x *SuggestTriageRequest) GetPriority() Priority {
-	if x != nil {
-		return x.Priority
-	}
-	return Priority_PRIORITY_UNSPECIFIED
-}
-
-func (x *SuggestTriageRequest) GetRulesVersion() int64 {
-	if x != nil {
-		return x.RulesVersion
-	}
-	return 0
-}
-
-func (x *SuggestTriageRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// GetTicketTriageRequest names a ticket.
-type GetTicketTriageRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the ticket.
-	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetTicketTriageRequest) Reset() {
-	*x = GetTicketTriageRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetTicketTriageRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetTicketTriageRequest) ProtoMessage() {}
-
-func (x *GetTicketTriageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetTicketTriageRequest.ProtoReflect.Descriptor instead.
-func (*GetTicketTriageRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *GetTicketTriageRequest) GetTicketId() string {
-	if x != nil {
-		return x.TicketId
-	}
-	return ""
-}
-
-// TrainTriageModelRequest needs nothing.
-type TrainTriageModelRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TrainTriageModelRequest) Reset() {
-	*x = TrainTriageModelRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TrainTriageModelRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TrainTriageModelRequest) ProtoMessage() {}
-
-func (x *TrainTriageModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TrainTriageModelRequest.ProtoReflect.Descriptor instead.
-func (*TrainTriageModelRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *TrainTriageModelRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// ListTriageModelsRequest pages what was learned.
-type ListTriageModelsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTriageModelsRequest) Reset() {
-	*x = ListTriageModelsRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTriageModelsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTriageModelsRequest) ProtoMessage() {}
-
-func (x *ListTriageModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTriageModelsRequest.ProtoReflect.Descriptor instead.
-func (*ListTriageModelsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *ListTriageModelsRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListTriageModelsRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListTriageModelsResponse is one page.
-type ListTriageModelsResponse struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	TriageModels []*TriageModel         `protobuf:"bytes,1,rep,name=triage_models,json=triageModels,proto3" json:"triage_models,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTriageModelsResponse) Reset() {
-	*x = ListTriageModelsResponse{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTriageModelsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTriageModelsResponse) ProtoMessage() {}
-
-func (x *ListTriageModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTriageModelsResponse.ProtoReflect.Descriptor instead.
-func (*ListTriageModelsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *ListTriageModelsResponse) GetTriageModels() []*TriageModel {
-	if x != nil {
-		return x.TriageModels
-	}
-	return nil
-}
-
-func (x *ListTriageModelsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
 var File_kefu_ticket_v1_triage_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xbd\x03\n" +
+	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\xbd\x03\n" +
 	"\vTriageRules\x12!\n" +
 	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .kefu.ticket.v1.TriageRulesStateB\x03\xe0A\x03R\x05state\x12F\n" +
@@ -1663,7 +850,7 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xd1\x03\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xc8\x04\n" +
 	"\n" +
 	"TriageRule\x12 \n" +
 	"\arule_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18<R\x06ruleId\x12A\n" +
@@ -1676,59 +863,15 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\rdepartment_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\t \x01(\x01R\n" +
-	"confidence\"K\n" +
+	"confidence\x12(\n" +
+	"\x06skills\x18\n" +
+	" \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\n" +
+	"\"\x06r\x04\x10\x01\x18<R\x06skills\x12K\n" +
+	"\blanguage\x18\v \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\"K\n" +
 	"\vTriageFault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12&\n" +
-	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\xc9\x03\n" +
-	"\x10TriageSuggestion\x121\n" +
-	"\x05field\x18\x01 \x01(\x0e2\x1b.kefu.ticket.v1.TriageFieldR\x05field\x124\n" +
-	"\x06source\x18\x02 \x01(\x0e2\x1c.kefu.ticket.v1.TriageSourceR\x06source\x12.\n" +
-	"\x04type\x18\x03 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeR\x04type\x124\n" +
-	"\bpriority\x18\x04 \x01(\x0e2\x18.kefu.ticket.v1.PriorityR\bpriority\x12#\n" +
-	"\rdepartment_id\x18\x05 \x01(\tR\fdepartmentId\x12\x1e\n" +
-	"\n" +
-	"confidence\x18\x06 \x01(\x01R\n" +
-	"confidence\x12\x17\n" +
-	"\arule_id\x18\a \x01(\tR\x06ruleId\x12\"\n" +
-	"\x05words\x18\b \x03(\tB\f\xb2\xbb\x18\b\b\x02\"\x04caseR\x05words\x12*\n" +
-	"\x06reason\x18\t \x01(\v2\x12.kefu.type.v1.TextR\x06reason\x12\x18\n" +
-	"\aapplied\x18\n" +
-	" \x01(\bR\aapplied\x12\x1e\n" +
-	"\n" +
-	"overridden\x18\v \x01(\bR\n" +
-	"overridden\"\xd8\x01\n" +
-	"\fTicketTriage\x12#\n" +
-	"\rrules_version\x18\x01 \x01(\x03R\frulesVersion\x12B\n" +
-	"\vsuggestions\x18\x02 \x03(\v2 .kefu.ticket.v1.TriageSuggestionR\vsuggestions\x12:\n" +
-	"\alearned\x18\x03 \x03(\v2 .kefu.ticket.v1.TriageSuggestionR\alearned\x12#\n" +
-	"\rmodel_version\x18\x04 \x01(\x03R\fmodelVersion\"\x92\x04\n" +
-	"\x0eTriageAccuracy\x121\n" +
-	"\x05field\x18\x01 \x01(\x0e2\x1b.kefu.ticket.v1.TriageFieldR\x05field\x12\x1f\n" +
-	"\vtrain_count\x18\x02 \x01(\x03R\n" +
-	"trainCount\x12\x1d\n" +
-	"\n" +
-	"test_count\x18\x03 \x01(\x03R\ttestCount\x12\x1f\n" +
-	"\vvalue_count\x18\x04 \x01(\x05R\n" +
-	"valueCount\x12\x1a\n" +
-	"\baccuracy\x18\x05 \x01(\x01R\baccuracy\x12+\n" +
-	"\x11baseline_accuracy\x18\x06 \x01(\x01R\x10baselineAccuracy\x12%\n" +
-	"\x0ebaseline_value\x18\a \x01(\tR\rbaselineValue\x12;\n" +
-	"\vtrain_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"trainUntil\x127\n" +
-	"\ttest_from\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\btestFrom\x129\n" +
-	"\n" +
-	"test_until\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\ttestUntil\x12\x12\n" +
-	"\x04used\x18\v \x01(\bR\x04used\x127\n" +
-	"\runused_reason\x18\f \x01(\v2\x12.kefu.type.v1.TextR\funusedReason\"\xc7\x01\n" +
-	"\vTriageModel\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x03R\aversion\x12;\n" +
-	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12!\n" +
-	"\fticket_count\x18\x03 \x01(\x03R\vticketCount\x12>\n" +
-	"\n" +
-	"accuracies\x18\x04 \x03(\v2\x1e.kefu.ticket.v1.TriageAccuracyR\n" +
-	"accuracies\"\x8d\x01\n" +
+	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\x8d\x01\n" +
 	"\x18CreateTriageRulesRequest\x12I\n" +
 	"\ftriage_rules\x18\x01 \x01(\v2\x1b.kefu.ticket.v1.TriageRulesB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vtriageRules\x12&\n" +
 	"\n" +
@@ -1763,43 +906,11 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe5\x02\n" +
-	"\x14SuggestTriageRequest\x12#\n" +
-	"\x05title\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
-	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12,\n" +
-	"\rproduct_model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x128\n" +
-	"\x04type\x18\x04 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12>\n" +
-	"\bpriority\x18\x05 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x12,\n" +
-	"\rrules_version\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\frulesVersion\x12&\n" +
-	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
-	"\x16GetTicketTriageRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"A\n" +
-	"\x17TrainTriageModelRequest\x12&\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"k\n" +
-	"\x17ListTriageModelsRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x84\x01\n" +
-	"\x18ListTriageModelsResponse\x12@\n" +
-	"\rtriage_models\x18\x01 \x03(\v2\x1b.kefu.ticket.v1.TriageModelR\ftriageModels\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*v\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*v\n" +
 	"\x10TriageRulesState\x12\"\n" +
 	"\x1eTRIAGE_RULES_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18TRIAGE_RULES_STATE_DRAFT\x10\x01\x12 \n" +
-	"\x1cTRIAGE_RULES_STATE_PUBLISHED\x10\x02*z\n" +
-	"\vTriageField\x12\x1c\n" +
-	"\x18TRIAGE_FIELD_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11TRIAGE_FIELD_TYPE\x10\x01\x12\x19\n" +
-	"\x15TRIAGE_FIELD_PRIORITY\x10\x02\x12\x1b\n" +
-	"\x17TRIAGE_FIELD_DEPARTMENT\x10\x03*y\n" +
-	"\fTriageSource\x12\x1d\n" +
-	"\x19TRIAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12TRIAGE_SOURCE_RULE\x10\x01\x12\x17\n" +
-	"\x13TRIAGE_SOURCE_ROUTE\x10\x02\x12\x19\n" +
-	"\x15TRIAGE_SOURCE_LEARNED\x10\x032\xa5\r\n" +
+	"\x1cTRIAGE_RULES_STATE_PUBLISHED\x10\x022\xa5\r\n" +
 	"\rTriageService\x12\x9f\x01\n" +
 	"\x11CreateTriageRules\x12(.kefu.ticket.v1.CreateTriageRulesRequest\x1a\x1b.kefu.ticket.v1.TriageRules\"C\xaa\xbb\x18\x1a\x12\x14ticketpolicies.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1f:\ftriage_rules\"\x0f/v1/triageRules\x12\x9d\x01\n" +
 	"\x0eGetTriageRules\x12%.kefu.ticket.v1.GetTriageRulesRequest\x1a\x1b.kefu.ticket.v1.TriageRules\"G\xaa\xbb\x18\"\x12\x13ticketpolicies.read\x18\x03\"\aversion@\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/triageRules/{version}\x12\x98\x01\n" +
@@ -1825,96 +936,75 @@ func file_kefu_ticket_v1_triage_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_triage_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_triage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kefu_ticket_v1_triage_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_kefu_ticket_v1_triage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kefu_ticket_v1_triage_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_kefu_ticket_v1_triage_proto_goTypes = []any{
 	(TriageRulesState)(0),               // 0: kefu.ticket.v1.TriageRulesState
-	(TriageField)(0),                    // 1: kefu.ticket.v1.TriageField
-	(TriageSource)(0),                   // 2: kefu.ticket.v1.TriageSource
-	(*TriageRules)(nil),                 // 3: kefu.ticket.v1.TriageRules
-	(*TriageRule)(nil),                  // 4: kefu.ticket.v1.TriageRule
-	(*TriageFault)(nil),                 // 5: kefu.ticket.v1.TriageFault
-	(*TriageSuggestion)(nil),            // 6: kefu.ticket.v1.TriageSuggestion
-	(*TicketTriage)(nil),                // 7: kefu.ticket.v1.TicketTriage
-	(*TriageAccuracy)(nil),              // 8: kefu.ticket.v1.TriageAccuracy
-	(*TriageModel)(nil),                 // 9: kefu.ticket.v1.TriageModel
-	(*CreateTriageRulesRequest)(nil),    // 10: kefu.ticket.v1.CreateTriageRulesRequest
-	(*GetTriageRulesRequest)(nil),       // 11: kefu.ticket.v1.GetTriageRulesRequest
-	(*ListTriageRulesRequest)(nil),      // 12: kefu.ticket.v1.ListTriageRulesRequest
-	(*ListTriageRulesResponse)(nil),     // 13: kefu.ticket.v1.ListTriageRulesResponse
-	(*UpdateTriageRulesRequest)(nil),    // 14: kefu.ticket.v1.UpdateTriageRulesRequest
-	(*ValidateTriageRulesRequest)(nil),  // 15: kefu.ticket.v1.ValidateTriageRulesRequest
-	(*ValidateTriageRulesResponse)(nil), // 16: kefu.ticket.v1.ValidateTriageRulesResponse
-	(*PublishTriageRulesRequest)(nil),   // 17: kefu.ticket.v1.PublishTriageRulesRequest
-	(*SuggestTriageRequest)(nil),        // 18: kefu.ticket.v1.SuggestTriageRequest
-	(*GetTicketTriageRequest)(nil),      // 19: kefu.ticket.v1.GetTicketTriageRequest
-	(*TrainTriageModelRequest)(nil),     // 20: kefu.ticket.v1.TrainTriageModelRequest
-	(*ListTriageModelsRequest)(nil),     // 21: kefu.ticket.v1.ListTriageModelsRequest
-	(*ListTriageModelsResponse)(nil),    // 22: kefu.ticket.v1.ListTriageModelsResponse
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(TicketType)(0),                     // 24: kefu.ticket.v1.TicketType
-	(Priority)(0),                       // 25: kefu.ticket.v1.Priority
-	(*v1.Text)(nil),                     // 26: kefu.type.v1.Text
-	(*fieldmaskpb.FieldMask)(nil),       // 27: google.protobuf.FieldMask
+	(*TriageRules)(nil),                 // 1: kefu.ticket.v1.TriageRules
+	(*TriageRule)(nil),                  // 2: kefu.ticket.v1.TriageRule
+	(*TriageFault)(nil),                 // 3: kefu.ticket.v1.TriageFault
+	(*CreateTriageRulesRequest)(nil),    // 4: kefu.ticket.v1.CreateTriageRulesRequest
+	(*GetTriageRulesRequest)(nil),       // 5: kefu.ticket.v1.GetTriageRulesRequest
+	(*ListTriageRulesRequest)(nil),      // 6: kefu.ticket.v1.ListTriageRulesRequest
+	(*ListTriageRulesResponse)(nil),     // 7: kefu.ticket.v1.ListTriageRulesResponse
+	(*UpdateTriageRulesRequest)(nil),    // 8: kefu.ticket.v1.UpdateTriageRulesRequest
+	(*ValidateTriageRulesRequest)(nil),  // 9: kefu.ticket.v1.ValidateTriageRulesRequest
+	(*ValidateTriageRulesResponse)(nil), // 10: kefu.ticket.v1.ValidateTriageRulesResponse
+	(*PublishTriageRulesRequest)(nil),   // 11: kefu.ticket.v1.PublishTriageRulesRequest
+	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
+	(TicketType)(0),                     // 13: kefu.ticket.v1.TicketType
+	(Priority)(0),                       // 14: kefu.ticket.v1.Priority
+	(*v1.Text)(nil),                     // 15: kefu.type.v1.Text
+	(*fieldmaskpb.FieldMask)(nil),       // 16: google.protobuf.FieldMask
+	(*SuggestTriageRequest)(nil),        // 17: kefu.ticket.v1.SuggestTriageRequest
+	(*GetTicketTriageRequest)(nil),      // 18: kefu.ticket.v1.GetTicketTriageRequest
+	(*TrainTriageModelRequest)(nil),     // 19: kefu.ticket.v1.TrainTriageModelRequest
+	(*ListTriageModelsRequest)(nil),     // 20: kefu.ticket.v1.ListTriageModelsRequest
+	(*TicketTriage)(nil),                // 21: kefu.ticket.v1.TicketTriage
+	(*TriageModel)(nil),                 // 22: kefu.ticket.v1.TriageModel
+	(*ListTriageModelsResponse)(nil),    // 23: kefu.ticket.v1.ListTriageModelsResponse
 }
 var file_kefu_ticket_v1_triage_proto_depIdxs = []int32{
 	0,  // 0: kefu.ticket.v1.TriageRules.state:type_name -> kefu.ticket.v1.TriageRulesState
-	23, // 1: kefu.ticket.v1.TriageRules.effective_time:type_name -> google.protobuf.Timestamp
-	4,  // 2: kefu.ticket.v1.TriageRules.rules:type_name -> kefu.ticket.v1.TriageRule
-	23, // 3: kefu.ticket.v1.TriageRules.create_time:type_name -> google.protobuf.Timestamp
-	23, // 4: kefu.ticket.v1.TriageRules.update_time:type_name -> google.protobuf.Timestamp
-	24, // 5: kefu.ticket.v1.TriageRule.types:type_name -> kefu.ticket.v1.TicketType
-	24, // 6: kefu.ticket.v1.TriageRule.type:type_name -> kefu.ticket.v1.TicketType
-	25, // 7: kefu.ticket.v1.TriageRule.priority:type_name -> kefu.ticket.v1.Priority
-	26, // 8: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
-	1,  // 9: kefu.ticket.v1.TriageSuggestion.field:type_name -> kefu.ticket.v1.TriageField
-	2,  // 10: kefu.ticket.v1.TriageSuggestion.source:type_name -> kefu.ticket.v1.TriageSource
-	24, // 11: kefu.ticket.v1.TriageSuggestion.type:type_name -> kefu.ticket.v1.TicketType
-	25, // 12: kefu.ticket.v1.TriageSuggestion.priority:type_name -> kefu.ticket.v1.Priority
-	26, // 13: kefu.ticket.v1.TriageSuggestion.reason:type_name -> kefu.type.v1.Text
-	6,  // 14: kefu.ticket.v1.TicketTriage.suggestions:type_name -> kefu.ticket.v1.TriageSuggestion
-	6,  // 15: kefu.ticket.v1.TicketTriage.learned:type_name -> kefu.ticket.v1.TriageSuggestion
-	1,  // 16: kefu.ticket.v1.TriageAccuracy.field:type_name -> kefu.ticket.v1.TriageField
-	23, // 17: kefu.ticket.v1.TriageAccuracy.train_until:type_name -> google.protobuf.Timestamp
-	23, // 18: kefu.ticket.v1.TriageAccuracy.test_from:type_name -> google.protobuf.Timestamp
-	23, // 19: kefu.ticket.v1.TriageAccuracy.test_until:type_name -> google.protobuf.Timestamp
-	26, // 20: kefu.ticket.v1.TriageAccuracy.unused_reason:type_name -> kefu.type.v1.Text
-	23, // 21: kefu.ticket.v1.TriageModel.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 22: kefu.ticket.v1.TriageModel.accuracies:type_name -> kefu.ticket.v1.TriageAccuracy
-	3,  // 23: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	3,  // 24: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	3,  // 25: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	27, // 26: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 27: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
-	23, // 28: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
-	24, // 29: kefu.ticket.v1.SuggestTriageRequest.type:type_name -> kefu.ticket.v1.TicketType
-	25, // 30: kefu.ticket.v1.SuggestTriageRequest.priority:type_name -> kefu.ticket.v1.Priority
-	9,  // 31: kefu.ticket.v1.ListTriageModelsResponse.triage_models:type_name -> kefu.ticket.v1.TriageModel
-	10, // 32: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
-	11, // 33: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
-	12, // 34: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
-	14, // 35: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
-	15, // 36: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
-	17, // 37: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
-	18, // 38: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
-	19, // 39: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
-	20, // 40: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
-	21, // 41: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
-	3,  // 42: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	3,  // 43: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	13, // 44: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
-	3,  // 45: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	16, // 46: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
-	3,  // 47: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	7,  // 48: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
-	7,  // 49: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
-	9,  // 50: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
-	22, // 51: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
-	42, // [42:52] is the sub-list for method output_type
-	32, // [32:42] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	12, // 1: kefu.ticket.v1.TriageRules.effective_time:type_name -> google.protobuf.Timestamp
+	2,  // 2: kefu.ticket.v1.TriageRules.rules:type_name -> kefu.ticket.v1.TriageRule
+	12, // 3: kefu.ticket.v1.TriageRules.create_time:type_name -> google.protobuf.Timestamp
+	12, // 4: kefu.ticket.v1.TriageRules.update_time:type_name -> google.protobuf.Timestamp
+	13, // 5: kefu.ticket.v1.TriageRule.types:type_name -> kefu.ticket.v1.TicketType
+	13, // 6: kefu.ticket.v1.TriageRule.type:type_name -> kefu.ticket.v1.TicketType
+	14, // 7: kefu.ticket.v1.TriageRule.priority:type_name -> kefu.ticket.v1.Priority
+	15, // 8: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
+	1,  // 9: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 10: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 11: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	16, // 12: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 13: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
+	12, // 14: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
+	4,  // 15: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
+	5,  // 16: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
+	6,  // 17: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
+	8,  // 18: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
+	9,  // 19: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
+	11, // 20: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
+	17, // 21: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
+	18, // 22: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
+	19, // 23: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
+	20, // 24: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
+	1,  // 25: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	1,  // 26: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	7,  // 27: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
+	1,  // 28: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	10, // 29: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
+	1,  // 30: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	21, // 31: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
+	21, // 32: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
+	22, // 33: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
+	23, // 34: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_triage_proto_init() }
@@ -1923,13 +1013,15 @@ func file_kefu_ticket_v1_triage_proto_init() {
 		return
 	}
 	file_kefu_ticket_v1_ticket_proto_init()
+	file_kefu_ticket_v1_triage_model_proto_init()
+	file_kefu_ticket_v1_triage_suggestion_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_triage_proto_rawDesc), len(file_kefu_ticket_v1_triage_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   20,
+			NumEnums:      1,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

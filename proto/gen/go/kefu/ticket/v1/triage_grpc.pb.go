@@ -39,8 +39,8 @@ const (
 // teach beside them.
 //
 // Every new ticket is looked at by the version in effect, whichever way it comes in. What the
-// registrant gave stays; a type or priority that was left open is taken from the rules, and the
-// department from a rule or else from the routes. The ticket stays `new` until somebody
+// registrant gave stays; a type, a priority, skills or a language that were left open are taken
+// from the rules, and the department from a rule or else from the routes. The ticket stays `new` until somebody
 // triages it: they may settle something else, with a reason. Imported tickets are history and
 // stay as told. Version 1 is built in, with words in Chinese and English.
 type TriageServiceClient interface {
@@ -202,8 +202,8 @@ func (c *triageServiceClient) ListTriageModels(ctx context.Context, in *ListTria
 // teach beside them.
 //
 // Every new ticket is looked at by the version in effect, whichever way it comes in. What the
-// registrant gave stays; a type or priority that was left open is taken from the rules, and the
-// department from a rule or else from the routes. The ticket stays `new` until somebody
+// registrant gave stays; a type, a priority, skills or a language that were left open are taken
+// from the rules, and the department from a rule or else from the routes. The ticket stays `new` until somebody
 // triages it: they may settle something else, with a reason. Imported tickets are history and
 // stay as told. Version 1 is built in, with words in Chinese and English.
 type TriageServiceServer interface {

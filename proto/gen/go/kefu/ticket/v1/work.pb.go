@@ -89,66 +89,6 @@ func (WorkEntryKind) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{0}
 }
 
-// LinkKind is how two tickets hang together.
-type LinkKind int32
-
-const (
-	LinkKind_LINK_KIND_UNSPECIFIED LinkKind = 0
-	// Somehow.
-	LinkKind_LINK_KIND_RELATED LinkKind = 1
-	// The first says the same as the other.
-	LinkKind_LINK_KIND_DUPLICATES LinkKind = 2
-	// The first comes of the other.
-	LinkKind_LINK_KIND_CAUSED_BY LinkKind = 3
-	// The first follows on the other, e.g. a call-back.
-	LinkKind_LINK_KIND_FOLLOWS LinkKind = 4
-)
-
-// Enum value maps for LinkKind.
-var (
-	LinkKind_name = map[int32]string{
-		0: "LINK_KIND_UNSPECIFIED",
-		1: "LINK_KIND_RELATED",
-		2: "LINK_KIND_DUPLICATES",
-		3: "LINK_KIND_CAUSED_BY",
-		4: "LINK_KIND_FOLLOWS",
-	}
-	LinkKind_value = map[string]int32{
-		"LINK_KIND_UNSPECIFIED": 0,
-		"LINK_KIND_RELATED":     1,
-		"LINK_KIND_DUPLICATES":  2,
-		"LINK_KIND_CAUSED_BY":   3,
-		"LINK_KIND_FOLLOWS":     4,
-	}
-)
-
-func (x LinkKind) Enum() *LinkKind {
-	p := new(LinkKind)
-	*p = x
-	return p
-}
-
-func (x LinkKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (LinkKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_work_proto_enumTypes[1].Descriptor()
-}
-
-func (LinkKind) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_work_proto_enumTypes[1]
-}
-
-func (x LinkKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use LinkKind.Descriptor instead.
-func (LinkKind) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{1}
-}
-
 // SolutionPlan is how a ticket is to be solved.
 type SolutionPlan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1095,501 +1035,11 @@ func (x *FindWatchersResponse) GetWatchers() []*Watcher {
 	return nil
 }
 
-// TicketLink says that two tickets hang together.
-type TicketLink struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// UUID of the first.
-	TicketId string `protobuf:"bytes,2,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	// Number of the first.
-	TicketNumber string   `protobuf:"bytes,3,opt,name=ticket_number,json=ticketNumber,proto3" json:"ticket_number,omitempty"`
-	Kind         LinkKind `protobuf:"varint,4,opt,name=kind,proto3,enum=kefu.ticket.v1.LinkKind" json:"kind,omitempty"`
-	// UUID of the other; either id is empty to whoever may not read that ticket.
-	OtherId string `protobuf:"bytes,5,opt,name=other_id,json=otherId,proto3" json:"other_id,omitempty"`
-	// Number of the other.
-	OtherNumber   string                 `protobuf:"bytes,6,opt,name=other_number,json=otherNumber,proto3" json:"other_number,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TicketLink) Reset() {
-	*x = TicketLink{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TicketLink) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TicketLink) ProtoMessage() {}
-
-func (x *TicketLink) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TicketLink.ProtoReflect.Descriptor instead.
-func (*TicketLink) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *TicketLink) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *TicketLink) GetTicketId() string {
-	if x != nil {
-		return x.TicketId
-	}
-	return ""
-}
-
-func (x *TicketLink) GetTicketNumber() string {
-	if x != nil {
-		return x.TicketNumber
-	}
-	return ""
-}
-
-func (x *TicketLink) GetKind() LinkKind {
-	if x != nil {
-		return x.Kind
-	}
-	return LinkKind_LINK_KIND_UNSPECIFIED
-}
-
-func (x *TicketLink) GetOtherId() string {
-	if x != nil {
-		return x.OtherId
-	}
-	return ""
-}
-
-func (x *TicketLink) GetOtherNumber() string {
-	if x != nil {
-		return x.OtherNumber
-	}
-	return ""
-}
-
-func (x *TicketLink) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-// LinkTicketsRequest names two tickets.
-type LinkTicketsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the ticket.
-	TicketId string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	// UUID of the other; not the first.
-	OtherId string `protobuf:"bytes,2,opt,name=other_id,json=otherId,proto3" json:"other_id,omitempty"`
-	// Required.
-	Kind LinkKind `protobuf:"varint,3,opt,name=kind,proto3,enum=kefu.ticket.v1.LinkKind" json:"kind,omitempty"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LinkTicketsRequest) Reset() {
-	*x = LinkTicketsRequest{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LinkTicketsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LinkTicketsRequest) ProtoMessage() {}
-
-func (x *LinkTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LinkTicketsRequest.ProtoReflect.Descriptor instead.
-func (*LinkTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *LinkTicketsRequest) GetTicketId() string {
-	if x != nil {
-		return x.TicketId
-	}
-	return ""
-}
-
-func (x *LinkTicketsRequest) GetOtherId() string {
-	if x != nil {
-		return x.OtherId
-	}
-	return ""
-}
-
-func (x *LinkTicketsRequest) GetKind() LinkKind {
-	if x != nil {
-		return x.Kind
-	}
-	return LinkKind_LINK_KIND_UNSPECIFIED
-}
-
-func (x *LinkTicketsRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// UnlinkTicketsRequest names a link.
-type UnlinkTicketsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of either ticket.
-	TicketId string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	// UUID of the link.
-	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnlinkTicketsRequest) Reset() {
-	*x = UnlinkTicketsRequest{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnlinkTicketsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnlinkTicketsRequest) ProtoMessage() {}
-
-func (x *UnlinkTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnlinkTicketsRequest.ProtoReflect.Descriptor instead.
-func (*UnlinkTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *UnlinkTicketsRequest) GetTicketId() string {
-	if x != nil {
-		return x.TicketId
-	}
-	return ""
-}
-
-func (x *UnlinkTicketsRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *UnlinkTicketsRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// FindTicketLinksRequest names the ticket.
-type FindTicketLinksRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the ticket.
-	TicketId      string `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FindTicketLinksRequest) Reset() {
-	*x = FindTicketLinksRequest{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FindTicketLinksRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FindTicketLinksRequest) ProtoMessage() {}
-
-func (x *FindTicketLinksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FindTicketLinksRequest.ProtoReflect.Descriptor instead.
-func (*FindTicketLinksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *FindTicketLinksRequest) GetTicketId() string {
-	if x != nil {
-		return x.TicketId
-	}
-	return ""
-}
-
-// FindTicketLinksResponse lists them, the oldest 200.
-type FindTicketLinksResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Links         []*TicketLink          `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FindTicketLinksResponse) Reset() {
-	*x = FindTicketLinksResponse{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FindTicketLinksResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FindTicketLinksResponse) ProtoMessage() {}
-
-func (x *FindTicketLinksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FindTicketLinksResponse.ProtoReflect.Descriptor instead.
-func (*FindTicketLinksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *FindTicketLinksResponse) GetLinks() []*TicketLink {
-	if x != nil {
-		return x.Links
-	}
-	return nil
-}
-
-// UnmergeTicketRequest says why the two are not one.
-type UnmergeTicketRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the ticket that was merged into another.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 1 to 500 characters.
-	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// When given, must be current.
-	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnmergeTicketRequest) Reset() {
-	*x = UnmergeTicketRequest{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnmergeTicketRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnmergeTicketRequest) ProtoMessage() {}
-
-func (x *UnmergeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnmergeTicketRequest.ProtoReflect.Descriptor instead.
-func (*UnmergeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *UnmergeTicketRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *UnmergeTicketRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *UnmergeTicketRequest) GetEtag() string {
-	if x != nil {
-		return x.Etag
-	}
-	return ""
-}
-
-func (x *UnmergeTicketRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// UnmergeTicketResponse is what an undone merge leaves.
-type UnmergeTicketResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ticket as it stands again.
-	Ticket *Ticket `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	// UUID of the one it had been merged into.
-	IntoId string `protobuf:"bytes,2,opt,name=into_id,json=intoId,proto3" json:"into_id,omitempty"`
-	// Moves of that one since the merge, oldest first; the first 100.
-	MovesSince []*Transition `protobuf:"bytes,3,rep,name=moves_since,json=movesSince,proto3" json:"moves_since,omitempty"`
-	// How many comments that one got since.
-	CommentsSince int32 `protobuf:"varint,4,opt,name=comments_since,json=commentsSince,proto3" json:"comments_since,omitempty"`
-	// How much of what the merge had moved came back.
-	Returned int32 `protobuf:"varint,5,opt,name=returned,proto3" json:"returned,omitempty"`
-	// How much of it did not: it was ended or taken away since.
-	NotReturned   int32 `protobuf:"varint,6,opt,name=not_returned,json=notReturned,proto3" json:"not_returned,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnmergeTicketResponse) Reset() {
-	*x = UnmergeTicketResponse{}
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnmergeTicketResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnmergeTicketResponse) ProtoMessage() {}
-
-func (x *UnmergeTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_work_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnmergeTicketResponse.ProtoReflect.Descriptor instead.
-func (*UnmergeTicketResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_work_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *UnmergeTicketResponse) GetTicket() *Ticket {
-	if x != nil {
-		return x.Ticket
-	}
-	return nil
-}
-
-func (x *UnmergeTicketResponse) GetIntoId() string {
-	if x != nil {
-		return x.IntoId
-	}
-	return ""
-}
-
-func (x *UnmergeTicketResponse) GetMovesSince() []*Transition {
-	if x != nil {
-		return x.MovesSince
-	}
-	return nil
-}
-
-func (x *UnmergeTicketResponse) GetCommentsSince() int32 {
-	if x != nil {
-		return x.CommentsSince
-	}
-	return 0
-}
-
-func (x *UnmergeTicketResponse) GetReturned() int32 {
-	if x != nil {
-		return x.Returned
-	}
-	return 0
-}
-
-func (x *UnmergeTicketResponse) GetNotReturned() int32 {
-	if x != nil {
-		return x.NotReturned
-	}
-	return 0
-}
-
 var File_kefu_ticket_v1_work_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_work_proto_rawDesc = "" +
 	"\n" +
-	"\x19kefu/ticket/v1/work.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xac\x02\n" +
+	"\x19kefu/ticket/v1/work.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/ticket/v1/link.proto\"\xac\x02\n" +
 	"\fSolutionPlan\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12 \n" +
 	"\tticket_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bticketId\x12\x19\n" +
@@ -1669,58 +1119,13 @@ const file_kefu_ticket_v1_work_proto_rawDesc = "" +
 	"\x13FindWatchersRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"K\n" +
 	"\x14FindWatchersResponse\x123\n" +
-	"\bwatchers\x18\x01 \x03(\v2\x17.kefu.ticket.v1.WatcherR\bwatchers\"\x87\x02\n" +
-	"\n" +
-	"TicketLink\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
-	"\tticket_id\x18\x02 \x01(\tR\bticketId\x12#\n" +
-	"\rticket_number\x18\x03 \x01(\tR\fticketNumber\x12,\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x18.kefu.ticket.v1.LinkKindR\x04kind\x12\x19\n" +
-	"\bother_id\x18\x05 \x01(\tR\aotherId\x12!\n" +
-	"\fother_number\x18\x06 \x01(\tR\votherNumber\x12;\n" +
-	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xcb\x01\n" +
-	"\x12LinkTicketsRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12&\n" +
-	"\bother_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\aotherId\x12;\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.LinkKindB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12&\n" +
-	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x85\x01\n" +
-	"\x14UnlinkTicketsRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12\x1b\n" +
-	"\x02id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12&\n" +
-	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
-	"\x16FindTicketLinksRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\"K\n" +
-	"\x17FindTicketLinksResponse\x120\n" +
-	"\x05links\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.TicketLinkR\x05links\"\x9f\x01\n" +
-	"\x14UnmergeTicketRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12%\n" +
-	"\x06reason\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
-	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
-	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x83\x02\n" +
-	"\x15UnmergeTicketResponse\x12.\n" +
-	"\x06ticket\x18\x01 \x01(\v2\x16.kefu.ticket.v1.TicketR\x06ticket\x12\x17\n" +
-	"\ainto_id\x18\x02 \x01(\tR\x06intoId\x12;\n" +
-	"\vmoves_since\x18\x03 \x03(\v2\x1a.kefu.ticket.v1.TransitionR\n" +
-	"movesSince\x12%\n" +
-	"\x0ecomments_since\x18\x04 \x01(\x05R\rcommentsSince\x12\x1a\n" +
-	"\breturned\x18\x05 \x01(\x05R\breturned\x12!\n" +
-	"\fnot_returned\x18\x06 \x01(\x05R\vnotReturned*\x9e\x01\n" +
+	"\bwatchers\x18\x01 \x03(\v2\x17.kefu.ticket.v1.WatcherR\bwatchers*\x9e\x01\n" +
 	"\rWorkEntryKind\x12\x1f\n" +
 	"\x1bWORK_ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WORK_ENTRY_KIND_TIME\x10\x01\x12\x1a\n" +
 	"\x16WORK_ENTRY_KIND_TRAVEL\x10\x02\x12\x19\n" +
 	"\x15WORK_ENTRY_KIND_PARTS\x10\x03\x12\x1b\n" +
-	"\x17WORK_ENTRY_KIND_EXPENSE\x10\x04*\x86\x01\n" +
-	"\bLinkKind\x12\x19\n" +
-	"\x15LINK_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11LINK_KIND_RELATED\x10\x01\x12\x18\n" +
-	"\x14LINK_KIND_DUPLICATES\x10\x02\x12\x17\n" +
-	"\x13LINK_KIND_CAUSED_BY\x10\x03\x12\x15\n" +
-	"\x11LINK_KIND_FOLLOWS\x10\x042\xd1\x0f\n" +
+	"\x17WORK_ENTRY_KIND_EXPENSE\x10\x042\xd1\x0f\n" +
 	"\vWorkService\x12\xab\x01\n" +
 	"\x12CreateSolutionPlan\x12).kefu.ticket.v1.CreateSolutionPlanRequest\x1a\x1c.kefu.ticket.v1.SolutionPlan\"L\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02%:\x04plan\"\x1d/v1/tickets/{ticket_id}/plans\x12\xb3\x01\n" +
 	"\x11ListSolutionPlans\x12(.kefu.ticket.v1.ListSolutionPlansRequest\x1a).kefu.ticket.v1.ListSolutionPlansResponse\"I\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/tickets/{ticket_id}/plans\x12\xa5\x01\n" +
@@ -1749,87 +1154,78 @@ func file_kefu_ticket_v1_work_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_work_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_work_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kefu_ticket_v1_work_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_kefu_ticket_v1_work_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kefu_ticket_v1_work_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_kefu_ticket_v1_work_proto_goTypes = []any{
 	(WorkEntryKind)(0),                // 0: kefu.ticket.v1.WorkEntryKind
-	(LinkKind)(0),                     // 1: kefu.ticket.v1.LinkKind
-	(*SolutionPlan)(nil),              // 2: kefu.ticket.v1.SolutionPlan
-	(*CreateSolutionPlanRequest)(nil), // 3: kefu.ticket.v1.CreateSolutionPlanRequest
-	(*ListSolutionPlansRequest)(nil),  // 4: kefu.ticket.v1.ListSolutionPlansRequest
-	(*ListSolutionPlansResponse)(nil), // 5: kefu.ticket.v1.ListSolutionPlansResponse
-	(*WorkEntry)(nil),                 // 6: kefu.ticket.v1.WorkEntry
-	(*CreateWorkEntryRequest)(nil),    // 7: kefu.ticket.v1.CreateWorkEntryRequest
-	(*VoidWorkEntryRequest)(nil),      // 8: kefu.ticket.v1.VoidWorkEntryRequest
-	(*ListWorkEntriesRequest)(nil),    // 9: kefu.ticket.v1.ListWorkEntriesRequest
-	(*ListWorkEntriesResponse)(nil),   // 10: kefu.ticket.v1.ListWorkEntriesResponse
-	(*Watcher)(nil),                   // 11: kefu.ticket.v1.Watcher
-	(*AddWatcherRequest)(nil),         // 12: kefu.ticket.v1.AddWatcherRequest
-	(*RemoveWatcherRequest)(nil),      // 13: kefu.ticket.v1.RemoveWatcherRequest
-	(*FindWatchersRequest)(nil),       // 14: kefu.ticket.v1.FindWatchersRequest
-	(*FindWatchersResponse)(nil),      // 15: kefu.ticket.v1.FindWatchersResponse
-	(*TicketLink)(nil),                // 16: kefu.ticket.v1.TicketLink
+	(*SolutionPlan)(nil),              // 1: kefu.ticket.v1.SolutionPlan
+	(*CreateSolutionPlanRequest)(nil), // 2: kefu.ticket.v1.CreateSolutionPlanRequest
+	(*ListSolutionPlansRequest)(nil),  // 3: kefu.ticket.v1.ListSolutionPlansRequest
+	(*ListSolutionPlansResponse)(nil), // 4: kefu.ticket.v1.ListSolutionPlansResponse
+	(*WorkEntry)(nil),                 // 5: kefu.ticket.v1.WorkEntry
+	(*CreateWorkEntryRequest)(nil),    // 6: kefu.ticket.v1.CreateWorkEntryRequest
+	(*VoidWorkEntryRequest)(nil),      // 7: kefu.ticket.v1.VoidWorkEntryRequest
+	(*ListWorkEntriesRequest)(nil),    // 8: kefu.ticket.v1.ListWorkEntriesRequest
+	(*ListWorkEntriesResponse)(nil),   // 9: kefu.ticket.v1.ListWorkEntriesResponse
+	(*Watcher)(nil),                   // 10: kefu.ticket.v1.Watcher
+	(*AddWatcherRequest)(nil),         // 11: kefu.ticket.v1.AddWatcherRequest
+	(*RemoveWatcherRequest)(nil),      // 12: kefu.ticket.v1.RemoveWatcherRequest
+	(*FindWatchersRequest)(nil),       // 13: kefu.ticket.v1.FindWatchersRequest
+	(*FindWatchersResponse)(nil),      // 14: kefu.ticket.v1.FindWatchersResponse
+	(*timestamppb.Timestamp)(nil),     // 15: google.protobuf.Timestamp
+	(*money.Money)(nil),               // 16: google.type.Money
 	(*LinkTicketsRequest)(nil),        // 17: kefu.ticket.v1.LinkTicketsRequest
 	(*UnlinkTicketsRequest)(nil),      // 18: kefu.ticket.v1.UnlinkTicketsRequest
 	(*FindTicketLinksRequest)(nil),    // 19: kefu.ticket.v1.FindTicketLinksRequest
-	(*FindTicketLinksResponse)(nil),   // 20: kefu.ticket.v1.FindTicketLinksResponse
-	(*UnmergeTicketRequest)(nil),      // 21: kefu.ticket.v1.UnmergeTicketRequest
-	(*UnmergeTicketResponse)(nil),     // 22: kefu.ticket.v1.UnmergeTicketResponse
-	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
-	(*money.Money)(nil),               // 24: google.type.Money
-	(*Ticket)(nil),                    // 25: kefu.ticket.v1.Ticket
-	(*Transition)(nil),                // 26: kefu.ticket.v1.Transition
-	(*emptypb.Empty)(nil),             // 27: google.protobuf.Empty
+	(*UnmergeTicketRequest)(nil),      // 20: kefu.ticket.v1.UnmergeTicketRequest
+	(*emptypb.Empty)(nil),             // 21: google.protobuf.Empty
+	(*TicketLink)(nil),                // 22: kefu.ticket.v1.TicketLink
+	(*FindTicketLinksResponse)(nil),   // 23: kefu.ticket.v1.FindTicketLinksResponse
+	(*UnmergeTicketResponse)(nil),     // 24: kefu.ticket.v1.UnmergeTicketResponse
 }
 var file_kefu_ticket_v1_work_proto_depIdxs = []int32{
-	23, // 0: kefu.ticket.v1.SolutionPlan.plan_time:type_name -> google.protobuf.Timestamp
-	23, // 1: kefu.ticket.v1.SolutionPlan.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 2: kefu.ticket.v1.CreateSolutionPlanRequest.plan:type_name -> kefu.ticket.v1.SolutionPlan
-	2,  // 3: kefu.ticket.v1.ListSolutionPlansResponse.plans:type_name -> kefu.ticket.v1.SolutionPlan
+	15, // 0: kefu.ticket.v1.SolutionPlan.plan_time:type_name -> google.protobuf.Timestamp
+	15, // 1: kefu.ticket.v1.SolutionPlan.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 2: kefu.ticket.v1.CreateSolutionPlanRequest.plan:type_name -> kefu.ticket.v1.SolutionPlan
+	1,  // 3: kefu.ticket.v1.ListSolutionPlansResponse.plans:type_name -> kefu.ticket.v1.SolutionPlan
 	0,  // 4: kefu.ticket.v1.WorkEntry.kind:type_name -> kefu.ticket.v1.WorkEntryKind
-	24, // 5: kefu.ticket.v1.WorkEntry.amount:type_name -> google.type.Money
-	23, // 6: kefu.ticket.v1.WorkEntry.work_time:type_name -> google.protobuf.Timestamp
-	23, // 7: kefu.ticket.v1.WorkEntry.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 8: kefu.ticket.v1.CreateWorkEntryRequest.entry:type_name -> kefu.ticket.v1.WorkEntry
-	6,  // 9: kefu.ticket.v1.ListWorkEntriesResponse.entries:type_name -> kefu.ticket.v1.WorkEntry
-	24, // 10: kefu.ticket.v1.ListWorkEntriesResponse.totals:type_name -> google.type.Money
-	23, // 11: kefu.ticket.v1.Watcher.create_time:type_name -> google.protobuf.Timestamp
-	11, // 12: kefu.ticket.v1.FindWatchersResponse.watchers:type_name -> kefu.ticket.v1.Watcher
-	1,  // 13: kefu.ticket.v1.TicketLink.kind:type_name -> kefu.ticket.v1.LinkKind
-	23, // 14: kefu.ticket.v1.TicketLink.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 15: kefu.ticket.v1.LinkTicketsRequest.kind:type_name -> kefu.ticket.v1.LinkKind
-	16, // 16: kefu.ticket.v1.FindTicketLinksResponse.links:type_name -> kefu.ticket.v1.TicketLink
-	25, // 17: kefu.ticket.v1.UnmergeTicketResponse.ticket:type_name -> kefu.ticket.v1.Ticket
-	26, // 18: kefu.ticket.v1.UnmergeTicketResponse.moves_since:type_name -> kefu.ticket.v1.Transition
-	3,  // 19: kefu.ticket.v1.WorkService.CreateSolutionPlan:input_type -> kefu.ticket.v1.CreateSolutionPlanRequest
-	4,  // 20: kefu.ticket.v1.WorkService.ListSolutionPlans:input_type -> kefu.ticket.v1.ListSolutionPlansRequest
-	7,  // 21: kefu.ticket.v1.WorkService.CreateWorkEntry:input_type -> kefu.ticket.v1.CreateWorkEntryRequest
-	8,  // 22: kefu.ticket.v1.WorkService.VoidWorkEntry:input_type -> kefu.ticket.v1.VoidWorkEntryRequest
-	9,  // 23: kefu.ticket.v1.WorkService.ListWorkEntries:input_type -> kefu.ticket.v1.ListWorkEntriesRequest
-	12, // 24: kefu.ticket.v1.WorkService.AddWatcher:input_type -> kefu.ticket.v1.AddWatcherRequest
-	13, // 25: kefu.ticket.v1.WorkService.RemoveWatcher:input_type -> kefu.ticket.v1.RemoveWatcherRequest
-	14, // 26: kefu.ticket.v1.WorkService.FindWatchers:input_type -> kefu.ticket.v1.FindWatchersRequest
-	17, // 27: kefu.ticket.v1.WorkService.LinkTickets:input_type -> kefu.ticket.v1.LinkTicketsRequest
-	18, // 28: kefu.ticket.v1.WorkService.UnlinkTickets:input_type -> kefu.ticket.v1.UnlinkTicketsRequest
-	19, // 29: kefu.ticket.v1.WorkService.FindTicketLinks:input_type -> kefu.ticket.v1.FindTicketLinksRequest
-	21, // 30: kefu.ticket.v1.WorkService.UnmergeTicket:input_type -> kefu.ticket.v1.UnmergeTicketRequest
-	2,  // 31: kefu.ticket.v1.WorkService.CreateSolutionPlan:output_type -> kefu.ticket.v1.SolutionPlan
-	5,  // 32: kefu.ticket.v1.WorkService.ListSolutionPlans:output_type -> kefu.ticket.v1.ListSolutionPlansResponse
-	6,  // 33: kefu.ticket.v1.WorkService.CreateWorkEntry:output_type -> kefu.ticket.v1.WorkEntry
-	6,  // 34: kefu.ticket.v1.WorkService.VoidWorkEntry:output_type -> kefu.ticket.v1.WorkEntry
-	10, // 35: kefu.ticket.v1.WorkService.ListWorkEntries:output_type -> kefu.ticket.v1.ListWorkEntriesResponse
-	11, // 36: kefu.ticket.v1.WorkService.AddWatcher:output_type -> kefu.ticket.v1.Watcher
-	27, // 37: kefu.ticket.v1.WorkService.RemoveWatcher:output_type -> google.protobuf.Empty
-	15, // 38: kefu.ticket.v1.WorkService.FindWatchers:output_type -> kefu.ticket.v1.FindWatchersResponse
-	16, // 39: kefu.ticket.v1.WorkService.LinkTickets:output_type -> kefu.ticket.v1.TicketLink
-	27, // 40: kefu.ticket.v1.WorkService.UnlinkTickets:output_type -> google.protobuf.Empty
-	20, // 41: kefu.ticket.v1.WorkService.FindTicketLinks:output_type -> kefu.ticket.v1.FindTicketLinksResponse
-	22, // 42: kefu.ticket.v1.WorkService.UnmergeTicket:output_type -> kefu.ticket.v1.UnmergeTicketResponse
-	31, // [31:43] is the sub-list for method output_type
-	19, // [19:31] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	16, // 5: kefu.ticket.v1.WorkEntry.amount:type_name -> google.type.Money
+	15, // 6: kefu.ticket.v1.WorkEntry.work_time:type_name -> google.protobuf.Timestamp
+	15, // 7: kefu.ticket.v1.WorkEntry.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: kefu.ticket.v1.CreateWorkEntryRequest.entry:type_name -> kefu.ticket.v1.WorkEntry
+	5,  // 9: kefu.ticket.v1.ListWorkEntriesResponse.entries:type_name -> kefu.ticket.v1.WorkEntry
+	16, // 10: kefu.ticket.v1.ListWorkEntriesResponse.totals:type_name -> google.type.Money
+	15, // 11: kefu.ticket.v1.Watcher.create_time:type_name -> google.protobuf.Timestamp
+	10, // 12: kefu.ticket.v1.FindWatchersResponse.watchers:type_name -> kefu.ticket.v1.Watcher
+	2,  // 13: kefu.ticket.v1.WorkService.CreateSolutionPlan:input_type -> kefu.ticket.v1.CreateSolutionPlanRequest
+	3,  // 14: kefu.ticket.v1.WorkService.ListSolutionPlans:input_type -> kefu.ticket.v1.ListSolutionPlansRequest
+	6,  // 15: kefu.ticket.v1.WorkService.CreateWorkEntry:input_type -> kefu.ticket.v1.CreateWorkEntryRequest
+	7,  // 16: kefu.ticket.v1.WorkService.VoidWorkEntry:input_type -> kefu.ticket.v1.VoidWorkEntryRequest
+	8,  // 17: kefu.ticket.v1.WorkService.ListWorkEntries:input_type -> kefu.ticket.v1.ListWorkEntriesRequest
+	11, // 18: kefu.ticket.v1.WorkService.AddWatcher:input_type -> kefu.ticket.v1.AddWatcherRequest
+	12, // 19: kefu.ticket.v1.WorkService.RemoveWatcher:input_type -> kefu.ticket.v1.RemoveWatcherRequest
+	13, // 20: kefu.ticket.v1.WorkService.FindWatchers:input_type -> kefu.ticket.v1.FindWatchersRequest
+	17, // 21: kefu.ticket.v1.WorkService.LinkTickets:input_type -> kefu.ticket.v1.LinkTicketsRequest
+	18, // 22: kefu.ticket.v1.WorkService.UnlinkTickets:input_type -> kefu.ticket.v1.UnlinkTicketsRequest
+	19, // 23: kefu.ticket.v1.WorkService.FindTicketLinks:input_type -> kefu.ticket.v1.FindTicketLinksRequest
+	20, // 24: kefu.ticket.v1.WorkService.UnmergeTicket:input_type -> kefu.ticket.v1.UnmergeTicketRequest
+	1,  // 25: kefu.ticket.v1.WorkService.CreateSolutionPlan:output_type -> kefu.ticket.v1.SolutionPlan
+	4,  // 26: kefu.ticket.v1.WorkService.ListSolutionPlans:output_type -> kefu.ticket.v1.ListSolutionPlansResponse
+	5,  // 27: kefu.ticket.v1.WorkService.CreateWorkEntry:output_type -> kefu.ticket.v1.WorkEntry
+	5,  // 28: kefu.ticket.v1.WorkService.VoidWorkEntry:output_type -> kefu.ticket.v1.WorkEntry
+	9,  // 29: kefu.ticket.v1.WorkService.ListWorkEntries:output_type -> kefu.ticket.v1.ListWorkEntriesResponse
+	10, // 30: kefu.ticket.v1.WorkService.AddWatcher:output_type -> kefu.ticket.v1.Watcher
+	21, // 31: kefu.ticket.v1.WorkService.RemoveWatcher:output_type -> google.protobuf.Empty
+	14, // 32: kefu.ticket.v1.WorkService.FindWatchers:output_type -> kefu.ticket.v1.FindWatchersResponse
+	22, // 33: kefu.ticket.v1.WorkService.LinkTickets:output_type -> kefu.ticket.v1.TicketLink
+	21, // 34: kefu.ticket.v1.WorkService.UnlinkTickets:output_type -> google.protobuf.Empty
+	23, // 35: kefu.ticket.v1.WorkService.FindTicketLinks:output_type -> kefu.ticket.v1.FindTicketLinksResponse
+	24, // 36: kefu.ticket.v1.WorkService.UnmergeTicket:output_type -> kefu.ticket.v1.UnmergeTicketResponse
+	25, // [25:37] is the sub-list for method output_type
+	13, // [13:25] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_work_proto_init() }
@@ -1837,14 +1233,14 @@ func file_kefu_ticket_v1_work_proto_init() {
 	if File_kefu_ticket_v1_work_proto != nil {
 		return
 	}
-	file_kefu_ticket_v1_ticket_proto_init()
+	file_kefu_ticket_v1_link_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_work_proto_rawDesc), len(file_kefu_ticket_v1_work_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   21,
+			NumEnums:      1,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -2,9 +2,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.2
 // - protoc             (unknown)
-// source: kefu/ticket/v1/ticket.proto
-
-// Service tickets (服务工单) and the way they go.
+// source: kefu/ticket/v1/ticket_service.proto
 
 package ticketv1
 
@@ -1210,5 +1208,5 @@ var TicketService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
-	Metadata: "kefu/ticket/v1/ticket.proto",
+	Metadata: "kefu/ticket/v1/ticket_service.proto",
 }
