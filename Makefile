@@ -31,7 +31,7 @@ bench: ## measure the running suite, the deadlines and what protection costs and
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench$$' ./services/internal/clock
 	go test -tags bench -count 1 -timeout 30m -v -p 1 -run '^TestBench$$' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
-	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchNext$$' ./services/service-ticket/internal/server
+	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench(Next|Find)$$' ./services/service-ticket/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchImport$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchTiers$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchCampaign$$' ./services/survey/internal/server

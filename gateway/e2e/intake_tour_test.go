@@ -7,7 +7,7 @@ func TestIntakeTour(t *testing.T) {
 	tells(t, tour(t, "docs", "intake.md"),
 		`"type":"TICKET_TYPE_REPAIR"`, `"ruleId":"repair"`, `"priority":"PRIORITY_P1"`, "停线", `"type":"TICKET_TYPE_REPAIR"`, `"priority":"PRIORITY_P2"`,
 		"VALIDATION_FAILED", "TICKET_STATE_TRIAGED", `"overridden":true`,
-		"TRIAGE_RULES_STATE_DRAFT", "TRIAGE_RULES_INVALID", "rules[0].confidence", "TRIAGE_RULES_STATE_DRAFT", "oil-",
+		"TRIAGE_RULES_STATE_DRAFT", "TRIAGE_RULES_INVALID", "rules[0].confidence", "TRIAGE_RULES_STATE_DRAFT", "oil-", `"skills":["hydraulics"]`,
 		"TRIAGE_FIELD_TYPE", "TRIAGE_FIELD_DEPARTMENT",
 		"江南泵业", `"joined":false`, `"joined":false`, `"joined":true`, `"joined":false`, `"otherCases":[{`, "机器有异响",
 		"CONTACT_FORM_PASS_INVALID", "T-", "joined",

@@ -122,7 +122,7 @@ ticket.v1.CannedAnswerService ListCannedAnswers                          *****..
 ticket.v1.CannedAnswerService RenderCannedAnswer                         *toto........ tickets.history
 ticket.v1.DeskService    ListTimeline                                    *toto.......o tickets.read
 ticket.v1.DeskService    CountQueues,WatchTickets                        *toto........ tickets.history
-ticket.v1.OutreachService CreateFaultNotice                              *............ faultnotices.write
+ticket.v1.OutreachService CreateFaultNotice,RepeatFaultNotice            *............ faultnotices.write
 ticket.v1.OutreachService GetFaultNotice,ListFaultNotices                *****..*..... faultnotices.read
 ticket.v1.OutreachService ListFaultContacts                              *****..*..... faultnotices.read
 ticket.v1.BulkService    BulkTickets                                     *toto........ tickets.work

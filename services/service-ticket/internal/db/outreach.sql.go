@@ -259,6 +259,29 @@ func (q *Queries) ListFaultNotices(ctx context.Context, db DBTX, after uuid.UUID
 	return items, nil
 }
 
+const lockFaultNotice = `-- name: LockFaultNotice :one
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE id = $1 FOR NO KEY UPDATE
+`
+
+func (q *Queries) LockFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (FaultNotice, error) {
+	row := db.QueryRow(ctx, lockFaultNotice, id)
+	var i FaultNotice
+	err := row.Scan(
+		&i.ID,
+		&i.ProductModel,
+		&i.SerialFrom,
+		&i.SerialTo,
+		&i.Title,
+		&i.Description,
+		&i.Priority,
+		&i.DepartmentID,
+		&i.Cursor,
+		&i.FoundTime,
+		&i.CreateTime,
+	)
+	return i, err
+}
+
 const lockUnfoundNotice = `-- name: LockUnfoundNotice :one
 SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 `
@@ -290,6 +313,31 @@ UPDATE fault_notices SET cursor = $1, found_time = $2 WHERE id = $3
 func (q *Queries) MoveFaultNotice(ctx context.Context, db DBTX, cursor uuid.UUID, foundTime *time.Time, iD uuid.UUID) error {
 	_, err := db.Exec(ctx, moveFaultNotice, cursor, foundTime, iD)
 	return err
+}
+
+const repeatFaultNotice = `-- name: RepeatFaultNotice :one
+UPDATE fault_notices SET serial_from = $1, serial_to = $2, cursor = '00000000-0000-0000-0000-000000000000', found_time = NULL
+WHERE id = $3 RETURNING id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time
+`
+
+// All customers are looked at again.
+func (q *Queries) RepeatFaultNotice(ctx context.Context, db DBTX, serialFrom string, serialTo string, iD uuid.UUID) (FaultNotice, error) {
+	row := db.QueryRow(ctx, repeatFaultNotice, serialFrom, serialTo, iD)
+	var i FaultNotice
+	err := row.Scan(
+		&i.ID,
+		&i.ProductModel,
+		&i.SerialFrom,
+		&i.SerialTo,
+		&i.Title,
+		&i.Description,
+		&i.Priority,
+		&i.DepartmentID,
+		&i.Cursor,
+		&i.FoundTime,
+		&i.CreateTime,
+	)
+	return i, err
 }
 
 const upsertInstalledProduct = `-- name: UpsertInstalledProduct :exec

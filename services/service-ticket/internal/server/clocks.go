@@ -212,10 +212,11 @@ func (c *ticketClocks) stop(ctx context.Context, act clock.Act, events ...string
 }
 
 // follow brings the clocks of a ticket in step with a move that brought it from a standing
-// to where the row stands, and has the row know when it is due. They are not kept yet; a
-// ticket without has none.
+// to where the row stands, and has the row know when it is due. They are not kept yet; nil
+// where the move is none of theirs.
 func (s *Server) follow(ctx context.Context, tx *write.Tx, was ticket.Standing, row *db.Ticket, m ticket.Move) (*ticketClocks, error) {
-	if !clocked(row) {
+	quiet := m.Verb == ticket.Start || m.Verb == ticket.Confirm || m.Verb == ticket.Close || m.Verb == ticket.Contact && !m.TwoWay
+	if quiet || !clocked(row) {
 		return nil, nil
 	}
 	if m.Verb == ticket.Unmerge {

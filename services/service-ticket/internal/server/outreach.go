@@ -89,6 +89,36 @@ func (s *Server) CreateFaultNotice(ctx context.Context, req *ticketv1.CreateFaul
 	return out, err
 }
 
+// RepeatFaultNotice looks for customers once more.
+func (s *Server) RepeatFaultNotice(ctx context.Context, req *ticketv1.RepeatFaultNoticeRequest) (*ticketv1.FaultNotice, error) {
+	id, err := parseID("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.FaultNotice, error) {
+		row, err := s.q.LockFaultNotice(ctx, tx, id)
+		if err != nil {
+			return nil, missing(err, "fault notice", id)
+		}
+		from, to := row.SerialFrom, row.SerialTo
+		if req.GetSerialFrom() != "" || req.GetSerialTo() != "" {
+			from, to = req.GetSerialFrom(), req.GetSerialTo()
+			if err := ticket.CheckWider(from, to, row.SerialFrom, row.SerialTo); err != nil {
+				return nil, err
+			}
+		}
+		if row, err = s.q.RepeatFaultNotice(ctx, tx, from, to, id); err != nil {
+			return nil, fmt.Errorf("look for customers anew: %w", err)
+		}
+		all, err := s.notices(ctx, tx, []db.FaultNotice{row})
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit("fault-notice", id, all[0])
+		return all[0], nil
+	})
+}
+
 // ReachOut opens, until ctx ends, the tickets of fault notices. Every replica runs it.
 func (s *Server) ReachOut(ctx context.Context) error {
 	return s.every(ctx, outreachEvery, "tickets of fault notices", s.SweepNotices)
@@ -195,7 +225,7 @@ func (s *Server) GetFaultNotice(ctx context.Context, req *ticketv1.GetFaultNotic
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.notices(ctx, []db.FaultNotice{*row})
+	all, err := s.notices(ctx, s.pool, []db.FaultNotice{*row})
 	if err != nil {
 		return nil, err
 	}
@@ -215,12 +245,12 @@ func (s *Server) findNotice(ctx context.Context, field, given string) (*db.Fault
 }
 
 // notices tells rows with how far they have come.
-func (s *Server) notices(ctx context.Context, rows []db.FaultNotice) ([]*ticketv1.FaultNotice, error) {
+func (s *Server) notices(ctx context.Context, on db.DBTX, rows []db.FaultNotice) ([]*ticketv1.FaultNotice, error) {
 	ids, counts := make([]uuid.UUID, len(rows)), map[uuid.UUID]db.CountFaultContactsRow{}
 	for i := range rows {
 		ids[i] = rows[i].ID
 	}
-	all, err := s.q.CountFaultContacts(ctx, s.pool, ids)
+	all, err := s.q.CountFaultContacts(ctx, on, ids)
 	if err != nil {
 		return nil, fmt.Errorf("count the contacts of fault notices: %w", err)
 	}
@@ -243,7 +273,7 @@ func (s *Server) ListFaultNotices(ctx context.Context, req *ticketv1.ListFaultNo
 		return nil, err
 	}
 	out := &ticketv1.ListFaultNoticesResponse{NextPageToken: next}
-	out.Notices, err = s.notices(ctx, rows)
+	out.Notices, err = s.notices(ctx, s.pool, rows)
 	return out, err
 }
 

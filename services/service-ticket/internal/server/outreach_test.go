@@ -89,6 +89,59 @@ func TestAFaultFindsItsCustomers(t *testing.T) {
 	}
 }
 
+// A notice can be worked again: for products that came to be known since, and for a wider range.
+// Whoever was called is not called again.
+func TestAFaultIsLookedForAgain(t *testing.T) {
+	w := newWorld(t)
+	first, later, beyond := w.customer(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B)
+	w.installed(first, "M", "150")
+	w.installed(beyond, "M", "250")
+	made, err := w.outreach().CreateFaultNotice(w.manager(), &ticketv1.CreateFaultNoticeRequest{Notice: &ticketv1.FaultNotice{
+		ProductModel: "M", SerialFrom: "100", SerialTo: "199", Title: "x", DepartmentId: w.desk.GetId()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repeat := func(from, to string) (*ticketv1.FaultNotice, error) {
+		return w.outreach().RepeatFaultNotice(w.manager(), &ticketv1.RepeatFaultNoticeRequest{Id: made.GetId(), SerialFrom: from, SerialTo: to})
+	}
+	found := func(want ...string) {
+		t.Helper()
+		if err := w.server.SweepNotices(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.outreach().ListFaultContacts(w.manager(), &ticketv1.ListFaultContactsRequest{NoticeId: made.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, one := range list.GetContacts() {
+			got = append(got, one.GetCustomerId())
+		}
+		slices.Sort(want)
+		if slices.Sort(got); !slices.Equal(got, want) || w.count("SELECT count(*) FROM tickets") != len(want) {
+			t.Errorf("found %v, want %v", got, want)
+		}
+	}
+	found(first)
+	w.installed(later, "M", "160")
+	found(first)
+	got, err := repeat("", "")
+	if err != nil || got.GetFoundTime() != nil || got.GetCustomers() != 1 || got.GetSerialTo() != "199" {
+		t.Errorf("%v, %v", got, err)
+	}
+	found(first, later)
+	for _, bad := range [][2]string{{"120", "299"}, {"100", "198"}, {"100", "1999"}, {"", "299"}} {
+		_, err := repeat(bad[0], bad[1])
+		refused(t, fmt.Sprint(bad), err, codes.InvalidArgument, "VALIDATION_FAILED", "serial_to")
+	}
+	if got, err = repeat("100", "299"); err != nil || got.GetSerialTo() != "299" {
+		t.Errorf("%v, %v", got, err)
+	}
+	found(first, later, beyond)
+	_, err = w.outreach().RepeatFaultNotice(w.manager(), &ticketv1.RepeatFaultNoticeRequest{Id: nowhere})
+	refused(t, "unknown", err, codes.NotFound, "FAULT_NOTICE_NOT_FOUND", "")
+}
+
 // More customers than one transaction takes are all found.
 func TestAFaultOfManyCustomers(t *testing.T) {
 	w := newWorld(t)

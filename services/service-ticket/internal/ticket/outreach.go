@@ -21,3 +21,18 @@ func CheckRange(from, to string) error {
 	}
 	return nil
 }
+
+// CheckWider refuses a range of serial numbers that does not hold another one.
+func CheckWider(from, to, heldFrom, heldTo string) error {
+	n := utf8.RuneCountInString
+	if heldFrom == "" {
+		return rpcerr.Invalid("serial_to", rpcerr.T(
+			"the notice is of all of the model; leave the range out", "该通知针对整个型号；请不要填写序列号范围"))
+	}
+	if n(from) != n(heldFrom) || n(to) != n(heldTo) || from > heldFrom || to < heldTo {
+		return rpcerr.Invalid("serial_to", rpcerr.T(
+			"%[1]q to %[2]q does not hold the present range, %[3]q to %[4]q; give ends of the same length that do",
+			"%[1]q 至 %[2]q 未包含现有范围 %[3]q 至 %[4]q；请填写长度相同且包含现有范围的起止序列号", from, to, heldFrom, heldTo))
+	}
+	return nil
+}

@@ -23,6 +23,14 @@ SELECT * FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1 FOR NO 
 -- name: MoveFaultNotice :exec
 UPDATE fault_notices SET cursor = @cursor, found_time = @found_time WHERE id = @id;
 
+-- name: LockFaultNotice :one
+SELECT * FROM fault_notices WHERE id = @id FOR NO KEY UPDATE;
+
+-- name: RepeatFaultNotice :one
+-- All customers are looked at again.
+UPDATE fault_notices SET serial_from = @serial_from, serial_to = @serial_to, cursor = '00000000-0000-0000-0000-000000000000', found_time = NULL
+WHERE id = @id RETURNING *;
+
 -- name: ListAffected :many
 -- The next customers with a product of a model and, where one is given, of a range of serial
 -- numbers; a customer once, with the first of theirs.

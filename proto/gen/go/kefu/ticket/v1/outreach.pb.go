@@ -307,6 +307,79 @@ func (x *CreateFaultNoticeRequest) GetRequestId() string {
 	return ""
 }
 
+// RepeatFaultNoticeRequest names a notice.
+type RepeatFaultNoticeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the notice.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// First and last serial number of a wider range, of the length that the present ones have;
+	// both empty: the range stays. At most 64 characters.
+	SerialFrom string `protobuf:"bytes,2,opt,name=serial_from,json=serialFrom,proto3" json:"serial_from,omitempty"`
+	SerialTo   string `protobuf:"bytes,3,opt,name=serial_to,json=serialTo,proto3" json:"serial_to,omitempty"`
+	// See CreateTicketRequest.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepeatFaultNoticeRequest) Reset() {
+	*x = RepeatFaultNoticeRequest{}
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepeatFaultNoticeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepeatFaultNoticeRequest) ProtoMessage() {}
+
+func (x *RepeatFaultNoticeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepeatFaultNoticeRequest.ProtoReflect.Descriptor instead.
+func (*RepeatFaultNoticeRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RepeatFaultNoticeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RepeatFaultNoticeRequest) GetSerialFrom() string {
+	if x != nil {
+		return x.SerialFrom
+	}
+	return ""
+}
+
+func (x *RepeatFaultNoticeRequest) GetSerialTo() string {
+	if x != nil {
+		return x.SerialTo
+	}
+	return ""
+}
+
+func (x *RepeatFaultNoticeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // GetFaultNoticeRequest names a notice.
 type GetFaultNoticeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -318,7 +391,7 @@ type GetFaultNoticeRequest struct {
 
 func (x *GetFaultNoticeRequest) Reset() {
 	*x = GetFaultNoticeRequest{}
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +403,7 @@ func (x *GetFaultNoticeRequest) String() string {
 func (*GetFaultNoticeRequest) ProtoMessage() {}
 
 func (x *GetFaultNoticeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,7 +416,7 @@ func (x *GetFaultNoticeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFaultNoticeRequest.ProtoReflect.Descriptor instead.
 func (*GetFaultNoticeRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetFaultNoticeRequest) GetId() string {
@@ -366,7 +439,7 @@ type ListFaultNoticesRequest struct {
 
 func (x *ListFaultNoticesRequest) Reset() {
 	*x = ListFaultNoticesRequest{}
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +451,7 @@ func (x *ListFaultNoticesRequest) String() string {
 func (*ListFaultNoticesRequest) ProtoMessage() {}
 
 func (x *ListFaultNoticesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +464,7 @@ func (x *ListFaultNoticesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFaultNoticesRequest.ProtoReflect.Descriptor instead.
 func (*ListFaultNoticesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListFaultNoticesRequest) GetPageSize() int32 {
@@ -420,7 +493,7 @@ type ListFaultNoticesResponse struct {
 
 func (x *ListFaultNoticesResponse) Reset() {
 	*x = ListFaultNoticesResponse{}
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +505,7 @@ func (x *ListFaultNoticesResponse) String() string {
 func (*ListFaultNoticesResponse) ProtoMessage() {}
 
 func (x *ListFaultNoticesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +518,7 @@ func (x *ListFaultNoticesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFaultNoticesResponse.ProtoReflect.Descriptor instead.
 func (*ListFaultNoticesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListFaultNoticesResponse) GetNotices() []*FaultNotice {
@@ -477,7 +550,7 @@ type ListFaultContactsRequest struct {
 
 func (x *ListFaultContactsRequest) Reset() {
 	*x = ListFaultContactsRequest{}
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +562,7 @@ func (x *ListFaultContactsRequest) String() string {
 func (*ListFaultContactsRequest) ProtoMessage() {}
 
 func (x *ListFaultContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +575,7 @@ func (x *ListFaultContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFaultContactsRequest.ProtoReflect.Descriptor instead.
 func (*ListFaultContactsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListFaultContactsRequest) GetNoticeId() string {
@@ -538,7 +611,7 @@ type ListFaultContactsResponse struct {
 
 func (x *ListFaultContactsResponse) Reset() {
 	*x = ListFaultContactsResponse{}
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +623,7 @@ func (x *ListFaultContactsResponse) String() string {
 func (*ListFaultContactsResponse) ProtoMessage() {}
 
 func (x *ListFaultContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_outreach_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +636,7 @@ func (x *ListFaultContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFaultContactsResponse.ProtoReflect.Descriptor instead.
 func (*ListFaultContactsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_outreach_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListFaultContactsResponse) GetContacts() []*FaultContact {
@@ -612,7 +685,14 @@ const file_kefu_ticket_v1_outreach_proto_rawDesc = "" +
 	"\x18CreateFaultNoticeRequest\x12>\n" +
 	"\x06notice\x18\x01 \x01(\v2\x1b.kefu.ticket.v1.FaultNoticeB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06notice\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"4\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xaf\x01\n" +
+	"\x18RepeatFaultNoticeRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12(\n" +
+	"\vserial_from\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"serialFrom\x12$\n" +
+	"\tserial_to\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\bserialTo\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"4\n" +
 	"\x15GetFaultNoticeRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"k\n" +
 	"\x17ListFaultNoticesRequest\x12'\n" +
@@ -631,9 +711,10 @@ const file_kefu_ticket_v1_outreach_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"}\n" +
 	"\x19ListFaultContactsResponse\x128\n" +
 	"\bcontacts\x18\x01 \x03(\v2\x1c.kefu.ticket.v1.FaultContactR\bcontacts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9e\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc4\x06\n" +
 	"\x0fOutreachService\x12\x98\x01\n" +
-	"\x11CreateFaultNotice\x12(.kefu.ticket.v1.CreateFaultNoticeRequest\x1a\x1b.kefu.ticket.v1.FaultNotice\"<\xaa\xbb\x18\x18\x12\x12faultnotices.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1a:\x06notice\"\x10/v1/faultNotices\x12\x92\x01\n" +
+	"\x11CreateFaultNotice\x12(.kefu.ticket.v1.CreateFaultNoticeRequest\x1a\x1b.kefu.ticket.v1.FaultNotice\"<\xaa\xbb\x18\x18\x12\x12faultnotices.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1a:\x06notice\"\x10/v1/faultNotices\x12\xa3\x01\n" +
+	"\x11RepeatFaultNotice\x12(.kefu.ticket.v1.RepeatFaultNoticeRequest\x1a\x1b.kefu.ticket.v1.FaultNotice\"G\xaa\xbb\x18\x1c\x12\x12faultnotices.write\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/faultNotices/{id}:repeat\x12\x92\x01\n" +
 	"\x0eGetFaultNotice\x12%.kefu.ticket.v1.GetFaultNoticeRequest\x1a\x1b.kefu.ticket.v1.FaultNotice\"<\xaa\xbb\x18\x1b\x12\x11faultnotices.read\x18\x03\"\x02id@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/faultNotices/{id}\x12\x9a\x01\n" +
 	"\x10ListFaultNotices\x12'.kefu.ticket.v1.ListFaultNoticesRequest\x1a(.kefu.ticket.v1.ListFaultNoticesResponse\"3\xaa\xbb\x18\x17\x12\x11faultnotices.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/faultNotices\x12\xbd\x01\n" +
 	"\x11ListFaultContacts\x12(.kefu.ticket.v1.ListFaultContactsRequest\x1a).kefu.ticket.v1.ListFaultContactsResponse\"S\xaa\xbb\x18\"\x12\x11faultnotices.read\x18\x03\"\tnotice_id@\x01\x82\xd3\xe4\x93\x02'\x12%/v1/faultNotices/{notice_id}/contactsB\xbe\x01\n" +
@@ -651,38 +732,41 @@ func file_kefu_ticket_v1_outreach_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_outreach_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_outreach_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_kefu_ticket_v1_outreach_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kefu_ticket_v1_outreach_proto_goTypes = []any{
 	(*FaultNotice)(nil),               // 0: kefu.ticket.v1.FaultNotice
 	(*FaultContact)(nil),              // 1: kefu.ticket.v1.FaultContact
 	(*CreateFaultNoticeRequest)(nil),  // 2: kefu.ticket.v1.CreateFaultNoticeRequest
-	(*GetFaultNoticeRequest)(nil),     // 3: kefu.ticket.v1.GetFaultNoticeRequest
-	(*ListFaultNoticesRequest)(nil),   // 4: kefu.ticket.v1.ListFaultNoticesRequest
-	(*ListFaultNoticesResponse)(nil),  // 5: kefu.ticket.v1.ListFaultNoticesResponse
-	(*ListFaultContactsRequest)(nil),  // 6: kefu.ticket.v1.ListFaultContactsRequest
-	(*ListFaultContactsResponse)(nil), // 7: kefu.ticket.v1.ListFaultContactsResponse
-	(Priority)(0),                     // 8: kefu.ticket.v1.Priority
-	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
-	(TicketState)(0),                  // 10: kefu.ticket.v1.TicketState
+	(*RepeatFaultNoticeRequest)(nil),  // 3: kefu.ticket.v1.RepeatFaultNoticeRequest
+	(*GetFaultNoticeRequest)(nil),     // 4: kefu.ticket.v1.GetFaultNoticeRequest
+	(*ListFaultNoticesRequest)(nil),   // 5: kefu.ticket.v1.ListFaultNoticesRequest
+	(*ListFaultNoticesResponse)(nil),  // 6: kefu.ticket.v1.ListFaultNoticesResponse
+	(*ListFaultContactsRequest)(nil),  // 7: kefu.ticket.v1.ListFaultContactsRequest
+	(*ListFaultContactsResponse)(nil), // 8: kefu.ticket.v1.ListFaultContactsResponse
+	(Priority)(0),                     // 9: kefu.ticket.v1.Priority
+	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
+	(TicketState)(0),                  // 11: kefu.ticket.v1.TicketState
 }
 var file_kefu_ticket_v1_outreach_proto_depIdxs = []int32{
-	8,  // 0: kefu.ticket.v1.FaultNotice.priority:type_name -> kefu.ticket.v1.Priority
-	9,  // 1: kefu.ticket.v1.FaultNotice.found_time:type_name -> google.protobuf.Timestamp
-	9,  // 2: kefu.ticket.v1.FaultNotice.create_time:type_name -> google.protobuf.Timestamp
-	10, // 3: kefu.ticket.v1.FaultContact.state:type_name -> kefu.ticket.v1.TicketState
+	9,  // 0: kefu.ticket.v1.FaultNotice.priority:type_name -> kefu.ticket.v1.Priority
+	10, // 1: kefu.ticket.v1.FaultNotice.found_time:type_name -> google.protobuf.Timestamp
+	10, // 2: kefu.ticket.v1.FaultNotice.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: kefu.ticket.v1.FaultContact.state:type_name -> kefu.ticket.v1.TicketState
 	0,  // 4: kefu.ticket.v1.CreateFaultNoticeRequest.notice:type_name -> kefu.ticket.v1.FaultNotice
 	0,  // 5: kefu.ticket.v1.ListFaultNoticesResponse.notices:type_name -> kefu.ticket.v1.FaultNotice
 	1,  // 6: kefu.ticket.v1.ListFaultContactsResponse.contacts:type_name -> kefu.ticket.v1.FaultContact
 	2,  // 7: kefu.ticket.v1.OutreachService.CreateFaultNotice:input_type -> kefu.ticket.v1.CreateFaultNoticeRequest
-	3,  // 8: kefu.ticket.v1.OutreachService.GetFaultNotice:input_type -> kefu.ticket.v1.GetFaultNoticeRequest
-	4,  // 9: kefu.ticket.v1.OutreachService.ListFaultNotices:input_type -> kefu.ticket.v1.ListFaultNoticesRequest
-	6,  // 10: kefu.ticket.v1.OutreachService.ListFaultContacts:input_type -> kefu.ticket.v1.ListFaultContactsRequest
-	0,  // 11: kefu.ticket.v1.OutreachService.CreateFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
-	0,  // 12: kefu.ticket.v1.OutreachService.GetFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
-	5,  // 13: kefu.ticket.v1.OutreachService.ListFaultNotices:output_type -> kefu.ticket.v1.ListFaultNoticesResponse
-	7,  // 14: kefu.ticket.v1.OutreachService.ListFaultContacts:output_type -> kefu.ticket.v1.ListFaultContactsResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
+	3,  // 8: kefu.ticket.v1.OutreachService.RepeatFaultNotice:input_type -> kefu.ticket.v1.RepeatFaultNoticeRequest
+	4,  // 9: kefu.ticket.v1.OutreachService.GetFaultNotice:input_type -> kefu.ticket.v1.GetFaultNoticeRequest
+	5,  // 10: kefu.ticket.v1.OutreachService.ListFaultNotices:input_type -> kefu.ticket.v1.ListFaultNoticesRequest
+	7,  // 11: kefu.ticket.v1.OutreachService.ListFaultContacts:input_type -> kefu.ticket.v1.ListFaultContactsRequest
+	0,  // 12: kefu.ticket.v1.OutreachService.CreateFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	0,  // 13: kefu.ticket.v1.OutreachService.RepeatFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	0,  // 14: kefu.ticket.v1.OutreachService.GetFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	6,  // 15: kefu.ticket.v1.OutreachService.ListFaultNotices:output_type -> kefu.ticket.v1.ListFaultNoticesResponse
+	8,  // 16: kefu.ticket.v1.OutreachService.ListFaultContacts:output_type -> kefu.ticket.v1.ListFaultContactsResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -700,7 +784,7 @@ func file_kefu_ticket_v1_outreach_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_outreach_proto_rawDesc), len(file_kefu_ticket_v1_outreach_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

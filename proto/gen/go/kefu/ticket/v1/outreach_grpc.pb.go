@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	OutreachService_CreateFaultNotice_FullMethodName = "/kefu.ticket.v1.OutreachService/CreateFaultNotice"
+	OutreachService_RepeatFaultNotice_FullMethodName = "/kefu.ticket.v1.OutreachService/RepeatFaultNotice"
 	OutreachService_GetFaultNotice_FullMethodName    = "/kefu.ticket.v1.OutreachService/GetFaultNotice"
 	OutreachService_ListFaultNotices_FullMethodName  = "/kefu.ticket.v1.OutreachService/ListFaultNotices"
 	OutreachService_ListFaultContacts_FullMethodName = "/kefu.ticket.v1.OutreachService/ListFaultContacts"
@@ -40,6 +41,12 @@ type OutreachServiceClient interface {
 	// Errors: VALIDATION_FAILED (also for an unknown department, and for a range whose ends
 	// differ in length), REQUEST_ID_REUSED.
 	CreateFaultNotice(ctx context.Context, in *CreateFaultNoticeRequest, opts ...grpc.CallOption) (*FaultNotice, error)
+	// Looks for customers once more: for those whose products became known or changed hands since,
+	// and where a wider range is given for those within it. Whom the notice found before is not
+	// called again.
+	// Errors: VALIDATION_FAILED (also for a range that does not hold the present one),
+	// FAULT_NOTICE_NOT_FOUND, REQUEST_ID_REUSED.
+	RepeatFaultNotice(ctx context.Context, in *RepeatFaultNoticeRequest, opts ...grpc.CallOption) (*FaultNotice, error)
 	// Returns a notice with how far it has come.
 	// Errors: VALIDATION_FAILED, FAULT_NOTICE_NOT_FOUND.
 	GetFaultNotice(ctx context.Context, in *GetFaultNoticeRequest, opts ...grpc.CallOption) (*FaultNotice, error)
@@ -63,6 +70,16 @@ func (c *outreachServiceClient) CreateFaultNotice(ctx context.Context, in *Creat
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FaultNotice)
 	err := c.cc.Invoke(ctx, OutreachService_CreateFaultNotice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *outreachServiceClient) RepeatFaultNotice(ctx context.Context, in *RepeatFaultNoticeRequest, opts ...grpc.CallOption) (*FaultNotice, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FaultNotice)
+	err := c.cc.Invoke(ctx, OutreachService_RepeatFaultNotice_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +129,12 @@ type OutreachServiceServer interface {
 	// Errors: VALIDATION_FAILED (also for an unknown department, and for a range whose ends
 	// differ in length), REQUEST_ID_REUSED.
 	CreateFaultNotice(context.Context, *CreateFaultNoticeRequest) (*FaultNotice, error)
+	// Looks for customers once more: for those whose products became known or changed hands since,
+	// and where a wider range is given for those within it. Whom the notice found before is not
+	// called again.
+	// Errors: VALIDATION_FAILED (also for a range that does not hold the present one),
+	// FAULT_NOTICE_NOT_FOUND, REQUEST_ID_REUSED.
+	RepeatFaultNotice(context.Context, *RepeatFaultNoticeRequest) (*FaultNotice, error)
 	// Returns a notice with how far it has come.
 	// Errors: VALIDATION_FAILED, FAULT_NOTICE_NOT_FOUND.
 	GetFaultNotice(context.Context, *GetFaultNoticeRequest) (*FaultNotice, error)
@@ -133,6 +156,9 @@ type UnimplementedOutreachServiceServer struct{}
 
 func (UnimplementedOutreachServiceServer) CreateFaultNotice(context.Context, *CreateFaultNoticeRequest) (*FaultNotice, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateFaultNotice not implemented")
+}
+func (UnimplementedOutreachServiceServer) RepeatFaultNotice(context.Context, *RepeatFaultNoticeRequest) (*FaultNotice, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepeatFaultNotice not implemented")
 }
 func (UnimplementedOutreachServiceServer) GetFaultNotice(context.Context, *GetFaultNoticeRequest) (*FaultNotice, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetFaultNotice not implemented")
@@ -178,6 +204,24 @@ func _OutreachService_CreateFaultNotice_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OutreachServiceServer).CreateFaultNotice(ctx, req.(*CreateFaultNoticeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OutreachService_RepeatFaultNotice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepeatFaultNoticeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutreachServiceServer).RepeatFaultNotice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutreachService_RepeatFaultNotice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutreachServiceServer).RepeatFaultNotice(ctx, req.(*RepeatFaultNoticeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -246,6 +290,10 @@ var OutreachService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateFaultNotice",
 			Handler:    _OutreachService_CreateFaultNotice_Handler,
+		},
+		{
+			MethodName: "RepeatFaultNotice",
+			Handler:    _OutreachService_RepeatFaultNotice_Handler,
 		},
 		{
 			MethodName: "GetFaultNotice",
