@@ -12,8 +12,8 @@ if [ -n "$unformatted" ]; then
 	printf 'lint: not formatted, run gofmt -w:\n%s\n' "$unformatted" >&2
 	status=1
 fi
-go vet -tags testdata,faults,bench,long,crash,fuzz work || status=1
-staticcheck -tags testdata,faults,bench,long,crash,fuzz work || status=1
+go vet -tags testdata,faults,bench,long,crash work || status=1
+staticcheck -tags testdata,faults,bench,long,crash work || status=1
 (cd tools && GOWORK=off go vet ./... && GOWORK=off go test ./...) || status=1
 buf lint || status=1
 exit $status

@@ -96,7 +96,7 @@ func TestAttacks(t *testing.T) {
 // everybody come last.
 func attacks() []attack {
 	var all []attack
-	for _, part := range [][]attack{tokenAttacks(), rightAttacks(), inputAttacks(), shapeAttacks(), wireAttacks(), floodAttacks()} {
+	for _, part := range [][]attack{tokenAttacks(), rightAttacks(), inputAttacks(), surfaceAttacks(), shapeAttacks(), wireAttacks(), floodAttacks()} {
 		all = append(all, part...)
 	}
 	return all
@@ -132,8 +132,8 @@ func prepare(t *testing.T, s *stack) *strings.Replacer {
 		return salesperson.try("POST", "/v1/accessRequests", object{"customerIds": []string{victim}, "purpose": "a visit"}, "Idempotency-Key", "ask").code == 200
 	})
 	request := salesperson.do("POST", "/v1/accessRequests", object{"customerIds": []string{victim}, "purpose": "a visit"}, "Idempotency-Key", "ask").text("id")
-	return strings.NewReplacer("$VICTIM", victim, "$ME", me, "$TICKET", ticket, "$FRESH", fresh, "$COMPLAINT", complaint,
-		"$REQUEST", request, "$AGENT", agent, "$OTHER", other, "$SELLER", seller, "$NOBODY", nobodysID)
+	return strings.NewReplacer(append(openDoors(t, s, me), "$VICTIM", victim, "$ME", me, "$TICKET", ticket, "$FRESH", fresh, "$COMPLAINT", complaint,
+		"$REQUEST", request, "$AGENT", agent, "$OTHER", other, "$SELLER", seller, "$NOBODY", nobodysID)...)
 }
 
 // tables are the databases of a stack, for what a refused request must not touch.

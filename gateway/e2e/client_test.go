@@ -25,6 +25,11 @@ func (o object) number(path ...string) float64 {
 	return v
 }
 
+func (o object) object(path ...string) object {
+	v, _ := o.at(path...).(map[string]any)
+	return v
+}
+
 func (o object) list(path ...string) []object {
 	items, _ := o.at(path...).([]any)
 	out := make([]object, 0, len(items))

@@ -20,12 +20,10 @@ const (
 	// manyWriters work at once; in a crowd at least half of them wait for an answer in the
 	// moment of the fault.
 	manyWriters = 200
-	// calm is the mean pause of a writer where not one call may fail, brisk elsewhere: two
-	// cores are then not the fault that is looked for. Without pauses 200 writers keep two
-	// cores busy so that a call takes 0.7 s on the median and 5 s at times without any
-	// fault.
-	calm  = 3 * time.Second
-	brisk = 800 * time.Millisecond
+	// calm is the mean pause of a writer: two cores are then not the fault that is looked
+	// for. Without pauses 200 writers keep two cores busy so that a call takes 0.7 s on the
+	// median and 5 s at times without any fault, and a service three seconds to come back.
+	calm = 3 * time.Second
 	// settleWithin bounds the time from the end of a fault to the victim's answers.
 	settleWithin = 30 * time.Second
 	// flyWithin bounds the wait for a moment in which calls enough are in flight.
@@ -46,13 +44,14 @@ type strike struct {
 	harm func(t testing.TB, h *history, rng *rand.Rand)
 	// harmless: not one call may fail.
 	harmless bool
-	// crowd: all writers write without pause around the moment of the fault.
+	// crowd: all writers write without pause until the fault, half of them or more are then
+	// waiting for an answer.
 	crowd bool
 }
 
 // run makes one strike after another under one load, and checks everything when all is
 // quiet.
-func (g *ground) run(t *testing.T, seed uint64, pause time.Duration, strikes ...strike) {
+func (g *ground) run(t *testing.T, seed uint64, strikes ...strike) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	h := newHistory(t, g.s)
@@ -63,7 +62,7 @@ func (g *ground) run(t *testing.T, seed uint64, pause time.Duration, strikes ...
 	after := g.ledger.positions()
 	began := time.Now()
 	p := g.pulse(t)
-	l := startLoad(h, c, seed, manyWriters, pause)
+	l := startLoad(h, c, seed, manyWriters, calm)
 	t.Cleanup(l.end) // also after a strike that ended the test
 	for _, s := range strikes {
 		g.strike(t, l, p, s, rng)
@@ -89,14 +88,16 @@ func (g *ground) strike(t *testing.T, l *load, p *pulse, s strike, rng *rand.Ran
 		ready := time.Now()
 		l.acked(t, s.victim, leastBefore)
 		if s.crowd {
-			l.pause.Store(0)
+			l.hurry()
 		}
 		time.Sleep(time.Duration(rng.Int64N(int64(500 * time.Millisecond)))) // the random moment
 		l.flying(t, s)
+		if s.crowd {
+			l.relax()
+		}
 		struck := l.h.happened("%s", s.name)
 		s.harm(t, l.h, rng)
 		healed := l.h.happened("%s is over", s.name)
-		l.pause.Store(int64(l.mean))
 		l.acked(t, s.victim, leastBefore)
 		l.h.ended(healed)
 		failed := l.h.failedSince(struck)
@@ -114,7 +115,7 @@ func (g *ground) strike(t *testing.T, l *load, p *pulse, s strike, rng *rand.Ran
 		if why != "" && n < tries {
 			t.Logf("void, once more with half the load: %s, but %s", problem, why)
 			l.mean *= 2
-			l.pause.Store(int64(l.mean))
+			l.relax()
 			continue
 		}
 		t.Error(strings.TrimSuffix(problem+"; void each time: "+why, "; void each time: "))

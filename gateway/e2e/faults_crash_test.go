@@ -41,7 +41,7 @@ func TestFaultsCrashPoints(t *testing.T) {
 		for i, point := range crash.Points() {
 			strikes = append(strikes, g.crash(serviceOf(seed+uint64(i)), point))
 		}
-		g.run(t, seed, brisk, strikes...)
+		g.run(t, seed, strikes...)
 	})
 }
 

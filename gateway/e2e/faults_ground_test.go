@@ -58,7 +58,7 @@ func newGround(t *testing.T, s *stack, admin string) *ground {
 	g := &ground{s: s, admin: admin}
 	g.settle(t).memory(t, "idle")
 	g.cast, g.ledger = casting(t, s), newLedger(t, s)
-	g.run(t, 0, brisk, strike{name: "nothing", victim: "service-ticket", crowd: true, harm: func(testing.TB, *history, *rand.Rand) {}})
+	g.run(t, 0, strike{name: "nothing", victim: "service-ticket", crowd: true, harm: func(testing.TB, *history, *rand.Rand) {}})
 	g.before = g.settle(t)
 	return g
 }

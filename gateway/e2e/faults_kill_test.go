@@ -67,7 +67,7 @@ func TestFaultsOne(t *testing.T) {
 	g := newGround(t, suite, privatePostgres(t, suite.dir))
 	each(t, "one replica", func(t *testing.T, seed uint64) {
 		strikes := g.kills(seed, func(s *strike) { s.crowd = true })
-		g.run(t, seed, brisk, append(strikes, g.hang(serviceOf(seed)), g.restartPostgres(seed))...)
+		g.run(t, seed, append(strikes, g.hang(serviceOf(seed)), g.restartPostgres(seed))...)
 	})
 	g.settle(t).memory(t, "afterwards")
 }
@@ -142,7 +142,7 @@ func TestFaultsTwo(t *testing.T) {
 	p := startPair(t)
 	each(t, "two replicas", func(t *testing.T, seed uint64) {
 		strikes := p.kills(seed, func(s *strike) { s.harmless = true })
-		p.run(t, seed, calm, append(strikes, p.stopEtcd(seed), p.wipeEtcd(seed),
+		p.run(t, seed, append(strikes, p.stopEtcd(seed), p.wipeEtcd(seed),
 			p.hang(serviceOf(seed+1)), p.loseCommits(seed), p.silence(seed))...)
 	})
 	p.settle(t).memory(t, "afterwards")

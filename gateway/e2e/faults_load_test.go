@@ -86,7 +86,7 @@ type thing struct {
 	comments []string
 	orders   []string
 	low      bool
-	whole    bool // its script ended with every call answered
+	whole    bool // its script ran to its end, every call answered
 }
 
 // load is a run of the writers.
@@ -97,9 +97,10 @@ type load struct {
 	over chan struct{} // closed with stop, so that nobody sleeps on
 	done sync.WaitGroup
 	// mean is the mean time between two calls of one writer; pause, in nanoseconds, is what
-	// it is now.
-	mean  time.Duration
-	pause atomic.Int64
+	// it is now. hurried is closed when it ends, for those who wait.
+	mean    time.Duration
+	pause   atomic.Int64
+	hurried atomic.Pointer[chan struct{}]
 	// held keeps the writers from beginning a call while it is locked.
 	held sync.RWMutex
 
@@ -112,7 +113,7 @@ type load struct {
 // startLoad lets all writers begin. Those with the same seed make the same choices.
 func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
 	l := &load{h: h, cast: c, mean: pause, over: make(chan struct{})}
-	l.pause.Store(int64(pause))
+	l.relax()
 	begin := make(chan struct{})
 	for n := range writers {
 		w := &writer{load: l, rng: rand.New(rand.NewPCG(seed, uint64(n))), n: n}
@@ -127,7 +128,18 @@ func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration
 	return l
 }
 
-// end lets every writer finish what it began.
+// hurry lets every writer call at once and without pause, until they may relax.
+func (l *load) hurry() {
+	l.pause.Store(0)
+	close(*l.hurried.Load())
+}
+
+func (l *load) relax() {
+	l.hurried.Store(new(make(chan struct{})))
+	l.pause.Store(int64(l.mean))
+}
+
+// end lets every writer finish the call that it is at.
 func (l *load) end() {
 	if l.stop.CompareAndSwap(false, true) {
 		close(l.over)
@@ -164,7 +176,7 @@ func (w *writer) script() {
 		w.ticket()
 	case w.n%10 < 5:
 		w.complaint()
-	case w.n%10 < 8:
+	case w.n%10 < 7:
 		w.customer()
 	default:
 		w.survey()
@@ -179,31 +191,35 @@ func (w *writer) client() string {
 	return w.load.cast.customers[w.rng.IntN(len(w.load.cast.customers))]
 }
 
-// rest is the writer's pause before a call, shorter when the load ends.
+// rest is the writer's pause before a call.
 func (w *writer) rest() {
 	defer w.load.held.RUnlock()
 	defer w.load.held.RLock()
-	p := w.load.pause.Load()
-	if p > 0 && !w.load.stop.Load() {
+	if p := w.load.pause.Load(); p > 0 {
 		select {
 		case <-time.After(time.Duration(w.rng.Int64N(2 * p))):
+		case <-*w.load.hurried.Load():
 		case <-w.load.over:
 		}
-		return
 	}
-	if p = min(p, int64(calm)); p > 0 {
-		time.Sleep(time.Duration(w.rng.Int64N(p)))
+}
+
+// call makes a call after a pause. It is nil where the call failed, which is noted, or the load
+// is over: what the writer was at is left as it is.
+func (w *writer) call(c *call) object {
+	w.rest()
+	if w.load.stop.Load() {
+		return nil
 	}
+	return w.load.h.do(c)
 }
 
 func (w *writer) post(service, token, path string, body object) object {
-	w.rest()
-	return w.load.h.do(&call{service: service, verb: "POST", path: path, key: w.key(), token: token, body: body})
+	return w.call(&call{service: service, verb: "POST", path: path, key: w.key(), token: token, body: body})
 }
 
 func (w *writer) get(service, token, path string) object {
-	w.rest()
-	return w.load.h.do(&call{service: service, verb: "GET", path: path, token: token})
+	return w.call(&call{service: service, verb: "GET", path: path, token: token})
 }
 
 func (w *writer) begin(th *thing) *thing {

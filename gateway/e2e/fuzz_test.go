@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,13 +22,30 @@ import (
 	"github.com/pb33f/jsonschema/v6"
 )
 
-// fuzzSeed is fixed, so that what is found is found again.
-const fuzzSeed = 20261125
+// fuzzing is how many requests the fuzzer makes, KEFU_FUZZ_REQUESTS, and of which seed,
+// KEFU_FUZZ_SEED: what was found is found again.
+func fuzzing(t *testing.T) (requests int, seed uint64) {
+	t.Helper()
+	requests, seed = 1000, 20261125
+	var err error
+	if text := os.Getenv("KEFU_FUZZ_REQUESTS"); text != "" {
+		if requests, err = strconv.Atoi(text); err != nil || requests < 1 {
+			t.Fatalf("KEFU_FUZZ_REQUESTS is %q; it must be a number from 1 on", text)
+		}
+	}
+	if text := os.Getenv("KEFU_FUZZ_SEED"); text != "" {
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("KEFU_FUZZ_SEED is %q; it must be a number from 0 on", text)
+		}
+	}
+	return requests, seed
+}
 
 // TestFuzzREST makes requests of the served document's own schemas, some of them as they
 // should be and most of them nearly: nothing may be answered by a fault of ours, every answer
 // must be one that the document tells of, and a refused request must leave no change.
 func TestFuzzREST(t *testing.T) {
+	requests, seed := fuzzing(t)
 	s, err := start(suite.bin, filepath.Join(t.TempDir(), "stack"))
 	if err != nil {
 		t.Fatal(err)
@@ -38,17 +56,19 @@ func TestFuzzREST(t *testing.T) {
 		}
 	}()
 	f := newFuzzer(t, s)
+	began := time.Now()
 	const callers = 4
 	var work sync.WaitGroup
 	for n := range callers {
 		work.Go(func() {
-			random := rand.New(rand.NewPCG(fuzzSeed, uint64(n))) //nolint:gosec // to be repeated
-			for i := range fuzzRequests / callers {
+			random := rand.New(rand.NewPCG(seed, uint64(n))) //nolint:gosec // to be repeated
+			for i := range requests / callers {
 				f.once(random, fmt.Sprintf("fuzz-%d-%d", n, i))
 			}
 		})
 	}
 	work.Wait()
+	t.Logf("%d requests of %d operations, seed %d, in %v", requests, len(f.all), seed, time.Since(began).Round(time.Second))
 	f.report(t)
 	f.leftNothing(t, openTables(t, s))
 }
@@ -68,17 +88,17 @@ type fuzzer struct {
 	tokens   []string
 
 	mu      sync.Mutex
-	ids     []string // of what was made, to be asked for again
+	ids     map[string][]string // of what is there, by collection, and of anything under ""
 	codes   map[int]int
 	refused []string // request ids of refused changes
-	taken   int
+	taken   []string // and of others
 	faults  []string
 }
 
 func newFuzzer(t *testing.T, s *stack) *fuzzer {
 	t.Helper()
 	nobody := as(t, s)
-	f := &fuzzer{url: nobody.url, document: nobody.get("/openapi.json"), codes: map[int]int{}, ids: []string{nobodysID, "x", "china-standard", "1"}}
+	f := &fuzzer{url: nobody.url, document: nobody.get("/openapi.json"), codes: map[int]int{}, ids: map[string][]string{"": {nobodysID, "x", "1"}}}
 	raw, err := json.Marshal(f.document)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +155,7 @@ func newFuzzer(t *testing.T, s *stack) *fuzzer {
 // once makes one request and holds its answer against the document.
 func (f *fuzzer) once(r *rand.Rand, id string) {
 	op := f.all[r.IntN(len(f.all))]
-	path, body := f.request(r, op)
+	path, body := maker{f, r, r.IntN(2) == 0}.request(op)
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, op.verb, f.url+path, strings.NewReader(body))
@@ -177,7 +197,7 @@ func (f *fuzzer) judge(op fuzzOperation, id, path, body string, code int, raw []
 		if code >= 400 {
 			f.refused = append(f.refused, id)
 		} else {
-			f.taken++
+			f.taken = append(f.taken, id)
 		}
 	}
 	f.mu.Unlock()
@@ -189,7 +209,7 @@ func (f *fuzzer) judge(op fuzzOperation, id, path, body string, code int, raw []
 	case code >= 400 && reason == "":
 		f.fault("%s %s %.300s: %d without a reason: %s", op.verb, path, body, code, raw)
 	case code == http.StatusOK:
-		f.remember(raw)
+		f.remember(op.path, raw)
 	}
 	schema := op.answers[strconv.Itoa(code)]
 	if schema == nil {
@@ -211,16 +231,29 @@ func (f *fuzzer) judge(op fuzzOperation, id, path, body string, code int, raw []
 	}
 }
 
-// remember keeps ids, so that later requests find something.
-func (f *fuzzer) remember(raw []byte) {
+// remember keeps ids by the collection they are of, so that later requests find something.
+func (f *fuzzer) remember(path string, raw []byte) {
 	var answer object
 	if json.Unmarshal(raw, &answer) != nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if id := answer.text("id"); id != "" && len(f.ids) < 500 {
-		f.ids = append(f.ids, id)
+	keep := func(of, id string) {
+		if id != "" && len(f.ids[of]) < 200 && !slices.Contains(f.ids[of], id) {
+			f.ids[of] = append(f.ids[of], id)
+		}
+	}
+	before, _, _ := strings.Cut(path, "/{")
+	if after := path[strings.LastIndex(path, "}")+1:]; strings.HasPrefix(after, "/") {
+		before = after
+	}
+	keep(collection(before), answer.text("id"))
+	keep("", answer.text("id"))
+	for name := range answer {
+		for _, item := range answer.list(name) {
+			keep(name, item.text("id"))
+		}
 	}
 }
 
@@ -232,22 +265,29 @@ func (f *fuzzer) fault(format string, args ...any) {
 
 func (f *fuzzer) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d requests of %d operations, seed %d: answers %v, %d changes taken and %d refused", fuzzRequests, len(f.all), fuzzSeed, f.codes, f.taken, len(f.refused))
+	t.Logf("answers %v, %d changes taken and %d refused", f.codes, len(f.taken), len(f.refused))
 	for _, fault := range f.faults[:min(len(f.faults), 20)] {
 		t.Error(fault)
 	}
 	if len(f.faults) > 20 {
 		t.Errorf("and %d more", len(f.faults)-20)
 	}
-	if f.codes[200] == 0 || f.codes[400] == 0 || f.codes[404] == 0 || f.taken == 0 {
+	if f.codes[200] == 0 || f.codes[400] == 0 || f.codes[404] == 0 || len(f.taken) == 0 {
 		t.Error("the requests are all alike")
 	}
 }
 
-// leftNothing: a change that was refused left no event, no record of a change and no outcome.
+// leftNothing: a change that was refused left no event and no record of a change; those that
+// were taken did.
 func (f *fuzzer) leftNothing(t *testing.T, x *tables) {
 	t.Helper()
+	recorded := 0
 	for service, conn := range x.conns {
+		var n int
+		if err := conn.QueryRow(t.Context(), "SELECT count(DISTINCT request_id) FROM audit_records WHERE request_id = ANY($1)", f.taken).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		recorded += n
 		for _, table := range []string{"event_outbox", "audit_records"} {
 			rows, err := conn.Query(t.Context(), "SELECT request_id FROM "+table+" WHERE request_id = ANY($1) LIMIT 5", f.refused)
 			if err != nil {
@@ -262,5 +302,8 @@ func (f *fuzzer) leftNothing(t *testing.T, x *tables) {
 			}
 			rows.Close()
 		}
+	}
+	if recorded*4 < len(f.taken) { // what only computes is posted too
+		t.Errorf("only %d of %d changes that were taken stand in the trails", recorded, len(f.taken))
 	}
 }

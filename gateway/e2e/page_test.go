@@ -15,11 +15,11 @@ import (
 )
 
 // pageSurvey publishes a questionnaire with sections, logic and several types of question.
-func pageSurvey(t *testing.T) (id string) {
+func pageSurvey(t *testing.T, s *stack) (id string) {
 	t.Helper()
 	both := func(zh, en string) object { return object{"zh": zh, "en": en} }
 	low := object{"anyOf": []object{{"allOf": []object{{"questionKey": "overall", "within": object{"greatest": 2}}}}}}
-	crm := as(t, suite, role("crm-specialist")...)
+	crm := as(t, s, role("crm-specialist")...)
 	id = crm.post("/v1/questionnaires", object{
 		"title": both("服务与产品满意度调查", "How was our service?"), "introduction": both("只需两分钟。", "It takes two minutes."),
 		"thanks":   both("我们会认真阅读每一条意见。", "We read every comment."),
@@ -49,9 +49,9 @@ func invited(t *testing.T, questionnaire, language string) (customer, invitation
 }
 
 // page opens a link as a browser does.
-func page(t *testing.T, token string, query string) (code int, body string) {
+func page(t *testing.T, s *stack, token string, query string) (code int, body string) {
 	t.Helper()
-	st, err := suite.state()
+	st, err := s.state()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +73,20 @@ func page(t *testing.T, token string, query string) (code int, body string) {
 	return res.StatusCode, string(raw)
 }
 
+// pageSays checks what a link says in both languages.
+func pageSays(t *testing.T, s *stack, token string, code int, zh, en string) {
+	t.Helper()
+	for lang, want := range map[string]string{"zh-CN": zh, "en": en} {
+		if got, body := page(t, s, token, "?lang="+lang); got != code || !strings.Contains(body, want) {
+			t.Errorf("%d %s, expected %d %s", got, body, code, want)
+		}
+	}
+}
+
 // TestAnswerPage answers a survey in a browser on the running suite: at phone and desktop
 // width, in both languages, one of them with scripts off.
 func TestAnswerPage(t *testing.T) {
-	questionnaire := pageSurvey(t)
+	questionnaire := pageSurvey(t, suite)
 	st, err := suite.state()
 	if err != nil {
 		t.Fatal(err)
@@ -145,14 +155,10 @@ func checkAnswered(t *testing.T, questionnaire, invitation string) {
 // TestAnswerPageRefuses: each link that cannot be answered says why, in the language of the
 // browser, and a link is never found in a log.
 func TestAnswerPageRefuses(t *testing.T) {
-	questionnaire := pageSurvey(t)
+	questionnaire := pageSurvey(t, suite)
 	says := func(token string, code int, zh, en string) {
 		t.Helper()
-		for lang, want := range map[string]string{"zh-CN": zh, "en": en} {
-			if got, body := page(t, token, "?lang="+lang); got != code || !strings.Contains(body, want) {
-				t.Errorf("%d %s, expected %d %s", got, body, code, want)
-			}
-		}
+		pageSays(t, suite, token, code, zh, en)
 	}
 	says(strings.Repeat("A", 32), http.StatusNotFound, "此链接无效", "This link does not work")
 	says("short", http.StatusNotFound, "此链接无效", "This link does not work")
@@ -173,7 +179,7 @@ func TestAnswerPageRefuses(t *testing.T) {
 	crm.refused(http.StatusBadRequest, "CONSENT_WITHDRAWN", "POST", "/v1/invitations", object{"questionnaireId": questionnaire, "customerId": customer})
 	asked, _, open := invited(t, questionnaire, "en")
 	crm.refused(http.StatusBadRequest, "CONTACT_BUDGET_USED", "POST", "/v1/invitations", object{"questionnaireId": questionnaire, "customerId": asked})
-	if code, body := page(t, open, ""); code != http.StatusOK || !strings.Contains(body, "How satisfied are you overall?") {
+	if code, body := page(t, suite, open, ""); code != http.StatusOK || !strings.Contains(body, "How satisfied are you overall?") {
 		t.Errorf("%d %s", code, body)
 	}
 
@@ -196,7 +202,7 @@ func TestAnswerPageRefuses(t *testing.T) {
 
 // TestAnswerPageExpires opens a link whose time is over.
 func TestAnswerPageExpires(t *testing.T) {
-	questionnaire := pageSurvey(t)
+	questionnaire := pageSurvey(t, suite)
 	crm := as(t, suite, role("crm-specialist")...)
 	customer := newCustomer(t, unique("页")).text("id")
 	crm.post("/v1/customers/"+customer+":setConsent", object{
@@ -204,7 +210,7 @@ func TestAnswerPageExpires(t *testing.T) {
 	token := crm.post("/v1/invitations", object{"questionnaireId": questionnaire, "customerId": customer,
 		"expireTime": time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)}).text("token")
 	eventually(t, "the end of the link", func() bool {
-		code, body := page(t, token, "?lang=en")
+		code, body := page(t, suite, token, "?lang=en")
 		return code == http.StatusGone && strings.Contains(body, "This survey has ended")
 	})
 }

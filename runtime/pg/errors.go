@@ -41,16 +41,21 @@ func Violates(err error, constraint string) bool {
 // or was going away, rather than that it refused a statement: a failed or lost
 // connection, SQLSTATE class 08 or 57P, or too many connections. It is false
 // when ctx ended, which is the caller's deadline and not the database's fault.
+// A connection that took too long to be made is the database's: the pool makes
+// it within its own time and not within the caller's.
 func Unavailable(err error) bool {
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
 		return strings.HasPrefix(pe.Code, "08") || strings.HasPrefix(pe.Code, "57P") || pe.Code == "53300"
 	}
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var ce *pgconn.ConnectError
-	return errors.As(err, &ce) || errors.Is(err, ErrOutcomeUnknown) || lost(err)
+	if errors.As(err, &ce) {
+		return true
+	}
+	return !errors.Is(err, context.DeadlineExceeded) && (errors.Is(err, ErrOutcomeUnknown) || lost(err))
 }
 
 // Describe returns what may be logged of err: for an answer of Postgres its

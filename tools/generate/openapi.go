@@ -105,6 +105,9 @@ func finish(merged []byte, known *contracts) ([]byte, error) {
 		return nil, err
 	}
 	describeAnswers(paths, components)
+	if err := describeFiles(paths); err != nil {
+		return nil, err
+	}
 	named, err := renamePaths(paths)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,8 @@ type survey struct {
 	saved     map[string]*surveyv1.Response
 	saves     int
 	submitted []*surveyv1.SubmitAnswerRequest
+	anonymous bool
+	withdrawn bool
 	fail      error
 }
 
@@ -52,7 +54,7 @@ func (s *survey) open(given string) (*surveyv1.AnswerForm, error) {
 	case given != token:
 		return nil, refusal(codes.NotFound, "INVITATION_NOT_FOUND")
 	case len(s.submitted) > 0:
-		return nil, refusal(codes.FailedPrecondition, "INVITATION_ANSWERED")
+		return nil, rpcerr.WrongState("INVITATION_ANSWERED", rpcerr.T("refused", "拒绝")).With("answer", s.standing()).GRPCStatus().Err()
 	}
 	form := &surveyv1.AnswerForm{
 		Questionnaire: s.q, Language: s.language, ExpireTime: timestamppb.New(time.Date(2026, 12, 24, 8, 0, 0, 0, time.UTC)),
@@ -74,6 +76,35 @@ func (s *survey) open(given string) (*surveyv1.AnswerForm, error) {
 		}
 	}
 	return form, nil
+}
+
+func (s *survey) standing() string {
+	switch {
+	case s.anonymous:
+		return "anonymous"
+	case s.withdrawn:
+		return "withdrawn"
+	}
+	return "kept"
+}
+
+func (s *survey) WithdrawAnswer(_ context.Context, r *surveyv1.WithdrawAnswerRequest, _ ...grpc.CallOption) (*surveyv1.WithdrawAnswerResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.fail != nil:
+		return nil, s.fail
+	case r.GetToken() != token:
+		return nil, refusal(codes.NotFound, "INVITATION_NOT_FOUND")
+	case len(s.submitted) == 0:
+		return nil, refusal(codes.FailedPrecondition, "ANSWER_NOT_GIVEN")
+	case s.anonymous:
+		return nil, refusal(codes.FailedPrecondition, "ANSWER_ANONYMOUS")
+	case s.withdrawn:
+		return nil, refusal(codes.FailedPrecondition, "ANSWER_WITHDRAWN")
+	}
+	s.withdrawn = true
+	return new(surveyv1.WithdrawAnswerResponse), nil
 }
 
 func (s *survey) shows(q *surveyv1.Question) bool {
@@ -143,7 +174,11 @@ func (s *survey) SubmitAnswer(_ context.Context, r *surveyv1.SubmitAnswerRequest
 		return nil, err
 	}
 	s.submitted = append(s.submitted, r)
-	return &surveyv1.AnswerReceipt{AnswerId: "1", Thanks: s.q.GetThanks()}, nil
+	receipt := &surveyv1.AnswerReceipt{AnswerId: "1", Thanks: s.q.GetThanks()}
+	if s.anonymous {
+		receipt.AnswerId = ""
+	}
+	return receipt, nil
 }
 
 // answer gives what stands saved for a question.

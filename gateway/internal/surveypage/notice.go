@@ -22,6 +22,11 @@ type noticeKind int
 const (
 	noticeUnknown noticeKind = iota
 	noticeAnswered
+	// noticeWithdraw asks whether the answer is to be taken back.
+	noticeWithdraw
+	noticeWithdrawn
+	noticeAnonymous
+	noticeNothing
 	noticeExpired
 	noticeRevoked
 	noticeBusy
@@ -41,6 +46,9 @@ type noticeView struct {
 	Again     []field
 	Reference string
 	Good      bool
+	// Withdraw is the link whose answer can be taken back, if it can; Confirm asks whether it is.
+	Withdraw string
+	Confirm  bool
 }
 
 type field struct{ Name, Value string }
@@ -50,13 +58,7 @@ func sendNotice(w http.ResponseWriter, r *http.Request, code int, kind noticeKin
 }
 
 func sendNoticeOf(w http.ResponseWriter, r *http.Request, code int, kind noticeKind, s *sent) {
-	lang := ""
-	if s != nil {
-		lang = s.lang
-	}
-	v := noticeView{frame: frameOf(languageOf(r, lang)), Token: r.PathValue("token"), Good: kind == noticeAnswered}
-	v.Heading, v.Text = v.W.notice(kind)
-	v.Title = v.Heading
+	v := noticeOf(r, kind, s)
 	if code >= http.StatusInternalServerError {
 		v.Reference = rpc.RequestID(r.Context())
 	}
@@ -64,6 +66,35 @@ func sendNoticeOf(w http.ResponseWriter, r *http.Request, code int, kind noticeK
 		v.Again = fieldsOf(s.values)
 	}
 	send(w, code, "notice", v)
+}
+
+func noticeOf(r *http.Request, kind noticeKind, s *sent) noticeView {
+	lang := ""
+	if s != nil {
+		lang = s.lang
+	}
+	v := noticeView{frame: frameOf(languageOf(r, lang)), Token: r.PathValue("token"), Good: kind == noticeAnswered, Confirm: kind == noticeWithdraw}
+	v.Heading, v.Text = v.W.notice(kind)
+	v.Title = v.Heading
+	return v
+}
+
+// sendAnswered says that a link was answered, and leads to where the answer can be taken back.
+func sendAnswered(w http.ResponseWriter, r *http.Request, s *sent, err error) {
+	if rpcerr.Info(err).GetMetadata()["answer"] == "withdrawn" {
+		sendNoticeOf(w, r, http.StatusGone, noticeWithdrawn, s)
+		return
+	}
+	v := noticeOf(r, noticeAnswered, s)
+	if withdrawable(err) {
+		v.Withdraw = v.Token
+	}
+	send(w, http.StatusGone, "notice", v)
+}
+
+// withdrawable tells of a refusal that there is an answer that can be taken back.
+func withdrawable(err error) bool {
+	return rpcerr.Reason(err) == "INVITATION_ANSWERED" && rpcerr.Info(err).GetMetadata()["answer"] == "kept"
 }
 
 func fieldsOf(values url.Values) []field {
@@ -90,7 +121,13 @@ func refuse(w http.ResponseWriter, r *http.Request, s *sent, err error) {
 		sendNoticeOf(w, r, http.StatusNotFound, noticeUnknown, s)
 		return
 	case "INVITATION_ANSWERED", "REQUEST_ID_REUSED": // reused: sent, changed and sent again
-		sendNoticeOf(w, r, http.StatusGone, noticeAnswered, s)
+		sendAnswered(w, r, s, err)
+		return
+	case "ANSWER_ANONYMOUS":
+		sendNoticeOf(w, r, http.StatusGone, noticeAnonymous, s)
+		return
+	case "ANSWER_NOT_GIVEN":
+		sendNoticeOf(w, r, http.StatusConflict, noticeNothing, s)
 		return
 	case "INVITATION_EXPIRED":
 		sendNoticeOf(w, r, http.StatusGone, noticeExpired, s)
@@ -121,6 +158,9 @@ func sendThanks(w http.ResponseWriter, r *http.Request, lang string, receipt *su
 	v.Heading, v.Text = v.W.Thanks, v.W.ThanksText
 	if own := in(receipt.GetThanks(), lang); own != "" {
 		v.Text = own
+	}
+	if receipt.GetAnswerId() != "" { // not anonymous
+		v.Withdraw = r.PathValue("token")
 	}
 	if len(receipt.GetDroppedQuestions()) > 0 {
 		v.More = v.W.Dropped

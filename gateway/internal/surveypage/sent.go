@@ -27,6 +27,8 @@ const (
 	verbBack   = "back"
 	verbSave   = "save"
 	verbSubmit = "submit"
+	// verbWithdraw takes an answer back.
+	verbWithdraw = "withdraw"
 )
 
 // Kinds of fields. A field is called kind.question, and of a matrix or ranking
@@ -77,7 +79,7 @@ func read(r *http.Request) (*sent, int) {
 		return nil, http.StatusBadRequest
 	}
 	switch s.verb {
-	case verbNext, verbBack, verbSave, verbSubmit:
+	case verbNext, verbBack, verbSave, verbSubmit, verbWithdraw:
 	default:
 		if chosen(s.verb) == "" {
 			return nil, http.StatusBadRequest

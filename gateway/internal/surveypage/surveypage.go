@@ -78,11 +78,15 @@ type pages struct{ answers surveyv1.AnswerServiceClient }
 // show opens a link.
 func (p pages) show(w http.ResponseWriter, r *http.Request) {
 	form, err := p.answers.GetAnswerForm(r.Context(), &surveyv1.GetAnswerFormRequest{Token: r.PathValue("token")})
+	query := r.URL.Query()
 	if err != nil {
+		if query.Has(verbWithdraw) && withdrawable(err) {
+			sendNotice(w, r, http.StatusOK, noticeWithdraw)
+			return
+		}
 		refuse(w, r, nil, err)
 		return
 	}
-	query := r.URL.Query()
 	f := filled{form: form, lang: chosen(query.Get("lang")), values: valuesOf(form.GetResponses())}
 	sections := shownSections(form)
 	at := len(sections) // the end
@@ -138,6 +142,10 @@ func (p pages) take(w http.ResponseWriter, r *http.Request) {
 	s, code := read(r)
 	if code != 0 {
 		sendNotice(w, r, code, noticeUnreadable)
+		return
+	}
+	if s.verb == verbWithdraw {
+		p.withdraw(w, r, s)
 		return
 	}
 	if s.verb == verbSubmit && !s.more && len(s.bad) == 0 {

@@ -21,6 +21,7 @@ type words struct {
 	End, EndText, Nothing                               string
 	Thanks, ThanksText, Dropped                         string
 	SendAgain, RequestID                                string
+	Withdraw, WithdrawLink                              string
 	RateRows, Rank                                      string // Rank: of the number of places
 	Satisfied, Likely, Easy                             [2]string
 	rules                                               rules

@@ -107,6 +107,16 @@ func Apply(ctx context.Context, db pg.DBTX, ref *customerv1.CustomerRef) (bool, 
 	return tag.RowsAffected() == 1, nil
 }
 
+// Retire closes customers for new business here before the registry's event does, which
+// says the same with a newer version.
+func Retire(ctx context.Context, db pg.DBTX, ids []uuid.UUID) error {
+	_, err := db.Exec(ctx, `UPDATE customer_refs SET status = $2 WHERE id = ANY($1)`, ids, int16(customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED))
+	if err != nil {
+		return fmt.Errorf("close customer references: %w", err)
+	}
+	return nil
+}
+
 func null(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil

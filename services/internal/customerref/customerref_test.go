@@ -66,6 +66,40 @@ func envelope(t *testing.T, kind string, payload *customerv1.CustomerRef) *event
 	return &eventv1.Envelope{Id: newID(t).String(), Type: kind, SubjectId: payload.GetId(), Payload: packed}
 }
 
+// TestRetire: closed here until a newer version says otherwise, and nobody else.
+func TestRetire(t *testing.T) {
+	ctx := t.Context()
+	db := testkit.Database(t, customerref.Migrations())
+	id, other := newID(t), newID(t)
+	status := func(of uuid.UUID) customerv1.CustomerStatus {
+		t.Helper()
+		got, err := customerref.Get(ctx, db.Pool, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Status
+	}
+	apply := func(of uuid.UUID, version int64) {
+		t.Helper()
+		if _, err := customerref.Apply(ctx, db.Pool, ref(of, version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(id, 3)
+	apply(other, 3)
+	if err := customerref.Retire(ctx, db.Pool, []uuid.UUID{id, newID(t)}); err != nil {
+		t.Fatal(err)
+	}
+	apply(id, 3) // an event that comes again
+	if status(id) != customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED || status(other) != customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE {
+		t.Errorf("retired %v, another %v", status(id), status(other))
+	}
+	apply(id, 4)
+	if status(id) != customerv1.CustomerStatus_CUSTOMER_STATUS_ACTIVE {
+		t.Errorf("what the registry said later does not count: %v", status(id))
+	}
+}
+
 func TestApplyKeepsTheNewestVersion(t *testing.T) {
 	ctx := t.Context()
 	db := testkit.Database(t, customerref.Migrations())

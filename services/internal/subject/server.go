@@ -21,6 +21,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
 
 // PartSize is how many cases a part has at most.
@@ -37,6 +38,9 @@ type Declaration struct {
 	// Correct corrects the rows of a part in its transaction and counts them; nil where
 	// nothing is copied.
 	Correct func(ctx context.Context, tx *write.Tx, req *subjectv1.CorrectSubjectRequest, part Part) (int64, error)
+	// Refs says that the service keeps customer_refs: a customer takes no new business there
+	// from the first part of their erasure on.
+	Refs bool
 	// Erased tells the others, in the transaction that erased; nil where nobody is told.
 	Erased func(ctx context.Context, tx *write.Tx, sets Sets) error
 }
@@ -142,12 +146,27 @@ func (s *Server) EraseSubject(ctx context.Context, req *subjectv1.EraseSubjectRe
 		return nil, err
 	}
 	return write.Do(ctx, s.Write, req, func(ctx context.Context, tx *write.Tx) (*subjectv1.EraseSubjectResponse, error) {
+		if err := s.close(ctx, tx, req); err != nil {
+			return nil, err
+		}
 		counts, err := s.erasePart(ctx, tx, e)
 		if err != nil {
 			return nil, err
 		}
 		return &subjectv1.EraseSubjectResponse{Cursor: part.Cursor, Done: part.Done, Erased: counts}, nil
 	})
+}
+
+// close keeps new cases from a person before the registry has told that the file is closed.
+func (s *Server) close(ctx context.Context, tx *write.Tx, req *subjectv1.EraseSubjectRequest) error {
+	if !s.Refs || req.GetCursor() != "" || req.GetSubject().GetContactId() != "" {
+		return nil
+	}
+	customers, err := IDs(req.GetSubject().GetCustomerIds())
+	if err != nil {
+		return err
+	}
+	return customerref.Retire(ctx, tx, customers)
 }
 
 // EraseOwn is EraseSubject for a job of the service itself.

@@ -237,7 +237,7 @@ func (q *Queries) ListPastComplaints(ctx context.Context, db DBTX, arg ListPastC
 }
 
 const lockComplaint = `-- name: LockComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1 FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Complaint, error) {
@@ -286,7 +286,7 @@ func (q *Queries) LockComplaint(ctx context.Context, db DBTX, id uuid.UUID) (Com
 }
 
 const lockComplaintsOf = `-- name: LockComplaintsOf :many
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR UPDATE
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE department_id = $1 AND state = $2 ORDER BY id FOR NO KEY UPDATE
 `
 
 // Those of a department in a state, in the order of their ids.

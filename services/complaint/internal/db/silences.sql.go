@@ -166,7 +166,7 @@ func (q *Queries) SetSilence(ctx context.Context, db DBTX, arg SetSilenceParams)
 }
 
 const tryLockComplaint = `-- name: TryLockComplaint :one
-SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1 FOR UPDATE SKIP LOCKED
+SELECT id, number, customer_id, channel, title, description, category, severity_facts, order_number, product_model, quantity, currency, amount_units, amount_nanos, demanded_remedy, accused_staff_id, ticket_id, state, round, quality, severity, department_id, handler_staff_id, outcome, close_reason, source, external_id, registered_by, registered_in, version, create_time, update_time, close_time, policy_version, self_registered, demanded, survey_answer_id FROM complaints WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED
 `
 
 // Answers no row for one that another transaction holds.

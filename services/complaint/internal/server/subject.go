@@ -13,7 +13,7 @@ import (
 // Subjects is what this service holds on persons: the complaints of customers who are one.
 // Nobody at a company is known here. Complaints hold no copy of a name or a phone.
 func (s *Server) Subjects() subject.Declaration {
-	return subject.Declaration{Tables: db.SubjectTables(), Find: s.findSubject}
+	return subject.Declaration{Tables: db.SubjectTables(), Find: s.findSubject, Refs: true}
 }
 
 func (s *Server) findSubject(ctx context.Context, _ pg.DBTX, person *subjectv1.Subject, cursor string) (subject.Part, error) {

@@ -44,13 +44,29 @@ func Steps() []string {
 	return []string{"service-ticket", "complaint", "survey", "customer-registry"}
 }
 
+// Service is the one that is asked at a step.
+func Service(step int) string { return Steps()[step%len(Steps())] }
+
+// Again tells that a service is asked at a step a second time.
+func Again(step int) bool { return step >= len(Steps()) }
+
+// steps is how many a request has. An erasure of a customer goes to the others once more when
+// the registry has closed the file: what was written of the person while they were erased goes
+// then. Of a contact nobody knows any more by then how they were reached, and the company goes on.
+func steps(k Kind, ofContact bool) int {
+	if k == Erasure && !ofContact {
+		return 2*len(Steps()) - 1
+	}
+	return len(Steps())
+}
+
 // Next is where a request stands after a part of a step: at its next part, at the next step,
 // or at its end.
-func Next(step int, partsLeft bool) (next int, state State) {
+func Next(k Kind, ofContact bool, step int, partsLeft bool) (next int, state State) {
 	if partsLeft {
 		return step, Running
 	}
-	if step+1 < len(Steps()) {
+	if step+1 < steps(k, ofContact) {
 		return step + 1, Running
 	}
 	return step + 1, Done

@@ -1,6 +1,9 @@
 package rights
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestFirst(t *testing.T) {
 	for kind, want := range map[Kind]State{Export: Running, Erasure: Pending, Correction: Pending} {
@@ -14,21 +17,38 @@ func TestFirst(t *testing.T) {
 }
 
 // TestEveryServiceIsAsked: whatever number of parts each has, every service comes once, the
-// registry last, and the end comes after it.
+// registry last, and the end comes after it; an erasure of a customer goes round the others
+// once more.
 func TestEveryServiceIsAsked(t *testing.T) {
-	for parts := 1; parts < 4; parts++ {
-		var asked []string
-		step, state := 0, Running
-		for state == Running {
-			if len(asked) > 100 {
-				t.Fatal("it never ends")
+	once := []string{"service-ticket", "complaint", "survey", "customer-registry"}
+	for _, c := range []struct {
+		kind      Kind
+		ofContact bool
+		want      []string
+	}{
+		{Export, false, once}, {Correction, false, once}, {Erasure, true, once},
+		{Erasure, false, append(slices.Clone(once), "service-ticket", "complaint", "survey")},
+	} {
+		for parts := 1; parts < 4; parts++ {
+			var asked []string
+			step, state := 0, Running
+			for calls := 1; state == Running; calls++ {
+				if calls > 100 {
+					t.Fatal("it never ends")
+				}
+				if calls%parts != 0 {
+					step, state = Next(c.kind, c.ofContact, step, true)
+					continue
+				}
+				if Again(step) != (len(asked) >= len(once)) {
+					t.Errorf("step %d is asked again: %v", step, Again(step))
+				}
+				asked = append(asked, Service(step))
+				step, state = Next(c.kind, c.ofContact, step, false)
 			}
-			asked = append(asked, Steps()[step])
-			left := len(asked)%parts != 0
-			step, state = Next(step, left)
-		}
-		if state != Done || len(asked) != 4*parts || asked[len(asked)-1] != "customer-registry" || asked[0] == "customer-registry" {
-			t.Errorf("%d parts: state %d after %v", parts, state, asked)
+			if state != Done || !slices.Equal(asked, c.want) {
+				t.Errorf("kind %d in %d parts: state %d after %v", c.kind, parts, state, asked)
+			}
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (j *SubjectJobs) Step(ctx context.Context) (more bool, err error) {
 	if err == nil {
 		return true, j.move(ctx, &row, done)
 	}
-	err = fmt.Errorf("request %s at %s: %w", row.ID, rights.Steps()[row.Step], err)
+	err = fmt.Errorf("request %s at %s: %w", row.ID, rights.Service(int(row.Step)), err)
 	return false, errors.Join(err, j.postpone(context.WithoutCancel(ctx), &row))
 }
 
@@ -157,10 +157,14 @@ func (j *SubjectJobs) part(ctx context.Context, row *db.SubjectRequest) (progres
 }
 
 func (j *SubjectJobs) erase(ctx context.Context, row *db.SubjectRequest, person *subjectv1.Subject) (progress, error) {
-	req := &subjectv1.EraseSubjectRequest{ErasureId: row.ID.String(), Subject: person, Cursor: row.Cursor}
+	erasure := row.ID
+	if rights.Again(int(row.Step)) { // an erasure of its own in the lists: its parts are others
+		erasure = uuid.NewSHA1(row.ID, []byte("again"))
+	}
+	req := &subjectv1.EraseSubjectRequest{ErasureId: erasure.String(), Subject: person, Cursor: row.Cursor}
 	var resp *subjectv1.EraseSubjectResponse
 	var err error
-	if peer, ok := j.Peers[rights.Steps()[row.Step]]; ok {
+	if peer, ok := j.Peers[rights.Service(int(row.Step))]; ok {
 		resp, err = peer.EraseSubject(ctx, req)
 	} else {
 		resp, err = j.Own.EraseOwn(ctx, req)
@@ -178,7 +182,7 @@ func (j *SubjectJobs) erase(ctx context.Context, row *db.SubjectRequest, person 
 // export keeps the records of one service as parts of the document, in the place of those
 // that an attempt before has left.
 func (j *SubjectJobs) export(ctx context.Context, row *db.SubjectRequest, person *subjectv1.Subject) (int64, error) {
-	service := rights.Steps()[row.Step]
+	service := rights.Service(int(row.Step))
 	if err := j.q.DeleteSubjectDocument(ctx, j.pool, row.ID, service); err != nil {
 		return 0, fmt.Errorf("remove what an attempt before left: %w", err)
 	}
@@ -216,7 +220,7 @@ func (j *SubjectJobs) correct(ctx context.Context, row *db.SubjectRequest, perso
 	if err := proto.Unmarshal([]byte(plain), right); err != nil {
 		return progress{}, fmt.Errorf("decode the correction: %w", err)
 	}
-	peer, ok := j.Peers[rights.Steps()[row.Step]]
+	peer, ok := j.Peers[rights.Service(int(row.Step))]
 	if !ok {
 		return progress{done: true, records: 1}, j.correctOwn(ctx, row, right)
 	}
@@ -284,7 +288,7 @@ func righted(have, right string) string {
 func (j *SubjectJobs) move(ctx context.Context, row *db.SubjectRequest, p progress) error {
 	return write.Job(ctx, j.write, "subject-request", func(ctx context.Context, tx *write.Tx) error {
 		now := j.now()
-		step, state := rights.Next(int(row.Step), !p.done)
+		step, state := rights.Next(rights.Kind(row.Kind), row.ContactID != nil, int(row.Step), !p.done)
 		next := *row
 		receipt, err := j.receipt(row, p, now)
 		if err != nil {
@@ -325,14 +329,17 @@ func (j *SubjectJobs) move(ctx context.Context, row *db.SubjectRequest, p progre
 	})
 }
 
-// receipt adds a part to what each service did.
+// receipt adds a part to what each service did. What a second look erases again was counted.
 func (j *SubjectJobs) receipt(row *db.SubjectRequest, p progress, now time.Time) ([]byte, error) {
+	if rights.Again(int(row.Step)) {
+		return row.Receipt, nil
+	}
 	kept := new(customerv1.SubjectRequest)
 	if err := proto.Unmarshal(row.Receipt, kept); err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
 	if len(kept.GetSteps()) <= int(row.Step) {
-		kept.Steps = append(kept.Steps, &customerv1.SubjectStep{Service: rights.Steps()[row.Step]})
+		kept.Steps = append(kept.Steps, &customerv1.SubjectStep{Service: rights.Service(int(row.Step))})
 	}
 	step := kept.GetSteps()[row.Step]
 	step.Records += p.records

@@ -68,17 +68,20 @@ WITH RECURSIVE family AS (
   SELECT $1::uuid AS id
   UNION
   SELECT c.id FROM family JOIN customer_refs c ON c.merged_into = family.id
+), theirs AS MATERIALIZED (
+  SELECT t.id, t.customer_id, t.service_tier FROM tickets t
+  WHERE t.customer_id = ANY (ARRAY(SELECT id FROM family)) AND t.state BETWEEN 1 AND 5 AND t.service_tier <> 0
 )
 SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets
-WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
-  AND service_tier NOT IN (0, GREATEST(standard_tier(customer_id), raised_tier(id)))
+WHERE id = ANY (ARRAY(SELECT o.id FROM theirs o WHERE o.service_tier <> GREATEST(standard_tier(o.customer_id), raised_tier(o.id))))
+  AND state BETWEEN 1 AND 5
 ORDER BY id FOR NO KEY UPDATE
 `
 
 // Tickets that go on and whose clocks run by another tier than their customer's standard, or the
-// one they were raised to, is now: those
-// of the customer and of all who were merged into it. In the order of their ids, as
-// LockTickets.
+// one they were raised to, is now: those of the customer and of all who were merged into it. In
+// the order of their ids, as LockTickets. Materialized, lest the standard be looked up for every
+// ticket that goes on, whoever's it is.
 func (q *Queries) LockTicketsOfOtherTier(ctx context.Context, db DBTX, customerID uuid.UUID) ([]Ticket, error) {
 	rows, err := db.Query(ctx, lockTicketsOfOtherTier, customerID)
 	if err != nil {

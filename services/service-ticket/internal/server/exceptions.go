@@ -135,6 +135,9 @@ func (s *Server) retier(ctx context.Context, tx *write.Tx, rows []db.Ticket, rea
 		if err != nil {
 			return err
 		}
+		if tier == rows[i].ServiceTier { // whoever held the ticket has seen to it
+			continue
+		}
 		if err := s.setTier(ctx, tx, &rows[i], tier); err != nil {
 			return err
 		}

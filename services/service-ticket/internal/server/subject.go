@@ -18,7 +18,7 @@ import (
 // Subjects is what this service holds on persons.
 func (s *Server) Subjects() subject.Declaration {
 	return subject.Declaration{
-		Tables: db.SubjectTables(), Shreds: []string{db.SetTicket, setCustomer}, Find: s.findSubject, Correct: s.correctSubject,
+		Tables: db.SubjectTables(), Shreds: []string{db.SetTicket, setCustomer}, Find: s.findSubject, Correct: s.correctSubject, Refs: true,
 	}
 }
 

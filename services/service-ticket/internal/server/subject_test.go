@@ -11,6 +11,7 @@ import (
 	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/subject/subjecttest"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 )
@@ -86,12 +87,14 @@ func TestSubjectOfACustomer(t *testing.T) {
 	if err != nil || len(comments.GetComments()) != 1 || comments.GetComments()[0].GetBody() != "" {
 		t.Errorf("comments: %v, %v", comments, err)
 	}
+	// Nobody has told yet that the file is closed: from the first part on nothing new begins.
 	_, err = w.tickets.CreateTicket(w.manager(), &ticketv1.CreateTicketRequest{Ticket: &ticketv1.Ticket{
 		Title: "again", Channel: typev1.Channel_CHANNEL_PHONE, CustomerId: customer, Reporter: &ticketv1.Reporter{Phone: "+8613812349876"},
 	}})
-	if status.Code(err) != codes.InvalidArgument {
-		t.Errorf("contacts of an erased person were kept: %v", err)
+	if status.Code(err) != codes.FailedPrecondition || rpcerr.Reason(err) != "CUSTOMER_RETIRED" {
+		t.Errorf("a ticket of an erased person: %v", err)
 	}
+	w.create(reportedBy(other, "李四", "+8613812349876"))
 }
 
 // TestSubjectAtACompany: their name and phone are corrected and go; the case stays.

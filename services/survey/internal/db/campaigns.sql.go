@@ -282,9 +282,9 @@ const getWave = `-- name: GetWave :one
 SELECT campaign_id, number, questionnaire_id, questionnaire_version, phase, after_id, tiers, cutoffs, start_time, close_time FROM campaign_waves WHERE campaign_id = $1 AND number = $2
 `
 
-func (q *Queries) GetWave(ctx context.Context, db DBTX, campaignID uuid.UUID, number int32) (CampaignWafe, error) {
+func (q *Queries) GetWave(ctx context.Context, db DBTX, campaignID uuid.UUID, number int32) (CampaignWave, error) {
 	row := db.QueryRow(ctx, getWave, campaignID, number)
-	var i CampaignWafe
+	var i CampaignWave
 	err := row.Scan(
 		&i.CampaignID,
 		&i.Number,
@@ -918,9 +918,9 @@ const lockWave = `-- name: LockWave :one
 SELECT campaign_id, number, questionnaire_id, questionnaire_version, phase, after_id, tiers, cutoffs, start_time, close_time FROM campaign_waves WHERE campaign_id = $1 AND number = $2 FOR UPDATE
 `
 
-func (q *Queries) LockWave(ctx context.Context, db DBTX, campaignID uuid.UUID, number int32) (CampaignWafe, error) {
+func (q *Queries) LockWave(ctx context.Context, db DBTX, campaignID uuid.UUID, number int32) (CampaignWave, error) {
 	row := db.QueryRow(ctx, lockWave, campaignID, number)
-	var i CampaignWafe
+	var i CampaignWave
 	err := row.Scan(
 		&i.CampaignID,
 		&i.Number,

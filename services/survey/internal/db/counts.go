@@ -11,10 +11,12 @@ import (
 
 // itemsOf are the values that the invitation or answer u adds to the counts: of multiple choice
 // and of a ranking one a choice beside the empty one, which says that the question was answered;
-// that of a ranking is `choice#place`. The OFFSET keeps
-// the planner from joining whole tables instead of looking each one up.
+// that of a ranking is `choice#place`. A text is the empty one too, and so is a number or day
+// that was erased. The OFFSET keeps the planner from joining whole tables instead of looking
+// each one up.
 const itemsOf = `LATERAL (
-  SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, coalesce(r.score::text, r.choice, '') AS value
+  SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, coalesce(r.score::text, r.choice, r.number::text,
+    to_char(r.day, 'YYYY-MM-DD'), '') AS value
   FROM answer_responses r WHERE r.answer_id = u.id
   UNION ALL
   SELECT r.questionnaire_id, r.questionnaire_version, r.question_key, pick

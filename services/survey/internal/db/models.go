@@ -118,7 +118,7 @@ type CampaignMember struct {
 	RemindTime   *time.Time
 }
 
-type CampaignWafe struct {
+type CampaignWave struct {
 	CampaignID           uuid.UUID
 	Number               int32
 	QuestionnaireID      uuid.UUID

@@ -66,7 +66,7 @@ func (s *Server) askSome(ctx context.Context, r *running) (bool, error) {
 		}
 		return true, s.settleMembers(ctx, r, judged)
 	}
-	return true, s.inWave(ctx, r, func(tx pgx.Tx, wave campaignWave) error {
+	return true, s.inWave(ctx, r, func(tx pgx.Tx, wave db.CampaignWave) error {
 		closing := s.moment().AddDate(0, 0, int(r.content.GetAnswerDays()))
 		if err := s.queries.EndWave(ctx, tx, &closing, r.id, wave.Number); err != nil {
 			return fmt.Errorf("end the asking: %w", err)

@@ -33,8 +33,8 @@ const (
 )
 
 // wave reads a campaign and one of its waves, the newest for 0.
-func (s *Server) wave(ctx context.Context, from pg.DBTX, campaignID string, number int32) (*surveyv1.Campaign, campaignWave, error) {
-	var none campaignWave
+func (s *Server) wave(ctx context.Context, from pg.DBTX, campaignID string, number int32) (*surveyv1.Campaign, db.CampaignWave, error) {
+	var none db.CampaignWave
 	id, err := parse("id", campaignID)
 	if err != nil {
 		return nil, none, err
@@ -163,12 +163,12 @@ func addCounts(to *surveyv1.CampaignCounts, row db.CountMembersRow) {
 }
 
 // drawn tells whether a member is in the sample of a wave.
-func drawn(wave campaignWave, tier int16, rank int64) bool {
+func drawn(wave db.CampaignWave, tier int16, rank int64) bool {
 	i := slices.Index(wave.Tiers, tier)
 	return i >= 0 && rank <= wave.Cutoffs[i]
 }
 
-func memberState(wave campaignWave, row db.ListMembersAfterRow) surveyv1.MemberState {
+func memberState(wave db.CampaignWave, row db.ListMembersAfterRow) surveyv1.MemberState {
 	switch {
 	case row.State == memberAsked:
 		return surveyv1.MemberState_MEMBER_STATE_ASKED

@@ -120,14 +120,11 @@ func (s *Server) beginWave(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
-// campaignWave is a row of campaign_waves; sqlc has its own notion of the singular.
-type campaignWave = db.CampaignWafe
-
 // running is a campaign and its newest wave as they were when a step began.
 type running struct {
 	id      uuid.UUID
 	content *surveyv1.Campaign
-	wave    campaignWave
+	wave    db.CampaignWave
 }
 
 // advance takes one step and tells whether there may be another one at once.
@@ -222,7 +219,7 @@ func (s *Server) pauseWithout(ctx context.Context, r *running) error {
 
 // inWave runs fn while the campaign sends this wave, whose row is locked. What fn writes is
 // derived from what is recorded already and leaves no event and no audit record.
-func (s *Server) inWave(ctx context.Context, r *running, fn func(tx pgx.Tx, wave campaignWave) error) error {
+func (s *Server) inWave(ctx context.Context, r *running, fn func(tx pgx.Tx, wave db.CampaignWave) error) error {
 	return pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		going, err := s.hold(ctx, tx, r)
 		if err != nil || !going {
@@ -254,7 +251,7 @@ func (s *Server) addMembers(ctx context.Context, r *running, members []*customer
 		p.Languages = append(p.Languages, spoken(member.GetLanguage()))
 		p.Ranks = append(p.Ranks, campaign.Rank(r.content.GetSampling().GetSeed(), r.wave.Number, last))
 	}
-	err = s.inWave(ctx, r, func(tx pgx.Tx, wave campaignWave) error {
+	err = s.inWave(ctx, r, func(tx pgx.Tx, wave db.CampaignWave) error {
 		going = true
 		if err := s.queries.InsertMembers(ctx, tx, p); err != nil {
 			return fmt.Errorf("insert members: %w", err)
@@ -272,7 +269,7 @@ func (s *Server) addMembers(ctx context.Context, r *running, members []*customer
 
 // draw decides who is asked, of an audience that is whole.
 func (s *Server) draw(ctx context.Context, r *running) error {
-	return s.inWave(ctx, r, func(tx pgx.Tx, wave campaignWave) error {
+	return s.inWave(ctx, r, func(tx pgx.Tx, wave db.CampaignWave) error {
 		if err := s.queries.AllowLong(ctx, tx, analysisLimit); err != nil {
 			return fmt.Errorf("allow long statements: %w", err)
 		}

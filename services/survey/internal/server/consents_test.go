@@ -11,6 +11,7 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -109,6 +110,67 @@ func TestSurveysWithdrawnWhileInviting(t *testing.T) {
 		if n := k.count(`SELECT count(*) FROM invitations WHERE customer_id = $1 AND state = 1`, customer); n != 0 {
 			t.Fatal("an invitation without consent is pending")
 		}
+	}
+}
+
+// Nobody who withdrew is reminded, whichever of the two consents it was.
+func TestWhoeverWithdrewIsNotReminded(t *testing.T) {
+	k := newKit(t)
+	ids := k.customers(3, typev1.Tier_TIER_C)
+	c := k.campaign(func(c *surveyv1.Campaign) { c.ReminderDays = []int32{7, 14} })
+	k.schedule(c.GetId())
+	if p := k.run(c.GetId()); p.GetCounts().GetAsked() != 3 {
+		t.Fatalf("progress %v", p)
+	}
+	for _, e := range []*eventv1.Envelope{decided(t, ids[0], surveysConsent, false, 2), changed(t, ids[1], false, 2)} {
+		if err := k.feed(k.server.OnCustomer, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.Clock.Advance(7 * day)
+	k.run(c.GetId())
+	k.Clock.Advance(7 * day)
+	p := k.run(c.GetId())
+	if got := short(p.GetCounts()); got != "audience 3, sampled 3, waiting 0, asked 3, held back 0, dropped 0, answered 0, unanswered 2, reminders 2" {
+		t.Error(got)
+	}
+	for _, m := range k.sender.sent {
+		if m.Reminder && m.CustomerID.String() != ids[2] {
+			t.Errorf("customer %s is reminded", m.CustomerID)
+		}
+	}
+	if n := k.count(`SELECT count(*) FROM invitations WHERE state = 4 AND end_reason = 'consent withdrawn'`); n != 2 || len(k.sender.sent) != 5 {
+		t.Errorf("%d revoked, %d messages", n, len(k.sender.sent))
+	}
+}
+
+// A reminder that is written while its customer withdraws does not leave after the withdrawal.
+func TestWithdrawnWhileReminding(t *testing.T) {
+	k := newKit(t)
+	ids := k.customers(12, typev1.Tier_TIER_C)
+	c := k.campaign(func(c *surveyv1.Campaign) { c.ReminderDays = []int32{7} })
+	k.schedule(c.GetId())
+	k.run(c.GetId())
+	k.Clock.Advance(7 * day)
+	// Reminders are due, and the driver is away until all have withdrawn.
+	k.sender.refuses = true
+	done := make(chan error, len(ids)+1)
+	go func() { done <- k.server.AdvanceCampaigns(t.Context()) }()
+	for _, id := range ids {
+		e := decided(t, id, surveysConsent, false, 2)
+		go func() {
+			done <- pg.InTx(t.Context(), k.Pool, func(tx pgx.Tx) error { return k.server.OnCustomer(t.Context(), tx, e) })
+		}()
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	k.sender.refuses = false
+	k.run(c.GetId())
+	if n := k.count(`SELECT count(*) FROM survey_messages WHERE state IN (1, 2)`) + k.count(`SELECT count(*) FROM invitations WHERE state = 1`); n != 0 || len(k.sender.sent) != 12 {
+		t.Errorf("%d are pending or due, %d messages left", n, len(k.sender.sent))
 	}
 }
 

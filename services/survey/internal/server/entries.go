@@ -108,7 +108,7 @@ func (s *Server) mayEnter(ctx context.Context, from pg.DBTX, row db.Invitation) 
 			"The invitation %[1]s is held back: the customer must not be asked.", "邀请 %[1]s 已被暂缓：不得调查该客户。", row.ID)).
 			With("state", stateWord(state))
 	default:
-		return s.answerable(row, nil)
+		return s.answerable(ctx, from, row, nil)
 	}
 	who := authn.FromContext(ctx)
 	member, err := directory.StaffByIdentity(ctx, from, who.Issuer, who.Subject)

@@ -13,6 +13,7 @@ import (
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -183,6 +184,16 @@ func TestWhatWasFilledInIsAPartialAnswer(t *testing.T) {
 	}
 }
 
+// answeredAs checks what a link says of the answer that was given behind it.
+func (k *kit) answeredAs(token, standing string) {
+	k.t.Helper()
+	_, err := k.answers.GetAnswerForm(k.AsPublic(), &surveyv1.GetAnswerFormRequest{Token: token})
+	refused(k.t, err, codes.FailedPrecondition, "INVITATION_ANSWERED")
+	if got := rpcerr.Info(err).GetMetadata()["answer"]; got != standing {
+		k.t.Errorf("the answer is %q, want %q", got, standing)
+	}
+}
+
 func TestAnswersAreWithdrawn(t *testing.T) {
 	k := newKit(t)
 	q := k.published(question("a", rating), question("m", surveyv1.QuestionType_QUESTION_TYPE_MULTIPLE_CHOICE, "x", "y"), question("t", words))
@@ -200,6 +211,7 @@ func TestAnswersAreWithdrawn(t *testing.T) {
 	if err := k.server.FoldCounts(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	k.answeredAs(stays, "kept")
 	fresh = give()
 	before, err := k.analyses.AnalyzeAnswers(k.crm(), &surveyv1.AnalyzeAnswersRequest{QuestionnaireId: q.GetId()})
 	if err != nil {
@@ -210,6 +222,7 @@ func TestAnswersAreWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		refused(t, withdraw(token), codes.FailedPrecondition, "ANSWER_WITHDRAWN")
+		k.answeredAs(token, "withdrawn")
 		results := k.results(q.GetId(), 0)
 		want := int64(2 - i)
 		if results.GetAnswers() != want || results.GetQuestions()[0].GetN() != want || results.GetQuestions()[1].GetDistribution()[0].GetCount() != want ||
@@ -269,6 +282,7 @@ func TestAnonymityIsKept(t *testing.T) {
 		}
 		_, err = k.answers.WithdrawAnswer(k.AsPublic(), &surveyv1.WithdrawAnswerRequest{Token: asked.GetToken()})
 		refused(t, err, codes.FailedPrecondition, "ANSWER_ANONYMOUS")
+		k.answeredAs(asked.GetToken(), "anonymous")
 		results, list := k.results(q, 0), k.answersOf(q)
 		if enough := i == 4; results.GetWithheld() == enough || list.GetWithheld() == enough || !enough && len(list.GetAnswers())+len(results.GetQuestions()) > 0 {
 			t.Errorf("after %d answers: %v, %v", i+1, results, list)

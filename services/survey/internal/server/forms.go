@@ -126,7 +126,7 @@ func (f *form) proto() *surveyv1.AnswerForm {
 // GetAnswerForm gives the questions behind a link, and what was filled in so far.
 func (s *Server) GetAnswerForm(ctx context.Context, req *surveyv1.GetAnswerFormRequest) (*surveyv1.AnswerForm, error) {
 	row, err := s.queries.GetInvitationByLink(ctx, s.pool, s.links.hash(req.GetToken()))
-	if err := s.answerable(row, err); err != nil {
+	if err := s.answerable(ctx, s.pool, row, err); err != nil {
 		return nil, err
 	}
 	f, err := s.openForm(ctx, s.pool, row)
@@ -149,7 +149,7 @@ func (s *Server) SaveAnswerProgress(ctx context.Context, req *surveyv1.SaveAnswe
 	revealSaved(ctx) // also for the outcome of a call before, which only the link leads to
 	return write.Do(ctx, s.write, linked(req, hash), func(ctx context.Context, tx *write.Tx) (*surveyv1.AnswerForm, error) {
 		row, err := s.queries.LockInvitationByLink(ctx, tx, hash)
-		if err := s.answerable(row, err); err != nil {
+		if err := s.answerable(ctx, tx, row, err); err != nil {
 			return nil, err
 		}
 		f, err := s.openForm(ctx, tx, row)
@@ -206,7 +206,7 @@ func (s *Server) saveProgress(ctx context.Context, tx *write.Tx, f *form) error 
 }
 
 // answerable says why the row behind a link cannot be answered, if it cannot.
-func (s *Server) answerable(row db.Invitation, err error) error {
+func (s *Server) answerable(ctx context.Context, from pg.DBTX, row db.Invitation, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return unknownLink()
 	}
@@ -219,8 +219,7 @@ func (s *Server) answerable(row db.Invitation, err error) error {
 	}
 	switch state {
 	case invitation.Answered:
-		return rpcerr.WrongState("INVITATION_ANSWERED", rpcerr.T(
-			"This link was answered already; an answer is given once.", "该链接已作答；每个链接只能回答一次。"))
+		return s.answered(ctx, from, row)
 	case invitation.Revoked:
 		return rpcerr.WrongState("INVITATION_REVOKED", rpcerr.T(
 			"This invitation was withdrawn; no answer is needed.", "该邀请已撤回，无需作答。"))

@@ -115,6 +115,10 @@ func TestEveryTypeIsKeptAndCounted(t *testing.T) {
 		if len(byKey) != 11 || byKey["rows.price"].GetMean() != 2 || byKey["rows.speed"].GetCsat() != 1 {
 			t.Errorf("results %v", results)
 		}
+		if hours, day := byKey["hours"], byKey["day"]; !near(hours.Least, -2.5) || !near(hours.Median, -2.5) || !near(hours.Greatest, -2.5) || !near(hours.Mean, -2.5) ||
+			hours.StandardDeviation != nil || day.GetEarliestDate() != "2026-02-28" || day.GetLatestDate() != "2026-02-28" || day.Mean != nil {
+			t.Errorf("number %v, date %v", hours, day)
+		}
 		many := byKey["many"].GetDistribution()
 		if len(many) != 3 || many[0].GetCount() != 1 || many[1].GetCount() != 0 || many[2].GetShare() != 1 {
 			t.Errorf("multiple choice %v", many)

@@ -67,7 +67,7 @@ type asked struct {
 	key     string
 	kind    surveyv1.QuestionType
 	choices []string
-	// counts by score in digits or key of the choice; texts are under the empty value.
+	// counts by score or number in digits, day or key of the choice; texts are under the empty value.
 	counts map[string]int64
 }
 
@@ -161,8 +161,12 @@ func (t *tally) results() ([]*surveyv1.QuestionResult, error) {
 		if err != nil {
 			return nil, fmt.Errorf("results of question %s: %w", a.key, err)
 		}
-		if t.anonymous && few(result.GetN()) {
-			result = &surveyv1.QuestionResult{QuestionKey: a.key, Type: a.kind, Withheld: true}
+		if t.anonymous {
+			// What only one person may have said.
+			result.Least, result.Greatest, result.EarliestDate, result.LatestDate = nil, nil, "", ""
+			if few(result.GetN()) {
+				result = &surveyv1.QuestionResult{QuestionKey: a.key, Type: a.kind, Withheld: true}
+			}
 		}
 		out = append(out, result)
 	}
@@ -175,6 +179,10 @@ func (a *asked) result() (*surveyv1.QuestionResult, error) {
 		return out, a.scores(out, analysis.Scale{Least: least, Greatest: greatest})
 	}
 	switch a.kind {
+	case surveyv1.QuestionType_QUESTION_TYPE_NUMBER:
+		return out, a.numbers(out)
+	case surveyv1.QuestionType_QUESTION_TYPE_DATE:
+		a.days(out)
 	case surveyv1.QuestionType_QUESTION_TYPE_SINGLE_CHOICE:
 		for _, n := range a.counts {
 			out.N += n
@@ -216,6 +224,44 @@ func (a *asked) rank(out *surveyv1.QuestionResult) {
 			result.MeanRank = &mean
 		}
 		out.Ranks = append(out.Ranks, result)
+	}
+}
+
+// numbers adds the figures of a question that is answered with numbers. Its table is as long as
+// different numbers were given.
+func (a *asked) numbers(out *surveyv1.QuestionResult) error {
+	table := make(analysis.Numbers, 0, len(a.counts))
+	for value, n := range a.counts {
+		out.N += n
+		if value == "" {
+			continue
+		}
+		number, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return fmt.Errorf("a number that was counted: %w", err)
+		}
+		table = append(table, analysis.Number{Value: number, N: n})
+	}
+	summary, err := analysis.Summarise(table)
+	if analysis.AsLack(err) != nil {
+		return nil
+	}
+	out.Mean, out.StandardDeviation = &summary.Mean, summary.Deviation
+	out.Least, out.Median, out.Greatest = &summary.Least, &summary.Median, &summary.Greatest
+	return err
+}
+
+// days adds the first and the last day that was given.
+func (a *asked) days(out *surveyv1.QuestionResult) {
+	for day, n := range a.counts {
+		out.N += n
+		if day == "" || n == 0 {
+			continue
+		}
+		if out.EarliestDate == "" || day < out.EarliestDate {
+			out.EarliestDate = day
+		}
+		out.LatestDate = max(out.LatestDate, day)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // Subjects is what this service holds on persons: what customers who are one were asked and
 // answered. Nobody at a company is known here.
 func (s *Server) Subjects() subject.Declaration {
-	return subject.Declaration{Tables: db.SubjectTables(), Find: s.findSubject}
+	return subject.Declaration{Tables: db.SubjectTables(), Find: s.findSubject, Refs: true}
 }
 
 func (s *Server) findSubject(ctx context.Context, on pg.DBTX, person *subjectv1.Subject, cursor string) (subject.Part, error) {

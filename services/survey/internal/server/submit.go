@@ -28,7 +28,7 @@ func (s *Server) SubmitAnswer(ctx context.Context, req *surveyv1.SubmitAnswerReq
 	hash := s.links.hash(req.GetToken())
 	return write.Do(ctx, s.write, linked(req, hash), func(ctx context.Context, tx *write.Tx) (*surveyv1.AnswerReceipt, error) {
 		row, err := s.queries.LockInvitationByLink(ctx, tx, hash)
-		if err := s.answerable(row, err); err != nil {
+		if err := s.answerable(ctx, tx, row, err); err != nil {
 			return nil, err
 		}
 		f, err := s.openForm(ctx, tx, row)

@@ -10,6 +10,7 @@ import (
 
 	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/survey/internal/db"
@@ -43,6 +44,22 @@ func (s *Server) WithdrawAnswer(ctx context.Context, req *surveyv1.WithdrawAnswe
 		}
 		return &surveyv1.WithdrawAnswerResponse{WithdrawTime: timestamppb.New(*row.WithdrawTime)}, nil
 	})
+}
+
+// answered refuses to have a link answered again, and tells whether the answer can be taken back.
+func (s *Server) answered(ctx context.Context, from pg.DBTX, row db.Invitation) error {
+	standing := "anonymous"
+	if row.AnswerID != nil {
+		answer, err := s.queries.GetAnswer(ctx, from, *row.AnswerID)
+		if err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if standing = "kept"; answer.WithdrawTime != nil {
+			standing = "withdrawn"
+		}
+	}
+	return rpcerr.WrongState("INVITATION_ANSWERED", rpcerr.T(
+		"This link was answered already; an answer is given once.", "该链接已作答；每个链接只能回答一次。")).With("answer", standing)
 }
 
 // withdraw erases the responses of a locked answer and takes it out of every count. The row stays,

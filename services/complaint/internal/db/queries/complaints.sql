@@ -33,11 +33,11 @@ WHERE source = @source::text AND external_id = ANY (@external_ids::text[]);
 SELECT * FROM complaints WHERE id = $1;
 
 -- name: LockComplaint :one
-SELECT * FROM complaints WHERE id = $1 FOR UPDATE;
+SELECT * FROM complaints WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: LockComplaintsOf :many
 -- Those of a department in a state, in the order of their ids.
-SELECT * FROM complaints WHERE department_id = @department_id AND state = @state ORDER BY id FOR UPDATE;
+SELECT * FROM complaints WHERE department_id = @department_id AND state = @state ORDER BY id FOR NO KEY UPDATE;
 
 -- name: UpdateComplaint :exec
 UPDATE complaints SET category = @category, state = @state, round = @round, quality = @quality, severity = @severity,

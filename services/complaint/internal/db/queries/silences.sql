@@ -12,7 +12,7 @@ ORDER BY due_time, complaint_id LIMIT @size;
 
 -- name: TryLockComplaint :one
 -- Answers no row for one that another transaction holds.
-SELECT * FROM complaints WHERE id = $1 FOR UPDATE SKIP LOCKED;
+SELECT * FROM complaints WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: GetSilence :one
 SELECT * FROM complaint_silences WHERE complaint_id = $1;

@@ -22,15 +22,18 @@ UPDATE tickets SET service_tier = @service_tier WHERE id = @id;
 
 -- name: LockTicketsOfOtherTier :many
 -- Tickets that go on and whose clocks run by another tier than their customer's standard, or the
--- one they were raised to, is now: those
--- of the customer and of all who were merged into it. In the order of their ids, as
--- LockTickets.
+-- one they were raised to, is now: those of the customer and of all who were merged into it. In
+-- the order of their ids, as LockTickets. Materialized, lest the standard be looked up for every
+-- ticket that goes on, whoever's it is.
 WITH RECURSIVE family AS (
   SELECT @customer_id::uuid AS id
   UNION
   SELECT c.id FROM family JOIN customer_refs c ON c.merged_into = family.id
+), theirs AS MATERIALIZED (
+  SELECT t.id, t.customer_id, t.service_tier FROM tickets t
+  WHERE t.customer_id = ANY (ARRAY(SELECT id FROM family)) AND t.state BETWEEN 1 AND 5 AND t.service_tier <> 0
 )
 SELECT * FROM tickets
-WHERE customer_id IN (SELECT id FROM family) AND state BETWEEN 1 AND 5
-  AND service_tier NOT IN (0, GREATEST(standard_tier(customer_id), raised_tier(id)))
+WHERE id = ANY (ARRAY(SELECT o.id FROM theirs o WHERE o.service_tier <> GREATEST(standard_tier(o.customer_id), raised_tier(o.id))))
+  AND state BETWEEN 1 AND 5
 ORDER BY id FOR NO KEY UPDATE;

@@ -300,7 +300,8 @@ func (x *Invitation) GetOrderId() string {
 type InvitationLink struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Invitation *Invitation            `protobuf:"bytes,1,opt,name=invitation,proto3" json:"invitation,omitempty"`
-	// Single-use token, 128 random bits or more, safe in a URL path: `/v1/answers/{token}`.
+	// Single-use token, 128 random bits or more, safe in a URL path: `/s/{token}` at the gateway is the page to send to the
+	// customer, `/v1/answers/{token}` what it is made of.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

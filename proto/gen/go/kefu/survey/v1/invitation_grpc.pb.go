@@ -334,7 +334,8 @@ const (
 // INVITATION_EXPIRED or INVITATION_REVOKED.
 type AnswerServiceClient interface {
 	// Returns the questions behind a link.
-	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
+	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED (its metadata say what
+	// became of the answer: `answer` is `kept`, `anonymous` or `withdrawn`),
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(ctx context.Context, in *GetAnswerFormRequest, opts ...grpc.CallOption) (*AnswerForm, error)
 	// Answers the questions, once, with the responses given and, for the questions without one,
@@ -415,7 +416,8 @@ func (c *answerServiceClient) WithdrawAnswer(ctx context.Context, in *WithdrawAn
 // INVITATION_EXPIRED or INVITATION_REVOKED.
 type AnswerServiceServer interface {
 	// Returns the questions behind a link.
-	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED,
+	// Errors: VALIDATION_FAILED, INVITATION_NOT_FOUND, INVITATION_ANSWERED (its metadata say what
+	// became of the answer: `answer` is `kept`, `anonymous` or `withdrawn`),
 	// INVITATION_EXPIRED, INVITATION_REVOKED.
 	GetAnswerForm(context.Context, *GetAnswerFormRequest) (*AnswerForm, error)
 	// Answers the questions, once, with the responses given and, for the questions without one,

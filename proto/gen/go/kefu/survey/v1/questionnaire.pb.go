@@ -631,9 +631,10 @@ type QuestionResult struct {
 	Type        QuestionType `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.survey.v1.QuestionType" json:"type,omitempty"`
 	// Answers to this question; 0 where they are withheld.
 	N int64 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
-	// Arithmetic mean of the scores, of effort the customer effort score; absent with n = 0 and for choices and texts.
+	// Arithmetic mean of the scores or numbers, of effort the customer effort score; absent with n = 0 and for choices, dates and
+	// texts.
 	Mean *float64 `protobuf:"fixed64,4,opt,name=mean,proto3,oneof" json:"mean,omitempty"`
-	// Sample standard deviation, divisor n - 1; absent with n < 2 and for choices and texts.
+	// Sample standard deviation of the scores or numbers, divisor n - 1; absent with n < 2 and for choices, dates and texts.
 	StandardDeviation *float64 `protobuf:"fixed64,5,opt,name=standard_deviation,json=standardDeviation,proto3,oneof" json:"standard_deviation,omitempty"`
 	// One entry a possible score (1 to 5, 0 to 10, 1 to 7) or choice, also where the count is 0;
 	// none for texts, numbers and dates. Of multiple choice the shares may sum to more than 1; of a
@@ -648,7 +649,16 @@ type QuestionResult struct {
 	Ranks []*RankResult `protobuf:"bytes,9,rep,name=ranks,proto3" json:"ranks,omitempty"`
 	// The questionnaire is anonymous and less than 5 answered the question: somebody might tell who
 	// said what. Then there is no figure.
-	Withheld      bool `protobuf:"varint,10,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	Withheld bool `protobuf:"varint,10,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	// Number: smallest, middle and greatest that was given, of an even n the mean of the two in the middle. A number whose giver
+	// was erased counts in n alone. Absent without a number; smallest and greatest also in an anonymous questionnaire, as they
+	// are what one person said.
+	Least    *float64 `protobuf:"fixed64,11,opt,name=least,proto3,oneof" json:"least,omitempty"`
+	Median   *float64 `protobuf:"fixed64,12,opt,name=median,proto3,oneof" json:"median,omitempty"`
+	Greatest *float64 `protobuf:"fixed64,13,opt,name=greatest,proto3,oneof" json:"greatest,omitempty"`
+	// Date: earliest and latest day that was given, as `2026-11-26`; empty where `least` would be absent.
+	EarliestDate  string `protobuf:"bytes,14,opt,name=earliest_date,json=earliestDate,proto3" json:"earliest_date,omitempty"`
+	LatestDate    string `protobuf:"bytes,15,opt,name=latest_date,json=latestDate,proto3" json:"latest_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +761,41 @@ func (x *QuestionResult) GetWithheld() bool {
 		return x.Withheld
 	}
 	return false
+}
+
+func (x *QuestionResult) GetLeast() float64 {
+	if x != nil && x.Least != nil {
+		return *x.Least
+	}
+	return 0
+}
+
+func (x *QuestionResult) GetMedian() float64 {
+	if x != nil && x.Median != nil {
+		return *x.Median
+	}
+	return 0
+}
+
+func (x *QuestionResult) GetGreatest() float64 {
+	if x != nil && x.Greatest != nil {
+		return *x.Greatest
+	}
+	return 0
+}
+
+func (x *QuestionResult) GetEarliestDate() string {
+	if x != nil {
+		return x.EarliestDate
+	}
+	return ""
+}
+
+func (x *QuestionResult) GetLatestDate() string {
+	if x != nil {
+		return x.LatestDate
+	}
+	return ""
 }
 
 // RankResult is where a choice of a ranking was put.
@@ -1684,7 +1729,7 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\vinvitations\x18\x04 \x01(\x03R\vinvitations\x12#\n" +
 	"\rresponse_rate\x18\x05 \x01(\x01R\fresponseRate\x12<\n" +
 	"\tquestions\x18\x06 \x03(\v2\x1e.kefu.survey.v1.QuestionResultR\tquestions\x12\x1a\n" +
-	"\bwithheld\x18\a \x01(\bR\bwithheld\"\xab\x03\n" +
+	"\bwithheld\x18\a \x01(\bR\bwithheld\"\xec\x04\n" +
 	"\x0eQuestionResult\x12!\n" +
 	"\fquestion_key\x18\x01 \x01(\tR\vquestionKey\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.kefu.survey.v1.QuestionTypeR\x04type\x12\f\n" +
@@ -1696,11 +1741,20 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\x03nps\x18\b \x01(\x01H\x03R\x03nps\x88\x01\x01\x120\n" +
 	"\x05ranks\x18\t \x03(\v2\x1a.kefu.survey.v1.RankResultR\x05ranks\x12\x1a\n" +
 	"\bwithheld\x18\n" +
-	" \x01(\bR\bwithheldB\a\n" +
+	" \x01(\bR\bwithheld\x12\x19\n" +
+	"\x05least\x18\v \x01(\x01H\x04R\x05least\x88\x01\x01\x12\x1b\n" +
+	"\x06median\x18\f \x01(\x01H\x05R\x06median\x88\x01\x01\x12\x1f\n" +
+	"\bgreatest\x18\r \x01(\x01H\x06R\bgreatest\x88\x01\x01\x12#\n" +
+	"\rearliest_date\x18\x0e \x01(\tR\fearliestDate\x12\x1f\n" +
+	"\vlatest_date\x18\x0f \x01(\tR\n" +
+	"latestDateB\a\n" +
 	"\x05_meanB\x15\n" +
 	"\x13_standard_deviationB\a\n" +
 	"\x05_csatB\x06\n" +
-	"\x04_nps\"`\n" +
+	"\x04_npsB\b\n" +
+	"\x06_leastB\t\n" +
+	"\a_medianB\v\n" +
+	"\t_greatest\"`\n" +
 	"\n" +
 	"RankResult\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\f\n" +
