@@ -137,7 +137,10 @@ func shares(total int64, audience map[string]string) map[string]int64 {
 		if n == 0 {
 			continue
 		}
-		p := part{tier, max(total*n/all, 1), total * n % all}
+		p := part{tier, total * n / all, total * n % all}
+		if p.n == 0 { // raised to the one that each gets
+			p.n, p.remainder = 1, -1
+		}
 		given += p.n
 		parts = append(parts, p)
 	}
