@@ -40,8 +40,12 @@ func (c *Config) Check() []error {
 // The largest values that production takes: above them a limit is none.
 const (
 	mostBody    = 64 << 20
+	mostUpload  = 4 << 30
 	mostHeader  = 64 << 10
+	mostDepth   = 256
+	mostStreams = 2000
 	mostTimeout = 2 * time.Minute
+	mostStream  = time.Hour
 )
 
 // unsafe is what production refuses of the gateway.
@@ -67,20 +71,32 @@ func (c *Config) unsafe() []error {
 			add("KEFU_TRUSTED_HOPS: %s is wider than any network of proxies; whoever is in it chooses the address they are counted by", hops)
 		}
 	}
-	for name, n := range map[string]int64{"KEFU_HTTP_MAX_BODY_BYTES": c.Limits.BodyBytes, "KEFU_HTTP_MAX_IMPORT_BYTES": c.Limits.ImportBytes} {
-		if n > mostBody {
-			add("%s is %d; production allows at most %d", name, n, mostBody)
+	return append(problems, c.boundless()...)
+}
+
+// boundless tells the limits that are so large that they bound nothing.
+func (c *Config) boundless() []error {
+	var problems []error
+	for name, is := range map[string]struct{ n, most int64 }{
+		"KEFU_HTTP_MAX_BODY_BYTES":   {c.Limits.BodyBytes, mostBody},
+		"KEFU_HTTP_MAX_IMPORT_BYTES": {c.Limits.ImportBytes, mostBody},
+		"KEFU_HTTP_MAX_UPLOAD_BYTES": {c.Limits.UploadBytes, mostUpload},
+		"KEFU_HTTP_MAX_HEADER_BYTES": {int64(c.Limits.HeaderBytes), mostHeader},
+		"KEFU_HTTP_MAX_DEPTH":        {int64(c.Limits.Depth), mostDepth},
+		"KEFU_HTTP_MAX_STREAMS":      {int64(c.Limits.Streams), mostStreams},
+	} {
+		if is.n > is.most {
+			problems = append(problems, fmt.Errorf("%s is %d; production allows at most %d", name, is.n, is.most))
 		}
 	}
-	if c.Limits.HeaderBytes > mostHeader {
-		add("KEFU_HTTP_MAX_HEADER_BYTES is %d; production allows at most %d", c.Limits.HeaderBytes, mostHeader)
-	}
-	for name, d := range map[string]time.Duration{
-		"KEFU_HTTP_HEADER_READ": c.Limits.HeaderRead, "KEFU_HTTP_READ": c.Limits.Read,
-		"KEFU_HTTP_WRITE": c.Limits.Write, "KEFU_HTTP_IDLE": c.Limits.Idle,
+	for name, is := range map[string]struct{ d, most time.Duration }{
+		"KEFU_HTTP_HEADER_READ": {c.Limits.HeaderRead, mostTimeout}, "KEFU_HTTP_READ": {c.Limits.Read, mostTimeout},
+		"KEFU_HTTP_WRITE": {c.Limits.Write, mostTimeout}, "KEFU_HTTP_IDLE": {c.Limits.Idle, mostTimeout},
+		"KEFU_HTTP_CALL": {c.Limits.Call, mostTimeout}, "KEFU_HTTP_TRANSFER_IDLE": {c.Limits.Transfer, mostTimeout},
+		"KEFU_HTTP_STREAM": {c.Limits.Stream, mostStream},
 	} {
-		if d > mostTimeout {
-			add("%s is %s; production allows at most %s", name, d, mostTimeout)
+		if is.d > is.most {
+			problems = append(problems, fmt.Errorf("%s is %s; production allows at most %s", name, is.d, is.most))
 		}
 	}
 	return problems

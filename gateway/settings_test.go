@@ -65,6 +65,12 @@ func TestProductionRefusesEachUnsafeSettingAndNamesAllAtOnce(t *testing.T) {
 		{"KEFU_HTTP_READ", "at most", set("KEFU_HTTP_READ", "1h")},
 		{"KEFU_HTTP_WRITE", "at most", set("KEFU_HTTP_WRITE", "1h")},
 		{"KEFU_HTTP_IDLE", "at most", set("KEFU_HTTP_IDLE", "1h")},
+		{"KEFU_HTTP_CALL", "at most", set("KEFU_HTTP_CALL", "1h")},
+		{"KEFU_HTTP_TRANSFER_IDLE", "at most", set("KEFU_HTTP_TRANSFER_IDLE", "1h")},
+		{"KEFU_HTTP_STREAM", "at most", set("KEFU_HTTP_STREAM", "24h")},
+		{"KEFU_HTTP_MAX_UPLOAD_BYTES", "at most", set("KEFU_HTTP_MAX_UPLOAD_BYTES", "1099511627776")},
+		{"KEFU_HTTP_MAX_DEPTH", "at most", set("KEFU_HTTP_MAX_DEPTH", "100000")},
+		{"KEFU_HTTP_MAX_STREAMS", "at most", set("KEFU_HTTP_MAX_STREAMS", "1000000")},
 	}
 	if err := config.LoadFrom(new(Config), productive(t)); err != nil {
 		t.Fatalf("a safe environment is refused: %v", err)
@@ -94,14 +100,15 @@ func TestLimitsMustBeLimits(t *testing.T) {
 	environ["KEFU_ENV"] = "development"
 	for _, name := range []string{
 		"KEFU_HTTP_MAX_BODY_BYTES", "KEFU_HTTP_MAX_IMPORT_BYTES", "KEFU_HTTP_MAX_HEADER_BYTES", "KEFU_HTTP_MAX_DEPTH", "KEFU_HTTP_MAX_STREAMS",
+		"KEFU_HTTP_MAX_UPLOAD_BYTES",
 	} {
 		environ[name] = "0"
 	}
-	for _, name := range []string{"KEFU_HTTP_HEADER_READ", "KEFU_HTTP_READ", "KEFU_HTTP_WRITE", "KEFU_HTTP_IDLE", "KEFU_HTTP_CALL", "KEFU_HTTP_STREAM"} {
+	for _, name := range []string{"KEFU_HTTP_HEADER_READ", "KEFU_HTTP_READ", "KEFU_HTTP_WRITE", "KEFU_HTTP_IDLE", "KEFU_HTTP_CALL", "KEFU_HTTP_STREAM", "KEFU_HTTP_TRANSFER_IDLE"} {
 		environ[name] = "0s"
 	}
-	if got := problemsOf(t, environ); len(got) != 11 {
-		t.Errorf("%d of 11 limits that are none are told: %q", len(got), got)
+	if got := problemsOf(t, environ); len(got) != 13 {
+		t.Errorf("%d of 13 limits that are none are told: %q", len(got), got)
 	}
 }
 

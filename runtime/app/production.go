@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kefu-suite/kefu/runtime/rpc"
 )
 
 // Exposure is what every program of the suite, the gateway included, has to show before it
@@ -59,6 +61,8 @@ const (
 	mostDeadline  = 5 * time.Minute
 	mostStatement = time.Minute
 	mostMessage   = 64 << 20
+	// mostTimes is how many times its default a rate or a number of calls at once may be.
+	mostTimes = 20
 )
 
 // unsafe is what production refuses of a service.
@@ -95,7 +99,32 @@ func (c *Config) unsafe() []error {
 			add("%s is %d; production allows at most %d", name, n, mostMessage)
 		}
 	}
-	return slices.Concat(problems, c.Keys.unsafe(), unsafeDatabase(c.Database.URL))
+	return slices.Concat(problems, unsafeRates(c.Limits), c.Keys.unsafe(), unsafeDatabase(c.Database.URL))
+}
+
+// unsafeRates tells rates and numbers of calls that bound nobody.
+func unsafeRates(l rpc.Limits) []error {
+	var problems []error
+	usual := rpc.DefaultLimits()
+	for name, is := range map[string]struct{ n, usual float64 }{
+		"KEFU_RATE_DEFAULT":          {l.DefaultRate, usual.DefaultRate},
+		"KEFU_RATE_DEFAULT_BURST":    {float64(l.DefaultBurst), float64(usual.DefaultBurst)},
+		"KEFU_RATE_PUBLIC":           {l.PublicRate, usual.PublicRate},
+		"KEFU_RATE_PUBLIC_BURST":     {float64(l.PublicBurst), float64(usual.PublicBurst)},
+		"KEFU_RATE_BULK":             {l.BulkRate, usual.BulkRate},
+		"KEFU_RATE_BULK_BURST":       {float64(l.BulkBurst), float64(usual.BulkBurst)},
+		"KEFU_RATE_SERVICE":          {l.ServiceRate, usual.ServiceRate},
+		"KEFU_RATE_SERVICE_BURST":    {float64(l.ServiceBurst), float64(usual.ServiceBurst)},
+		"KEFU_GRPC_MAX_CALLS":        {float64(l.MaxCalls), float64(usual.MaxCalls)},
+		"KEFU_GRPC_MAX_STREAMS":      {float64(l.MaxStreams), float64(usual.MaxStreams)},
+		"KEFU_GRPC_MAX_OPEN_STREAMS": {float64(l.MaxOpenStreams), float64(usual.MaxOpenStreams)},
+		"KEFU_GRPC_HANDSHAKE":        {l.Handshake.Seconds(), usual.Handshake.Seconds()},
+	} {
+		if is.n > mostTimes*is.usual {
+			problems = append(problems, fmt.Errorf("%s is %v; production allows at most %v", name, is.n, mostTimes*is.usual))
+		}
+	}
+	return problems
 }
 
 // unsafeDatabase wants TLS to a database elsewhere, and the role that cannot change the

@@ -79,6 +79,18 @@ func TestProductionRefusesEachUnsafeSettingAndNamesAllAtOnce(t *testing.T) {
 		{"KEFU_GRPC_DEADLINE", "at most", set("KEFU_GRPC_DEADLINE", "1h")},
 		{"KEFU_GRPC_MAX_MESSAGE_BYTES", "at most", set("KEFU_GRPC_MAX_MESSAGE_BYTES", "1073741824")},
 		{"KEFU_GRPC_MAX_BULK_BYTES", "at most", set("KEFU_GRPC_MAX_BULK_BYTES", "1073741824")},
+		{"KEFU_GRPC_MAX_CALLS", "at most 5120", set("KEFU_GRPC_MAX_CALLS", "1000000")},
+		{"KEFU_GRPC_MAX_STREAMS", "at most 20000", set("KEFU_GRPC_MAX_STREAMS", "1000000")},
+		{"KEFU_GRPC_MAX_OPEN_STREAMS", "at most 20000", set("KEFU_GRPC_MAX_OPEN_STREAMS", "1000000")},
+		{"KEFU_GRPC_HANDSHAKE", "at most 100", set("KEFU_GRPC_HANDSHAKE", "1h")},
+		{"KEFU_RATE_PUBLIC", "at most 400", set("KEFU_RATE_PUBLIC", "1000000")},
+		{"KEFU_RATE_PUBLIC_BURST", "at most 2000", set("KEFU_RATE_PUBLIC_BURST", "1000000")},
+		{"KEFU_RATE_DEFAULT", "at most 10000", set("KEFU_RATE_DEFAULT", "1000000")},
+		{"KEFU_RATE_DEFAULT_BURST", "at most 20000", set("KEFU_RATE_DEFAULT_BURST", "1000000")},
+		{"KEFU_RATE_BULK", "at most 1000", set("KEFU_RATE_BULK", "1000000")},
+		{"KEFU_RATE_BULK_BURST", "at most 2000", set("KEFU_RATE_BULK_BURST", "1000000")},
+		{"KEFU_RATE_SERVICE", "at most 100000", set("KEFU_RATE_SERVICE", "1000000")},
+		{"KEFU_RATE_SERVICE_BURST", "at most 200000", set("KEFU_RATE_SERVICE_BURST", "1000000")},
 	}
 	if err := config.LoadFrom(new(app.Config), productive(t)); err != nil {
 		t.Fatalf("a safe environment is refused: %v", err)

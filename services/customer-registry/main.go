@@ -44,6 +44,9 @@ type Config struct {
 	SurveyTarget        string `env:"KEFU_SURVEY_TARGET" envDefault:"etcd:///survey"`
 }
 
+// mostUnmasked is the largest daily budget that production takes.
+const mostUnmasked = 500
+
 // Check adds the registry's own limits to those of every service.
 func (c *Config) Check() []error {
 	problems := c.Config.Check()
@@ -58,6 +61,9 @@ func (c *Config) Check() []error {
 	}
 	if c.UnmaskBudget < 0 || c.UnmaskBudget > 10_000 {
 		problems = append(problems, fmt.Errorf("KEFU_UNMASK_BUDGET is %d; it must be from 0 to 10000", c.UnmaskBudget))
+	}
+	if c.Env == app.Production && c.UnmaskBudget > mostUnmasked {
+		problems = append(problems, fmt.Errorf("KEFU_UNMASK_BUDGET is %d; production allows at most %d: more is reading in bulk", c.UnmaskBudget, mostUnmasked))
 	}
 	if c.ContactBudget < time.Hour || c.ContactBudget > 366*24*time.Hour {
 		problems = append(problems, fmt.Errorf("KEFU_CONTACT_BUDGET is %s; it must be from 1h to 8784h", c.ContactBudget))

@@ -70,6 +70,7 @@ func (l Limits) Check() []error {
 		"KEFU_HTTP_MAX_DEPTH": int64(l.Depth), "KEFU_HTTP_MAX_STREAMS": int64(l.Streams), "KEFU_HTTP_HEADER_READ": int64(l.HeaderRead),
 		"KEFU_HTTP_READ": int64(l.Read), "KEFU_HTTP_WRITE": int64(l.Write), "KEFU_HTTP_IDLE": int64(l.Idle),
 		"KEFU_HTTP_CALL": int64(l.Call), "KEFU_HTTP_STREAM": int64(l.Stream),
+		"KEFU_HTTP_MAX_UPLOAD_BYTES": l.UploadBytes, "KEFU_HTTP_TRANSFER_IDLE": int64(l.Transfer),
 	} {
 		if n <= 0 {
 			problems = append(problems, fmt.Errorf("%s is not positive; a limit must be", name))
