@@ -38,7 +38,7 @@ func (q *Queries) DecideChangeReport(ctx context.Context, db DBTX, arg DecideCha
 }
 
 const getChangeReport = `-- name: GetChangeReport :one
-SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, clocks.due_time FROM change_reports
+SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, change_reports.contact_id, clocks.due_time FROM change_reports
 LEFT JOIN clocks ON clocks.subject_id = change_reports.id
 WHERE change_reports.id = $1
 `
@@ -63,19 +63,21 @@ func (q *Queries) GetChangeReport(ctx context.Context, db DBTX, id uuid.UUID) (G
 		&i.ChangeReport.DecideTime,
 		&i.ChangeReport.RefuseReason,
 		&i.ChangeReport.Version,
+		&i.ChangeReport.ContactID,
 		&i.DueTime,
 	)
 	return i, err
 }
 
 const insertChangeReport = `-- name: InsertChangeReport :exec
-INSERT INTO change_reports (id, customer_id, proposal, source, state, actor, create_time, version)
-VALUES ($1, $2, $3, $4, 1, $5, $6, 1)
+INSERT INTO change_reports (id, customer_id, contact_id, proposal, source, state, actor, create_time, version)
+VALUES ($1, $2, $3, $4, $5, 1, $6, $7, 1)
 `
 
 type InsertChangeReportParams struct {
 	ID         uuid.UUID
 	CustomerID uuid.UUID
+	ContactID  *uuid.UUID
 	Proposal   []byte
 	Source     int16
 	Actor      string
@@ -86,6 +88,7 @@ func (q *Queries) InsertChangeReport(ctx context.Context, db DBTX, arg InsertCha
 	_, err := db.Exec(ctx, insertChangeReport,
 		arg.ID,
 		arg.CustomerID,
+		arg.ContactID,
 		arg.Proposal,
 		arg.Source,
 		arg.Actor,
@@ -95,7 +98,7 @@ func (q *Queries) InsertChangeReport(ctx context.Context, db DBTX, arg InsertCha
 }
 
 const listChangeReports = `-- name: ListChangeReports :many
-SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, clocks.due_time FROM change_reports
+SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, change_reports.contact_id, clocks.due_time FROM change_reports
 LEFT JOIN clocks ON clocks.subject_id = change_reports.id
 WHERE change_reports.id > $1
   AND ($2::smallint IS NULL OR change_reports.state = $2::smallint)
@@ -144,6 +147,7 @@ func (q *Queries) ListChangeReports(ctx context.Context, db DBTX, arg ListChange
 			&i.ChangeReport.DecideTime,
 			&i.ChangeReport.RefuseReason,
 			&i.ChangeReport.Version,
+			&i.ChangeReport.ContactID,
 			&i.DueTime,
 		); err != nil {
 			return nil, err
@@ -157,7 +161,7 @@ func (q *Queries) ListChangeReports(ctx context.Context, db DBTX, arg ListChange
 }
 
 const listOverdueReports = `-- name: ListOverdueReports :many
-SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, clocks.due_time FROM change_reports
+SELECT change_reports.id, change_reports.customer_id, change_reports.proposal, change_reports.source, change_reports.state, change_reports.actor, change_reports.create_time, change_reports.decider, change_reports.decide_time, change_reports.refuse_reason, change_reports.version, change_reports.contact_id, clocks.due_time FROM change_reports
 JOIN clocks ON clocks.subject_id = change_reports.id
 WHERE change_reports.id > $1 AND change_reports.state = 1 AND clocks.due_time < $2::timestamptz
   AND ($3::text IS NULL OR change_reports.actor = $3::text)
@@ -205,6 +209,7 @@ func (q *Queries) ListOverdueReports(ctx context.Context, db DBTX, arg ListOverd
 			&i.ChangeReport.DecideTime,
 			&i.ChangeReport.RefuseReason,
 			&i.ChangeReport.Version,
+			&i.ChangeReport.ContactID,
 			&i.DueTime,
 		); err != nil {
 			return nil, err
@@ -218,7 +223,7 @@ func (q *Queries) ListOverdueReports(ctx context.Context, db DBTX, arg ListOverd
 }
 
 const lockChangeReport = `-- name: LockChangeReport :one
-SELECT id, customer_id, proposal, source, state, actor, create_time, decider, decide_time, refuse_reason, version FROM change_reports WHERE id = $1 FOR UPDATE
+SELECT id, customer_id, proposal, source, state, actor, create_time, decider, decide_time, refuse_reason, version, contact_id FROM change_reports WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockChangeReport(ctx context.Context, db DBTX, id uuid.UUID) (ChangeReport, error) {
@@ -236,6 +241,7 @@ func (q *Queries) LockChangeReport(ctx context.Context, db DBTX, id uuid.UUID) (
 		&i.DecideTime,
 		&i.RefuseReason,
 		&i.Version,
+		&i.ContactID,
 	)
 	return i, err
 }

@@ -90,6 +90,7 @@ type ChangeReport struct {
 	DecideTime   *time.Time
 	RefuseReason string
 	Version      int64
+	ContactID    *uuid.UUID
 }
 
 type Clock struct {

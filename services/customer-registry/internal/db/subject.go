@@ -72,8 +72,9 @@ func fileTables() []subject.Table {
 		},
 		{
 			Name: "change_reports", Set: SetCustomer, Column: "customer_id", Blank: "proposal refuse_reason", Hidden: "version proposal",
-			Kept: "id customer_id source state actor create_time decider decide_time version",
+			Kept: "id customer_id contact_id source state actor create_time decider decide_time version",
 		},
+		{Name: "change_reports", Set: SetContact, Column: "contact_id", Part: true, Blank: "proposal refuse_reason", Hidden: "version proposal"},
 		{
 			Name: "customer_quality", Set: SetCustomer, Column: "customer_id", Key: "customer_id", Delete: true,
 			Kept:   "customer_id active responsible_staff_id completeness accuracy timeliness overall reasons definition score_time rescore_time",

@@ -49,6 +49,10 @@ func (s *Server) CreateChangeReport(ctx context.Context, req *customerv1.CreateC
 	if err := own(ctx, id); err != nil {
 		return nil, err
 	}
+	contact, err := reportedContact(given)
+	if err != nil {
+		return nil, err
+	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.ChangeReport, error) {
 		target, err := s.q.GetCustomer(ctx, tx, id)
 		if err != nil {
@@ -57,15 +61,10 @@ func (s *Server) CreateChangeReport(ctx context.Context, req *customerv1.CreateC
 		if refusal := customer.Retire(customerv1.CustomerStatus(target.Status)); refusal != nil {
 			return nil, refusal
 		}
-		// What cannot be applied need not be reported; nothing of the file is told.
-		file, err := s.file(ctx, tx, &target)
-		if err != nil {
+		if err := s.reportable(ctx, tx, &target, contact, given); err != nil {
 			return nil, err
 		}
-		if _, err := s.mergeCustomer(ctx, file, given.GetCustomer(), given.GetUpdateMask(), false); err != nil {
-			return nil, err
-		}
-		row, err := s.insertReport(ctx, tx, id, given)
+		row, err := s.insertReport(ctx, tx, id, contact, given)
 		if err != nil {
 			return nil, err
 		}
@@ -77,26 +76,47 @@ func (s *Server) CreateChangeReport(ctx context.Context, req *customerv1.CreateC
 	})
 }
 
-// insertReport stores a report, what it proposes under the customer's key.
-func (s *Server) insertReport(ctx context.Context, tx *write.Tx, customerID uuid.UUID, given *customerv1.ChangeReport) (*db.ChangeReport, error) {
+// reportable refuses a report that could not be applied to what stands there now; nothing of the
+// file is told.
+func (s *Server) reportable(ctx context.Context, tx *write.Tx, target *db.Customer, contact *uuid.UUID, given *customerv1.ChangeReport) error {
+	if contact != nil {
+		row, err := s.q.GetContact(ctx, tx, *contact, target.ID)
+		if err != nil {
+			return missingContact(err, *contact)
+		}
+		_, err = s.changeOf(ctx, tx, &row, given.GetContact(), given.GetUpdateMask(), false)
+		return err
+	}
+	file, err := s.file(ctx, tx, target)
+	if err != nil {
+		return err
+	}
+	_, err = s.mergeCustomer(ctx, file, given.GetCustomer(), given.GetUpdateMask(), false)
+	return err
+}
+
+// insertReport stores a report, what it proposes under the key of whom it is about.
+func (s *Server) insertReport(ctx context.Context, tx *write.Tx, customerID uuid.UUID, contact *uuid.UUID, given *customerv1.ChangeReport) (*db.ChangeReport, error) {
 	id, err := newID()
 	if err != nil {
 		return nil, err
 	}
-	subject, err := s.keys.Subject(ctx, tx, customerID)
+	row := &db.ChangeReport{
+		ID: id, CustomerID: customerID, ContactID: contact, Source: int16(given.GetSource()), State: int16(reportOpen),
+		Actor: authn.FromContext(ctx).Actor(), CreateTime: s.now(), Version: 1,
+	}
+	subject, err := s.keys.Subject(ctx, tx, reportKey(row))
 	if err != nil {
 		return nil, err
 	}
-	row := &db.ChangeReport{
-		ID: id, CustomerID: customerID, Source: int16(given.GetSource()), State: int16(reportOpen),
-		Actor: authn.FromContext(ctx).Actor(), CreateTime: s.now(), Version: 1,
+	proposal := &customerv1.ChangeReport{
+		Customer: given.GetCustomer(), Contact: given.GetContact(), UpdateMask: given.GetUpdateMask(), Note: given.GetNote(),
 	}
-	proposal := &customerv1.ChangeReport{Customer: given.GetCustomer(), UpdateMask: given.GetUpdateMask(), Note: given.GetNote()}
 	if row.Proposal, err = sealPart(subject, proposalPlace(id), proposal); err != nil {
 		return nil, err
 	}
 	err = s.q.InsertChangeReport(ctx, tx, db.InsertChangeReportParams{
-		ID: id, CustomerID: customerID, Proposal: row.Proposal, Source: row.Source, Actor: row.Actor, CreateTime: row.CreateTime,
+		ID: id, CustomerID: customerID, ContactID: contact, Proposal: row.Proposal, Source: row.Source, Actor: row.Actor, CreateTime: row.CreateTime,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("insert change report: %w", err)
@@ -154,7 +174,7 @@ type reportRow struct {
 func (s *Server) reports(ctx context.Context, on pg.DBTX, rows []reportRow) ([]*customerv1.ChangeReport, error) {
 	subjects := set{}
 	for i := range rows {
-		subjects.add(rows[i].CustomerID)
+		subjects.add(reportKey(&rows[i].ChangeReport))
 	}
 	keys, err := s.keys.Subjects(ctx, on, subjects.sorted()...)
 	if err != nil {
@@ -165,12 +185,16 @@ func (s *Server) reports(ctx context.Context, on pg.DBTX, rows []reportRow) ([]*
 	for i := range rows {
 		row := &rows[i]
 		report := &customerv1.ChangeReport{}
-		plain, err := unseal(keys, row.CustomerID, proposalPlace(row.ID), row.Proposal)
+		plain, err := unseal(keys, reportKey(&row.ChangeReport), proposalPlace(row.ID), row.Proposal)
 		if err != nil {
 			return nil, err
 		}
 		if err := proto.Unmarshal([]byte(plain), report); err != nil {
 			return nil, fmt.Errorf("decode change report %s: %w", row.ID, err)
+		}
+		if row.ContactID != nil {
+			// The contact may have been deleted, and its values with it.
+			report.Customer, report.Contact = nil, namedContact(report.GetContact(), row.CustomerID, *row.ContactID)
 		}
 		report.Id, report.CustomerId, report.Source = row.ID.String(), row.CustomerID.String(), customerv1.ValueSource(row.Source)
 		report.State, report.Actor = customerv1.ChangeReportState(row.State), row.Actor
@@ -272,7 +296,7 @@ func (s *Server) listReports(ctx context.Context, req *customerv1.ListChangeRepo
 	return out, err
 }
 
-// ApplyChangeReport changes the file as reported.
+// ApplyChangeReport changes the file or the contact as reported.
 func (s *Server) ApplyChangeReport(ctx context.Context, req *customerv1.ApplyChangeReportRequest) (*customerv1.ChangeReport, error) {
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.ChangeReport, error) {
 		row, err := s.lockReport(ctx, tx, req.GetId(), req.GetEtag())
@@ -283,28 +307,35 @@ func (s *Server) ApplyChangeReport(ctx context.Context, req *customerv1.ApplyCha
 		if err != nil {
 			return nil, err
 		}
-		target, err := s.lockChangeable(ctx, tx, row.CustomerID, "")
-		if err != nil {
-			return nil, err
+		apply := s.applyToFile
+		if row.ContactID != nil {
+			apply = s.applyToContact
 		}
-		before, err := s.file(ctx, tx, target)
-		if err != nil {
+		if err := apply(ctx, tx, row, told[0]); err != nil {
 			return nil, err
-		}
-		after, err := s.mergeCustomer(ctx, before, told[0].GetCustomer(), told[0].GetUpdateMask(), false)
-		if err != nil {
-			return nil, err
-		}
-		if !proto.Equal(before, after) {
-			if _, err := s.changeCustomer(ctx, tx, target, before, after, told[0].GetSource()); err != nil {
-				return nil, err
-			}
 		}
 		return s.decideReport(ctx, tx, row, reportApplied, "")
 	})
 }
 
-// RefuseChangeReport leaves the file as it is and says why.
+func (s *Server) applyToFile(ctx context.Context, tx *write.Tx, row *db.ChangeReport, told *customerv1.ChangeReport) error {
+	target, err := s.lockChangeable(ctx, tx, row.CustomerID, "")
+	if err != nil {
+		return err
+	}
+	before, err := s.file(ctx, tx, target)
+	if err != nil {
+		return err
+	}
+	after, err := s.mergeCustomer(ctx, before, told.GetCustomer(), told.GetUpdateMask(), false)
+	if err != nil || proto.Equal(before, after) {
+		return err
+	}
+	_, err = s.changeCustomer(ctx, tx, target, before, after, told.GetSource())
+	return err
+}
+
+// RefuseChangeReport leaves everything as it is and says why.
 func (s *Server) RefuseChangeReport(ctx context.Context, req *customerv1.RefuseChangeReportRequest) (*customerv1.ChangeReport, error) {
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.ChangeReport, error) {
 		row, err := s.lockReport(ctx, tx, req.GetId(), req.GetEtag())

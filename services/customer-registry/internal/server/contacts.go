@@ -173,29 +173,39 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 		if err := s.changeableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
-		subject, err := s.keys.Subject(ctx, tx, id)
+		change, err := s.changeOf(ctx, tx, row, given, req.GetUpdateMask(), req.GetKeepInvalid())
 		if err != nil {
 			return nil, err
 		}
-		before, err := contactProto(row, pii.Subjects{id: subject})
-		if err != nil {
-			return nil, err
-		}
-		after, err := s.mergeContact(before, given, req.GetUpdateMask(), req.GetKeepInvalid())
-		if err != nil {
-			return nil, err
-		}
-		if proto.Equal(before, after) {
+		if proto.Equal(change.before, change.after) {
 			tx.Unchanged()
-			return before, nil
+			return change.before, nil
 		}
-		return s.changeContact(ctx, tx, row, before, after, subject, req.GetSource())
+		return s.changeContact(ctx, tx, row, change, req.GetSource())
 	})
 }
 
+// contactChange is a contact before and after a change, and its key.
+type contactChange struct {
+	subject       *pii.Subject
+	before, after *customerv1.Contact
+}
+
+// changeOf is what a row becomes with the fields that the mask names.
+func (s *Server) changeOf(ctx context.Context, on pg.DBTX, row *db.Contact, given *customerv1.Contact, mask *fieldmaskpb.FieldMask, keep bool) (c contactChange, err error) {
+	if c.subject, err = s.keys.Subject(ctx, on, row.ID); err != nil {
+		return c, err
+	}
+	if c.before, err = contactProto(row, pii.Subjects{row.ID: c.subject}); err != nil {
+		return c, err
+	}
+	c.after, err = s.mergeContact(c.before, given, mask, keep)
+	return c, err
+}
+
 // changeContact writes a changed contact to the locked row, and to the history what changed.
-func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contact, before, after *customerv1.Contact, subject *pii.Subject, source customerv1.ValueSource) (*customerv1.Contact, error) {
-	if err := s.fillContact(row, after, subject); err != nil {
+func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contact, change contactChange, source customerv1.ValueSource) (*customerv1.Contact, error) {
+	if err := s.fillContact(row, change.after, change.subject); err != nil {
 		return nil, err
 	}
 	by := s.origin(ctx, source)
@@ -203,15 +213,15 @@ func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contac
 	if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
 		return nil, fmt.Errorf("update contact: %w", err)
 	}
-	if before.GetName() != after.GetName() {
+	if change.before.GetName() != change.after.GetName() {
 		if err := s.refreshSearch(ctx, tx, row.CustomerID); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.keepChanges(ctx, tx, trail{subject, row.CustomerID, &row.ID, row.Version}, customer.Diff(before, after), by); err != nil {
+	if err := s.keepChanges(ctx, tx, trail{change.subject, row.CustomerID, &row.ID, row.Version}, customer.Diff(change.before, change.after), by); err != nil {
 		return nil, err
 	}
-	out, err := contactProto(row, pii.Subjects{row.ID: subject})
+	out, err := contactProto(row, pii.Subjects{row.ID: change.subject})
 	if err != nil {
 		return nil, err
 	}

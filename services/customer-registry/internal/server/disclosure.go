@@ -104,9 +104,12 @@ func (s *Server) openFile(ctx context.Context, id uuid.UUID, wanted part) (*db.C
 		verdict := disclosure.ByClearance(readerOf(ctx), fileOf(&row))
 		return &row, verdict, closed(id, verdict)
 	}
+	visits := wanted == waysThere && authz.Held(ctx, visitsRead) != accessv1.Scope_SCOPE_UNSPECIFIED
+	if row, verdict, err := s.openByRole(ctx, id, visits); err != nil || row != nil {
+		return row, verdict, err
+	}
 	found, err := s.q.OpenFile(ctx, pg.OnePlan{Sender: s.pool}, db.OpenFileParams{
-		ID: id, Actor: caller.Actor(), Issuer: caller.Issuer, Subject: caller.Subject,
-		Visits: wanted == waysThere && authz.Held(ctx, visitsRead) != accessv1.Scope_SCOPE_UNSPECIFIED,
+		ID: id, Actor: caller.Actor(), Issuer: caller.Issuer, Subject: caller.Subject, Visits: visits,
 	})
 	if err != nil {
 		return nil, disclosure.Verdict{}, unopened(ctx, err, id)
@@ -121,6 +124,38 @@ func (s *Server) openFile(ctx context.Context, id uuid.UUID, wanted part) (*db.C
 		whole(ctx)
 	}
 	return &found.Customer, verdict, closed(id, verdict)
+}
+
+// openByRole reads a customer for a member of staff whose role alone decides what they see of
+// the file, as it does for nearly every read; a nil row says that it does not. Looking up the
+// directory, grants and visits too costs more than all else that protects a read.
+func (s *Server) openByRole(ctx context.Context, id uuid.UUID, visits bool) (*db.Customer, disclosure.Verdict, error) {
+	reader := readerOf(ctx)
+	var row db.Customer
+	switch {
+	case reader.Clearance == disclosure.Whole:
+		found, err := s.q.GetCustomer(ctx, s.pool, id)
+		if err != nil {
+			return nil, disclosure.Verdict{}, unopened(ctx, err, id)
+		}
+		row = found
+	case reader.Clearance == disclosure.Masked && !visits:
+		found, err := s.q.ReadFile(ctx, s.pool, id, authn.FromContext(ctx).Actor())
+		if err != nil {
+			return nil, disclosure.Verdict{}, unopened(ctx, err, id)
+		}
+		if found.Granted {
+			return nil, disclosure.Verdict{}, nil
+		}
+		row = found.Customer
+	default:
+		return nil, disclosure.Verdict{}, nil
+	}
+	verdict := disclosure.ByClearance(reader, fileOf(&row))
+	if verdict.Basis == disclosure.Refused {
+		return nil, disclosure.Verdict{}, nil
+	}
+	return &row, verdict, nil
 }
 
 // closed says why a verdict refuses; nil when it does not.

@@ -45,6 +45,7 @@ func TestBenchImport(t *testing.T) {
 		if got := r.sheet(t, made); got.GetCreated() != int64(*importRows) {
 			t.Fatalf("import %v", got)
 		}
+		t.Logf("%d rows imported in %.1f s, heap at most %d MiB", *importRows, took.Seconds(), peak.Load()>>20)
 		floor := r.copyOver(t, start(t))
 		ratio := floor.Seconds() / took.Seconds()
 		ratios = append(ratios, ratio)

@@ -50,8 +50,12 @@ func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectTyp
 	}})
 }
 
-// storeReads commits what reads leave.
+// storeReads commits what reads leave. One alone does without the lists, which cost Postgres
+// more than the record.
 func (s *Server) storeReads(ctx context.Context, reads []fileRead) error {
+	if len(reads) == 1 {
+		return s.storeRead(ctx, &reads[0])
+	}
 	var lines db.InsertFileReadsParams
 	acts := make([]audit.Act, 0, len(reads))
 	for i := range reads {
@@ -71,6 +75,19 @@ func (s *Server) storeReads(ctx context.Context, reads []fileRead) error {
 			}
 		}
 		return audit.InsertMany(ctx, b, s.auditKey, acts)
+	})
+}
+
+func (s *Server) storeRead(ctx context.Context, r *fileRead) error {
+	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
+		if r.reviewed != uuid.Nil {
+			if err := s.q.InsertFileRead(ctx, b, db.InsertFileReadParams{
+				ID: r.id, ReadTime: r.at, Reader: r.act.Origin.Actor, CustomerID: r.reviewed, Basis: int16(r.basis),
+			}); err != nil {
+				return err
+			}
+		}
+		return audit.Insert(ctx, b, s.auditKey, r.act.Entry, r.act.Origin)
 	})
 }
 

@@ -22,8 +22,11 @@ const (
 )
 
 // steps are how many spans, going back, the index is asked for at a time. What is had by many
-// is found in the first, and what the first do not have is rare enough to be read as a whole.
+// is found in the first, and what they have little of may be rare enough to be read as a whole.
 var steps = []int64{2, 8, 32}
+
+// fewRows are read as a whole in less time than another step takes.
+const fewRows = 2000
 
 // search finds customers, newest first, one more than a page. What the whole of a phone,
 // e-mail or number finds comes with what has the text for a part.
@@ -108,6 +111,9 @@ func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.Lis
 		if w.done() {
 			return w.rows, nil
 		}
+		if w.few() {
+			break
+		}
 		if err := w.spans(ctx, n); err != nil {
 			return nil, err
 		}
@@ -125,6 +131,8 @@ type textSearch struct {
 	filter db.ListSummariesParams
 	before int64
 	rows   []db.ListSummariesRow
+	// asked are how many spans the index was asked for, hits what they had.
+	asked, hits int64
 }
 
 func (w *textSearch) done() bool { return w.missing() <= 0 || w.before <= 1 }
@@ -147,6 +155,12 @@ func (w *textSearch) walk(ctx context.Context) error {
 	return nil
 }
 
+// few tells whether what is left may be read as a whole, going by what the spans before had.
+func (w *textSearch) few() bool {
+	left := w.before >> spanBits
+	return w.asked > 0 && (w.hits+1)*left <= fewRows*w.asked
+}
+
 // spans asks the index for n spans going back.
 func (w *textSearch) spans(ctx context.Context, n int64) error {
 	top := (w.before - 1) >> spanBits
@@ -165,6 +179,7 @@ func (w *textSearch) spans(ctx context.Context, n int64) error {
 	for _, hit := range hits {
 		w.rows = append(w.rows, db.ListSummariesRow(hit))
 	}
+	w.asked, w.hits = w.asked+int64(len(list)), w.hits+int64(len(hits))
 	w.before = floor << spanBits
 	return nil
 }

@@ -273,7 +273,7 @@ func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customer
 	if err := invalid("", customer.PointsOfContact(c).Renormalize(customer.PointsOfContact(held[0]), j.region, false)); err != nil {
 		return err
 	}
-	_, err = j.changeContact(ctx, tx, row, held[0], c, key, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
+	_, err = j.changeContact(ctx, tx, row, contactChange{key, held[0], c}, customerv1.ValueSource_VALUE_SOURCE_CUSTOMER)
 	return err
 }
 

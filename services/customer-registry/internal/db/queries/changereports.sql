@@ -1,6 +1,6 @@
 -- name: InsertChangeReport :exec
-INSERT INTO change_reports (id, customer_id, proposal, source, state, actor, create_time, version)
-VALUES (@id, @customer_id, @proposal, @source, 1, @actor, @create_time, 1);
+INSERT INTO change_reports (id, customer_id, contact_id, proposal, source, state, actor, create_time, version)
+VALUES (@id, @customer_id, @contact_id, @proposal, @source, 1, @actor, @create_time, 1);
 
 -- name: GetChangeReport :one
 SELECT sqlc.embed(change_reports), clocks.due_time FROM change_reports

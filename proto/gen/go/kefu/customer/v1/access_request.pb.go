@@ -1080,7 +1080,7 @@ var File_kefu_customer_v1_access_request_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_access_request_proto_rawDesc = "" +
 	"\n" +
-	"%kefu/customer/v1/access_request.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\"\xda\x04\n" +
+	"%kefu/customer/v1/access_request.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\"\xda\x04\n" +
 	"\rAccessRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x129\n" +
 	"\fcustomer_ids\x18\x02 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10\x14\x18\x01\"\x05r\x03\xb0\x01\x01R\vcustomerIds\x12'\n" +
@@ -1254,7 +1254,7 @@ func file_kefu_customer_v1_access_request_proto_init() {
 	if File_kefu_customer_v1_access_request_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

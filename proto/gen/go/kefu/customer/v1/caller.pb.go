@@ -260,7 +260,7 @@ var File_kefu_customer_v1_caller_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_caller_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/customer/v1/caller.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x17kefu/type/v1/type.proto\"c\n" +
+	"\x1dkefu/customer/v1/caller.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/type/v1/type.proto\"c\n" +
 	"\x13LookupCallerRequest\x12$\n" +
 	"\x06number\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x05\x18(R\x06number\x12&\n" +
 	"\n" +
@@ -326,7 +326,7 @@ func file_kefu_customer_v1_caller_proto_init() {
 	if File_kefu_customer_v1_caller_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -79,17 +79,18 @@ func (ChangeReportState) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_customer_v1_change_report_proto_rawDescGZIP(), []int{0}
 }
 
-// ChangeReport is a change of a file that somebody learned of. What it proposes is encrypted
-// under the customer's key.
+// ChangeReport is a change of a file, or of one contact, that somebody learned of. What it
+// proposes is encrypted under the key of the customer, or of the contact.
 type ChangeReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUIDv7. Output only.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// UUID of the customer.
 	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	// The new values of the fields that `update_mask` names.
+	// The new values of the fields that `update_mask` names, where the file changes.
 	Customer *Customer `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
-	// Fields of the file to change, as for UpdateCustomer.
+	// Fields of the file to change, as for UpdateCustomer, or of the contact, as for
+	// UpdateContact.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,4,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// How it became known, at most 1,000 characters.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
@@ -112,7 +113,11 @@ type ChangeReport struct {
 	// Why it was refused. Output only.
 	RefuseReason string `protobuf:"bytes,14,opt,name=refuse_reason,json=refuseReason,proto3" json:"refuse_reason,omitempty"`
 	// Version, changed at each write. Output only.
-	Etag          string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,15,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The `id` of a contact of the customer and the new values of the fields that `update_mask`
+	// names, where a contact changes; never together with `customer`. Values of a contact that
+	// was deleted since are not told any more.
+	Contact       *Contact `protobuf:"bytes,16,opt,name=contact,proto3" json:"contact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +255,13 @@ func (x *ChangeReport) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *ChangeReport) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
 }
 
 // CreateChangeReportRequest reports a change.
@@ -629,12 +641,12 @@ var File_kefu_customer_v1_change_report_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_change_report_proto_rawDesc = "" +
 	"\n" +
-	"$kefu/customer/v1/change_report.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x1ckefu/customer/v1/value.proto\"\xe8\x05\n" +
+	"$kefu/customer/v1/change_report.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/contact.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x1ckefu/customer/v1/value.proto\"\xa2\x06\n" +
 	"\fChangeReport\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12,\n" +
 	"\vcustomer_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
-	"customerId\x12A\n" +
-	"\bcustomer\x18\x03 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\bcustomer\x12F\n" +
+	"customerId\x12>\n" +
+	"\bcustomer\x18\x03 \x01(\v2\x1a.kefu.customer.v1.CustomerB\x06\xbaH\x03\xd8\x01\x03R\bcustomer\x12F\n" +
 	"\vupdate_mask\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\n" +
 	"updateMask\x12-\n" +
 	"\x04note\x18\x05 \x01(\tB\x19\xbaH\x05r\x03\x18\xe8\a\xb2\xbb\x18\r\b\x02\"\aservice(\x01R\x04note\x12?\n" +
@@ -650,7 +662,8 @@ const file_kefu_customer_v1_change_report_proto_rawDesc = "" +
 	"\vdecide_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"decideTime\x12(\n" +
 	"\rrefuse_reason\x18\x0e \x01(\tB\x03\xe0A\x03R\frefuseReason\x12\x17\n" +
-	"\x04etag\x18\x0f \x01(\tB\x03\xe0A\x03R\x04etag\"\x93\x01\n" +
+	"\x04etag\x18\x0f \x01(\tB\x03\xe0A\x03R\x04etag\x12;\n" +
+	"\acontact\x18\x10 \x01(\v2\x19.kefu.customer.v1.ContactB\x06\xbaH\x03\xd8\x01\x03R\acontact\"\x93\x01\n" +
 	"\x19CreateChangeReportRequest\x12N\n" +
 	"\rchange_report\x18\x01 \x01(\v2\x1e.kefu.customer.v1.ChangeReportB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\fchangeReport\x12&\n" +
 	"\n" +
@@ -720,6 +733,7 @@ var file_kefu_customer_v1_change_report_proto_goTypes = []any{
 	(*fieldmaskpb.FieldMask)(nil),     // 9: google.protobuf.FieldMask
 	(ValueSource)(0),                  // 10: kefu.customer.v1.ValueSource
 	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
+	(*Contact)(nil),                   // 12: kefu.customer.v1.Contact
 }
 var file_kefu_customer_v1_change_report_proto_depIdxs = []int32{
 	8,  // 0: kefu.customer.v1.ChangeReport.customer:type_name -> kefu.customer.v1.Customer
@@ -729,24 +743,25 @@ var file_kefu_customer_v1_change_report_proto_depIdxs = []int32{
 	11, // 4: kefu.customer.v1.ChangeReport.create_time:type_name -> google.protobuf.Timestamp
 	11, // 5: kefu.customer.v1.ChangeReport.due_time:type_name -> google.protobuf.Timestamp
 	11, // 6: kefu.customer.v1.ChangeReport.decide_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: kefu.customer.v1.CreateChangeReportRequest.change_report:type_name -> kefu.customer.v1.ChangeReport
-	0,  // 8: kefu.customer.v1.ListChangeReportsRequest.state:type_name -> kefu.customer.v1.ChangeReportState
-	1,  // 9: kefu.customer.v1.ListChangeReportsResponse.change_reports:type_name -> kefu.customer.v1.ChangeReport
-	2,  // 10: kefu.customer.v1.ChangeReportService.CreateChangeReport:input_type -> kefu.customer.v1.CreateChangeReportRequest
-	3,  // 11: kefu.customer.v1.ChangeReportService.GetChangeReport:input_type -> kefu.customer.v1.GetChangeReportRequest
-	4,  // 12: kefu.customer.v1.ChangeReportService.ListChangeReports:input_type -> kefu.customer.v1.ListChangeReportsRequest
-	6,  // 13: kefu.customer.v1.ChangeReportService.ApplyChangeReport:input_type -> kefu.customer.v1.ApplyChangeReportRequest
-	7,  // 14: kefu.customer.v1.ChangeReportService.RefuseChangeReport:input_type -> kefu.customer.v1.RefuseChangeReportRequest
-	1,  // 15: kefu.customer.v1.ChangeReportService.CreateChangeReport:output_type -> kefu.customer.v1.ChangeReport
-	1,  // 16: kefu.customer.v1.ChangeReportService.GetChangeReport:output_type -> kefu.customer.v1.ChangeReport
-	5,  // 17: kefu.customer.v1.ChangeReportService.ListChangeReports:output_type -> kefu.customer.v1.ListChangeReportsResponse
-	1,  // 18: kefu.customer.v1.ChangeReportService.ApplyChangeReport:output_type -> kefu.customer.v1.ChangeReport
-	1,  // 19: kefu.customer.v1.ChangeReportService.RefuseChangeReport:output_type -> kefu.customer.v1.ChangeReport
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 7: kefu.customer.v1.ChangeReport.contact:type_name -> kefu.customer.v1.Contact
+	1,  // 8: kefu.customer.v1.CreateChangeReportRequest.change_report:type_name -> kefu.customer.v1.ChangeReport
+	0,  // 9: kefu.customer.v1.ListChangeReportsRequest.state:type_name -> kefu.customer.v1.ChangeReportState
+	1,  // 10: kefu.customer.v1.ListChangeReportsResponse.change_reports:type_name -> kefu.customer.v1.ChangeReport
+	2,  // 11: kefu.customer.v1.ChangeReportService.CreateChangeReport:input_type -> kefu.customer.v1.CreateChangeReportRequest
+	3,  // 12: kefu.customer.v1.ChangeReportService.GetChangeReport:input_type -> kefu.customer.v1.GetChangeReportRequest
+	4,  // 13: kefu.customer.v1.ChangeReportService.ListChangeReports:input_type -> kefu.customer.v1.ListChangeReportsRequest
+	6,  // 14: kefu.customer.v1.ChangeReportService.ApplyChangeReport:input_type -> kefu.customer.v1.ApplyChangeReportRequest
+	7,  // 15: kefu.customer.v1.ChangeReportService.RefuseChangeReport:input_type -> kefu.customer.v1.RefuseChangeReportRequest
+	1,  // 16: kefu.customer.v1.ChangeReportService.CreateChangeReport:output_type -> kefu.customer.v1.ChangeReport
+	1,  // 17: kefu.customer.v1.ChangeReportService.GetChangeReport:output_type -> kefu.customer.v1.ChangeReport
+	5,  // 18: kefu.customer.v1.ChangeReportService.ListChangeReports:output_type -> kefu.customer.v1.ListChangeReportsResponse
+	1,  // 19: kefu.customer.v1.ChangeReportService.ApplyChangeReport:output_type -> kefu.customer.v1.ChangeReport
+	1,  // 20: kefu.customer.v1.ChangeReportService.RefuseChangeReport:output_type -> kefu.customer.v1.ChangeReport
+	16, // [16:21] is the sub-list for method output_type
+	11, // [11:16] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_change_report_proto_init() }
@@ -754,7 +769,8 @@ func file_kefu_customer_v1_change_report_proto_init() {
 	if File_kefu_customer_v1_change_report_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_contact_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

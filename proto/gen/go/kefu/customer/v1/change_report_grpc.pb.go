@@ -30,15 +30,15 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ChangeReportService takes changes of customer files from whoever learns of them. The
+// ChangeReportService takes changes of customer files and their contacts from whoever learns of them. The
 // information administrator applies or refuses each within one working day of the business
 // calendar; what is not decided by then is overdue, and the clock of the report says so with
 // `clock.missed.v1`.
 type ChangeReportServiceClient interface {
-	// Reports a change of a file. Customers report on their own. Nothing changes until it is
-	// applied.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
-	// REQUEST_ID_REUSED.
+	// Reports a change of a file, or of one contact. Customers report on their own. Nothing
+	// changes until it is applied.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CONTACT_NOT_FOUND,
+	// CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	CreateChangeReport(ctx context.Context, in *CreateChangeReportRequest, opts ...grpc.CallOption) (*ChangeReport, error)
 	// Returns one report. Others' reports are only for those who decide on them.
 	// Errors: VALIDATION_FAILED, CHANGE_REPORT_NOT_FOUND.
@@ -46,13 +46,14 @@ type ChangeReportServiceClient interface {
 	// Lists reports, oldest first: all for those who decide on them, else the caller's own.
 	// Errors: VALIDATION_FAILED.
 	ListChangeReports(ctx context.Context, in *ListChangeReportsRequest, opts ...grpc.CallOption) (*ListChangeReportsResponse, error)
-	// Changes the file as reported, with all that UpdateCustomer checks and keeps. Whoever
-	// reported it does not decide on it.
+	// Changes the file or the contact as reported, with all that UpdateCustomer or UpdateContact
+	// checks and keeps. Whoever reported it does not decide on it. A report on a contact that was
+	// deleted since can only be refused.
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CHANGE_REPORT_NOT_FOUND,
-	// CHANGE_REPORT_DECIDED, SECOND_PERSON_NEEDED, CUSTOMER_RETIRED, FILE_CLOSED, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// CHANGE_REPORT_DECIDED, SECOND_PERSON_NEEDED, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ApplyChangeReport(ctx context.Context, in *ApplyChangeReportRequest, opts ...grpc.CallOption) (*ChangeReport, error)
-	// Leaves the file as it is and says why.
+	// Leaves the file and its contacts as they are and says why.
 	// Errors: VALIDATION_FAILED, CHANGE_REPORT_NOT_FOUND, CHANGE_REPORT_DECIDED,
 	// SECOND_PERSON_NEEDED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RefuseChangeReport(ctx context.Context, in *RefuseChangeReportRequest, opts ...grpc.CallOption) (*ChangeReport, error)
@@ -120,15 +121,15 @@ func (c *changeReportServiceClient) RefuseChangeReport(ctx context.Context, in *
 // All implementations must embed UnimplementedChangeReportServiceServer
 // for forward compatibility.
 //
-// ChangeReportService takes changes of customer files from whoever learns of them. The
+// ChangeReportService takes changes of customer files and their contacts from whoever learns of them. The
 // information administrator applies or refuses each within one working day of the business
 // calendar; what is not decided by then is overdue, and the clock of the report says so with
 // `clock.missed.v1`.
 type ChangeReportServiceServer interface {
-	// Reports a change of a file. Customers report on their own. Nothing changes until it is
-	// applied.
-	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CUSTOMER_RETIRED,
-	// REQUEST_ID_REUSED.
+	// Reports a change of a file, or of one contact. Customers report on their own. Nothing
+	// changes until it is applied.
+	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CUSTOMER_NOT_FOUND, CONTACT_NOT_FOUND,
+	// CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	CreateChangeReport(context.Context, *CreateChangeReportRequest) (*ChangeReport, error)
 	// Returns one report. Others' reports are only for those who decide on them.
 	// Errors: VALIDATION_FAILED, CHANGE_REPORT_NOT_FOUND.
@@ -136,13 +137,14 @@ type ChangeReportServiceServer interface {
 	// Lists reports, oldest first: all for those who decide on them, else the caller's own.
 	// Errors: VALIDATION_FAILED.
 	ListChangeReports(context.Context, *ListChangeReportsRequest) (*ListChangeReportsResponse, error)
-	// Changes the file as reported, with all that UpdateCustomer checks and keeps. Whoever
-	// reported it does not decide on it.
+	// Changes the file or the contact as reported, with all that UpdateCustomer or UpdateContact
+	// checks and keeps. Whoever reported it does not decide on it. A report on a contact that was
+	// deleted since can only be refused.
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CHANGE_REPORT_NOT_FOUND,
-	// CHANGE_REPORT_DECIDED, SECOND_PERSON_NEEDED, CUSTOMER_RETIRED, FILE_CLOSED, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// CHANGE_REPORT_DECIDED, SECOND_PERSON_NEEDED, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
+	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ApplyChangeReport(context.Context, *ApplyChangeReportRequest) (*ChangeReport, error)
-	// Leaves the file as it is and says why.
+	// Leaves the file and its contacts as they are and says why.
 	// Errors: VALIDATION_FAILED, CHANGE_REPORT_NOT_FOUND, CHANGE_REPORT_DECIDED,
 	// SECOND_PERSON_NEEDED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	RefuseChangeReport(context.Context, *RefuseChangeReportRequest) (*ChangeReport, error)

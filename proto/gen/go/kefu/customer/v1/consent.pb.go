@@ -386,7 +386,7 @@ var File_kefu_customer_v1_consent_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_consent_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/customer/v1/consent.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x17kefu/type/v1/type.proto\"\x95\x01\n" +
+	"\x1ekefu/customer/v1/consent.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/type/v1/type.proto\"\x95\x01\n" +
 	"\x13ListConsentsRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12'\n" +
@@ -473,7 +473,7 @@ func file_kefu_customer_v1_consent_proto_init() {
 	if File_kefu_customer_v1_consent_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -29,280 +29,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CustomerKind is how a customer buys.
-type CustomerKind int32
-
-const (
-	CustomerKind_CUSTOMER_KIND_UNSPECIFIED CustomerKind = 0
-	// 经销商
-	CustomerKind_CUSTOMER_KIND_DISTRIBUTOR CustomerKind = 1
-	// 代理商
-	CustomerKind_CUSTOMER_KIND_AGENT CustomerKind = 2
-	// 直接用户
-	CustomerKind_CUSTOMER_KIND_DIRECT_USER CustomerKind = 3
-)
-
-// Enum value maps for CustomerKind.
-var (
-	CustomerKind_name = map[int32]string{
-		0: "CUSTOMER_KIND_UNSPECIFIED",
-		1: "CUSTOMER_KIND_DISTRIBUTOR",
-		2: "CUSTOMER_KIND_AGENT",
-		3: "CUSTOMER_KIND_DIRECT_USER",
-	}
-	CustomerKind_value = map[string]int32{
-		"CUSTOMER_KIND_UNSPECIFIED": 0,
-		"CUSTOMER_KIND_DISTRIBUTOR": 1,
-		"CUSTOMER_KIND_AGENT":       2,
-		"CUSTOMER_KIND_DIRECT_USER": 3,
-	}
-)
-
-func (x CustomerKind) Enum() *CustomerKind {
-	p := new(CustomerKind)
-	*p = x
-	return p
-}
-
-func (x CustomerKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CustomerKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[0].Descriptor()
-}
-
-func (CustomerKind) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[0]
-}
-
-func (x CustomerKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CustomerKind.Descriptor instead.
-func (CustomerKind) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{0}
-}
-
-// Party is what a customer is in law.
-type Party int32
-
-const (
-	Party_PARTY_UNSPECIFIED  Party = 0
-	Party_PARTY_ORGANISATION Party = 1
-	// A natural person, who has the rights of a data subject.
-	Party_PARTY_PERSON Party = 2
-)
-
-// Enum value maps for Party.
-var (
-	Party_name = map[int32]string{
-		0: "PARTY_UNSPECIFIED",
-		1: "PARTY_ORGANISATION",
-		2: "PARTY_PERSON",
-	}
-	Party_value = map[string]int32{
-		"PARTY_UNSPECIFIED":  0,
-		"PARTY_ORGANISATION": 1,
-		"PARTY_PERSON":       2,
-	}
-)
-
-func (x Party) Enum() *Party {
-	p := new(Party)
-	*p = x
-	return p
-}
-
-func (x Party) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Party) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[1].Descriptor()
-}
-
-func (Party) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[1]
-}
-
-func (x Party) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Party.Descriptor instead.
-func (Party) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{1}
-}
-
-// Lifecycle is where the relationship with a customer stands.
-type Lifecycle int32
-
-const (
-	Lifecycle_LIFECYCLE_UNSPECIFIED Lifecycle = 0
-	Lifecycle_LIFECYCLE_POTENTIAL   Lifecycle = 1
-	Lifecycle_LIFECYCLE_NEW         Lifecycle = 2
-	Lifecycle_LIFECYCLE_LONG_TERM   Lifecycle = 3
-	Lifecycle_LIFECYCLE_LAPSED      Lifecycle = 4
-)
-
-// Enum value maps for Lifecycle.
-var (
-	Lifecycle_name = map[int32]string{
-		0: "LIFECYCLE_UNSPECIFIED",
-		1: "LIFECYCLE_POTENTIAL",
-		2: "LIFECYCLE_NEW",
-		3: "LIFECYCLE_LONG_TERM",
-		4: "LIFECYCLE_LAPSED",
-	}
-	Lifecycle_value = map[string]int32{
-		"LIFECYCLE_UNSPECIFIED": 0,
-		"LIFECYCLE_POTENTIAL":   1,
-		"LIFECYCLE_NEW":         2,
-		"LIFECYCLE_LONG_TERM":   3,
-		"LIFECYCLE_LAPSED":      4,
-	}
-)
-
-func (x Lifecycle) Enum() *Lifecycle {
-	p := new(Lifecycle)
-	*p = x
-	return p
-}
-
-func (x Lifecycle) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Lifecycle) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[2].Descriptor()
-}
-
-func (Lifecycle) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[2]
-}
-
-func (x Lifecycle) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Lifecycle.Descriptor instead.
-func (Lifecycle) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{2}
-}
-
-// CustomerStatus says whether a file is in use.
-type CustomerStatus int32
-
-const (
-	CustomerStatus_CUSTOMER_STATUS_UNSPECIFIED CustomerStatus = 0
-	CustomerStatus_CUSTOMER_STATUS_ACTIVE      CustomerStatus = 1
-	// Kept, but not for new business.
-	CustomerStatus_CUSTOMER_STATUS_RETIRED CustomerStatus = 2
-)
-
-// Enum value maps for CustomerStatus.
-var (
-	CustomerStatus_name = map[int32]string{
-		0: "CUSTOMER_STATUS_UNSPECIFIED",
-		1: "CUSTOMER_STATUS_ACTIVE",
-		2: "CUSTOMER_STATUS_RETIRED",
-	}
-	CustomerStatus_value = map[string]int32{
-		"CUSTOMER_STATUS_UNSPECIFIED": 0,
-		"CUSTOMER_STATUS_ACTIVE":      1,
-		"CUSTOMER_STATUS_RETIRED":     2,
-	}
-)
-
-func (x CustomerStatus) Enum() *CustomerStatus {
-	p := new(CustomerStatus)
-	*p = x
-	return p
-}
-
-func (x CustomerStatus) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CustomerStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[3].Descriptor()
-}
-
-func (CustomerStatus) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[3]
-}
-
-func (x CustomerStatus) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CustomerStatus.Descriptor instead.
-func (CustomerStatus) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{3}
-}
-
-// ConsentPurpose is what a customer agrees to.
-type ConsentPurpose int32
-
-const (
-	ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED ConsentPurpose = 0
-	// Asking about the quality of a service received; on unless withdrawn.
-	ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY ConsentPurpose = 1
-	// Surveys that no service caused; off unless given.
-	ConsentPurpose_CONSENT_PURPOSE_SURVEYS ConsentPurpose = 2
-	// Marketing; off unless given.
-	ConsentPurpose_CONSENT_PURPOSE_MARKETING ConsentPurpose = 3
-	// Care messages; off unless given.
-	ConsentPurpose_CONSENT_PURPOSE_CARE ConsentPurpose = 4
-)
-
-// Enum value maps for ConsentPurpose.
-var (
-	ConsentPurpose_name = map[int32]string{
-		0: "CONSENT_PURPOSE_UNSPECIFIED",
-		1: "CONSENT_PURPOSE_SERVICE_QUALITY",
-		2: "CONSENT_PURPOSE_SURVEYS",
-		3: "CONSENT_PURPOSE_MARKETING",
-		4: "CONSENT_PURPOSE_CARE",
-	}
-	ConsentPurpose_value = map[string]int32{
-		"CONSENT_PURPOSE_UNSPECIFIED":     0,
-		"CONSENT_PURPOSE_SERVICE_QUALITY": 1,
-		"CONSENT_PURPOSE_SURVEYS":         2,
-		"CONSENT_PURPOSE_MARKETING":       3,
-		"CONSENT_PURPOSE_CARE":            4,
-	}
-)
-
-func (x ConsentPurpose) Enum() *ConsentPurpose {
-	p := new(ConsentPurpose)
-	*p = x
-	return p
-}
-
-func (x ConsentPurpose) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ConsentPurpose) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[4].Descriptor()
-}
-
-func (ConsentPurpose) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[4]
-}
-
-func (x ConsentPurpose) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ConsentPurpose.Descriptor instead.
-func (ConsentPurpose) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{4}
-}
-
 // UnmaskField names a value that is masked.
 type UnmaskField int32
 
@@ -340,11 +66,11 @@ func (x UnmaskField) String() string {
 }
 
 func (UnmaskField) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_customer_v1_customer_proto_enumTypes[5].Descriptor()
+	return file_kefu_customer_v1_customer_proto_enumTypes[0].Descriptor()
 }
 
 func (UnmaskField) Type() protoreflect.EnumType {
-	return &file_kefu_customer_v1_customer_proto_enumTypes[5]
+	return &file_kefu_customer_v1_customer_proto_enumTypes[0]
 }
 
 func (x UnmaskField) Number() protoreflect.EnumNumber {
@@ -353,610 +79,7 @@ func (x UnmaskField) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UnmaskField.Descriptor instead.
 func (UnmaskField) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{5}
-}
-
-// Customer is a customer file.
-type Customer struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7. Output only.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Number people can say on the phone, e.g. `C-202611-000123`. Output only.
-	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	// Name of the organisation or person, 1 to 200 characters.
-	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// How the customer buys. Required.
-	Kind CustomerKind `protobuf:"varint,4,opt,name=kind,proto3,enum=kefu.customer.v1.CustomerKind" json:"kind,omitempty"`
-	// Organisation or person. Required.
-	Party Party `protobuf:"varint,5,opt,name=party,proto3,enum=kefu.customer.v1.Party" json:"party,omitempty"`
-	// Classification code of the company's own scheme, at most 40 characters.
-	ClassificationCode string `protobuf:"bytes,6,opt,name=classification_code,json=classificationCode,proto3" json:"classification_code,omitempty"`
-	// At most 100 characters.
-	Industry string `protobuf:"bytes,7,opt,name=industry,proto3" json:"industry,omitempty"`
-	// Sales region, at most 100 characters.
-	Region string `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
-	// Postal address and position. Encrypted.
-	Address *Address `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"`
-	// Main phone. Given in national or international form, with or without extension; kept and
-	// answered as E.164. Encrypted.
-	Phone string `protobuf:"bytes,10,opt,name=phone,proto3" json:"phone,omitempty"`
-	// Main e-mail. Kept in lower case. Encrypted.
-	Email string `protobuf:"bytes,11,opt,name=email,proto3" json:"email,omitempty"`
-	// Where the customer came from, e.g. `fair` or `referral`; at most 40 characters.
-	SourceChannel string `protobuf:"bytes,12,opt,name=source_channel,json=sourceChannel,proto3" json:"source_channel,omitempty"`
-	// Staff id of the account manager; empty for none.
-	OwnerStaffId string `protobuf:"bytes,13,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	// At most 50 tags of 1 to 40 characters, without repeats.
-	Tags []string `protobuf:"bytes,14,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Where the relationship stands. New files begin as `potential` unless given.
-	Lifecycle Lifecycle `protobuf:"varint,15,opt,name=lifecycle,proto3,enum=kefu.customer.v1.Lifecycle" json:"lifecycle,omitempty"`
-	// Output only; set by `:setTier`.
-	Tier v1.Tier `protobuf:"varint,16,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	// Why the tier was set by hand. Output only.
-	TierReason string `protobuf:"bytes,17,opt,name=tier_reason,json=tierReason,proto3" json:"tier_reason,omitempty"`
-	// When the tier set by hand ends. Output only.
-	TierEndTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=tier_end_time,json=tierEndTime,proto3" json:"tier_end_time,omitempty"`
-	// Output only.
-	Status CustomerStatus `protobuf:"varint,19,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
-	// One entry a purpose that was ever decided on; service quality is on unless withdrawn.
-	// Output only; set by `:setConsent`.
-	Consents []*Consent `protobuf:"bytes,20,rep,name=consents,proto3" json:"consents,omitempty"`
-	// Preferred language of messages, `zh-CN` or `en`; `zh-CN` unless given.
-	Language string `protobuf:"bytes,21,opt,name=language,proto3" json:"language,omitempty"`
-	// Output only.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Output only.
-	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Version of the file, changed at each write.
-	Etag string `protobuf:"bytes,24,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Custom attributes, one a definition at most, in order of their keys.
-	Attributes []*AttributeValue `protobuf:"bytes,40,rep,name=attributes,proto3" json:"attributes,omitempty"`
-	// What the customer wants and how they work.
-	Needs *Needs `protobuf:"bytes,41,opt,name=needs,proto3" json:"needs,omitempty"`
-	// What the company lends the customer. Encrypted.
-	Credit *Credit `protobuf:"bytes,42,opt,name=credit,proto3" json:"credit,omitempty"`
-	// How the customer stands to the company, at most 1,000 characters.
-	Relationship string `protobuf:"bytes,43,opt,name=relationship,proto3" json:"relationship,omitempty"`
-	// Staff id of who keeps the file right; empty for none.
-	ResponsibleStaffId string `protobuf:"bytes,44,opt,name=responsible_staff_id,json=responsibleStaffId,proto3" json:"responsible_staff_id,omitempty"`
-	// How often the file is to be reviewed, 1 to 3,650; 180 unless given.
-	UpdateIntervalDays int32 `protobuf:"varint,45,opt,name=update_interval_days,json=updateIntervalDays,proto3" json:"update_interval_days,omitempty"`
-	// When the file is to be reviewed again: its interval after it was last changed by hand or
-	// confirmed. Output only.
-	ReviewDueTime *timestamppb.Timestamp `protobuf:"bytes,46,opt,name=review_due_time,json=reviewDueTime,proto3" json:"review_due_time,omitempty"`
-	// Why the file was retired; empty while it is in use. Output only.
-	RetireReason string `protobuf:"bytes,47,opt,name=retire_reason,json=retireReason,proto3" json:"retire_reason,omitempty"`
-	// When the file was retired. Output only.
-	RetireTime *timestamppb.Timestamp `protobuf:"bytes,48,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
-	// Extension that the phone was given with, e.g. `12` of `021 6888 1234 ext. 12`. Encrypted.
-	// Output only: set the phone to change it.
-	PhoneExtension string `protobuf:"bytes,49,opt,name=phone_extension,json=phoneExtension,proto3" json:"phone_extension,omitempty"`
-	// Whether the phone can be dialled; one that cannot is kept as it was given. Output only.
-	PhoneQuality PointQuality `protobuf:"varint,50,opt,name=phone_quality,json=phoneQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"phone_quality,omitempty"`
-	// Whether the e-mail can be written to; one that cannot is kept as it was given. Output
-	// only.
-	EmailQuality  PointQuality `protobuf:"varint,51,opt,name=email_quality,json=emailQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"email_quality,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Customer) Reset() {
-	*x = Customer{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Customer) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Customer) ProtoMessage() {}
-
-func (x *Customer) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Customer.ProtoReflect.Descriptor instead.
-func (*Customer) Descriptor() ([]byte, []int) {
 	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{0}
-}
-
-func (x *Customer) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *Customer) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *Customer) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Customer) GetKind() CustomerKind {
-	if x != nil {
-		return x.Kind
-	}
-	return CustomerKind_CUSTOMER_KIND_UNSPECIFIED
-}
-
-func (x *Customer) GetParty() Party {
-	if x != nil {
-		return x.Party
-	}
-	return Party_PARTY_UNSPECIFIED
-}
-
-func (x *Customer) GetClassificationCode() string {
-	if x != nil {
-		return x.ClassificationCode
-	}
-	return ""
-}
-
-func (x *Customer) GetIndustry() string {
-	if x != nil {
-		return x.Industry
-	}
-	return ""
-}
-
-func (x *Customer) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
-}
-
-func (x *Customer) GetAddress() *Address {
-	if x != nil {
-		return x.Address
-	}
-	return nil
-}
-
-func (x *Customer) GetPhone() string {
-	if x != nil {
-		return x.Phone
-	}
-	return ""
-}
-
-func (x *Customer) GetEmail() string {
-	if x != nil {
-		return x.Email
-	}
-	return ""
-}
-
-func (x *Customer) GetSourceChannel() string {
-	if x != nil {
-		return x.SourceChannel
-	}
-	return ""
-}
-
-func (x *Customer) GetOwnerStaffId() string {
-	if x != nil {
-		return x.OwnerStaffId
-	}
-	return ""
-}
-
-func (x *Customer) GetTags() []string {
-	if x != nil {
-		return x.Tags
-	}
-	return nil
-}
-
-func (x *Customer) GetLifecycle() Lifecycle {
-	if x != nil {
-		return x.Lifecycle
-	}
-	return Lifecycle_LIFECYCLE_UNSPECIFIED
-}
-
-func (x *Customer) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *Customer) GetTierReason() string {
-	if x != nil {
-		return x.TierReason
-	}
-	return ""
-}
-
-func (x *Customer) GetTierEndTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.TierEndTime
-	}
-	return nil
-}
-
-func (x *Customer) GetStatus() CustomerStatus {
-	if x != nil {
-		return x.Status
-	}
-	return CustomerStatus_CUSTOMER_STATUS_UNSPECIFIED
-}
-
-func (x *Customer) GetConsents() []*Consent {
-	if x != nil {
-		return x.Consents
-	}
-	return nil
-}
-
-func (x *Customer) GetLanguage() string {
-	if x != nil {
-		return x.Language
-	}
-	return ""
-}
-
-func (x *Customer) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *Customer) GetUpdateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.UpdateTime
-	}
-	return nil
-}
-
-func (x *Customer) GetEtag() string {
-	if x != nil {
-		return x.Etag
-	}
-	return ""
-}
-
-func (x *Customer) GetAttributes() []*AttributeValue {
-	if x != nil {
-		return x.Attributes
-	}
-	return nil
-}
-
-func (x *Customer) GetNeeds() *Needs {
-	if x != nil {
-		return x.Needs
-	}
-	return nil
-}
-
-func (x *Customer) GetCredit() *Credit {
-	if x != nil {
-		return x.Credit
-	}
-	return nil
-}
-
-func (x *Customer) GetRelationship() string {
-	if x != nil {
-		return x.Relationship
-	}
-	return ""
-}
-
-func (x *Customer) GetResponsibleStaffId() string {
-	if x != nil {
-		return x.ResponsibleStaffId
-	}
-	return ""
-}
-
-func (x *Customer) GetUpdateIntervalDays() int32 {
-	if x != nil {
-		return x.UpdateIntervalDays
-	}
-	return 0
-}
-
-func (x *Customer) GetReviewDueTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ReviewDueTime
-	}
-	return nil
-}
-
-func (x *Customer) GetRetireReason() string {
-	if x != nil {
-		return x.RetireReason
-	}
-	return ""
-}
-
-func (x *Customer) GetRetireTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.RetireTime
-	}
-	return nil
-}
-
-func (x *Customer) GetPhoneExtension() string {
-	if x != nil {
-		return x.PhoneExtension
-	}
-	return ""
-}
-
-func (x *Customer) GetPhoneQuality() PointQuality {
-	if x != nil {
-		return x.PhoneQuality
-	}
-	return PointQuality_POINT_QUALITY_UNSPECIFIED
-}
-
-func (x *Customer) GetEmailQuality() PointQuality {
-	if x != nil {
-		return x.EmailQuality
-	}
-	return PointQuality_POINT_QUALITY_UNSPECIFIED
-}
-
-// Address is a postal address with its position.
-type Address struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 300 characters.
-	Street string `protobuf:"bytes,1,opt,name=street,proto3" json:"street,omitempty"`
-	// At most 100 characters.
-	City string `protobuf:"bytes,2,opt,name=city,proto3" json:"city,omitempty"`
-	// At most 100 characters.
-	Province string `protobuf:"bytes,3,opt,name=province,proto3" json:"province,omitempty"`
-	// At most 20 characters.
-	PostalCode string `protobuf:"bytes,4,opt,name=postal_code,json=postalCode,proto3" json:"postal_code,omitempty"`
-	// ISO 3166-1 alpha-2, e.g. `CN`; empty when unknown.
-	CountryCode string `protobuf:"bytes,5,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
-	// WGS 84; absent when unknown.
-	Position      *Position `protobuf:"bytes,6,opt,name=position,proto3" json:"position,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Address) Reset() {
-	*x = Address{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Address) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Address) ProtoMessage() {}
-
-func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Address.ProtoReflect.Descriptor instead.
-func (*Address) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Address) GetStreet() string {
-	if x != nil {
-		return x.Street
-	}
-	return ""
-}
-
-func (x *Address) GetCity() string {
-	if x != nil {
-		return x.City
-	}
-	return ""
-}
-
-func (x *Address) GetProvince() string {
-	if x != nil {
-		return x.Province
-	}
-	return ""
-}
-
-func (x *Address) GetPostalCode() string {
-	if x != nil {
-		return x.PostalCode
-	}
-	return ""
-}
-
-func (x *Address) GetCountryCode() string {
-	if x != nil {
-		return x.CountryCode
-	}
-	return ""
-}
-
-func (x *Address) GetPosition() *Position {
-	if x != nil {
-		return x.Position
-	}
-	return nil
-}
-
-// Position is a point on the globe, WGS 84.
-type Position struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Degrees north, -90 to 90.
-	Latitude float64 `protobuf:"fixed64,1,opt,name=latitude,proto3" json:"latitude,omitempty"`
-	// Degrees east, -180 to 180.
-	Longitude     float64 `protobuf:"fixed64,2,opt,name=longitude,proto3" json:"longitude,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Position) Reset() {
-	*x = Position{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Position) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Position) ProtoMessage() {}
-
-func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Position.ProtoReflect.Descriptor instead.
-func (*Position) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Position) GetLatitude() float64 {
-	if x != nil {
-		return x.Latitude
-	}
-	return 0
-}
-
-func (x *Position) GetLongitude() float64 {
-	if x != nil {
-		return x.Longitude
-	}
-	return 0
-}
-
-// Consent is a customer's decision on one purpose.
-type Consent struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Purpose ConsentPurpose         `protobuf:"varint,1,opt,name=purpose,proto3,enum=kefu.customer.v1.ConsentPurpose" json:"purpose,omitempty"`
-	// True: given; false: withdrawn.
-	Granted bool `protobuf:"varint,2,opt,name=granted,proto3" json:"granted,omitempty"`
-	// When it was decided.
-	DecideTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
-	// How the customer told it.
-	Channel v1.Channel `protobuf:"varint,4,opt,name=channel,proto3,enum=kefu.type.v1.Channel" json:"channel,omitempty"`
-	// Version of the wording the customer was shown.
-	WordingVersion string `protobuf:"bytes,5,opt,name=wording_version,json=wordingVersion,proto3" json:"wording_version,omitempty"`
-	// Who recorded it, as in the audit trail; the customer's own name there when they decided
-	// for themselves. Customers see it empty.
-	Recorder      string `protobuf:"bytes,6,opt,name=recorder,proto3" json:"recorder,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Consent) Reset() {
-	*x = Consent{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Consent) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Consent) ProtoMessage() {}
-
-func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Consent.ProtoReflect.Descriptor instead.
-func (*Consent) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Consent) GetPurpose() ConsentPurpose {
-	if x != nil {
-		return x.Purpose
-	}
-	return ConsentPurpose_CONSENT_PURPOSE_UNSPECIFIED
-}
-
-func (x *Consent) GetGranted() bool {
-	if x != nil {
-		return x.Granted
-	}
-	return false
-}
-
-func (x *Consent) GetDecideTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.DecideTime
-	}
-	return nil
-}
-
-func (x *Consent) GetChannel() v1.Channel {
-	if x != nil {
-		return x.Channel
-	}
-	return v1.Channel(0)
-}
-
-func (x *Consent) GetWordingVersion() string {
-	if x != nil {
-		return x.WordingVersion
-	}
-	return ""
-}
-
-func (x *Consent) GetRecorder() string {
-	if x != nil {
-		return x.Recorder
-	}
-	return ""
 }
 
 // CreateCustomerRequest opens a file.
@@ -978,7 +101,7 @@ type CreateCustomerRequest struct {
 
 func (x *CreateCustomerRequest) Reset() {
 	*x = CreateCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +113,7 @@ func (x *CreateCustomerRequest) String() string {
 func (*CreateCustomerRequest) ProtoMessage() {}
 
 func (x *CreateCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +126,7 @@ func (x *CreateCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomerRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{4}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *CreateCustomerRequest) GetCustomer() *Customer {
@@ -1045,7 +168,7 @@ type GetCustomerRequest struct {
 
 func (x *GetCustomerRequest) Reset() {
 	*x = GetCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +180,7 @@ func (x *GetCustomerRequest) String() string {
 func (*GetCustomerRequest) ProtoMessage() {}
 
 func (x *GetCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +193,7 @@ func (x *GetCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomerRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{5}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *GetCustomerRequest) GetId() string {
@@ -1099,7 +222,7 @@ type UpdateCustomerRequest struct {
 
 func (x *UpdateCustomerRequest) Reset() {
 	*x = UpdateCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +234,7 @@ func (x *UpdateCustomerRequest) String() string {
 func (*UpdateCustomerRequest) ProtoMessage() {}
 
 func (x *UpdateCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +247,7 @@ func (x *UpdateCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{6}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UpdateCustomerRequest) GetCustomer() *Customer {
@@ -1183,7 +306,7 @@ type SetTierRequest struct {
 
 func (x *SetTierRequest) Reset() {
 	*x = SetTierRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +318,7 @@ func (x *SetTierRequest) String() string {
 func (*SetTierRequest) ProtoMessage() {}
 
 func (x *SetTierRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +331,7 @@ func (x *SetTierRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTierRequest.ProtoReflect.Descriptor instead.
 func (*SetTierRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{7}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SetTierRequest) GetId() string {
@@ -1276,7 +399,7 @@ type SetConsentRequest struct {
 
 func (x *SetConsentRequest) Reset() {
 	*x = SetConsentRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[8]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +411,7 @@ func (x *SetConsentRequest) String() string {
 func (*SetConsentRequest) ProtoMessage() {}
 
 func (x *SetConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[8]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +424,7 @@ func (x *SetConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConsentRequest.ProtoReflect.Descriptor instead.
 func (*SetConsentRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{8}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SetConsentRequest) GetId() string {
@@ -1372,7 +495,7 @@ type UnmaskCustomerRequest struct {
 
 func (x *UnmaskCustomerRequest) Reset() {
 	*x = UnmaskCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +507,7 @@ func (x *UnmaskCustomerRequest) String() string {
 func (*UnmaskCustomerRequest) ProtoMessage() {}
 
 func (x *UnmaskCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +520,7 @@ func (x *UnmaskCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmaskCustomerRequest.ProtoReflect.Descriptor instead.
 func (*UnmaskCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{9}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UnmaskCustomerRequest) GetId() string {
@@ -1450,7 +573,7 @@ type UnmaskedValue struct {
 
 func (x *UnmaskedValue) Reset() {
 	*x = UnmaskedValue{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +585,7 @@ func (x *UnmaskedValue) String() string {
 func (*UnmaskedValue) ProtoMessage() {}
 
 func (x *UnmaskedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +598,7 @@ func (x *UnmaskedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmaskedValue.ProtoReflect.Descriptor instead.
 func (*UnmaskedValue) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{10}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *UnmaskedValue) GetValue() string {
@@ -1516,7 +639,7 @@ type ImportCustomersRequest struct {
 
 func (x *ImportCustomersRequest) Reset() {
 	*x = ImportCustomersRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +651,7 @@ func (x *ImportCustomersRequest) String() string {
 func (*ImportCustomersRequest) ProtoMessage() {}
 
 func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[11]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +664,7 @@ func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersRequest.ProtoReflect.Descriptor instead.
 func (*ImportCustomersRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{11}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ImportCustomersRequest) GetSource() string {
@@ -1587,7 +710,7 @@ type CustomerRecord struct {
 
 func (x *CustomerRecord) Reset() {
 	*x = CustomerRecord{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +722,7 @@ func (x *CustomerRecord) String() string {
 func (*CustomerRecord) ProtoMessage() {}
 
 func (x *CustomerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[12]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +735,7 @@ func (x *CustomerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerRecord.ProtoReflect.Descriptor instead.
 func (*CustomerRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{12}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CustomerRecord) GetExternalId() string {
@@ -1647,7 +770,7 @@ type ImportCustomersResponse struct {
 
 func (x *ImportCustomersResponse) Reset() {
 	*x = ImportCustomersResponse{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +782,7 @@ func (x *ImportCustomersResponse) String() string {
 func (*ImportCustomersResponse) ProtoMessage() {}
 
 func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[13]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +795,7 @@ func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersResponse.ProtoReflect.Descriptor instead.
 func (*ImportCustomersResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{13}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
@@ -1680,555 +803,6 @@ func (x *ImportCustomersResponse) GetResults() []*v1.ImportResult {
 		return x.Results
 	}
 	return nil
-}
-
-// ListCustomerSummariesRequest filters and pages the summaries.
-type ListCustomerSummariesRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Any part of a name, customer number, region, tag or contact's name in Chinese or Latin
-	// letters (one character or more), or the whole phone or e-mail of a customer or one of its
-	// contacts, or, for those who see phones in plain, the last four digits of one; at most 200
-	// characters. Of a customer with very many contacts the newest 200 are searched. Empty lists
-	// all.
-	Query  string         `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
-	Tier   v1.Tier        `protobuf:"varint,2,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	Status CustomerStatus `protobuf:"varint,3,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
-	// Exact region.
-	Region string `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
-	// Account manager.
-	OwnerStaffId string `protobuf:"bytes,5,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	// 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; bound to the same filters and caller.
-	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListCustomerSummariesRequest) Reset() {
-	*x = ListCustomerSummariesRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListCustomerSummariesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListCustomerSummariesRequest) ProtoMessage() {}
-
-func (x *ListCustomerSummariesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListCustomerSummariesRequest.ProtoReflect.Descriptor instead.
-func (*ListCustomerSummariesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *ListCustomerSummariesRequest) GetQuery() string {
-	if x != nil {
-		return x.Query
-	}
-	return ""
-}
-
-func (x *ListCustomerSummariesRequest) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *ListCustomerSummariesRequest) GetStatus() CustomerStatus {
-	if x != nil {
-		return x.Status
-	}
-	return CustomerStatus_CUSTOMER_STATUS_UNSPECIFIED
-}
-
-func (x *ListCustomerSummariesRequest) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
-}
-
-func (x *ListCustomerSummariesRequest) GetOwnerStaffId() string {
-	if x != nil {
-		return x.OwnerStaffId
-	}
-	return ""
-}
-
-func (x *ListCustomerSummariesRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListCustomerSummariesRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListCustomerSummariesResponse is one page.
-type ListCustomerSummariesResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
-	CustomerSummaries []*CustomerSummary `protobuf:"bytes,1,rep,name=customer_summaries,json=customerSummaries,proto3" json:"customer_summaries,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListCustomerSummariesResponse) Reset() {
-	*x = ListCustomerSummariesResponse{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListCustomerSummariesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListCustomerSummariesResponse) ProtoMessage() {}
-
-func (x *ListCustomerSummariesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListCustomerSummariesResponse.ProtoReflect.Descriptor instead.
-func (*ListCustomerSummariesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *ListCustomerSummariesResponse) GetCustomerSummaries() []*CustomerSummary {
-	if x != nil {
-		return x.CustomerSummaries
-	}
-	return nil
-}
-
-func (x *ListCustomerSummariesResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// CustomerSummary is one line of the customer status table (客户状况一览表).
-type CustomerSummary struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the customer.
-	CustomerId string       `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	Number     string       `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	Name       string       `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Kind       CustomerKind `protobuf:"varint,4,opt,name=kind,proto3,enum=kefu.customer.v1.CustomerKind" json:"kind,omitempty"`
-	Region     string       `protobuf:"bytes,5,opt,name=region,proto3" json:"region,omitempty"`
-	Tier       v1.Tier      `protobuf:"varint,6,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	// Account manager; empty for none.
-	OwnerStaffId string         `protobuf:"bytes,7,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	Status       CustomerStatus `protobuf:"varint,8,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
-	// Last contact in either direction over any channel; absent when there was none.
-	LastContactTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_contact_time,json=lastContactTime,proto3" json:"last_contact_time,omitempty"`
-	// Tickets that are neither closed, cancelled nor merged.
-	OpenTickets int32 `protobuf:"varint,10,opt,name=open_tickets,json=openTickets,proto3" json:"open_tickets,omitempty"`
-	// Complaints that are not closed.
-	OpenComplaints int32 `protobuf:"varint,11,opt,name=open_complaints,json=openComplaints,proto3" json:"open_complaints,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *CustomerSummary) Reset() {
-	*x = CustomerSummary{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CustomerSummary) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CustomerSummary) ProtoMessage() {}
-
-func (x *CustomerSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CustomerSummary.ProtoReflect.Descriptor instead.
-func (*CustomerSummary) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *CustomerSummary) GetCustomerId() string {
-	if x != nil {
-		return x.CustomerId
-	}
-	return ""
-}
-
-func (x *CustomerSummary) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *CustomerSummary) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *CustomerSummary) GetKind() CustomerKind {
-	if x != nil {
-		return x.Kind
-	}
-	return CustomerKind_CUSTOMER_KIND_UNSPECIFIED
-}
-
-func (x *CustomerSummary) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
-}
-
-func (x *CustomerSummary) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *CustomerSummary) GetOwnerStaffId() string {
-	if x != nil {
-		return x.OwnerStaffId
-	}
-	return ""
-}
-
-func (x *CustomerSummary) GetStatus() CustomerStatus {
-	if x != nil {
-		return x.Status
-	}
-	return CustomerStatus_CUSTOMER_STATUS_UNSPECIFIED
-}
-
-func (x *CustomerSummary) GetLastContactTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.LastContactTime
-	}
-	return nil
-}
-
-func (x *CustomerSummary) GetOpenTickets() int32 {
-	if x != nil {
-		return x.OpenTickets
-	}
-	return 0
-}
-
-func (x *CustomerSummary) GetOpenComplaints() int32 {
-	if x != nil {
-		return x.OpenComplaints
-	}
-	return 0
-}
-
-// GetProfileRequest names a customer and a page of the timeline.
-type GetProfileRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the customer.
-	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	// Timeline entries a page, 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetProfileRequest) Reset() {
-	*x = GetProfileRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetProfileRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetProfileRequest) ProtoMessage() {}
-
-func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
-func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *GetProfileRequest) GetCustomerId() string {
-	if x != nil {
-		return x.CustomerId
-	}
-	return ""
-}
-
-func (x *GetProfileRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *GetProfileRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// Profile is the whole customer in one answer.
-type Profile struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Customer *Customer              `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
-	Summary  *CustomerSummary       `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	// Number of orders on file.
-	Orders int32 `protobuf:"varint,3,opt,name=orders,proto3" json:"orders,omitempty"`
-	// Mean of the first rating of every answer, 1 to 5; 0 when there is none.
-	MeanScore float64 `protobuf:"fixed64,4,opt,name=mean_score,json=meanScore,proto3" json:"mean_score,omitempty"`
-	// Answers with a rating.
-	Scores int32 `protobuf:"varint,5,opt,name=scores,proto3" json:"scores,omitempty"`
-	// Newest first.
-	Timeline []*TimelineEntry `protobuf:"bytes,6,rep,name=timeline,proto3" json:"timeline,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Profile) Reset() {
-	*x = Profile{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Profile) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Profile) ProtoMessage() {}
-
-func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Profile.ProtoReflect.Descriptor instead.
-func (*Profile) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *Profile) GetCustomer() *Customer {
-	if x != nil {
-		return x.Customer
-	}
-	return nil
-}
-
-func (x *Profile) GetSummary() *CustomerSummary {
-	if x != nil {
-		return x.Summary
-	}
-	return nil
-}
-
-func (x *Profile) GetOrders() int32 {
-	if x != nil {
-		return x.Orders
-	}
-	return 0
-}
-
-func (x *Profile) GetMeanScore() float64 {
-	if x != nil {
-		return x.MeanScore
-	}
-	return 0
-}
-
-func (x *Profile) GetScores() int32 {
-	if x != nil {
-		return x.Scores
-	}
-	return 0
-}
-
-func (x *Profile) GetTimeline() []*TimelineEntry {
-	if x != nil {
-		return x.Timeline
-	}
-	return nil
-}
-
-func (x *Profile) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// TimelineEntry is one thing that happened with a customer.
-type TimelineEntry struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it happened.
-	OccurTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// Type of the event, e.g. `ticket.resolved.v1`.
-	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// UUID of the ticket, complaint, invitation, answer or order.
-	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
-	// Its number where it has one, e.g. `T-202611-000123`.
-	Number string `protobuf:"bytes,4,opt,name=number,proto3" json:"number,omitempty"`
-	// State after the event in lower case, e.g. `resolved`; empty where there is none.
-	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
-	// First rating of an answer, 1 to 5; 0 otherwise.
-	Score int32 `protobuf:"varint,6,opt,name=score,proto3" json:"score,omitempty"`
-	// True for imported history.
-	Historic      bool `protobuf:"varint,7,opt,name=historic,proto3" json:"historic,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TimelineEntry) Reset() {
-	*x = TimelineEntry{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TimelineEntry) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TimelineEntry) ProtoMessage() {}
-
-func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
-func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *TimelineEntry) GetOccurTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.OccurTime
-	}
-	return nil
-}
-
-func (x *TimelineEntry) GetType() string {
-	if x != nil {
-		return x.Type
-	}
-	return ""
-}
-
-func (x *TimelineEntry) GetSubjectId() string {
-	if x != nil {
-		return x.SubjectId
-	}
-	return ""
-}
-
-func (x *TimelineEntry) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *TimelineEntry) GetState() string {
-	if x != nil {
-		return x.State
-	}
-	return ""
-}
-
-func (x *TimelineEntry) GetScore() int32 {
-	if x != nil {
-		return x.Score
-	}
-	return 0
-}
-
-func (x *TimelineEntry) GetHistoric() bool {
-	if x != nil {
-		return x.Historic
-	}
-	return false
 }
 
 // ResolveCustomerRequest names a customer.
@@ -2242,7 +816,7 @@ type ResolveCustomerRequest struct {
 
 func (x *ResolveCustomerRequest) Reset() {
 	*x = ResolveCustomerRequest{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[20]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +828,7 @@ func (x *ResolveCustomerRequest) String() string {
 func (*ResolveCustomerRequest) ProtoMessage() {}
 
 func (x *ResolveCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[20]
+	mi := &file_kefu_customer_v1_customer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +841,7 @@ func (x *ResolveCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveCustomerRequest.ProtoReflect.Descriptor instead.
 func (*ResolveCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{20}
+	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ResolveCustomerRequest) GetId() string {
@@ -2277,206 +851,11 @@ func (x *ResolveCustomerRequest) GetId() string {
 	return ""
 }
 
-// CustomerRef is what other services keep of a customer: no personal data.
-type CustomerRef struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the customer.
-	Id     string         `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Number string         `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
-	Kind   CustomerKind   `protobuf:"varint,3,opt,name=kind,proto3,enum=kefu.customer.v1.CustomerKind" json:"kind,omitempty"`
-	Tier   v1.Tier        `protobuf:"varint,4,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
-	Region string         `protobuf:"bytes,5,opt,name=region,proto3" json:"region,omitempty"`
-	Status CustomerStatus `protobuf:"varint,6,opt,name=status,proto3,enum=kefu.customer.v1.CustomerStatus" json:"status,omitempty"`
-	// Account manager; empty for none.
-	OwnerStaffId string `protobuf:"bytes,7,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	// UUID of the survivor when this customer was merged into another; else empty.
-	MergedInto string `protobuf:"bytes,8,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
-	// Whether the service-quality purpose may be used.
-	ServiceQualityConsent bool `protobuf:"varint,9,opt,name=service_quality_consent,json=serviceQualityConsent,proto3" json:"service_quality_consent,omitempty"`
-	// Preferred language of messages.
-	Language string `protobuf:"bytes,10,opt,name=language,proto3" json:"language,omitempty"`
-	// Version of the file this was read from.
-	Version       int64 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CustomerRef) Reset() {
-	*x = CustomerRef{}
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CustomerRef) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CustomerRef) ProtoMessage() {}
-
-func (x *CustomerRef) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_customer_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CustomerRef.ProtoReflect.Descriptor instead.
-func (*CustomerRef) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_customer_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *CustomerRef) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetNumber() string {
-	if x != nil {
-		return x.Number
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetKind() CustomerKind {
-	if x != nil {
-		return x.Kind
-	}
-	return CustomerKind_CUSTOMER_KIND_UNSPECIFIED
-}
-
-func (x *CustomerRef) GetTier() v1.Tier {
-	if x != nil {
-		return x.Tier
-	}
-	return v1.Tier(0)
-}
-
-func (x *CustomerRef) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetStatus() CustomerStatus {
-	if x != nil {
-		return x.Status
-	}
-	return CustomerStatus_CUSTOMER_STATUS_UNSPECIFIED
-}
-
-func (x *CustomerRef) GetOwnerStaffId() string {
-	if x != nil {
-		return x.OwnerStaffId
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetMergedInto() string {
-	if x != nil {
-		return x.MergedInto
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetServiceQualityConsent() bool {
-	if x != nil {
-		return x.ServiceQualityConsent
-	}
-	return false
-}
-
-func (x *CustomerRef) GetLanguage() string {
-	if x != nil {
-		return x.Language
-	}
-	return ""
-}
-
-func (x *CustomerRef) GetVersion() int64 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
 var File_kefu_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x0f\n" +
-	"\bCustomer\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
-	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x124\n" +
-	"\x04name\x18\x03 \x01(\tB \xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01\xb2\xbb\x18\x0f\b\x02\x10\x03\"\aservice(\x02R\x04name\x12A\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12<\n" +
-	"\x05party\x18\x05 \x01(\x0e2\x17.kefu.customer.v1.PartyB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05party\x128\n" +
-	"\x13classification_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18(R\x12classificationCode\x12#\n" +
-	"\bindustry\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\bindustry\x12\x1f\n" +
-	"\x06region\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\x06region\x12F\n" +
-	"\aaddress\x18\t \x01(\v2\x19.kefu.customer.v1.AddressB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\aaddress\x120\n" +
-	"\x05phone\x18\n" +
-	" \x01(\tB\x1a\xbaH\x04r\x02\x18(\xb2\xbb\x18\x0f\b\x03\x10\x01\"\aservice(\x01R\x05phone\x121\n" +
-	"\x05email\x18\v \x01(\tB\x1b\xbaH\x05r\x03\x18\xfe\x01\xb2\xbb\x18\x0f\b\x03\x10\x02\"\aservice(\x01R\x05email\x12.\n" +
-	"\x0esource_channel\x18\f \x01(\tB\a\xbaH\x04r\x02\x18(R\rsourceChannel\x121\n" +
-	"\x0eowner_staff_id\x18\r \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fownerStaffId\x12&\n" +
-	"\x04tags\x18\x0e \x03(\tB\x12\xbaH\x0f\x92\x01\f\x102\x18\x01\"\x06r\x04\x10\x01\x18(R\x04tags\x12C\n" +
-	"\tlifecycle\x18\x0f \x01(\x0e2\x1b.kefu.customer.v1.LifecycleB\b\xbaH\x05\x82\x01\x02\x10\x01R\tlifecycle\x12+\n" +
-	"\x04tier\x18\x10 \x01(\x0e2\x12.kefu.type.v1.TierB\x03\xe0A\x03R\x04tier\x12$\n" +
-	"\vtier_reason\x18\x11 \x01(\tB\x03\xe0A\x03R\n" +
-	"tierReason\x12C\n" +
-	"\rtier_end_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vtierEndTime\x12=\n" +
-	"\x06status\x18\x13 \x01(\x0e2 .kefu.customer.v1.CustomerStatusB\x03\xe0A\x03R\x06status\x12:\n" +
-	"\bconsents\x18\x14 \x03(\v2\x19.kefu.customer.v1.ConsentB\x03\xe0A\x03R\bconsents\x12.\n" +
-	"\blanguage\x18\x15 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x05zh-CNR\x02enR\blanguage\x12@\n" +
-	"\vcreate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\x12@\n" +
-	"\vupdate_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x18 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12J\n" +
-	"\n" +
-	"attributes\x18( \x03(\v2 .kefu.customer.v1.AttributeValueB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
-	"attributes\x12@\n" +
-	"\x05needs\x18) \x01(\v2\x17.kefu.customer.v1.NeedsB\x11\xb2\xbb\x18\r\b\x02\"\aservice(\x02R\x05needs\x12C\n" +
-	"\x06credit\x18* \x01(\v2\x18.kefu.customer.v1.CreditB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x06credit\x12=\n" +
-	"\frelationship\x18+ \x01(\tB\x19\xbaH\x05r\x03\x18\xe8\a\xb2\xbb\x18\r\b\x02\"\aservice(\x02R\frelationship\x12=\n" +
-	"\x14responsible_staff_id\x18, \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x12responsibleStaffId\x12<\n" +
-	"\x14update_interval_days\x18- \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x00R\x12updateIntervalDays\x12G\n" +
-	"\x0freview_due_time\x18. \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\rreviewDueTime\x12(\n" +
-	"\rretire_reason\x18/ \x01(\tB\x03\xe0A\x03R\fretireReason\x12@\n" +
-	"\vretire_time\x180 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"retireTime\x12=\n" +
-	"\x0fphone_extension\x181 \x01(\tB\x14\xe0A\x03\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x0ephoneExtension\x12H\n" +
-	"\rphone_quality\x182 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\fphoneQuality\x12H\n" +
-	"\remail_quality\x183 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\x88\x02\n" +
-	"\aAddress\x12 \n" +
-	"\x06street\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06street\x12\x1b\n" +
-	"\x04city\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04city\x12#\n" +
-	"\bprovince\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\bprovince\x12(\n" +
-	"\vpostal_code\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\n" +
-	"postalCode\x127\n" +
-	"\fcountry_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vcountryCode\x126\n" +
-	"\bposition\x18\x06 \x01(\v2\x1a.kefu.customer.v1.PositionR\bposition\"v\n" +
-	"\bPosition\x123\n" +
-	"\blatitude\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\blatitude\x125\n" +
-	"\tlongitude\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\tlongitude\"\x92\x02\n" +
-	"\aConsent\x12:\n" +
-	"\apurpose\x18\x01 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\x12\x18\n" +
-	"\agranted\x18\x02 \x01(\bR\agranted\x12;\n" +
-	"\vdecide_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"decideTime\x12/\n" +
-	"\achannel\x18\x04 \x01(\x0e2\x15.kefu.type.v1.ChannelR\achannel\x12'\n" +
-	"\x0fwording_version\x18\x05 \x01(\tR\x0ewordingVersion\x12\x1a\n" +
-	"\brecorder\x18\x06 \x01(\tR\brecorder\"\xe6\x01\n" +
+	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a'kefu/customer/v1/customer_summary.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x01\n" +
 	"\x15CreateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
@@ -2536,101 +915,9 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"O\n" +
 	"\x17ImportCustomersResponse\x124\n" +
-	"\aresults\x18\x01 \x03(\v2\x1a.kefu.type.v1.ImportResultR\aresults\"\xda\x02\n" +
-	"\x1cListCustomerSummariesRequest\x12\x1e\n" +
-	"\x05query\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x120\n" +
-	"\x04tier\x18\x02 \x01(\x0e2\x12.kefu.type.v1.TierB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04tier\x12B\n" +
-	"\x06status\x18\x03 \x01(\x0e2 .kefu.customer.v1.CustomerStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\x12\x1f\n" +
-	"\x06region\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06region\x121\n" +
-	"\x0eowner_staff_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fownerStaffId\x12'\n" +
-	"\tpage_size\x18\x06 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x99\x01\n" +
-	"\x1dListCustomerSummariesResponse\x12P\n" +
-	"\x12customer_summaries\x18\x01 \x03(\v2!.kefu.customer.v1.CustomerSummaryR\x11customerSummaries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdb\x03\n" +
-	"\x0fCustomerSummary\x12\x1f\n" +
-	"\vcustomer_id\x18\x01 \x01(\tR\n" +
-	"customerId\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x12'\n" +
-	"\x04name\x18\x03 \x01(\tB\x13\xb2\xbb\x18\x0f\b\x02\x10\x03\"\aservice(\x02R\x04name\x122\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindR\x04kind\x12\x16\n" +
-	"\x06region\x18\x05 \x01(\tR\x06region\x12&\n" +
-	"\x04tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x12$\n" +
-	"\x0eowner_staff_id\x18\a \x01(\tR\fownerStaffId\x128\n" +
-	"\x06status\x18\b \x01(\x0e2 .kefu.customer.v1.CustomerStatusR\x06status\x12F\n" +
-	"\x11last_contact_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0flastContactTime\x12!\n" +
-	"\fopen_tickets\x18\n" +
-	" \x01(\x05R\vopenTickets\x12'\n" +
-	"\x0fopen_complaints\x18\v \x01(\x05R\x0eopenComplaints\"\x93\x01\n" +
-	"\x11GetProfileRequest\x12,\n" +
-	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
-	"customerId\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\xb2\x02\n" +
-	"\aProfile\x126\n" +
-	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerR\bcustomer\x12;\n" +
-	"\asummary\x18\x02 \x01(\v2!.kefu.customer.v1.CustomerSummaryR\asummary\x12\x16\n" +
-	"\x06orders\x18\x03 \x01(\x05R\x06orders\x12\x1d\n" +
-	"\n" +
-	"mean_score\x18\x04 \x01(\x01R\tmeanScore\x12\x16\n" +
-	"\x06scores\x18\x05 \x01(\x05R\x06scores\x12;\n" +
-	"\btimeline\x18\x06 \x03(\v2\x1f.kefu.customer.v1.TimelineEntryR\btimeline\x12&\n" +
-	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\xdd\x01\n" +
-	"\rTimelineEntry\x129\n" +
-	"\n" +
-	"occur_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1d\n" +
-	"\n" +
-	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12\x16\n" +
-	"\x06number\x18\x04 \x01(\tR\x06number\x12\x14\n" +
-	"\x05state\x18\x05 \x01(\tR\x05state\x12\x14\n" +
-	"\x05score\x18\x06 \x01(\x05R\x05score\x12\x1a\n" +
-	"\bhistoric\x18\a \x01(\bR\bhistoric\"2\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.kefu.type.v1.ImportResultR\aresults\"2\n" +
 	"\x16ResolveCustomerRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x98\x03\n" +
-	"\vCustomerRef\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\tR\x06number\x122\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x1e.kefu.customer.v1.CustomerKindR\x04kind\x12&\n" +
-	"\x04tier\x18\x04 \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\x12\x16\n" +
-	"\x06region\x18\x05 \x01(\tR\x06region\x128\n" +
-	"\x06status\x18\x06 \x01(\x0e2 .kefu.customer.v1.CustomerStatusR\x06status\x12$\n" +
-	"\x0eowner_staff_id\x18\a \x01(\tR\fownerStaffId\x12\x1f\n" +
-	"\vmerged_into\x18\b \x01(\tR\n" +
-	"mergedInto\x126\n" +
-	"\x17service_quality_consent\x18\t \x01(\bR\x15serviceQualityConsent\x12\x1a\n" +
-	"\blanguage\x18\n" +
-	" \x01(\tR\blanguage\x12\x18\n" +
-	"\aversion\x18\v \x01(\x03R\aversion*\x84\x01\n" +
-	"\fCustomerKind\x12\x1d\n" +
-	"\x19CUSTOMER_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19CUSTOMER_KIND_DISTRIBUTOR\x10\x01\x12\x17\n" +
-	"\x13CUSTOMER_KIND_AGENT\x10\x02\x12\x1d\n" +
-	"\x19CUSTOMER_KIND_DIRECT_USER\x10\x03*H\n" +
-	"\x05Party\x12\x15\n" +
-	"\x11PARTY_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12PARTY_ORGANISATION\x10\x01\x12\x10\n" +
-	"\fPARTY_PERSON\x10\x02*\x81\x01\n" +
-	"\tLifecycle\x12\x19\n" +
-	"\x15LIFECYCLE_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13LIFECYCLE_POTENTIAL\x10\x01\x12\x11\n" +
-	"\rLIFECYCLE_NEW\x10\x02\x12\x17\n" +
-	"\x13LIFECYCLE_LONG_TERM\x10\x03\x12\x14\n" +
-	"\x10LIFECYCLE_LAPSED\x10\x04*j\n" +
-	"\x0eCustomerStatus\x12\x1f\n" +
-	"\x1bCUSTOMER_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16CUSTOMER_STATUS_ACTIVE\x10\x01\x12\x1b\n" +
-	"\x17CUSTOMER_STATUS_RETIRED\x10\x02*\xac\x01\n" +
-	"\x0eConsentPurpose\x12\x1f\n" +
-	"\x1bCONSENT_PURPOSE_UNSPECIFIED\x10\x00\x12#\n" +
-	"\x1fCONSENT_PURPOSE_SERVICE_QUALITY\x10\x01\x12\x1b\n" +
-	"\x17CONSENT_PURPOSE_SURVEYS\x10\x02\x12\x1d\n" +
-	"\x19CONSENT_PURPOSE_MARKETING\x10\x03\x12\x18\n" +
-	"\x14CONSENT_PURPOSE_CARE\x10\x04*u\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id*u\n" +
 	"\vUnmaskField\x12\x1c\n" +
 	"\x18UNMASK_FIELD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12UNMASK_FIELD_PHONE\x10\x01\x12\x16\n" +
@@ -2665,124 +952,77 @@ func file_kefu_customer_v1_customer_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_customer_proto_rawDescData
 }
 
-var file_kefu_customer_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_kefu_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_kefu_customer_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_kefu_customer_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_kefu_customer_v1_customer_proto_goTypes = []any{
-	(CustomerKind)(0),                     // 0: kefu.customer.v1.CustomerKind
-	(Party)(0),                            // 1: kefu.customer.v1.Party
-	(Lifecycle)(0),                        // 2: kefu.customer.v1.Lifecycle
-	(CustomerStatus)(0),                   // 3: kefu.customer.v1.CustomerStatus
-	(ConsentPurpose)(0),                   // 4: kefu.customer.v1.ConsentPurpose
-	(UnmaskField)(0),                      // 5: kefu.customer.v1.UnmaskField
-	(*Customer)(nil),                      // 6: kefu.customer.v1.Customer
-	(*Address)(nil),                       // 7: kefu.customer.v1.Address
-	(*Position)(nil),                      // 8: kefu.customer.v1.Position
-	(*Consent)(nil),                       // 9: kefu.customer.v1.Consent
-	(*CreateCustomerRequest)(nil),         // 10: kefu.customer.v1.CreateCustomerRequest
-	(*GetCustomerRequest)(nil),            // 11: kefu.customer.v1.GetCustomerRequest
-	(*UpdateCustomerRequest)(nil),         // 12: kefu.customer.v1.UpdateCustomerRequest
-	(*SetTierRequest)(nil),                // 13: kefu.customer.v1.SetTierRequest
-	(*SetConsentRequest)(nil),             // 14: kefu.customer.v1.SetConsentRequest
-	(*UnmaskCustomerRequest)(nil),         // 15: kefu.customer.v1.UnmaskCustomerRequest
-	(*UnmaskedValue)(nil),                 // 16: kefu.customer.v1.UnmaskedValue
-	(*ImportCustomersRequest)(nil),        // 17: kefu.customer.v1.ImportCustomersRequest
-	(*CustomerRecord)(nil),                // 18: kefu.customer.v1.CustomerRecord
-	(*ImportCustomersResponse)(nil),       // 19: kefu.customer.v1.ImportCustomersResponse
-	(*ListCustomerSummariesRequest)(nil),  // 20: kefu.customer.v1.ListCustomerSummariesRequest
-	(*ListCustomerSummariesResponse)(nil), // 21: kefu.customer.v1.ListCustomerSummariesResponse
-	(*CustomerSummary)(nil),               // 22: kefu.customer.v1.CustomerSummary
-	(*GetProfileRequest)(nil),             // 23: kefu.customer.v1.GetProfileRequest
+	(UnmaskField)(0),                      // 0: kefu.customer.v1.UnmaskField
+	(*CreateCustomerRequest)(nil),         // 1: kefu.customer.v1.CreateCustomerRequest
+	(*GetCustomerRequest)(nil),            // 2: kefu.customer.v1.GetCustomerRequest
+	(*UpdateCustomerRequest)(nil),         // 3: kefu.customer.v1.UpdateCustomerRequest
+	(*SetTierRequest)(nil),                // 4: kefu.customer.v1.SetTierRequest
+	(*SetConsentRequest)(nil),             // 5: kefu.customer.v1.SetConsentRequest
+	(*UnmaskCustomerRequest)(nil),         // 6: kefu.customer.v1.UnmaskCustomerRequest
+	(*UnmaskedValue)(nil),                 // 7: kefu.customer.v1.UnmaskedValue
+	(*ImportCustomersRequest)(nil),        // 8: kefu.customer.v1.ImportCustomersRequest
+	(*CustomerRecord)(nil),                // 9: kefu.customer.v1.CustomerRecord
+	(*ImportCustomersResponse)(nil),       // 10: kefu.customer.v1.ImportCustomersResponse
+	(*ResolveCustomerRequest)(nil),        // 11: kefu.customer.v1.ResolveCustomerRequest
+	(*Customer)(nil),                      // 12: kefu.customer.v1.Customer
+	(ValueSource)(0),                      // 13: kefu.customer.v1.ValueSource
+	(*fieldmaskpb.FieldMask)(nil),         // 14: google.protobuf.FieldMask
+	(v1.Tier)(0),                          // 15: kefu.type.v1.Tier
+	(*timestamppb.Timestamp)(nil),         // 16: google.protobuf.Timestamp
+	(ConsentPurpose)(0),                   // 17: kefu.customer.v1.ConsentPurpose
+	(v1.Channel)(0),                       // 18: kefu.type.v1.Channel
+	(*Address)(nil),                       // 19: kefu.customer.v1.Address
+	(*v1.ImportResult)(nil),               // 20: kefu.type.v1.ImportResult
+	(*ListCustomerSummariesRequest)(nil),  // 21: kefu.customer.v1.ListCustomerSummariesRequest
+	(*GetProfileRequest)(nil),             // 22: kefu.customer.v1.GetProfileRequest
+	(*ListCustomerSummariesResponse)(nil), // 23: kefu.customer.v1.ListCustomerSummariesResponse
 	(*Profile)(nil),                       // 24: kefu.customer.v1.Profile
-	(*TimelineEntry)(nil),                 // 25: kefu.customer.v1.TimelineEntry
-	(*ResolveCustomerRequest)(nil),        // 26: kefu.customer.v1.ResolveCustomerRequest
-	(*CustomerRef)(nil),                   // 27: kefu.customer.v1.CustomerRef
-	(v1.Tier)(0),                          // 28: kefu.type.v1.Tier
-	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
-	(*AttributeValue)(nil),                // 30: kefu.customer.v1.AttributeValue
-	(*Needs)(nil),                         // 31: kefu.customer.v1.Needs
-	(*Credit)(nil),                        // 32: kefu.customer.v1.Credit
-	(PointQuality)(0),                     // 33: kefu.customer.v1.PointQuality
-	(v1.Channel)(0),                       // 34: kefu.type.v1.Channel
-	(ValueSource)(0),                      // 35: kefu.customer.v1.ValueSource
-	(*fieldmaskpb.FieldMask)(nil),         // 36: google.protobuf.FieldMask
-	(*v1.ImportResult)(nil),               // 37: kefu.type.v1.ImportResult
+	(*CustomerRef)(nil),                   // 25: kefu.customer.v1.CustomerRef
 }
 var file_kefu_customer_v1_customer_proto_depIdxs = []int32{
-	0,  // 0: kefu.customer.v1.Customer.kind:type_name -> kefu.customer.v1.CustomerKind
-	1,  // 1: kefu.customer.v1.Customer.party:type_name -> kefu.customer.v1.Party
-	7,  // 2: kefu.customer.v1.Customer.address:type_name -> kefu.customer.v1.Address
-	2,  // 3: kefu.customer.v1.Customer.lifecycle:type_name -> kefu.customer.v1.Lifecycle
-	28, // 4: kefu.customer.v1.Customer.tier:type_name -> kefu.type.v1.Tier
-	29, // 5: kefu.customer.v1.Customer.tier_end_time:type_name -> google.protobuf.Timestamp
-	3,  // 6: kefu.customer.v1.Customer.status:type_name -> kefu.customer.v1.CustomerStatus
-	9,  // 7: kefu.customer.v1.Customer.consents:type_name -> kefu.customer.v1.Consent
-	29, // 8: kefu.customer.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	29, // 9: kefu.customer.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	30, // 10: kefu.customer.v1.Customer.attributes:type_name -> kefu.customer.v1.AttributeValue
-	31, // 11: kefu.customer.v1.Customer.needs:type_name -> kefu.customer.v1.Needs
-	32, // 12: kefu.customer.v1.Customer.credit:type_name -> kefu.customer.v1.Credit
-	29, // 13: kefu.customer.v1.Customer.review_due_time:type_name -> google.protobuf.Timestamp
-	29, // 14: kefu.customer.v1.Customer.retire_time:type_name -> google.protobuf.Timestamp
-	33, // 15: kefu.customer.v1.Customer.phone_quality:type_name -> kefu.customer.v1.PointQuality
-	33, // 16: kefu.customer.v1.Customer.email_quality:type_name -> kefu.customer.v1.PointQuality
-	8,  // 17: kefu.customer.v1.Address.position:type_name -> kefu.customer.v1.Position
-	4,  // 18: kefu.customer.v1.Consent.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	29, // 19: kefu.customer.v1.Consent.decide_time:type_name -> google.protobuf.Timestamp
-	34, // 20: kefu.customer.v1.Consent.channel:type_name -> kefu.type.v1.Channel
-	6,  // 21: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	35, // 22: kefu.customer.v1.CreateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
-	6,  // 23: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
-	36, // 24: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	35, // 25: kefu.customer.v1.UpdateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
-	28, // 26: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
-	29, // 27: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 28: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	34, // 29: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
-	5,  // 30: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
-	7,  // 31: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
-	18, // 32: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
-	6,  // 33: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
-	29, // 34: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
-	37, // 35: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
-	28, // 36: kefu.customer.v1.ListCustomerSummariesRequest.tier:type_name -> kefu.type.v1.Tier
-	3,  // 37: kefu.customer.v1.ListCustomerSummariesRequest.status:type_name -> kefu.customer.v1.CustomerStatus
-	22, // 38: kefu.customer.v1.ListCustomerSummariesResponse.customer_summaries:type_name -> kefu.customer.v1.CustomerSummary
-	0,  // 39: kefu.customer.v1.CustomerSummary.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 40: kefu.customer.v1.CustomerSummary.tier:type_name -> kefu.type.v1.Tier
-	3,  // 41: kefu.customer.v1.CustomerSummary.status:type_name -> kefu.customer.v1.CustomerStatus
-	29, // 42: kefu.customer.v1.CustomerSummary.last_contact_time:type_name -> google.protobuf.Timestamp
-	6,  // 43: kefu.customer.v1.Profile.customer:type_name -> kefu.customer.v1.Customer
-	22, // 44: kefu.customer.v1.Profile.summary:type_name -> kefu.customer.v1.CustomerSummary
-	25, // 45: kefu.customer.v1.Profile.timeline:type_name -> kefu.customer.v1.TimelineEntry
-	29, // 46: kefu.customer.v1.TimelineEntry.occur_time:type_name -> google.protobuf.Timestamp
-	0,  // 47: kefu.customer.v1.CustomerRef.kind:type_name -> kefu.customer.v1.CustomerKind
-	28, // 48: kefu.customer.v1.CustomerRef.tier:type_name -> kefu.type.v1.Tier
-	3,  // 49: kefu.customer.v1.CustomerRef.status:type_name -> kefu.customer.v1.CustomerStatus
-	10, // 50: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
-	11, // 51: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
-	12, // 52: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
-	13, // 53: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
-	14, // 54: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
-	17, // 55: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
-	20, // 56: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
-	23, // 57: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
-	15, // 58: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
-	26, // 59: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
-	6,  // 60: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 61: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 62: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
-	6,  // 63: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
-	6,  // 64: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
-	19, // 65: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
-	21, // 66: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
-	24, // 67: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
-	16, // 68: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
-	27, // 69: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
-	60, // [60:70] is the sub-list for method output_type
-	50, // [50:60] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	12, // 0: kefu.customer.v1.CreateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	13, // 1: kefu.customer.v1.CreateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	12, // 2: kefu.customer.v1.UpdateCustomerRequest.customer:type_name -> kefu.customer.v1.Customer
+	14, // 3: kefu.customer.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	13, // 4: kefu.customer.v1.UpdateCustomerRequest.source:type_name -> kefu.customer.v1.ValueSource
+	15, // 5: kefu.customer.v1.SetTierRequest.tier:type_name -> kefu.type.v1.Tier
+	16, // 6: kefu.customer.v1.SetTierRequest.end_time:type_name -> google.protobuf.Timestamp
+	17, // 7: kefu.customer.v1.SetConsentRequest.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	18, // 8: kefu.customer.v1.SetConsentRequest.channel:type_name -> kefu.type.v1.Channel
+	0,  // 9: kefu.customer.v1.UnmaskCustomerRequest.field:type_name -> kefu.customer.v1.UnmaskField
+	19, // 10: kefu.customer.v1.UnmaskedValue.address:type_name -> kefu.customer.v1.Address
+	9,  // 11: kefu.customer.v1.ImportCustomersRequest.records:type_name -> kefu.customer.v1.CustomerRecord
+	12, // 12: kefu.customer.v1.CustomerRecord.customer:type_name -> kefu.customer.v1.Customer
+	16, // 13: kefu.customer.v1.CustomerRecord.create_time:type_name -> google.protobuf.Timestamp
+	20, // 14: kefu.customer.v1.ImportCustomersResponse.results:type_name -> kefu.type.v1.ImportResult
+	1,  // 15: kefu.customer.v1.CustomerService.CreateCustomer:input_type -> kefu.customer.v1.CreateCustomerRequest
+	2,  // 16: kefu.customer.v1.CustomerService.GetCustomer:input_type -> kefu.customer.v1.GetCustomerRequest
+	3,  // 17: kefu.customer.v1.CustomerService.UpdateCustomer:input_type -> kefu.customer.v1.UpdateCustomerRequest
+	4,  // 18: kefu.customer.v1.CustomerService.SetTier:input_type -> kefu.customer.v1.SetTierRequest
+	5,  // 19: kefu.customer.v1.CustomerService.SetConsent:input_type -> kefu.customer.v1.SetConsentRequest
+	8,  // 20: kefu.customer.v1.CustomerService.ImportCustomers:input_type -> kefu.customer.v1.ImportCustomersRequest
+	21, // 21: kefu.customer.v1.CustomerService.ListCustomerSummaries:input_type -> kefu.customer.v1.ListCustomerSummariesRequest
+	22, // 22: kefu.customer.v1.CustomerService.GetProfile:input_type -> kefu.customer.v1.GetProfileRequest
+	6,  // 23: kefu.customer.v1.CustomerService.UnmaskCustomer:input_type -> kefu.customer.v1.UnmaskCustomerRequest
+	11, // 24: kefu.customer.v1.CustomerService.ResolveCustomer:input_type -> kefu.customer.v1.ResolveCustomerRequest
+	12, // 25: kefu.customer.v1.CustomerService.CreateCustomer:output_type -> kefu.customer.v1.Customer
+	12, // 26: kefu.customer.v1.CustomerService.GetCustomer:output_type -> kefu.customer.v1.Customer
+	12, // 27: kefu.customer.v1.CustomerService.UpdateCustomer:output_type -> kefu.customer.v1.Customer
+	12, // 28: kefu.customer.v1.CustomerService.SetTier:output_type -> kefu.customer.v1.Customer
+	12, // 29: kefu.customer.v1.CustomerService.SetConsent:output_type -> kefu.customer.v1.Customer
+	10, // 30: kefu.customer.v1.CustomerService.ImportCustomers:output_type -> kefu.customer.v1.ImportCustomersResponse
+	23, // 31: kefu.customer.v1.CustomerService.ListCustomerSummaries:output_type -> kefu.customer.v1.ListCustomerSummariesResponse
+	24, // 32: kefu.customer.v1.CustomerService.GetProfile:output_type -> kefu.customer.v1.Profile
+	7,  // 33: kefu.customer.v1.CustomerService.UnmaskCustomer:output_type -> kefu.customer.v1.UnmaskedValue
+	25, // 34: kefu.customer.v1.CustomerService.ResolveCustomer:output_type -> kefu.customer.v1.CustomerRef
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_customer_proto_init() }
@@ -2790,14 +1030,16 @@ func file_kefu_customer_v1_customer_proto_init() {
 	if File_kefu_customer_v1_customer_proto != nil {
 		return
 	}
+	file_kefu_customer_v1_customer_file_proto_init()
+	file_kefu_customer_v1_customer_summary_proto_init()
 	file_kefu_customer_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_customer_proto_rawDesc), len(file_kefu_customer_v1_customer_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   22,
+			NumEnums:      1,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -128,7 +128,7 @@ var File_kefu_customer_v1_customer_export_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_export_proto_rawDesc = "" +
 	"\n" +
-	"&kefu/customer/v1/customer_export.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a&kefu/customer/v1/customer_import.proto\x1a\x17kefu/type/v1/type.proto\"\xf9\x02\n" +
+	"&kefu/customer/v1/customer_export.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a&kefu/customer/v1/customer_import.proto\x1a\x17kefu/type/v1/type.proto\"\xf9\x02\n" +
 	"\x16ExportCustomersRequest\x12D\n" +
 	"\x06format\x18\x01 \x01(\x0e2\x1d.kefu.customer.v1.SheetFormatB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12'\n" +
 	"\apurpose\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apurpose\x120\n" +
@@ -180,7 +180,7 @@ func file_kefu_customer_v1_customer_export_proto_init() {
 	if File_kefu_customer_v1_customer_export_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_customer_import_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -1500,7 +1500,7 @@ var File_kefu_customer_v1_customer_import_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_import_proto_rawDesc = "" +
 	"\n" +
-	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\"\x94\b\n" +
+	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\"\x94\b\n" +
 	"\x0eCustomerImport\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x128\n" +
 	"\x06source\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12D\n" +
@@ -1725,7 +1725,7 @@ func file_kefu_customer_v1_customer_import_proto_init() {
 	if File_kefu_customer_v1_customer_import_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

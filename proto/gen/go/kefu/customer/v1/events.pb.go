@@ -491,7 +491,7 @@ var File_kefu_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x17kefu/type/v1/type.proto\"\x8b\x01\n" +
+	"\x1dkefu/customer/v1/events.proto\x12\x10kefu.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$kefu/customer/v1/customer_file.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x17kefu/type/v1/type.proto\"\x8b\x01\n" +
 	"\x0fCustomerChanged\x129\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1d.kefu.customer.v1.CustomerRefR\bcustomer\x12=\n" +
 	"\bdecision\x18\x02 \x01(\v2!.kefu.customer.v1.ConsentDecisionR\bdecision\"g\n" +
@@ -573,7 +573,7 @@ func file_kefu_customer_v1_events_proto_init() {
 	if File_kefu_customer_v1_events_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_tier_score_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

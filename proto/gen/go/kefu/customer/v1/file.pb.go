@@ -1101,7 +1101,7 @@ var File_kefu_customer_v1_file_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_file_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/customer/v1/file.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x1ckefu/customer/v1/value.proto\"4\n" +
+	"\x1bkefu/customer/v1/file.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x1ckefu/customer/v1/value.proto\"4\n" +
 	"\x15GetFieldStatesRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xd1\x01\n" +
 	"\x15VerifyCustomerRequest\x12\x1b\n" +
@@ -1278,7 +1278,7 @@ func file_kefu_customer_v1_file_proto_init() {
 	if File_kefu_customer_v1_file_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -1346,7 +1346,7 @@ var File_kefu_customer_v1_segment_condition_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_segment_condition_proto_rawDesc = "" +
 	"\n" +
-	"(kefu/customer/v1/segment_condition.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a\x17kefu/type/v1/type.proto\"\xde\x06\n" +
+	"(kefu/customer/v1/segment_condition.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/type/v1/type.proto\"\xde\x06\n" +
 	"\x10SegmentCondition\x127\n" +
 	"\x03all\x18\x01 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03all\x127\n" +
 	"\x03any\x18\x02 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03any\x126\n" +
@@ -1530,7 +1530,7 @@ func file_kefu_customer_v1_segment_condition_proto_init() {
 	if File_kefu_customer_v1_segment_condition_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_segment_condition_proto_msgTypes[0].OneofWrappers = []any{
 		(*SegmentCondition_All)(nil),
 		(*SegmentCondition_Any)(nil),

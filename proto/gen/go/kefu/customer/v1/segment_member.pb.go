@@ -371,7 +371,7 @@ var File_kefu_customer_v1_segment_member_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_segment_member_proto_rawDesc = "" +
 	"\n" +
-	"%kefu/customer/v1/segment_member.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/customer.proto\x1a(kefu/customer/v1/segment_condition.proto\x1a\x17kefu/type/v1/type.proto\"\x8a\x01\n" +
+	"%kefu/customer/v1/segment_member.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a(kefu/customer/v1/segment_condition.proto\x1a\x17kefu/type/v1/type.proto\"\x8a\x01\n" +
 	"\x19ListSegmentMembersRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -444,7 +444,7 @@ func file_kefu_customer_v1_segment_member_proto_init() {
 	if File_kefu_customer_v1_segment_member_proto != nil {
 		return
 	}
-	file_kefu_customer_v1_customer_proto_init()
+	file_kefu_customer_v1_customer_file_proto_init()
 	file_kefu_customer_v1_segment_condition_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
