@@ -13,7 +13,7 @@ func TestRegistryTour(t *testing.T) {
 		`{"count":"1"}`, "condition.attribute.flag", "CONSENT_PURPOSE_SERVICE_QUALITY", "SEGMENT_REACH_PHONE",
 		"CHANGE_REPORT_STATE_OPEN", "PERMISSION_DENIED", "走访时得知搬迁", "CHANGE_REPORT_STATE_APPLIED", "鄂州", "CHANGE_REPORT_DECIDED",
 		`"customerName":"武汉精工设备有限公司"`, "PERMISSION_DENIED",
-		`"overall":84`, `"fault":"QUALITY_FAULT_PARTLY_VERIFIED","points":15`, `"definition":1`,
+		`"overall":82`, `"fault":"QUALITY_FAULT_PARTLY_VERIFIED","points":15`, `"definition":1`,
 		"dry run: 4 rows: 2 new", `line 3,column C (客户性质): "门店"`, `line 4,column B (客户): ""`, `line 4,column D (电话): "12"`,
 		"4 rows: 2 new", "4 rows: 0 new,0 changed,2 left as they are", "+8657487654321", "2019-03-03T16:00:00Z",
 		"VALIDATION_FAILED", "宁波海达船舶有限公司,'+8657487654321", "宁波海达船舶有限公司,", "****4321",
