@@ -2,7 +2,8 @@
 import type { operations } from "./schema.js";
 import type { API, Schemas } from "./session.js";
 
-type Body<O> = O extends { responses: { 200: { content: { "application/json": infer B } } } } ? B : never;
+// What an operation answers, in JSON or as a file.
+type Body<O> = O extends { responses: { 200: { content: infer C } } } ? C[keyof C] : never;
 
 // Operations whose answer has no type of its own.
 type Untyped = {
