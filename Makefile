@@ -67,6 +67,7 @@ client: build ## compile a TypeScript client of the OpenAPI document and walk th
 ci: lint current breaking client ## everything that must hold before a change lands
 	$(MAKE) test RACE=1
 	RACE=1 tools/fuzz.sh 500x
+	$(MAKE) faults
 
 clean: ## remove what is built; the data under .kefu stays
 	rm -rf bin .bin third_party

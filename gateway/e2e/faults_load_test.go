@@ -80,7 +80,7 @@ type thing struct {
 	verbs    []string
 	events   []string
 	state    string
-	etag     string
+	etag     string // "" where the last answer did not name it
 	round    float64
 	asked    int // invitations it must have caused
 	comments []string
@@ -290,7 +290,8 @@ func (w *writer) ticket() {
 	if w.post(service, manager, at+"/comments", object{"body": comment, "public": true}) == nil {
 		return
 	}
-	th.comments, th.events = append(th.comments, comment), append(th.events, "comment.added.v1")
+	// A public comment is progress, and so a new version, which its answer does not name.
+	th.comments, th.events, th.etag = append(th.comments, comment), append(th.events, "comment.added.v1"), ""
 	steps, th.asked = []step{{manager, "resolve", object{"resolution": "r"}, "ticket.resolved.v1"}}, 1
 	if w.rng.IntN(4) == 0 {
 		th.asked = 2

@@ -19,7 +19,7 @@ type longCall struct{ grpc.EmptyCallOption }
 // The throttle of tries that got no answer, with the numbers of serviceConfig.
 const (
 	throttleTokens = 100.0
-	throttleRefill = 0.1
+	throttleRefill = 1.0
 )
 
 // tries bounds each try of a short call. grpc's own retries have no bound for a
