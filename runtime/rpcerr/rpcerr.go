@@ -43,13 +43,31 @@ const (
 // value, and what would be right; it never holds personal data.
 type Text struct{ EN, ZH string }
 
-// T formats both languages with the same arguments; where their order differs
-// use indexed verbs (%[1]s).
+// T formats both languages with the same arguments, of which a Text, e.g. the name of a
+// state, stands in each in that language; where their order differs use indexed verbs (%[1]s).
 func T(en, zh string, args ...any) Text {
 	if len(args) == 0 {
 		return Text{EN: en, ZH: zh}
 	}
-	return Text{EN: fmt.Sprintf(en, args...), ZH: fmt.Sprintf(zh, args...)}
+	inEN, inZH := slices.Clone(args), slices.Clone(args)
+	for i, a := range args {
+		if t, ok := a.(Text); ok {
+			inEN[i], inZH[i] = t.EN, t.ZH
+		}
+	}
+	return Text{EN: fmt.Sprintf(en, inEN...), ZH: fmt.Sprintf(zh, inZH...)}
+}
+
+// List puts texts one after another with commas.
+func List(texts ...Text) Text {
+	var all Text
+	for i, t := range texts {
+		if i > 0 {
+			all = Text{EN: all.EN + ", ", ZH: all.ZH + "、"}
+		}
+		all = Text{EN: all.EN + t.EN, ZH: all.ZH + t.ZH}
+	}
+	return all
 }
 
 // In gives the text in lang, English for every language but Chinese.

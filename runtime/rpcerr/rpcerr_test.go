@@ -113,3 +113,12 @@ func TestReasonOfOtherErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsWithinTexts: what stands in a text stands there in its language.
+func TestTextsWithinTexts(t *testing.T) {
+	states := rpcerr.List(rpcerr.Text{EN: "new", ZH: "新建"}, rpcerr.Text{EN: "closed", ZH: "已关闭"})
+	got := rpcerr.T("%[2]d are %[1]s", "%[1]s的有 %[2]d 个", states, 3)
+	if want := (rpcerr.Text{EN: "3 are new, closed", ZH: "新建、已关闭的有 3 个"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

@@ -39,8 +39,8 @@ func AssessNext(from, to Assessed) error {
 		return nil
 	}
 	return refuse(ReasonAssessmentState, "", rpcerr.T(
-		"The assessment is %[1]s; it becomes %[2]s from %[3]s only.", "考核当前为 %[1]s；只能由 %[3]s 变为 %[2]s。",
-		AssessedName(from), AssessedName(to), AssessedName(start))).
+		"The assessment is %[1]s; it becomes %[2]s from %[3]s only.", "考核当前为“%[1]s”；只能由“%[3]s”变为“%[2]s”。",
+		assessedLabel(from), assessedLabel(to), assessedLabel(start))).
 		with("state", AssessedName(from)).with("allowed_states", AssessedName(start))
 }
 
@@ -50,6 +50,13 @@ func AssessedName(s Assessed) string {
 		return "not entered"
 	}
 	return strings.ToLower(strings.TrimPrefix(s.String(), "ASSESSMENT_STATE_"))
+}
+
+func assessedLabel(s Assessed) rpcerr.Text {
+	return rpcerr.Text{EN: AssessedName(s), ZH: map[Assessed]string{
+		Unassessed: "未录入", AssessedEntered: "已录入", AssessedApproved: "已批准", AssessedRefused: "已驳回",
+		AssessedAppealed: "申诉中", AssessedUpheld: "维持", AssessedWithdrawn: "已撤销",
+	}[s]}
 }
 
 // AssessFacts are what decides whether somebody may be assessed.

@@ -24,6 +24,9 @@ func TestTheWayOfAnAssessment(t *testing.T) {
 			if got := reason(t, complaint.AssessNext(step[0], step[1])); (got == "") != way[step] || got != "" && got != "ASSESSMENT_WRONG_STATE " {
 				t.Errorf("%v: %q", step, got)
 			}
+			if zh := chinese(complaint.AssessNext(step[0], step[1])); foreign.MatchString(zh) {
+				t.Errorf("%v: %q is not all Chinese", step, zh)
+			}
 		}
 	}
 }

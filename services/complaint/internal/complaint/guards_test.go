@@ -2,6 +2,7 @@ package complaint_test
 
 import (
 	"errors"
+	"regexp"
 	"testing"
 	"time"
 
@@ -22,6 +23,17 @@ func limits() complaint.Limits {
 		ContactAttempts: 3, ContactChannels: 2, EndRounds: 2, AnotherHandlerRound: 3, LowScore: 2, ObjectionDays: 2,
 		ReminderDays: []int{2, 5}, NoAnswerDays: 10, ReopenDays: 30,
 	}
+}
+
+// foreign is what a Chinese text of states has in it that is none, or lacks.
+var foreign = regexp.MustCompile(`[A-Za-z]|“”`)
+
+func chinese(err error) string {
+	var refusal *complaint.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Text.ZH
+	}
+	return ""
 }
 
 // reason is the reason and clause of a refusal, "" for none.

@@ -164,15 +164,32 @@ func Next(from State, round int32, v Verb) (Step, error) {
 }
 
 func wrongState(from State, d verb) *Refusal {
-	starts := make([]string, 0, len(d.from))
+	starts, labels := make([]string, 0, len(d.from)), make([]rpcerr.Text, 0, len(d.from))
 	for _, s := range d.from {
-		starts = append(starts, StateName(s))
+		starts, labels = append(starts, StateName(s)), append(labels, stateLabel(s))
 	}
 	return refuse(ReasonWrongState, "", rpcerr.T(
 		"The complaint is %[1]s; %[2]s starts from %[3]s.",
-		"投诉当前状态为 %[1]s；%[2]s 只能在 %[3]s 状态下进行。",
-		StateName(from), d.name, strings.Join(starts, ", "))).
+		"投诉当前状态为“%[1]s”；%[2]s只能在“%[3]s”状态下进行。",
+		stateLabel(from), d.label(), rpcerr.List(labels...))).
 		with("state", StateName(from)).with("allowed_states", strings.Join(starts, ","))
+}
+
+// stateLabel is the state in both languages.
+func stateLabel(s State) rpcerr.Text {
+	return rpcerr.Text{EN: StateName(s), ZH: map[State]string{
+		None: "未登记", Received: "已受理", Submitted: "已提交", Reviewed: "已审核", Assigned: "已分派", Contacted: "已联系",
+		Proposed: "已提出方案", Approved: "已批准", Told: "已答复", Closed: "已结案",
+	}[s]}
+}
+
+func (d verb) label() rpcerr.Text {
+	return rpcerr.Text{EN: d.name, ZH: map[string]string{
+		"create": "登记", "import": "导入", "submit": "提交", "review": "审核", "assign": "分派", "recordContact": "记录联系",
+		"recordInvestigation": "记录调查", "confirmQuality": "质量确认", "recordExecution": "记录执行", "propose": "提出方案",
+		"approve": "审批", "tell": "答复客户", "recordAnswer": "记录客户意见", "close": "结案", "nextRound": "进入下一轮",
+		"remind": "提醒", "lapse": "逾期结案", "reopen": "重新受理", "retarget": "更换时限标准",
+	}[d.name]}
 }
 
 // StateName is the state as people write it: `told`.

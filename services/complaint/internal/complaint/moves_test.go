@@ -96,6 +96,8 @@ func TestEveryStateAndVerbIsAsTheManualSays(t *testing.T) {
 					t.Errorf("%s in %s: got %v, want COMPLAINT_WRONG_STATE", name, from, err)
 				} else if refusal.Facts["state"] != from || !strings.Contains(refusal.Text.EN, from) {
 					t.Errorf("%s in %s: the refusal %q does not name the state", name, from, refusal.Text.EN)
+				} else if zh := refusal.Text.ZH; foreign.MatchString(zh) {
+					t.Errorf("%s in %s: %q is not all Chinese", name, from, zh)
 				}
 				continue
 			}

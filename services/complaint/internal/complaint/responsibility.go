@@ -38,13 +38,13 @@ func SettleNext(from, to Settled) error {
 	if slices.Contains(starts, from) {
 		return nil
 	}
-	names := make([]string, 0, len(starts))
+	names, labels := make([]string, 0, len(starts)), make([]rpcerr.Text, 0, len(starts))
 	for _, s := range starts {
-		names = append(names, SettledName(s))
+		names, labels = append(names, SettledName(s)), append(labels, settledLabel(s))
 	}
 	return refuse(ReasonResponsibilityState, "", rpcerr.T(
-		"The responsibility is %[1]s; it becomes %[2]s from %[3]s only.", "责任认定当前为 %[1]s；只能由 %[3]s 变为 %[2]s。",
-		SettledName(from), SettledName(to), strings.Join(names, ", "))).
+		"The responsibility is %[1]s; it becomes %[2]s from %[3]s only.", "责任认定当前为“%[1]s”；只能由“%[3]s”变为“%[2]s”。",
+		settledLabel(from), settledLabel(to), rpcerr.List(labels...))).
 		with("state", SettledName(from)).with("allowed_states", strings.Join(names, ","))
 }
 
@@ -54,6 +54,13 @@ func SettledName(s Settled) string {
 		return "not proposed"
 	}
 	return strings.ToLower(strings.TrimPrefix(s.String(), "RESPONSIBILITY_STATE_"))
+}
+
+func settledLabel(s Settled) rpcerr.Text {
+	return rpcerr.Text{EN: SettledName(s), ZH: map[Settled]string{
+		Unsettled: "未提出", HeldProposed: "已提出", HeldObjected: "有异议", HeldDetermined: "已认定", HeldAppealed: "申诉中",
+		HeldFinal: "最终认定", HeldNoLonger: "已推翻",
+	}[s]}
 }
 
 // HeldFacts are what decides who may take a step of a responsibility.

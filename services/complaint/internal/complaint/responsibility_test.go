@@ -26,6 +26,9 @@ func TestHowResponsibilityIsSettled(t *testing.T) {
 			if want := map[bool]string{false: "RESPONSIBILITY_WRONG_STATE "}[legal[[2]complaint.Settled{a, b}]]; got != want {
 				t.Errorf("%v to %v: %q, want %q", a, b, got, want)
 			}
+			if zh := chinese(complaint.SettleNext(a, b)); b != complaint.Unsettled && foreign.MatchString(zh) {
+				t.Errorf("%v to %v: %q is not all Chinese", a, b, zh)
+			}
 		}
 		binds := complaint.Settled(from) == complaint.HeldDetermined || complaint.Settled(from) == complaint.HeldFinal
 		if complaint.InEffect(complaint.Settled(from)) != binds {

@@ -89,7 +89,7 @@ func Historic(h History, now time.Time) []error {
 	case h.State != Closed && !h.CloseTime.IsZero():
 		faults = append(faults, rpcerr.Invalid("close_time", rpcerr.T(
 			"it is given though the complaint is %[1]s; leave it out or import the complaint as closed",
-			"投诉状态为 %[1]s，不应填写；请留空或按已结案导入", StateName(h.State))))
+			"投诉状态为“%[1]s”，不应填写；请留空或按已结案导入", stateLabel(h.State))))
 	case !h.CloseTime.IsZero() && h.CloseTime.Before(h.CreateTime):
 		faults = append(faults, refuse(ReasonTimesOutOfOrder, "", rpcerr.T(
 			"close_time %[1]s is before create_time %[2]s; a complaint closes after it was received.",

@@ -53,8 +53,8 @@ func (s *Server) RequestEscalation(ctx context.Context, req *ticketv1.RequestEsc
 func raisable(row *db.Ticket) (typev1.Tier, error) {
 	if state := ticket.State(row.State); !ticket.Open(state) {
 		return 0, rpcerr.WrongState(ticket.ReasonWrongState, rpcerr.T(
-			"Ticket %[1]s is %[2]s; an escalation is for one that is not resolved or ended.", "工单 %[1]s 处于 %[2]s 状态；升级仅适用于尚未解决或结束的工单。",
-			row.ID, ticket.Name(state)))
+			"Ticket %[1]s is %[2]s; an escalation is for one that is not resolved or ended.", "工单 %[1]s 处于“%[2]s”状态；升级仅适用于尚未解决或结束的工单。",
+			row.ID, ticket.Label(state)))
 	}
 	if !clocked(row) {
 		return 0, rpcerr.WrongState("TICKET_WITHOUT_CLOCKS", rpcerr.T(

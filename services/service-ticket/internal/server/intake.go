@@ -321,7 +321,7 @@ func (s *Server) named(ctx context.Context, tx *write.Tx, m *said, id uuid.UUID)
 	if !intake.Joinable(ticket.State(row.State)) {
 		return nil, rpcerr.WrongState(ticket.ReasonWrongState, rpcerr.T(
 			"Ticket %[1]s is %[2]s and takes nothing more in; leave it out, which opens another, or reopen it.",
-			"工单 %[1]s 处于 %[2]s 状态，不再接收内容；请留空以新建工单，或重新打开该工单。", id, ticket.Name(ticket.State(row.State))))
+			"工单 %[1]s 处于“%[2]s”状态，不再接收内容；请留空以新建工单，或重新打开该工单。", id, ticket.Label(ticket.State(row.State))))
 	}
 	return &row, nil
 }

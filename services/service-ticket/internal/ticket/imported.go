@@ -56,11 +56,11 @@ func (r Record) complete() []*rpcerr.Error {
 		case wanted && !given:
 			faults = append(faults, incomplete(field, rpcerr.T(
 				"a ticket that is %[1]s needs %[2]s, and the record has none",
-				"状态为 %[1]s 的工单必须提供 %[2]s，但该记录没有", Name(r.State), field)))
+				"状态为“%[1]s”的工单必须提供 %[2]s，但该记录没有", Label(r.State), field)))
 		case given && !wanted:
 			faults = append(faults, incomplete(field, rpcerr.T(
 				"a ticket that is %[1]s has no %[2]s; leave it out or correct the state",
-				"状态为 %[1]s 的工单不应有 %[2]s；请去掉该字段或更正状态", Name(r.State), field)))
+				"状态为“%[1]s”的工单不应有 %[2]s；请去掉该字段或更正状态", Label(r.State), field)))
 		}
 	}
 	resolved := r.State == Resolved || r.State == Closed

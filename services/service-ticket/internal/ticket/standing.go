@@ -190,7 +190,7 @@ func CheckMerge(id, customer uuid.UUID, into MergeTarget) error {
 	if merge, _ := find(Merge); !slices.Contains(merge.from, into.State) {
 		return rpcerr.WrongState(ReasonWrongState, rpcerr.T(
 			"Ticket %[1]s, which would go on, is %[2]s; merge into one that is not resolved or ended.",
-			"要并入的工单 %[1]s 当前状态为 %[2]s；请并入尚未解决或结束的工单。", into.ID, Name(into.State))).
+			"要并入的工单 %[1]s 当前状态为“%[2]s”；请并入尚未解决或结束的工单。", into.ID, Label(into.State))).
 			With("state", Name(into.State)).With("verb", string(Merge)).With("id", into.ID.String())
 	}
 	return nil

@@ -127,15 +127,32 @@ func stays(verb Verb) bool {
 const ReasonWrongState = "TICKET_WRONG_STATE"
 
 func wrongState(is State, verb Verb, from []State) error {
-	names := make([]string, 0, len(from))
+	labels := make([]rpcerr.Text, 0, len(from))
 	for _, s := range from {
-		names = append(names, Name(s))
+		labels = append(labels, Label(s))
 	}
-	starts := strings.Join(names, ", ")
+	starts := rpcerr.List(labels...)
 	return rpcerr.WrongState(ReasonWrongState, rpcerr.T(
 		"The ticket is %[1]s; %[2]s is possible only when it is %[3]s.",
-		"工单当前状态为 %[1]s；只有状态为 %[3]s 时才能执行 %[2]s。", Name(is), verb, starts)).
-		With("state", Name(is)).With("verb", string(verb)).With("from", starts)
+		"工单当前状态为“%[1]s”；只有状态为“%[3]s”时才能%[2]s。", Label(is), verb.label(), starts)).
+		With("state", Name(is)).With("verb", string(verb)).With("from", starts.EN)
+}
+
+// Label is a state as people read it.
+func Label(s State) rpcerr.Text {
+	return rpcerr.Text{EN: Name(s), ZH: map[State]string{
+		None: "未登记", New: "新建", Triaged: "已分诊", Assigned: "已分派", InProgress: "处理中", Waiting: "等待中",
+		Resolved: "已解决", Closed: "已关闭", Cancelled: "已取消", Merged: "已合并",
+	}[s]}
+}
+
+func (v Verb) label() rpcerr.Text {
+	return rpcerr.Text{EN: string(v), ZH: map[Verb]string{
+		Create: "登记", Import: "导入", Triage: "分诊", Prioritize: "调整优先级", Retarget: "更换时限标准", Contact: "记录联系",
+		Assign: "分派", Start: "开始处理", Wait: "转为等待", Resume: "继续处理", Resolve: "解决", Confirm: "确认", Close: "关闭",
+		Reopen: "重新打开", Cancel: "取消", Merge: "合并", Unmerge: "撤销合并",
+		"update": "修改", "comment": "回复", "createTask": "新建子任务", "createSolutionPlan": "填写解决方案", "setNeeds": "设置受理要求",
+	}[v]}
 }
 
 // Name is a state in lower case, e.g. "in progress".

@@ -2,6 +2,7 @@ package ticket_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -47,6 +48,9 @@ func ruleBook(t *testing.T) (map[pair]string, []ticket.Verb) {
 	return allowed, append(verbs, "escalate", ticket.Import)
 }
 
+// foreign is what a Chinese text of states has in it that is none, or lacks.
+var foreign = regexp.MustCompile(`[A-Za-z]|“”`)
+
 func TestTheTableIsTheRuleBook(t *testing.T) {
 	allowed, verbs := ruleBook(t)
 	moves := 0
@@ -75,6 +79,9 @@ func TestTheTableIsTheRuleBook(t *testing.T) {
 			}
 			if got != ticket.None || !strings.Contains(public.Text().EN, ticket.Name(from)) {
 				t.Errorf("%s from %s: state %s, text %q, want none and the state named", verb, ticket.Name(from), got, public.Text().EN)
+			}
+			if zh := public.Text().ZH; foreign.MatchString(zh) {
+				t.Errorf("%s from %s: %q is not all Chinese", verb, ticket.Name(from), zh)
 			}
 		}
 	}
