@@ -66,6 +66,30 @@ func (q *Queries) GetFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (Fa
 	return i, err
 }
 
+const getUnfoundNotice = `-- name: GetUnfoundNotice :one
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1
+`
+
+// The oldest notice whose customers are still looked for.
+func (q *Queries) GetUnfoundNotice(ctx context.Context, db DBTX) (FaultNotice, error) {
+	row := db.QueryRow(ctx, getUnfoundNotice)
+	var i FaultNotice
+	err := row.Scan(
+		&i.ID,
+		&i.ProductModel,
+		&i.SerialFrom,
+		&i.SerialTo,
+		&i.Title,
+		&i.Description,
+		&i.Priority,
+		&i.DepartmentID,
+		&i.Cursor,
+		&i.FoundTime,
+		&i.CreateTime,
+	)
+	return i, err
+}
+
 const hasFaultContact = `-- name: HasFaultContact :one
 SELECT EXISTS (SELECT FROM fault_contacts WHERE notice_id = $1 AND customer_id = $2)
 `
@@ -265,30 +289,6 @@ SELECT id, product_model, serial_from, serial_to, title, description, priority, 
 
 func (q *Queries) LockFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (FaultNotice, error) {
 	row := db.QueryRow(ctx, lockFaultNotice, id)
-	var i FaultNotice
-	err := row.Scan(
-		&i.ID,
-		&i.ProductModel,
-		&i.SerialFrom,
-		&i.SerialTo,
-		&i.Title,
-		&i.Description,
-		&i.Priority,
-		&i.DepartmentID,
-		&i.Cursor,
-		&i.FoundTime,
-		&i.CreateTime,
-	)
-	return i, err
-}
-
-const lockUnfoundNotice = `-- name: LockUnfoundNotice :one
-SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-`
-
-// The oldest notice whose customers are still looked for; what one replica holds the others pass over.
-func (q *Queries) LockUnfoundNotice(ctx context.Context, db DBTX) (FaultNotice, error) {
-	row := db.QueryRow(ctx, lockUnfoundNotice)
 	var i FaultNotice
 	err := row.Scan(
 		&i.ID,

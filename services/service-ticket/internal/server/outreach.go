@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
@@ -17,7 +16,6 @@ import (
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
@@ -126,63 +124,85 @@ func (s *Server) ReachOut(ctx context.Context) error {
 
 // SweepNotices opens the tickets of all fault notices whose customers are still looked for.
 func (s *Server) SweepNotices(ctx context.Context) error {
-	for more := true; more; {
-		err := write.Job(ctx, s.write, "fault-notices", func(ctx context.Context, tx *write.Tx) error {
-			notice, err := s.q.LockUnfoundNotice(ctx, tx)
-			if more = err == nil; errors.Is(err, pgx.ErrNoRows) {
-				tx.Unchanged()
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("find a fault notice: %w", err)
-			}
-			return s.reachOut(ctx, tx, &notice)
-		})
+	for {
+		seen, err := s.q.GetUnfoundNotice(ctx, s.pool)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("find a fault notice: %w", err)
+		}
+		next, err := s.affected(ctx, &seen)
 		if err != nil {
 			return err
 		}
+		if err := write.Job(ctx, s.write, "fault-notices", func(ctx context.Context, tx *write.Tx) error {
+			notice, err := s.q.LockFaultNotice(ctx, tx, seen.ID)
+			if err != nil {
+				return fmt.Errorf("hold a fault notice: %w", err)
+			}
+			if notice.FoundTime != nil || notice.Cursor != seen.Cursor || notice.SerialFrom != seen.SerialFrom || notice.SerialTo != seen.SerialTo {
+				// Another replica was faster, or it is to look for others now.
+				tx.Unchanged()
+				return nil
+			}
+			return s.reachOut(ctx, tx, &notice, next)
+		}); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
-// reachOut opens the tickets of the next customers of a held notice.
-func (s *Server) reachOut(ctx context.Context, tx *write.Tx, notice *db.FaultNotice) error {
-	found, err := s.q.ListAffected(ctx, tx, db.ListAffectedParams{
+// affected are the next customers that a notice concerns.
+type affected struct {
+	found []db.ListAffectedRow
+	refs  map[uuid.UUID]customerref.Ref
+}
+
+// affected finds them, and asks the registry for those not known here.
+func (s *Server) affected(ctx context.Context, notice *db.FaultNotice) (next affected, err error) {
+	next.found, err = s.q.ListAffected(ctx, s.pool, db.ListAffectedParams{
 		ProductModel: notice.ProductModel, After: notice.Cursor, SerialFrom: notice.SerialFrom, SerialTo: notice.SerialTo, Size: outreachBatch,
 	})
 	if err != nil {
-		return fmt.Errorf("find the customers of a fault notice: %w", err)
+		return affected{}, fmt.Errorf("find the customers of a fault notice: %w", err)
 	}
-	for _, one := range found {
-		if err := s.contactAbout(ctx, tx, notice, one.CustomerID, one.SerialNumber); err != nil {
+	ids := make([]uuid.UUID, len(next.found))
+	for i, one := range next.found {
+		ids[i] = one.CustomerID
+	}
+	next.refs, err = customerref.EnsureAll(ctx, s.pool, ids, s.registry)
+	return next, err
+}
+
+// reachOut opens the tickets of the next customers of a held notice. One whose file is retired,
+// or that the registry does not know, is nobody to call; of customers who were merged the
+// survivor is called, once.
+func (s *Server) reachOut(ctx context.Context, tx *write.Tx, notice *db.FaultNotice, next affected) error {
+	for _, one := range next.found {
+		notice.Cursor = one.CustomerID
+		ref, known := next.refs[one.CustomerID]
+		if !known || ref.Status == customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED {
+			continue
+		}
+		if err := s.contactAbout(ctx, tx, notice, ref, one.SerialNumber); err != nil {
 			return err
 		}
-		notice.Cursor = one.CustomerID
 	}
 	var done *time.Time
-	if len(found) < outreachBatch {
+	if len(next.found) < outreachBatch {
 		now := s.now()
 		done = &now
 	}
 	if err := s.q.MoveFaultNotice(ctx, tx, notice.Cursor, done, notice.ID); err != nil {
 		return fmt.Errorf("move a fault notice on: %w", err)
 	}
-	tx.Audit("fault-notice", notice.ID, map[string]any{"customers": len(found)})
+	tx.Audit("fault-notice", notice.ID, map[string]any{"customers": len(next.found)})
 	return nil
 }
 
-// contactAbout opens the ticket of one customer. One whose file is retired, or that the
-// registry does not know, is nobody to call; of customers who were merged the survivor is
-// called, once.
-func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.FaultNotice, who uuid.UUID, serial string) error {
-	ref, err := customerref.EnsureActive(ctx, tx, who, "customer_id", s.registry)
-	var public *rpcerr.Error
-	if errors.As(err, &public) && public.Code() != codes.Unavailable {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// contactAbout opens the ticket of one customer, unless they have one.
+func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.FaultNotice, ref customerref.Ref, serial string) error {
 	has, err := s.q.HasFaultContact(ctx, tx, notice.ID, ref.ID)
 	if err != nil || has {
 		return err

@@ -16,9 +16,9 @@ SELECT * FROM fault_notices WHERE id = @id;
 -- name: ListFaultNotices :many
 SELECT * FROM fault_notices WHERE id > @after ORDER BY id LIMIT @size;
 
--- name: LockUnfoundNotice :one
--- The oldest notice whose customers are still looked for; what one replica holds the others pass over.
-SELECT * FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+-- name: GetUnfoundNotice :one
+-- The oldest notice whose customers are still looked for.
+SELECT * FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1;
 
 -- name: MoveFaultNotice :exec
 UPDATE fault_notices SET cursor = @cursor, found_time = @found_time WHERE id = @id;
