@@ -39,34 +39,28 @@ func (l Lane) Before(o Lane) bool {
 
 // The lanes of somebody's department, and where asked for of none, with their first tickets:
 // along tickets_queue_idx from one need to the next, so that it costs as much for a million
-// tickets as for a thousand.
+// tickets as for a thousand. What the index has next is the first of its lane.
 const listLanes = `
-SELECT d.id, lane.needs, head.queue_rank, head.due_time, head.id
+SELECT d.id, lane.needs, lane.queue_rank, lane.due_time, lane.id
 FROM (
   SELECT department_id AS id FROM staff WHERE issuer = $1 AND subject = $2
   UNION ALL SELECT '00000000-0000-0000-0000-000000000000' WHERE $3
 ) d
 CROSS JOIN LATERAL (
   WITH RECURSIVE hop AS (
-    (SELECT t.needs FROM tickets t
+    (SELECT t.needs, t.queue_rank, t.due_time, t.id FROM tickets t
      WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
        AND t.assignee_staff_id IS NULL AND t.state IN (1, 2)
-     ORDER BY t.needs LIMIT 1)
+     ORDER BY t.needs, t.queue_rank, t.due_time, t.id LIMIT 1)
     UNION ALL
-    SELECT following.needs FROM hop CROSS JOIN LATERAL (
-      SELECT t.needs FROM tickets t
+    SELECT following.* FROM hop CROSS JOIN LATERAL (
+      SELECT t.needs, t.queue_rank, t.due_time, t.id FROM tickets t
       WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
         AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs > hop.needs
-      ORDER BY t.needs LIMIT 1) following
+      ORDER BY t.needs, t.queue_rank, t.due_time, t.id LIMIT 1) following
   )
-  SELECT needs FROM hop
-) lane
-CROSS JOIN LATERAL (
-  SELECT t.queue_rank, t.due_time, t.id FROM tickets t
-  WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = d.id
-    AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs = lane.needs
-  ORDER BY t.queue_rank, t.due_time, t.id LIMIT 1
-) head`
+  SELECT * FROM hop
+) lane`
 
 const listLoadOf = `
 SELECT s.id, (SELECT count(*) FROM tickets t WHERE t.assignee_staff_id = s.id AND t.state IN (3, 4, 5))::integer

@@ -38,6 +38,10 @@ func TestBenchNext(t *testing.T) {
 	t.Setenv("KEFU_DATABASE_URL", testkit.Durable(t, t.TempDir()))
 	w := bareWorld(t, true).settled(t)
 	w.fillQueue(t)
+	// A sweep, as there is one every second, finds out that the calendars are stored.
+	if _, err := w.sweeper.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	taken := &sync.Map{}
 	claimed := func(id, who string) error {
 		if other, twice := taken.LoadOrStore(id, who); twice {
