@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
@@ -116,6 +117,27 @@ func explain(t *testing.T, on pg.DBTX, sql string, args ...any) string {
 	return strings.Join(lines, "\n")
 }
 
+// onePlan is the plan of a statement for any arguments.
+func onePlan(t *testing.T, pool *pgxpool.Pool, sql string, args int) string {
+	t.Helper()
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", args), ", ")
+	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE once AS "+sql+
+		"; EXPLAIN EXECUTE once("+nulls+"); DEALLOCATE once; COMMIT").ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan []string
+	for _, row := range results[3].Rows {
+		plan = append(plan, string(row[0]))
+	}
+	return strings.Join(plan, "\n")
+}
+
 func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	base := crowded(t)
 	var none any
@@ -147,7 +169,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"digits", searchRest, search("4711"), "customer_summaries_grams_idx"},
 		{"two characters in spans", searchSpans, spans("一怀", none), "customer_summaries_grams_idx"},
 		{"two characters of one's own", searchSpans, spans("武汉", uuid.MustParse(staff)), "customer_summaries_grams_idx"},
-		{"found", listFound, []any{[]uuid.UUID{uuid.MustParse(staff)}, int64(planRows), none, none, none, none, int32(51)}, "customer_summaries_pkey"},
+		{"found", listFound, []any{[]uuid.UUID{uuid.MustParse(staff)}, int64(planRows), none, none, none, none, int32(51)}, "customer_summaries_position_of_idx"},
+		{"the newest found", listNewestFound, []any{[]uuid.UUID{uuid.MustParse(staff)}, int64(planRows), int32(51)}, "customer_summaries_position_of_idx"},
 		{"search words", listSearchWords, []any{anyID}, "contacts_customer_id_idx"},
 		{"overdue files", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, none, none, int32(51)}, "customers_review_due_time_idx"},
 		{"overdue files of one person", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, uuid.MustParse(staff), none, int32(51)}, "customers_responsible_staff_id_idx"},
@@ -189,6 +212,23 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		// The directory is small and read as a whole.
 		if strings.Contains(strings.ReplaceAll(plan, "Seq Scan on directory_staff", ""), "Seq Scan") || !strings.Contains(plan, c.index) {
 			t.Errorf("%s: wants %s and no sequential scan:\n%s", c.name, c.index, plan)
+		}
+	}
+	// Searches are planned once for any text.
+	for name, c := range map[string]struct {
+		sql   string
+		args  int
+		index string
+	}{
+		"newest": {searchNewest, 8, "customer_summaries_position_key"},
+		"spans":  {searchSpans, 9, "customer_summaries_grams_idx"},
+		"rest":   {searchRest, 8, "customer_summaries_grams_idx"},
+		"found":  {listFound, 7, "customer_summaries_position_of_idx"},
+		"which":  {listNewestFound, 3, "Index Only Scan using customer_summaries_position_of_idx"},
+	} {
+		plan := onePlan(t, base.Pool, c.sql, c.args)
+		if strings.Contains(plan, "Seq Scan") || strings.Count(plan, " using ")+strings.Count(plan, "Bitmap Index Scan") != 1 || !strings.Contains(plan, c.index) {
+			t.Errorf("%s: wants %s alone:\n%s", name, c.index, plan)
 		}
 	}
 	q := customer.ParseQuery("武汉一", "CN")

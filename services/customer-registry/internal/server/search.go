@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
@@ -15,8 +17,9 @@ import (
 
 const (
 	// newest is how many customers are read one by one before the index is asked. What one
-	// in twenty has fills a page from them.
-	newest = 1024
+	// in twenty has fills a page from them. What none of the first few of them has is rarer than
+	// that, and the rest of them is not read.
+	newest, newestFew = 1024, 256
 	// spanBits make a span: the index begins with it.
 	spanBits = 14
 )
@@ -26,33 +29,34 @@ const (
 var steps = []int64{2, 8, 32}
 
 // fewRows are read as a whole in less time than another step takes.
-const fewRows = 2000
+const fewRows = 200
 
-// search finds customers, newest first, one more than a page. What the whole of a phone,
-// e-mail or number finds comes with what has the text for a part.
+// search finds customers, newest first, one more than a page. What the end of a phone or
+// digits that are none find comes with what has the text for a part; the whole of a phone that
+// somebody has, of an e-mail or a number is looked for no further.
 func (s *Server) search(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
-	found, err := s.lookup(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	var rows []db.ListSummariesRow
-	if len(found) > 0 {
-		hits, err := s.q.ListFound(ctx, planned{s.pool}, db.ListFoundParams{
-			Found: found, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
-			OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list customers found: %w", err)
+	switch {
+	case q.Folded == "" || q.Phone != "":
+		rows, found, err := s.searchWhole(ctx, q, filter, before)
+		if err != nil || len(found) > 0 || q.Folded == "" {
+			return rows, err
 		}
-		for _, hit := range hits {
-			rows = append(rows, db.ListSummariesRow(hit))
-		}
+		return s.searchText(ctx, q, filter, before)
+	case q.Digits == "" && q.Last4 == "":
+		return s.searchText(ctx, q, filter, before)
 	}
-	if q.Folded == "" {
-		return rows, nil
-	}
-	parts, err := s.searchText(ctx, q, filter, before)
-	if err != nil {
+	var rows, parts []db.ListSummariesRow
+	var found []uuid.UUID
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		rows, found, err = s.searchWhole(ctx, q, filter, before)
+		return err
+	})
+	both.Go(func() (err error) {
+		parts, err = s.searchText(ctx, q, filter, before)
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	for _, hit := range parts {
@@ -62,6 +66,40 @@ func (s *Server) search(ctx context.Context, q customer.Query, filter db.ListSum
 	}
 	slices.SortFunc(rows, func(a, b db.ListSummariesRow) int { return cmp.Compare(b.Position, a.Position) })
 	return rows[:min(len(rows), int(filter.Count))], nil
+}
+
+// searchWhole finds customers by the whole of a number, phone or e-mail, or the end of a phone:
+// found are all, rows a page of them.
+func (s *Server) searchWhole(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, found []uuid.UUID, err error) {
+	if found, err = s.lookup(ctx, q); err != nil || len(found) == 0 {
+		return nil, nil, err
+	}
+	shown := found
+	if len(found) > int(filter.Count) && filter.Tier == nil && filter.Status == nil && filter.Region == nil && filter.OwnerStaffID == nil {
+		if shown, err = s.q.ListNewestFound(ctx, s.searched(filter), found, before, filter.Count); err != nil {
+			return nil, nil, fmt.Errorf("order customers found: %w", err)
+		}
+	}
+	hits, err := s.q.ListFound(ctx, s.searched(filter), db.ListFoundParams{
+		Found: shown, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+		OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list customers found: %w", err)
+	}
+	for _, hit := range hits {
+		rows = append(rows, db.ListSummariesRow(hit))
+	}
+	return rows, found, nil
+}
+
+// searched is what a search runs on: a plan goes by the index for any text, and for each owner
+// by what they have.
+func (s *Server) searched(filter db.ListSummariesParams) db.DBTX {
+	if filter.OwnerStaffID != nil {
+		return planned{s.pool}
+	}
+	return pg.OnePlan{Sender: s.pool}
 }
 
 // lookup finds the customers of a whole number, phone or e-mail, or of the end of a phone;
@@ -104,8 +142,13 @@ func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.Lis
 		return nil, fmt.Errorf("read the last position: %w", err)
 	}
 	w := &textSearch{Server: s, q: q, filter: filter, before: min(before, last+1)}
-	if err := w.walk(ctx); err != nil {
+	if err := w.walk(ctx, newestFew); err != nil {
 		return nil, err
+	}
+	if len(w.rows) > 0 && !w.done() {
+		if err := w.walk(ctx, newest-newestFew); err != nil {
+			return nil, err
+		}
 	}
 	for _, n := range steps {
 		if w.done() {
@@ -139,9 +182,10 @@ func (w *textSearch) done() bool { return w.missing() <= 0 || w.before <= 1 }
 
 func (w *textSearch) missing() int32 { return w.filter.Count - int32(len(w.rows)) }
 
-func (w *textSearch) walk(ctx context.Context) error {
-	since := max(0, w.before-newest)
-	hits, err := w.Server.q.SearchNewest(ctx, planned{w.pool}, db.SearchNewestParams{
+// walk looks at the next n customers one by one.
+func (w *textSearch) walk(ctx context.Context, n int64) error {
+	since := max(0, w.before-n)
+	hits, err := w.Server.q.SearchNewest(ctx, w.searched(w.filter), db.SearchNewestParams{
 		Before: w.before, Since: since, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
 		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
 	})
@@ -157,8 +201,7 @@ func (w *textSearch) walk(ctx context.Context) error {
 
 // few tells whether what is left may be read as a whole, going by what the spans before had.
 func (w *textSearch) few() bool {
-	left := w.before >> spanBits
-	return w.asked > 0 && (w.hits+1)*left <= fewRows*w.asked
+	return w.asked > 0 && (w.hits+1)*(w.before>>spanBits) <= fewRows*w.asked
 }
 
 // spans asks the index for n spans going back.
@@ -169,7 +212,7 @@ func (w *textSearch) spans(ctx context.Context, n int64) error {
 	for span := top; span >= floor; span-- {
 		list = append(list, span)
 	}
-	hits, err := w.Server.q.SearchSpans(ctx, planned{w.pool}, db.SearchSpansParams{
+	hits, err := w.Server.q.SearchSpans(ctx, w.searched(w.filter), db.SearchSpansParams{
 		Spans: list, Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
 		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
 	})
@@ -184,8 +227,9 @@ func (w *textSearch) spans(ctx context.Context, n int64) error {
 	return nil
 }
 
+// rest reads all that is left.
 func (w *textSearch) rest(ctx context.Context) error {
-	hits, err := w.Server.q.SearchRest(ctx, planned{w.pool}, db.SearchRestParams{
+	hits, err := w.Server.q.SearchRest(ctx, w.searched(w.filter), db.SearchRestParams{
 		Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
 		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
 	})

@@ -141,6 +141,38 @@ SELECT id, number, number, 1, '', 1, 1, '武汉' || number, ARRAY['武', '武汉
 	}
 }
 
+// What ends in the digits and what has them as a part comes together, in order and once, by
+// pages of any size.
+func TestSearchPagesOverPhonesAndParts(t *testing.T) {
+	r := start(t)
+	if _, err := r.DB.Owner(t).Exec(t.Context(), `
+INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel, tags, lifecycle,
+  tier, tier_reason, status, language, service_quality_consent, create_time, update_time, version, phone, phone_index, phone_last4_index)
+SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1, 'en', true, now(), now(), 1, '\x00', '\x00',
+  CASE WHEN n % 3 = 0 THEN $1::bytea END FROM generate_series(1, 300) n`, r.Process.Keyring.Index("phone_last4", "5678")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.DB.Owner(t).Exec(t.Context(), `
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
+SELECT id, number, number, 1, '', 1, 1, CASE WHEN part THEN '5678' ELSE '' END,
+  CASE WHEN part THEN ARRAY['5', '6', '7', '8', '56', '67', '78', '567', '678'] ELSE '{}' END, 983040 - substr(number, 2)::bigint * 3270
+FROM customers, LATERAL (SELECT substr(number, 2)::int % 4 = 0 AS part) parts`); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for n := 1; n <= 300; n++ {
+		if n%3 == 0 || n%4 == 0 {
+			want = append(want, fmt.Sprint("N", n))
+		}
+	}
+	for _, size := range []int32{1, 7, 40, 500} {
+		got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "5678", PageSize: size})
+		if !slices.Equal(got, want) {
+			t.Errorf("pages of %d: %d customers, want %d: %v", size, len(got), len(want), got)
+		}
+	}
+}
+
 func TestFilterSummaries(t *testing.T) {
 	r := start(t)
 	var made []*customerv1.Customer
