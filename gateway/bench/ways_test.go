@@ -51,6 +51,9 @@ type world struct {
 	payload           []byte  // of the event of a created ticket
 	clocks, entries   [][]any // its clocks and their logs, without the ids that differ
 	policyVersion     int64   // by which these run
+	kind              int16   // as which it was triaged, by the words of its description
+	triageRules       int64
+	triage            []byte
 	actor, accessWay  string
 	outcome, bodyHash []byte
 	drawn             atomic.Int64
@@ -84,10 +87,10 @@ func (w *world) sample(t *testing.T, pool *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash, t.policy_version
-FROM event_outbox e, audit_records a, idempotency_outcomes i, tickets t
-WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1 AND t.id = $1`, made.GetId()).Scan(
-		&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash, &w.policyVersion)
+	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash, t.policy_version, t.type, g.rules_version, g.content
+FROM event_outbox e, audit_records a, idempotency_outcomes i, tickets t, ticket_triages g
+WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1 AND t.id = $1 AND g.ticket_id = $1`, made.GetId()).Scan(
+		&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash, &w.policyVersion, &w.kind, &w.triageRules, &w.triage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,11 +176,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	leftRows = `SELECT row FROM (
 SELECT 'ticket ' || (to_jsonb(t) - '{id,number,customer_id,reporter_subject_id,create_time,update_time}'::text[])::text FROM tickets t WHERE id = $1
 UNION ALL SELECT 'transition ' || (to_jsonb(r) - '{ticket_id,occur_time}'::text[])::text FROM ticket_transitions r WHERE ticket_id = $1
+UNION ALL SELECT 'triage ' || (to_jsonb(g) - 'ticket_id')::text FROM ticket_triages g WHERE ticket_id = $1
 UNION ALL SELECT 'clock ' || (to_jsonb(c) - '{id,subject_id}'::text[])::text FROM clocks c WHERE subject_id = $1
 UNION ALL SELECT 'clock log ' || (to_jsonb(l) - '{clock_id}'::text[])::text FROM clock_log l JOIN clocks c ON c.id = l.clock_id WHERE c.subject_id = $1
 UNION ALL SELECT 'event ' || (to_jsonb(e) - '{id,event_id,type,subject_id,customer_id,occur_time,record_time,request_id,position}'::text[])::text
   FROM event_outbox e WHERE subject_id = $1 OR subject_id IN (SELECT id FROM clocks WHERE clocks.subject_id = $1)
-UNION ALL SELECT 'audit ' || (to_jsonb(a) - '{id,time,object_id,request_id,mac,changes_hash}'::text[])::text
+UNION ALL SELECT 'audit ' || (to_jsonb(a) - '{id,time,object_id,customer_id,request_id,mac,changes_hash}'::text[])::text
   FROM audit_records a WHERE object_id = $1 OR object_id IN (SELECT id FROM clocks WHERE subject_id = $1)
 UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_time}'::text[])::text FROM idempotency_outcomes o WHERE resource_id = $1
 ) AS rows (row) ORDER BY row`
@@ -189,8 +193,9 @@ UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_ti
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier,
   policy_version, version)
-VALUES ($1, $2, live_customer($3), 1, 1, 3, 9, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
+VALUES ($1, $2, live_customer($3), 1, 1, 3, $8, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
   NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1)`
+	insertTriage     = `INSERT INTO ticket_triages (ticket_id, rules_version, content) VALUES ($1, $2, $3)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
   actor_staff_id, assignee_staff_id, occur_time, wait_for)
 VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $4), NULL, $5, 0)`
@@ -198,8 +203,8 @@ VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE s
   actor_kind, actor_id, request_id, historic, payload)
 VALUES ($1, 'bench.created.v1', $2, 1, $3, $4, $4, 1, $5, $6, false, $7)`
 	insertAudit = `WITH record AS (INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id, access_right,
-  changes_hash, request_id, cause_event_id, mac)
-VALUES ($1, $2, $3, 1, '/kefu.ticket.v1.TicketService/CreateTicket', 'ticket', $4, $5, $6, $7, NULL, $6) RETURNING id)
+  changes_hash, request_id, cause_event_id, mac, customer_id)
+VALUES ($1, $2, $3, 1, '/kefu.ticket.v1.TicketService/CreateTicket', 'ticket', $4, $5, $6, $7, NULL, $6, $8) RETURNING id)
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 	insertOutcome = `INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resource_id, resource_version, response, create_time)
 VALUES ($1, '/kefu.ticket.v1.TicketService/CreateTicket', $2, $3, $4, 1, $5, $6)`
@@ -225,7 +230,8 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) (uuid.UUID, 
 	b := new(pgx.Batch)
 	issuer, subject, _ := strings.Cut(w.actor, "|")
 	b.Queue(drawTicket, t.GetCustomerId(), now)
-	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now, w.policyVersion)
+	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now, w.policyVersion, w.kind)
+	b.Queue(insertTriage, id, w.triageRules, w.triage)
 	b.Queue(insertTransition, id, w.actor, issuer, subject, now)
 	b.Queue(requireTier, t.GetCustomerId())
 	for i := range w.clocks {
@@ -237,7 +243,7 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) (uuid.UUID, 
 		b.Queue(insertEntry, append([]any{clock}, w.entries[i]...)...)
 	}
 	b.Queue(insertEvent, event, id, t.GetCustomerId(), now, w.actor, request, w.payload)
-	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request)
+	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request, t.GetCustomerId())
 	b.Queue(insertOutcome, w.actor, request, w.bodyHash, id, w.outcome, now)
 	return id, on.SendBatch(ctx, b).Close()
 }

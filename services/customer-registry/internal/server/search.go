@@ -28,6 +28,9 @@ const (
 // is found in the first, and what they have little of may be rare enough to be read as a whole.
 var steps = []int64{2, 8, 32}
 
+// rareGrams are more than a word of everyday has.
+const rareGrams = 4
+
 // fewRows are read as a whole in less time than another step takes.
 const fewRows = 200
 
@@ -150,11 +153,13 @@ func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.Lis
 			return nil, err
 		}
 	}
+	// A long text that none of the newest has is rare.
+	rare := len(w.rows) == 0 && len(q.Grams) >= rareGrams
 	for _, n := range steps {
 		if w.done() {
 			return w.rows, nil
 		}
-		if w.few() {
+		if rare || w.few() {
 			break
 		}
 		if err := w.spans(ctx, n); err != nil {

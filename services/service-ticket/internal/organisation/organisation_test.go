@@ -178,9 +178,21 @@ func TestPickRoute(t *testing.T) {
 			t.Errorf("%v %s: %v, %v, want %d", c.kind, c.product, got, ok, c.want)
 		}
 	}
-	for kind := range ticketv1.TicketType_name {
-		if organisation.FunctionFor(ticketv1.TicketType(kind)) == 0 {
-			t.Errorf("type %d goes nowhere", kind)
+	// What goes to neither of these goes to customer service.
+	work := map[ticketv1.TicketType]ticketv1.DepartmentFunction{
+		repair: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+		ticketv1.TicketType_TICKET_TYPE_RETURN:            ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+		ticketv1.TicketType_TICKET_TYPE_INSTALLATION:      ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+		ticketv1.TicketType_TICKET_TYPE_TECHNICAL_PROBLEM: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_TECHNICAL_SUPPORT,
+	}
+	for number := range ticketv1.TicketType_name {
+		kind := ticketv1.TicketType(number)
+		want, ok := work[kind]
+		if !ok {
+			want = ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE
+		}
+		if got := organisation.FunctionFor(kind); got != want {
+			t.Errorf("%v goes to %v, want %v", kind, got, want)
 		}
 	}
 	if organisation.Product(" X-1 ") != "x-1" || organisation.CheckRoute(0, "") == nil || organisation.CheckRoute(repair, "") != nil {

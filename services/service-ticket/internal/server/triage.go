@@ -207,7 +207,7 @@ func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage
 		made := byRule(o, ticketv1.TriageField_TRIAGE_FIELD_DEPARTMENT, true)
 		made.DepartmentId = o.Rule.GetDepartmentId()
 		out.Suggestions = append(out.Suggestions, made)
-	} else if made := where.of(kind, facts.Product); made != nil {
+	} else if made := where.of(kind, facts.Product, d.Function); made != nil {
 		out.Suggestions = append(out.Suggestions, made)
 	}
 	if o := d.Needs; o != nil {
@@ -231,8 +231,9 @@ func byRule(o *triage.Outcome, field ticketv1.TriageField, applied bool) *ticket
 	}
 }
 
-// of is where tickets of a type and product go; nil where no department does such work.
-func (r *routing) of(kind ticketv1.TicketType, product string) *ticketv1.TriageSuggestion {
+// of is where tickets of a type and product go: by a route, else to the department that does
+// what a rule says, else by the type; nil where no department does such work.
+func (r *routing) of(kind ticketv1.TicketType, product string, by *triage.Outcome) *ticketv1.TriageSuggestion {
 	if kind == 0 {
 		kind = ticketv1.TicketType_TICKET_TYPE_OTHER
 	}
@@ -243,6 +244,13 @@ func (r *routing) of(kind ticketv1.TicketType, product string) *ticketv1.TriageS
 		made.DepartmentId = best.Department.String()
 		made.Reason = &typev1.Text{Zh: fmt.Sprintf("路由 %s", best.ID), En: fmt.Sprintf("route %s", best.ID)}
 		return made
+	}
+	if by != nil {
+		if department, ok := r.functions[by.Rule.GetDepartmentFunction()]; ok {
+			made := byRule(by, ticketv1.TriageField_TRIAGE_FIELD_DEPARTMENT, true)
+			made.DepartmentId = department.String()
+			return made
+		}
 	}
 	department, ok := r.functions[organisation.FunctionFor(kind)]
 	if !ok {

@@ -86,6 +86,36 @@ func TestNewTicketsAreTriagedByRules(t *testing.T) {
 	}
 }
 
+// A subject goes to the department that does such work before the type does, and where no
+// route says otherwise.
+func TestSubjectsGoToTheDepartmentOfTheWork(t *testing.T) {
+	w := newWorld(t)
+	repairs := w.functional("repairs", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES)
+	const faulty = "新机器故障，质量问题"
+	// Nobody does quality control yet.
+	if got := w.create(&ticketv1.Ticket{Title: faulty}); got.GetDepartmentId() != repairs {
+		t.Errorf("without such a department: to %s", got.GetDepartmentId())
+	}
+	quality := w.functional("quality", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL)
+	sales := w.functional("sales", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY)
+	for title, want := range map[string]string{faulty: quality, "订单何时发货": sales, "机器故障": repairs} {
+		if got := w.create(&ticketv1.Ticket{Title: title}); got.GetDepartmentId() != want {
+			t.Errorf("%s: to %s, want %s", title, got.GetDepartmentId(), want)
+		}
+	}
+	if _, err := w.organisation().SetRoute(w.manager(), &ticketv1.SetRouteRequest{ProductModel: "P-1", DepartmentId: w.desk.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	got := w.create(&ticketv1.Ticket{Title: faulty, ProductModel: "P-1"})
+	if got.GetDepartmentId() != w.desk.GetId() {
+		t.Errorf("with a route: to %s", got.GetDepartmentId())
+	}
+	why := w.taken(w.create(&ticketv1.Ticket{Title: faulty}).GetId()).GetSuggestions()
+	if last := why[len(why)-1]; last.GetRuleId() != "product-quality" || last.GetDepartmentId() != quality || !last.GetApplied() {
+		t.Errorf("why: %v", why)
+	}
+}
+
 // Rules say what whoever takes a ticket must be able to; what the registrant said of it stays.
 func TestRulesSayWhatIsNeeded(t *testing.T) {
 	w := newWorld(t)

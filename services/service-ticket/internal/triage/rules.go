@@ -31,7 +31,7 @@ type Outcome struct {
 }
 
 // Decision is what the rules decide; nil for what none speaks of.
-type Decision struct{ Type, Priority, Department, Needs *Outcome }
+type Decision struct{ Type, Priority, Department, Function, Needs *Outcome }
 
 // Rules are one version, made ready. They are safe for concurrent use.
 type Rules struct {
@@ -86,6 +86,9 @@ func (r *Rules) Decide(f Facts) Decision {
 		if rule.GetDepartmentId() != "" && d.Department == nil {
 			d.Department = out
 		}
+		if rule.GetDepartmentFunction() != 0 && d.Function == nil {
+			d.Function = out
+		}
 		if demanding(rule) && d.Needs == nil {
 			d.Needs = out
 		}
@@ -137,7 +140,7 @@ func Faults(rules []*ticketv1.TriageRule, known func(uuid.UUID) bool) []*ticketv
 			fault("rule_id", fmt.Sprintf("an earlier rule is called %q too; give each its own", id), fmt.Sprintf("前面已有规则使用 %q；请使用不同的标识", id))
 		}
 		seen[id] = true
-		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetDepartmentId() == "" && !demanding(r) {
+		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetDepartmentId() == "" && r.GetDepartmentFunction() == 0 && !demanding(r) {
 			fault("type", "the rule decides nothing; give a type, a priority, a department, skills or a language", "该规则没有任何结论；请填写类型、优先级、部门、技能或语言")
 		}
 		if err := ticket.CheckNeeds("needs", ticket.Needs{Skills: r.GetSkills()}); err != nil {

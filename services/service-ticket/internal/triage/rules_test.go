@@ -56,6 +56,25 @@ func TestTheStandardInBothLanguages(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
+	for text, want := range map[string]ticketv1.DepartmentFunction{
+		"这批轴承有质量问题":              ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL,
+		"poor quality of the seals": ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL,
+		"订单什么时候发货":               ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
+		"What is the price?":        ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
+		"物流太慢":                   ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
+		"客服态度差":                  ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
+		"The agent was rude":        ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
+		"机器不启动":                  ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED,
+		"out of order":              ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED,
+	} {
+		var got ticketv1.DepartmentFunction
+		if o := rules.Decide(triage.Facts{Text: text}).Function; o != nil {
+			got = o.Rule.GetDepartmentFunction()
+		}
+		if got != want {
+			t.Errorf("%s goes to %v, want %v", text, got, want)
+		}
+	}
 	if faults := triage.Faults(triage.Standard(), func(uuid.UUID) bool { return false }); len(faults) > 0 {
 		t.Errorf("the built-in rules are wrong: %v", faults)
 	}

@@ -11,7 +11,18 @@ func Standard() []*ticketv1.TriageRule {
 	urgent := func(id string, p ticketv1.Priority, confidence float64, words ...string) *ticketv1.TriageRule {
 		return &ticketv1.TriageRule{RuleId: id, Priority: p, Confidence: confidence, Words: words}
 	}
+	// The default routing by subject; by type see organisation.FunctionFor.
+	belongs := func(id string, f ticketv1.DepartmentFunction, confidence float64, words ...string) *ticketv1.TriageRule {
+		return &ticketv1.TriageRule{RuleId: id, DepartmentFunction: f, Confidence: confidence, Words: words}
+	}
 	return []*ticketv1.TriageRule{
+		belongs("attitude", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE, 0.8,
+			"态度", "不耐烦", "辱骂", "不礼貌", "rude*", "attitude", "impolite", "unfriendly"),
+		belongs("product-quality", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL, 0.8,
+			"质量问题", "质量不合格", "质量不好", "质量差", "次品", "瑕疵", "不合格品", "poor quality", "quality problem*", "quality issue*", "quality defect*", "substandard"),
+		belongs("order-price-logistics", ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY, 0.75,
+			"订单", "价格", "报价", "交货", "交期", "发货", "物流", "快递", "price*", "pricing", "quotation*", "delivery date", "shipping", "shipment*", "logistics",
+			"my order", "our order", "purchase order*"),
 		urgent("danger", ticketv1.Priority_PRIORITY_P1, 0.95,
 			"起火", "冒烟", "着火", "漏电", "触电", "爆炸", "受伤", "安全事故", "on fire", "smoke", "electric shock", "explosion", "injured", "injury"),
 		urgent("line-stopped", ticketv1.Priority_PRIORITY_P1, 0.9,

@@ -209,7 +209,7 @@ type TriageRule struct {
 	Words []string `protobuf:"bytes,4,rep,name=words,proto3" json:"words,omitempty"`
 	// Title and description hold none of these.
 	WithoutWords []string `protobuf:"bytes,5,rep,name=without_words,json=withoutWords,proto3" json:"without_words,omitempty"`
-	// What it decides: at least one of type, priority, department, skills and language.
+	// What it decides: at least one of type, priority, department or its function, skills and language.
 	Type     TicketType `protobuf:"varint,6,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority Priority   `protobuf:"varint,7,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// UUID of the department.
@@ -220,9 +220,13 @@ type TriageRule struct {
 	// at most 60 characters.
 	Skills []string `protobuf:"bytes,10,rep,name=skills,proto3" json:"skills,omitempty"`
 	// Language that they must speak, a BCP 47 tag such as `en`.
-	Language      string `protobuf:"bytes,11,opt,name=language,proto3" json:"language,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Language string `protobuf:"bytes,11,opt,name=language,proto3" json:"language,omitempty"`
+	// What the department does that gets the ticket, e.g. quality control, where neither
+	// department_id nor a route says which; of several departments the first made. It goes before
+	// the default department of the type.
+	DepartmentFunction DepartmentFunction `protobuf:"varint,12,opt,name=department_function,json=departmentFunction,proto3,enum=kefu.ticket.v1.DepartmentFunction" json:"department_function,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *TriageRule) Reset() {
@@ -330,6 +334,13 @@ func (x *TriageRule) GetLanguage() string {
 		return x.Language
 	}
 	return ""
+}
+
+func (x *TriageRule) GetDepartmentFunction() DepartmentFunction {
+	if x != nil {
+		return x.DepartmentFunction
+	}
+	return DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED
 }
 
 // TriageFault is something wrong with a version.
@@ -839,7 +850,7 @@ var File_kefu_ticket_v1_triage_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\xbd\x03\n" +
+	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\xbd\x03\n" +
 	"\vTriageRules\x12!\n" +
 	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .kefu.ticket.v1.TriageRulesStateB\x03\xe0A\x03R\x05state\x12F\n" +
@@ -850,7 +861,7 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xc8\x04\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xa7\x05\n" +
 	"\n" +
 	"TriageRule\x12 \n" +
 	"\arule_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18<R\x06ruleId\x12A\n" +
@@ -868,7 +879,8 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	" \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10\n" +
 	"\"\x06r\x04\x10\x01\x18<R\x06skills\x12K\n" +
-	"\blanguage\x18\v \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\"K\n" +
+	"\blanguage\x18\v \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12]\n" +
+	"\x13department_function\x18\f \x01(\x0e2\".kefu.ticket.v1.DepartmentFunctionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12departmentFunction\"K\n" +
 	"\vTriageFault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12&\n" +
 	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\x8d\x01\n" +
@@ -954,15 +966,16 @@ var file_kefu_ticket_v1_triage_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
 	(TicketType)(0),                     // 13: kefu.ticket.v1.TicketType
 	(Priority)(0),                       // 14: kefu.ticket.v1.Priority
-	(*v1.Text)(nil),                     // 15: kefu.type.v1.Text
-	(*fieldmaskpb.FieldMask)(nil),       // 16: google.protobuf.FieldMask
-	(*SuggestTriageRequest)(nil),        // 17: kefu.ticket.v1.SuggestTriageRequest
-	(*GetTicketTriageRequest)(nil),      // 18: kefu.ticket.v1.GetTicketTriageRequest
-	(*TrainTriageModelRequest)(nil),     // 19: kefu.ticket.v1.TrainTriageModelRequest
-	(*ListTriageModelsRequest)(nil),     // 20: kefu.ticket.v1.ListTriageModelsRequest
-	(*TicketTriage)(nil),                // 21: kefu.ticket.v1.TicketTriage
-	(*TriageModel)(nil),                 // 22: kefu.ticket.v1.TriageModel
-	(*ListTriageModelsResponse)(nil),    // 23: kefu.ticket.v1.ListTriageModelsResponse
+	(DepartmentFunction)(0),             // 15: kefu.ticket.v1.DepartmentFunction
+	(*v1.Text)(nil),                     // 16: kefu.type.v1.Text
+	(*fieldmaskpb.FieldMask)(nil),       // 17: google.protobuf.FieldMask
+	(*SuggestTriageRequest)(nil),        // 18: kefu.ticket.v1.SuggestTriageRequest
+	(*GetTicketTriageRequest)(nil),      // 19: kefu.ticket.v1.GetTicketTriageRequest
+	(*TrainTriageModelRequest)(nil),     // 20: kefu.ticket.v1.TrainTriageModelRequest
+	(*ListTriageModelsRequest)(nil),     // 21: kefu.ticket.v1.ListTriageModelsRequest
+	(*TicketTriage)(nil),                // 22: kefu.ticket.v1.TicketTriage
+	(*TriageModel)(nil),                 // 23: kefu.ticket.v1.TriageModel
+	(*ListTriageModelsResponse)(nil),    // 24: kefu.ticket.v1.ListTriageModelsResponse
 }
 var file_kefu_ticket_v1_triage_proto_depIdxs = []int32{
 	0,  // 0: kefu.ticket.v1.TriageRules.state:type_name -> kefu.ticket.v1.TriageRulesState
@@ -973,38 +986,39 @@ var file_kefu_ticket_v1_triage_proto_depIdxs = []int32{
 	13, // 5: kefu.ticket.v1.TriageRule.types:type_name -> kefu.ticket.v1.TicketType
 	13, // 6: kefu.ticket.v1.TriageRule.type:type_name -> kefu.ticket.v1.TicketType
 	14, // 7: kefu.ticket.v1.TriageRule.priority:type_name -> kefu.ticket.v1.Priority
-	15, // 8: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
-	1,  // 9: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	1,  // 10: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	1,  // 11: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	16, // 12: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 13: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
-	12, // 14: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
-	4,  // 15: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
-	5,  // 16: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
-	6,  // 17: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
-	8,  // 18: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
-	9,  // 19: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
-	11, // 20: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
-	17, // 21: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
-	18, // 22: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
-	19, // 23: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
-	20, // 24: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
-	1,  // 25: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	1,  // 26: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	7,  // 27: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
-	1,  // 28: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	10, // 29: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
-	1,  // 30: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	21, // 31: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
-	21, // 32: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
-	22, // 33: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
-	23, // 34: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	15, // 8: kefu.ticket.v1.TriageRule.department_function:type_name -> kefu.ticket.v1.DepartmentFunction
+	16, // 9: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
+	1,  // 10: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 11: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 12: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	17, // 13: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 14: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
+	12, // 15: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
+	5,  // 17: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
+	6,  // 18: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
+	8,  // 19: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
+	9,  // 20: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
+	11, // 21: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
+	18, // 22: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
+	19, // 23: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
+	20, // 24: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
+	21, // 25: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
+	1,  // 26: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	1,  // 27: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	7,  // 28: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
+	1,  // 29: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	10, // 30: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
+	1,  // 31: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	22, // 32: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
+	22, // 33: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
+	23, // 34: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
+	24, // 35: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_triage_proto_init() }
@@ -1012,6 +1026,7 @@ func file_kefu_ticket_v1_triage_proto_init() {
 	if File_kefu_ticket_v1_triage_proto != nil {
 		return
 	}
+	file_kefu_ticket_v1_directory_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	file_kefu_ticket_v1_triage_model_proto_init()
 	file_kefu_ticket_v1_triage_suggestion_proto_init()
