@@ -22,6 +22,7 @@ build: ## build every program into bin/
 # results does not know of.
 test: ## run all tests; RACE=1 with the race detector
 	go test -timeout 20m -count 1 $(if $(RACE),-race) work
+	@go test -count 1 -v -run '^TestMatrix' ./services/internal/access ./services/service-ticket/internal/server ./services/complaint/internal/server | grep -o '[a-z]*[a-z ]*: [0-9]* cells.*'
 
 test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }

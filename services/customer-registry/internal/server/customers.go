@@ -255,7 +255,10 @@ func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, 
 	if err := s.sealCustomer(row, after, subject); err != nil {
 		return err
 	}
-	row.ReviewDueTime = customer.ReviewDue(by.Time, row.UpdateIntervalDays)
+	// A feed that comes every night has looked at nothing.
+	if source != customerv1.ValueSource_VALUE_SOURCE_IMPORT {
+		row.ReviewDueTime = customer.ReviewDue(by.Time, row.UpdateIntervalDays)
+	}
 	if err := s.storeCustomer(ctx, tx, row); err != nil {
 		return err
 	}

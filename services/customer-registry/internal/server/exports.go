@@ -178,8 +178,7 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func(
 		return err
 	}
 	caller := readerOf(ctx)
-	now, actor := s.now(), authn.FromContext(ctx).Actor()
-	var reads db.InsertFileReadsParams
+	var reads []fileRead
 	var files []*customerv1.Customer
 	for i := range rows {
 		reader, file, err := s.place(ctx, caller, rows[i].Tier, rows[i].OwnerStaffID)
@@ -194,18 +193,17 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func(
 		if err != nil {
 			return err
 		}
-		id, err := newID()
+		read, err := s.readOf(ctx, verdict, "customer", rows[i].ID, rows[i].ID)
 		if err != nil {
 			return err
 		}
-		files = append(files, c)
-		reads.Ids, reads.CustomerIds = append(reads.Ids, id), append(reads.CustomerIds, rows[i].ID)
-		reads.ReadTimes, reads.Readers = append(reads.ReadTimes, now), append(reads.Readers, actor)
-		reads.Bases = append(reads.Bases, int16(verdict.Basis))
+		files, reads = append(files, c), append(reads, read)
 	}
 	// The reads are recorded before the rows leave.
-	if err := s.q.InsertFileReads(ctx, s.pool, reads); err != nil {
-		return fmt.Errorf("record the reads of an export: %w", err)
+	if len(reads) > 0 {
+		if err := s.storeReads(ctx, reads); err != nil {
+			return fmt.Errorf("record the reads of an export: %w", err)
+		}
 	}
 	for _, c := range files {
 		seen, ok := authz.Seen(ctx, proto.Message(c)).(*customerv1.Customer)

@@ -91,6 +91,11 @@ func TestExport(t *testing.T) {
 	if n := r.count(t, `SELECT count(*) FROM file_reads`); n != 5 {
 		t.Errorf("%d reads recorded, want 5", n)
 	}
+	// The trail of a customer tells of each.
+	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'customer' AND action LIKE '%/ExportCustomers' AND customer_id = object_id
+		AND object_id = $1 AND access_right LIKE 'role:%/customers.export'`, made.GetId()); n != 3 {
+		t.Errorf("%d exports of one customer in the trail, want 3", n)
+	}
 	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'customer_export' AND access_right LIKE 'role:%/customers.export'`); n != 4 {
 		t.Errorf("%d exports in the trail, want 4", n)
 	}

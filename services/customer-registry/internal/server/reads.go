@@ -34,20 +34,29 @@ type fileRead struct {
 // the answer must not leave before recorded has returned, whose failure is the call's. Reads at
 // the same time share a commit.
 func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) (recorded func(context.Context) error) {
+	r, err := s.readOf(ctx, v, objectType, object, customer)
+	if err != nil {
+		return func(context.Context) error { return err }
+	}
+	return s.reads.Begin(r)
+}
+
+// readOf is a read of a file by the caller, now.
+func (s *Server) readOf(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) (fileRead, error) {
 	method, _ := grpc.Method(ctx)
 	caller := authn.FromContext(ctx)
 	id, err := newID()
 	if err != nil {
-		return func(context.Context) error { return err }
+		return fileRead{}, err
 	}
 	now, reviewed := s.now(), customer
 	if caller.Kind == authn.Customer {
 		reviewed = uuid.Nil
 	}
-	return s.reads.Begin(fileRead{id: id, at: now, basis: v.Basis, reviewed: reviewed, act: audit.Act{
+	return fileRead{id: id, at: now, basis: v.Basis, reviewed: reviewed, act: audit.Act{
 		Entry:  audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, CustomerID: customer, Right: v.Right(authz.FromContext(ctx).Right)},
 		Origin: audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)},
-	}})
+	}}, nil
 }
 
 // storeReads commits what reads leave. One alone does without the lists, which cost Postgres

@@ -13,26 +13,8 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
-
-const (
-	// newest is how many customers are read one by one before the index is asked. What one
-	// in twenty has fills a page from them. What none of the first few of them has is rarer than
-	// that, and the rest of them is not read.
-	newest, newestFew = 1024, 256
-	// spanBits make a span: the index begins with it.
-	spanBits = 14
-)
-
-// steps are how many spans, going back, the index is asked for at a time. What is had by many
-// is found in the first, and what they have little of may be rare enough to be read as a whole.
-var steps = []int64{2, 8, 32}
-
-// rareGrams are more than a word of everyday has.
-const rareGrams = 4
-
-// fewRows are read as a whole in less time than another step takes.
-const fewRows = 200
 
 // search finds customers, newest first, one more than a page. What the end of a phone or
 // digits that are none find comes with what has the text for a part; the whole of a phone that
@@ -83,17 +65,11 @@ func (s *Server) searchWhole(ctx context.Context, q customer.Query, filter db.Li
 			return nil, nil, fmt.Errorf("order customers found: %w", err)
 		}
 	}
-	hits, err := s.q.ListFound(ctx, s.searched(filter), db.ListFoundParams{
+	rows, err = listed(s.q.ListFound(ctx, s.searched(filter), db.ListFoundParams{
 		Found: shown, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
 		OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("list customers found: %w", err)
-	}
-	for _, hit := range hits {
-		rows = append(rows, db.ListSummariesRow(hit))
-	}
-	return rows, found, nil
+	}))
+	return rows, found, err
 }
 
 // searched is what a search runs on: a plan goes by the index for any text, and for each owner
@@ -136,115 +112,50 @@ func (s *Server) phoneIndexes(phone, digits string) [][]byte {
 	return out
 }
 
-// searchText finds customers that have the text in a part of what they are found by. Common
-// texts are found among the newest, rare ones by the index; between the two the index is
-// asked for spans of customers, so that nobody reads all who have a text to show a page.
-func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+// searchText finds customers that have the text in a part of what they are found by.
+func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, err error) {
 	last, err := s.q.LastPosition(ctx, s.pool)
 	if err != nil {
 		return nil, fmt.Errorf("read the last position: %w", err)
 	}
-	w := &textSearch{Server: s, q: q, filter: filter, before: min(before, last+1)}
-	if err := w.walk(ctx, newestFew); err != nil {
-		return nil, err
-	}
-	if len(w.rows) > 0 && !w.done() {
-		if err := w.walk(ctx, newest-newestFew); err != nil {
-			return nil, err
-		}
-	}
-	// A long text that none of the newest has is rare.
-	rare := len(w.rows) == 0 && len(q.Grams) >= rareGrams
-	for _, n := range steps {
-		if w.done() {
-			return w.rows, nil
-		}
-		if rare || w.few() {
-			break
-		}
-		if err := w.spans(ctx, n); err != nil {
-			return nil, err
-		}
-	}
-	if w.done() {
-		return w.rows, nil
-	}
-	return w.rows, w.rest(ctx)
-}
-
-// textSearch is a search on its way back from before.
-type textSearch struct {
-	*Server
-	q      customer.Query
-	filter db.ListSummariesParams
-	before int64
-	rows   []db.ListSummariesRow
-	// asked are how many spans the index was asked for, hits what they had.
-	asked, hits int64
-}
-
-func (w *textSearch) done() bool { return w.missing() <= 0 || w.before <= 1 }
-
-func (w *textSearch) missing() int32 { return w.filter.Count - int32(len(w.rows)) }
-
-// walk looks at the next n customers one by one.
-func (w *textSearch) walk(ctx context.Context, n int64) error {
-	since := max(0, w.before-n)
-	hits, err := w.Server.q.SearchNewest(ctx, w.searched(w.filter), db.SearchNewestParams{
-		Before: w.before, Since: since, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
-		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
+	err = textsearch.Walk(min(before, last+1), len(q.Grams), int(filter.Count), func(p textsearch.Part) (int, error) {
+		hits, err := s.searchPart(ctx, q, filter, p)
+		rows = append(rows, hits...)
+		return len(hits), err
 	})
-	if err != nil {
-		return fmt.Errorf("search the newest: %w", err)
-	}
-	for _, hit := range hits {
-		w.rows = append(w.rows, db.ListSummariesRow(hit))
-	}
-	w.before = since
-	return nil
+	return rows, err
 }
 
-// few tells whether what is left may be read as a whole, going by what the spans before had.
-func (w *textSearch) few() bool {
-	return w.asked > 0 && (w.hits+1)*(w.before>>spanBits) <= fewRows*w.asked
+func (s *Server) searchPart(ctx context.Context, q customer.Query, filter db.ListSummariesParams, p textsearch.Part) (rows []db.ListSummariesRow, err error) {
+	on, count := s.searched(filter), int32(p.Count)
+	switch {
+	case !p.Indexed:
+		return listed(s.q.SearchNewest(ctx, on, db.SearchNewestParams{
+			Before: p.Before, Since: p.Since, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
+			Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
+		}))
+	case p.Spans != nil:
+		return listed(s.q.SearchSpans(ctx, on, db.SearchSpansParams{
+			Spans: p.Spans, Before: p.Before, Grams: q.Grams, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
+			Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
+		}))
+	}
+	return listed(s.q.SearchRest(ctx, on, db.SearchRestParams{
+		Before: p.Before, Grams: q.Grams, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
+		Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
+	}))
 }
 
-// spans asks the index for n spans going back.
-func (w *textSearch) spans(ctx context.Context, n int64) error {
-	top := (w.before - 1) >> spanBits
-	floor := max(0, top-n+1)
-	list := make([]int64, 0, n)
-	for span := top; span >= floor; span-- {
-		list = append(list, span)
-	}
-	hits, err := w.Server.q.SearchSpans(ctx, w.searched(w.filter), db.SearchSpansParams{
-		Spans: list, Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
-		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
-	})
+// listed makes rows of one statement those of a list.
+func listed[R db.ListFoundRow | db.SearchNewestRow | db.SearchSpansRow | db.SearchRestRow](hits []R, err error) ([]db.ListSummariesRow, error) {
 	if err != nil {
-		return fmt.Errorf("search spans: %w", err)
+		return nil, fmt.Errorf("search customers: %w", err)
 	}
-	for _, hit := range hits {
-		w.rows = append(w.rows, db.ListSummariesRow(hit))
+	rows := make([]db.ListSummariesRow, len(hits))
+	for i, hit := range hits {
+		rows[i] = db.ListSummariesRow(hit)
 	}
-	w.asked, w.hits = w.asked+int64(len(list)), w.hits+int64(len(hits))
-	w.before = floor << spanBits
-	return nil
-}
-
-// rest reads all that is left.
-func (w *textSearch) rest(ctx context.Context) error {
-	hits, err := w.Server.q.SearchRest(ctx, w.searched(w.filter), db.SearchRestParams{
-		Before: w.before, Grams: w.q.Grams, Folded: w.q.Folded, Tier: w.filter.Tier, Status: w.filter.Status,
-		Region: w.filter.Region, OwnerStaffID: w.filter.OwnerStaffID, Count: w.missing(),
-	})
-	if err != nil {
-		return fmt.Errorf("search the rest: %w", err)
-	}
-	for _, hit := range hits {
-		w.rows = append(w.rows, db.ListSummariesRow(hit))
-	}
-	return nil
+	return rows, nil
 }
 
 // refreshSearch writes anew what a customer is found by. The summary's lock puts those who

@@ -224,6 +224,19 @@ func TestSheetUpdatesAndReviews(t *testing.T) {
 		!proto.Equal(after.GetCreateTime(), before.GetCreateTime()) || after.GetAddress().GetCity() != "武汉" {
 		t.Errorf("updated %v", after)
 	}
+	// A feed is no review of the file, and what it makes is its author's.
+	if !proto.Equal(after.GetReviewDueTime(), before.GetReviewDueTime()) || after.GetReviewDueTime() == nil {
+		t.Errorf("to be reviewed at %v, before the update at %v", after.GetReviewDueTime(), before.GetReviewDueTime())
+	}
+	states, err := r.files.GetFieldStates(r.admin(), &customerv1.GetFieldStatesRequest{Id: before.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range states.GetStates() {
+		if state.GetField() == "name" && (state.GetSetter() != got.GetAuthor() || state.GetSource() != customerv1.ValueSource_VALUE_SOURCE_IMPORT) {
+			t.Errorf("the name is %v, imported by %s", state, got.GetAuthor())
+		}
+	}
 	review := plan()
 	review.OnExisting = customerv1.OnExisting_ON_EXISTING_REVIEW
 	got = r.loadSheet(t, review, []byte(sheetHeading+"E-1,王小伟,agent,person,,,,\nE-2,李雷,agent,person,13912345678,,,\nE-3,韩梅梅,agent,person,,,,\n"))
@@ -237,6 +250,9 @@ func TestSheetUpdatesAndReviews(t *testing.T) {
 	one := list.GetCustomerImportReviews()[0]
 	if one.GetLine() != 2 || one.GetExternalId() != "E-1" || fmt.Sprint(one.GetChanges()) != "[name]" || one.GetProposed().GetName() != "王小伟" || one.GetProposed().GetPhone() != before.GetPhone() {
 		t.Errorf("to be compared %v", one)
+	}
+	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'customer' AND action LIKE '%/ListCustomerImportReviews' AND object_id = $1`, one.GetCustomerId()); n != 1 {
+		t.Errorf("%d reads of the file beside its row in the trail, want 1", n)
 	}
 	decide := func(line int64, accept bool) (*customerv1.CustomerImportReview, error) {
 		return r.imports.DecideCustomerImportReview(r.admin(), &customerv1.DecideCustomerImportReviewRequest{CustomerImportId: got.GetId(), Line: line, Accept: accept})
@@ -256,6 +272,31 @@ func TestSheetUpdatesAndReviews(t *testing.T) {
 	refused(t, "no such line", err, codes.NotFound, "IMPORT_REVIEW_NOT_FOUND")
 	_, err = decide(1, true)
 	refused(t, "the heading", err, codes.InvalidArgument, "VALIDATION_FAILED", "line")
+}
+
+// A retired file is changed by no row, whether at once or after it was looked at.
+func TestSheetsLeaveRetiredFiles(t *testing.T) {
+	r := start(t)
+	r.loadSheet(t, plan(), []byte(sheetHeading+"E-1,王伟,agent,person,,,,\n"))
+	id := r.byExternal(t, "E-1").GetId()
+	review := plan()
+	review.OnExisting = customerv1.OnExisting_ON_EXISTING_REVIEW
+	waiting := r.loadSheet(t, review, []byte(sheetHeading+"E-1,王小伟,agent,person,,,,\n"))
+	if _, err := r.files.RetireCustomer(r.admin(), &customerv1.RetireCustomerRequest{Id: id, Reason: "closed"}); err != nil {
+		t.Fatal(err)
+	}
+	update := plan()
+	update.OnExisting = customerv1.OnExisting_ON_EXISTING_UPDATE
+	got := r.loadSheet(t, update, []byte(sheetHeading+"E-1,王小伟,agent,person,,,,\n"))
+	list, err := r.imports.ListCustomerImportErrors(r.admin(), &customerv1.ListCustomerImportErrorsRequest{CustomerImportId: got.GetId()})
+	if err != nil || got.GetUpdated() != 0 || got.GetRefused() != 1 || len(list.GetCustomerImportErrors()) != 1 || list.GetCustomerImportErrors()[0].GetReason() != "CUSTOMER_RETIRED" {
+		t.Errorf("update %v: %v, %v", got, list, err)
+	}
+	_, err = r.imports.DecideCustomerImportReview(r.admin(), &customerv1.DecideCustomerImportReviewRequest{CustomerImportId: waiting.GetId(), Line: 2, Accept: true})
+	refused(t, "a row for a retired file", err, codes.FailedPrecondition, "CUSTOMER_RETIRED")
+	if name := r.byExternal(t, "E-1").GetName(); name != "王伟" {
+		t.Errorf("the retired file is now %s's", name)
+	}
 }
 
 // Work is cut off again and again, and goes on from where it was.

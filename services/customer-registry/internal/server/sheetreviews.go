@@ -22,6 +22,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
 
@@ -107,14 +108,51 @@ func (s *Server) ListCustomerImportReviews(ctx context.Context, req *customerv1.
 		return nil, err
 	}
 	out := &customerv1.ListCustomerImportReviewsResponse{NextPageToken: next}
+	caller := readerOf(ctx)
+	var reads []fileRead
 	for i := range rows {
 		one, _, err := s.reviewProto(ctx, s.pool, &rows[i])
 		if err != nil {
 			return nil, err
 		}
 		out.CustomerImportReviews = append(out.CustomerImportReviews, one)
+		if one.GetProposed() == nil {
+			continue
+		}
+		verdict, err := s.clearance(ctx, caller, rows[i].CustomerID)
+		if err != nil {
+			return nil, err
+		}
+		if verdict.Basis == disclosure.Refused {
+			one.Proposed = nil
+			continue
+		}
+		read, err := s.readOf(ctx, verdict, "customer", rows[i].CustomerID, rows[i].CustomerID)
+		if err != nil {
+			return nil, err
+		}
+		reads = append(reads, read)
+	}
+	// The files are shown whole beside their rows, and so read.
+	if len(reads) > 0 {
+		if err := s.storeReads(ctx, reads); err != nil {
+			return nil, fmt.Errorf("record the reads of rows to be compared: %w", err)
+		}
 	}
 	return out, nil
+}
+
+// clearance is what the caller may see of a file by their role and the account team.
+func (s *Server) clearance(ctx context.Context, caller disclosure.Reader, id uuid.UUID) (disclosure.Verdict, error) {
+	row, err := s.q.GetStanding(ctx, s.pool, id)
+	if err != nil {
+		return disclosure.Verdict{}, missingCustomer(err, id)
+	}
+	reader, file, err := s.place(ctx, caller, row.Tier, row.OwnerStaffID)
+	if err != nil {
+		return disclosure.Verdict{}, err
+	}
+	return disclosure.ByClearance(reader, file), nil
 }
 
 // reviewProto opens a row to be compared and tells what it would change of the customer now.

@@ -248,7 +248,7 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	if err != nil {
 		return false, missingCustomer(err, id)
 	}
-	if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
+	if err := s.changeable(ctx, &row); err != nil {
 		return false, err
 	}
 	before, err := s.file(ctx, tx, &row)

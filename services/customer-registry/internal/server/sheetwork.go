@@ -114,7 +114,7 @@ type sheetJob struct {
 	seen map[uint64]struct{}
 	seed maphash.Seed
 	// What reading needs of the row, which storing changes meanwhile.
-	source              string
+	source, author      string
 	dryRun, keepInvalid bool
 }
 
@@ -129,7 +129,7 @@ func (s *Server) openSheet(ctx context.Context, row *db.CustomerImport) (*sheetJ
 		return nil, err
 	}
 	job := &sheetJob{s: s, row: *row, key: key, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
-		source: row.Source, dryRun: row.DryRun, keepInvalid: spec.GetKeepInvalid()}
+		source: row.Source, author: row.Author, dryRun: row.DryRun, keepInvalid: spec.GetKeepInvalid()}
 	parts := &partReader{ctx: ctx, s: s, id: row.ID, key: key}
 	if spec.GetFormat() == customerv1.SheetFormat_SHEET_FORMAT_XLSX {
 		if job.reader, err = sheet.XLSX(parts, spec.GetSheet()); err != nil {
@@ -332,6 +332,7 @@ func (j *sheetJob) seal(part *sheetPart) error {
 		if err != nil {
 			return err
 		}
+		row.Creator, row.CreateSource = j.author, int16(customerv1.ValueSource_VALUE_SOURCE_IMPORT)
 		r.row, r.at = row, len(ids)
 		ids = append(ids, row.ID)
 	}

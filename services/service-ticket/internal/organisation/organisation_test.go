@@ -180,8 +180,8 @@ func TestPickRoute(t *testing.T) {
 	}
 	// What goes to neither of these goes to customer service.
 	work := map[ticketv1.TicketType]ticketv1.DepartmentFunction{
-		repair: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
-		ticketv1.TicketType_TICKET_TYPE_RETURN:            ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+		repair:                                 ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
+		ticketv1.TicketType_TICKET_TYPE_RETURN: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
 		ticketv1.TicketType_TICKET_TYPE_INSTALLATION:      ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES,
 		ticketv1.TicketType_TICKET_TYPE_TECHNICAL_PROBLEM: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_TECHNICAL_SUPPORT,
 	}

@@ -57,14 +57,14 @@ func TestTheStandardInBothLanguages(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]ticketv1.DepartmentFunction{
-		"这批轴承有质量问题":              ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL,
+		"这批轴承有质量问题":                 ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL,
 		"poor quality of the seals": ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL,
-		"订单什么时候发货":               ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
+		"订单什么时候发货":                  ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
 		"What is the price?":        ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
-		"物流太慢":                   ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
-		"客服态度差":                  ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
+		"物流太慢":                      ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_SALES_AND_SUPPLY,
+		"客服态度差":                     ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
 		"The agent was rude":        ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_CUSTOMER_SERVICE,
-		"机器不启动":                  ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED,
+		"机器不启动":                     ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED,
 		"out of order":              ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED,
 	} {
 		var got ticketv1.DepartmentFunction

@@ -59,12 +59,14 @@ type CustomerImportServiceClient interface {
 	// kept, for 30 days, encrypted.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportErrors(ctx context.Context, in *ListCustomerImportErrorsRequest, opts ...grpc.CallOption) (*ListCustomerImportErrorsResponse, error)
-	// Lists the rows whose customer there is already and is to be compared, in their order.
+	// Lists the rows whose customer there is already and is to be compared, in their order. The
+	// customer's file stands beside the row and counts as read; where it is not open to the caller
+	// it is left out.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportReviews(ctx context.Context, in *ListCustomerImportReviewsRequest, opts ...grpc.CallOption) (*ListCustomerImportReviewsResponse, error)
 	// Takes over what a row says, or leaves the customer as they are.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_REVIEW_NOT_FOUND,
-	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, REQUEST_ID_REUSED.
+	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	DecideCustomerImportReview(ctx context.Context, in *DecideCustomerImportReviewRequest, opts ...grpc.CallOption) (*CustomerImportReview, error)
 	// Begins the import in earnest after a dry run, with the file that was checked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_WRONG_STATE, ETAG_MISMATCH,
@@ -206,12 +208,14 @@ type CustomerImportServiceServer interface {
 	// kept, for 30 days, encrypted.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportErrors(context.Context, *ListCustomerImportErrorsRequest) (*ListCustomerImportErrorsResponse, error)
-	// Lists the rows whose customer there is already and is to be compared, in their order.
+	// Lists the rows whose customer there is already and is to be compared, in their order. The
+	// customer's file stands beside the row and counts as read; where it is not open to the caller
+	// it is left out.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportReviews(context.Context, *ListCustomerImportReviewsRequest) (*ListCustomerImportReviewsResponse, error)
 	// Takes over what a row says, or leaves the customer as they are.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_REVIEW_NOT_FOUND,
-	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, REQUEST_ID_REUSED.
+	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	DecideCustomerImportReview(context.Context, *DecideCustomerImportReviewRequest) (*CustomerImportReview, error)
 	// Begins the import in earnest after a dry run, with the file that was checked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_WRONG_STATE, ETAG_MISMATCH,
