@@ -160,7 +160,7 @@ func (q *Queries) ListSolutionPlansByID(ctx context.Context, db DBTX, ids []uuid
 }
 
 const listTasksByID = `-- name: ListTasksByID :many
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE id = ANY($1::uuid[])
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time FROM tasks WHERE id = ANY($1::uuid[])
 `
 
 func (q *Queries) ListTasksByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Task, error) {
@@ -187,6 +187,7 @@ func (q *Queries) ListTasksByID(ctx context.Context, db DBTX, ids []uuid.UUID) (
 			&i.UpdateTime,
 			&i.Version,
 			&i.Kind,
+			&i.ToldDueTime,
 		); err != nil {
 			return nil, err
 		}

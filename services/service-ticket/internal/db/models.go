@@ -243,6 +243,7 @@ type Task struct {
 	UpdateTime   time.Time
 	Version      int64
 	Kind         int16
+	ToldDueTime  *time.Time
 }
 
 type Ticket struct {

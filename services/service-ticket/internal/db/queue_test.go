@@ -15,7 +15,7 @@ import (
 )
 
 // manyTickets makes a department with tens of thousands of tickets, half of them in its
-// queue, with five needs.
+// queue, with five needs, and a task of each, some of them open.
 func manyTickets(t *testing.T) (*testkit.DB, uuid.UUID) {
 	t.Helper()
 	base := testkit.Database(t, customerref.Migrations(), clock.Migrations(), policy.Migrations(), Migrations())
@@ -29,6 +29,10 @@ func manyTickets(t *testing.T) (*testkit.DB, uuid.UUID) {
 		 SELECT gen_random_uuid(), 'T-' || i, 1 + i % 9, 1, 1 + i % 3, 1, 1 + i % 4, 'x', '', '', '', '', '', gen_random_uuid(), 1 + i % 7, 1, d.ids[1 + i % 5], 0, '', '', 0,
 		   now(), now(), 1 + i % 4, (ARRAY['', 'en', E'zh\npumps', E'\npumps', E'en\nseals'])[1 + i % 5], now() + i * interval '1 s', 1
 		 FROM (SELECT array_agg(id) AS ids FROM departments) d, generate_series(1, 40000) i`,
+		`INSERT INTO tasks (id, ticket_id, title, department_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time)
+		 SELECT gen_random_uuid(), t.id, '', t.department_id, false, t.due_time - interval '6 h', s.state, '', CASE WHEN s.state > 1 THEN now() END,
+		   now(), now(), 1, 1 + (n % 500 = 0)::integer, CASE WHEN n % 8 < 3 THEN t.due_time - interval '6 h' END
+		 FROM tickets t, LATERAL (SELECT substr(t.number, 3)::integer AS n) x, LATERAL (SELECT 1 + (n % 4) / 2 AS state) s`,
 		`ANALYZE`,
 	} {
 		if _, err := owner.Exec(t.Context(), sql); err != nil {

@@ -78,7 +78,7 @@ func caseTables() []subject.Table {
 		},
 		{
 			Name: "tasks", Set: SetTicket, Column: "ticket_id", Blank: "title result",
-			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind", Hidden: "version",
+			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind told_due_time", Hidden: "version told_due_time",
 		},
 		{
 			Name: "escalations", Set: SetTicket, Column: "ticket_id", Blank: "reason decision_reason",

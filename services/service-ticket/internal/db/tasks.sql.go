@@ -37,7 +37,7 @@ func (q *Queries) EndTask(ctx context.Context, db DBTX, arg EndTaskParams) error
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE id = $1
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, error) {
@@ -58,13 +58,14 @@ func (q *Queries) GetTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, err
 		&i.UpdateTime,
 		&i.Version,
 		&i.Kind,
+		&i.ToldDueTime,
 	)
 	return i, err
 }
 
 const insertTask = `-- name: InsertTask :exec
-INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', $8, $8, 1, $9)
+INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind, told_due_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', $8, $8, 1, $9, $10)
 `
 
 type InsertTaskParams struct {
@@ -77,6 +78,7 @@ type InsertTaskParams struct {
 	DueTime      time.Time
 	CreateTime   time.Time
 	Kind         int16
+	ToldDueTime  *time.Time
 }
 
 func (q *Queries) InsertTask(ctx context.Context, db DBTX, arg InsertTaskParams) error {
@@ -90,74 +92,13 @@ func (q *Queries) InsertTask(ctx context.Context, db DBTX, arg InsertTaskParams)
 		arg.DueTime,
 		arg.CreateTime,
 		arg.Kind,
+		arg.ToldDueTime,
 	)
 	return err
 }
 
-const listOpenTasks = `-- name: ListOpenTasks :many
-SELECT t.id, t.ticket_id, t.title, t.department_id, t.owner_staff_id, t.required, t.due_time, t.state, t.result, t.end_time, t.create_time, t.update_time, t.version, t.kind FROM (
-  (SELECT o.id, o.ticket_id, o.title, o.department_id, o.owner_staff_id, o.required, o.due_time, o.state, o.result, o.end_time, o.create_time, o.update_time, o.version, o.kind FROM tasks o WHERE o.owner_staff_id = $1::uuid AND o.state = 1
-     AND (o.due_time, o.id) > ($2::timestamptz, $3::uuid)
-   ORDER BY o.due_time, o.id LIMIT $4)
-  UNION ALL
-  (SELECT d.id, d.ticket_id, d.title, d.department_id, d.owner_staff_id, d.required, d.due_time, d.state, d.result, d.end_time, d.create_time, d.update_time, d.version, d.kind FROM tasks d WHERE d.department_id = $5::uuid AND d.owner_staff_id IS NULL AND d.state = 1
-     AND (d.due_time, d.id) > ($2::timestamptz, $3::uuid)
-   ORDER BY d.due_time, d.id LIMIT $4)
-) t ORDER BY t.due_time, t.id LIMIT $4
-`
-
-type ListOpenTasksParams struct {
-	StaffID      uuid.UUID
-	AfterDue     time.Time
-	After        uuid.UUID
-	Size         int32
-	DepartmentID uuid.UUID
-}
-
-// Those of a person and, without an owner, of their department; the first of each, merged.
-func (q *Queries) ListOpenTasks(ctx context.Context, db DBTX, arg ListOpenTasksParams) ([]Task, error) {
-	rows, err := db.Query(ctx, listOpenTasks,
-		arg.StaffID,
-		arg.AfterDue,
-		arg.After,
-		arg.Size,
-		arg.DepartmentID,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Task
-	for rows.Next() {
-		var i Task
-		if err := rows.Scan(
-			&i.ID,
-			&i.TicketID,
-			&i.Title,
-			&i.DepartmentID,
-			&i.OwnerStaffID,
-			&i.Required,
-			&i.DueTime,
-			&i.State,
-			&i.Result,
-			&i.EndTime,
-			&i.CreateTime,
-			&i.UpdateTime,
-			&i.Version,
-			&i.Kind,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listTicketTasks = `-- name: ListTicketTasks :many
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE ticket_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time FROM tasks WHERE ticket_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UUID, after uuid.UUID, size int32) ([]Task, error) {
@@ -184,6 +125,7 @@ func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UU
 			&i.UpdateTime,
 			&i.Version,
 			&i.Kind,
+			&i.ToldDueTime,
 		); err != nil {
 			return nil, err
 		}
@@ -196,7 +138,7 @@ func (q *Queries) ListTicketTasks(ctx context.Context, db DBTX, ticketID uuid.UU
 }
 
 const lockOpenTasks = `-- name: LockOpenTasks :many
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE ticket_id = $1 AND state = 1 ORDER BY id FOR NO KEY UPDATE
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time FROM tasks WHERE ticket_id = $1 AND state = 1 ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID) ([]Task, error) {
@@ -223,6 +165,101 @@ func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID
 			&i.UpdateTime,
 			&i.Version,
 			&i.Kind,
+			&i.ToldDueTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockOverdueTasks = `-- name: LockOverdueTasks :many
+SELECT tasks.id, tasks.ticket_id, tasks.title, tasks.department_id, tasks.owner_staff_id, tasks.required, tasks.due_time, tasks.state, tasks.result, tasks.end_time, tasks.create_time, tasks.update_time, tasks.version, tasks.kind, tasks.told_due_time, tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank
+FROM tasks JOIN tickets ON tickets.id = tasks.ticket_id
+WHERE tasks.state = 1 AND tasks.told_due_time IS DISTINCT FROM tasks.due_time AND tasks.due_time < $1::timestamptz
+ORDER BY tasks.due_time, tasks.id LIMIT $2
+FOR NO KEY UPDATE OF tasks SKIP LOCKED
+`
+
+type LockOverdueTasksRow struct {
+	Task   Task
+	Ticket Ticket
+}
+
+// Open tasks whose due time has passed, of which was not told yet, each with its ticket.
+func (q *Queries) LockOverdueTasks(ctx context.Context, db DBTX, now time.Time, size int32) ([]LockOverdueTasksRow, error) {
+	rows, err := db.Query(ctx, lockOverdueTasks, now, size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockOverdueTasksRow
+	for rows.Next() {
+		var i LockOverdueTasksRow
+		if err := rows.Scan(
+			&i.Task.ID,
+			&i.Task.TicketID,
+			&i.Task.Title,
+			&i.Task.DepartmentID,
+			&i.Task.OwnerStaffID,
+			&i.Task.Required,
+			&i.Task.DueTime,
+			&i.Task.State,
+			&i.Task.Result,
+			&i.Task.EndTime,
+			&i.Task.CreateTime,
+			&i.Task.UpdateTime,
+			&i.Task.Version,
+			&i.Task.Kind,
+			&i.Task.ToldDueTime,
+			&i.Ticket.ID,
+			&i.Ticket.Number,
+			&i.Ticket.CustomerID,
+			&i.Ticket.Channel,
+			&i.Ticket.Mode,
+			&i.Ticket.Phase,
+			&i.Ticket.Type,
+			&i.Ticket.Priority,
+			&i.Ticket.Title,
+			&i.Ticket.Description,
+			&i.Ticket.ProductModel,
+			&i.Ticket.SerialNumber,
+			&i.Ticket.OrderNumber,
+			&i.Ticket.ReporterName,
+			&i.Ticket.ReporterSubjectID,
+			&i.Ticket.ReporterPhone,
+			&i.Ticket.ReporterPhoneIndex,
+			&i.Ticket.ReporterEmail,
+			&i.Ticket.State,
+			&i.Ticket.Round,
+			&i.Ticket.DepartmentID,
+			&i.Ticket.AssigneeStaffID,
+			&i.Ticket.WaitFor,
+			&i.Ticket.Resolution,
+			&i.Ticket.MergedInto,
+			&i.Ticket.EvidenceAnswerID,
+			&i.Ticket.EvidenceQuestionKey,
+			&i.Ticket.EvidenceScore,
+			&i.Ticket.EvidenceTicketID,
+			&i.Ticket.EvidenceComplaintID,
+			&i.Ticket.OriginEventID,
+			&i.Ticket.Source,
+			&i.Ticket.ExternalID,
+			&i.Ticket.CreateTime,
+			&i.Ticket.UpdateTime,
+			&i.Ticket.ResolveTime,
+			&i.Ticket.CloseTime,
+			&i.Ticket.ConfirmDue,
+			&i.Ticket.Version,
+			&i.Ticket.ServiceTier,
+			&i.Ticket.PolicyVersion,
+			&i.Ticket.Needs,
+			&i.Ticket.DueTime,
+			&i.Ticket.QueueRank,
 		); err != nil {
 			return nil, err
 		}
@@ -235,7 +272,7 @@ func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID
 }
 
 const lockTask = `-- name: LockTask :one
-SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, end_time, create_time, update_time, version, kind, told_due_time FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, error) {
@@ -256,6 +293,16 @@ func (q *Queries) LockTask(ctx context.Context, db DBTX, id uuid.UUID) (Task, er
 		&i.UpdateTime,
 		&i.Version,
 		&i.Kind,
+		&i.ToldDueTime,
 	)
 	return i, err
+}
+
+const markTasksTold = `-- name: MarkTasksTold :exec
+UPDATE tasks SET told_due_time = due_time WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) MarkTasksTold(ctx context.Context, db DBTX, ids []uuid.UUID) error {
+	_, err := db.Exec(ctx, markTasksTold, ids)
+	return err
 }

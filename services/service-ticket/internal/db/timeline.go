@@ -87,10 +87,10 @@ func (q *Queries) ListDeadlines(ctx context.Context, db DBTX, clocks []uuid.UUID
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Deadline])
 }
 
-// QueueCount counts the open tickets of a department, nil for none.
+// QueueCount counts the open tickets and overdue tasks of a department, nil for none.
 type QueueCount struct {
-	DepartmentID                               *uuid.UUID
-	Waiting, WaitingP1, InHands, Hold, Overdue int32
+	DepartmentID                                             *uuid.UUID
+	Waiting, WaitingP1, InHands, Hold, Overdue, OverdueTasks int32
 }
 
 // The counts of departments, or of those without one where the list holds a null. Each walks
@@ -106,10 +106,11 @@ SELECT d.id,
   (SELECT count(*) FROM (
     (SELECT 1 FROM tickets t WHERE t.department_id = d.id AND t.due_time < $2 LIMIT 10000)
     UNION ALL
-    (SELECT 1 FROM tickets t WHERE d.id IS NULL AND t.department_id IS NULL AND t.due_time < $2 LIMIT 10000)) n)::integer
+    (SELECT 1 FROM tickets t WHERE d.id IS NULL AND t.department_id IS NULL AND t.due_time < $2 LIMIT 10000)) n)::integer,
+  (SELECT count(*) FROM (SELECT 1 FROM tasks k WHERE k.department_id = d.id AND k.state = 1 AND k.due_time < $2 LIMIT 10000) n)::integer
 FROM unnest($1::uuid[]) AS d(id)`
 
-// CountQueues counts the open tickets of departments.
+// CountQueues counts the open tickets and overdue tasks of departments.
 func (q *Queries) CountQueues(ctx context.Context, db pg.DBTX, departments []*uuid.UUID, now time.Time) ([]QueueCount, error) {
 	rows, err := db.Query(ctx, countQueues, departments, now)
 	if err != nil {

@@ -61,9 +61,8 @@ func when(field string, given *timestamppb.Timestamp, began, now time.Time) (tim
 	if given == nil {
 		return now, nil
 	}
-	if given.CheckValid() != nil {
-		return time.Time{}, rpcerr.Invalid(field, rpcerr.T(
-			"it is not a valid time; give one like 2026-11-02T09:00:00Z", "时间无效；请填写如 2026-11-02T09:00:00Z 的时间"))
+	if err := validTime(field, given); err != nil {
+		return time.Time{}, err
 	}
 	at := instant(given)
 	if at.After(now) || at.Before(began) {

@@ -13,6 +13,7 @@ import (
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pii"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/access"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
@@ -190,6 +191,16 @@ func stamp(t *time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(*t)
+}
+
+// validTime refuses what is no instant between the years 1 and 9999; none is valid.
+func validTime(field string, given *timestamppb.Timestamp) error {
+	if given == nil || given.CheckValid() == nil {
+		return nil
+	}
+	return rpcerr.Invalid(field, rpcerr.T(
+		"%[1]d s and %[2]d ns after 1970 is not a valid time; give one like 2026-11-02T09:00:00Z",
+		"1970 年后 %[1]d 秒 %[2]d 纳秒不是有效时间；请填写如 2026-11-02T09:00:00Z 的时间", given.GetSeconds(), given.GetNanos()))
 }
 
 func timeValue(t *time.Time) time.Time {

@@ -154,6 +154,15 @@ func TestQueuesAreCounted(t *testing.T) {
 	} {
 		w.given(c.state, c.department, c.assignee, "", "")
 	}
+	// A task counts where it is done, in anybody's hands, and only while it is open and past its time.
+	of := w.given(ticket.Closed, "", "", "", "")
+	for _, c := range []struct {
+		department, owner string
+		due               int
+	}{{w.desk.GetId(), "", -1}, {w.desk.GetId(), w.agent.GetId(), -1}, {w.desk.GetId(), "", 1}, {far.GetId(), "", -1}} {
+		w.opened(of, c.department, c.owner, c.due)
+	}
+	w.exec(`UPDATE tasks SET state = 2, end_time = now() WHERE id = $1`, w.opened(of, far.GetId(), "", -1))
 	w.exec(`UPDATE tickets SET priority = 1, due_time = $2 WHERE id = (SELECT id FROM tickets WHERE department_id = $1 AND state = 2 LIMIT 1)`, w.desk.GetId(), w.Clock.Now().Add(-time.Second))
 	count := func(ctx context.Context) map[string]string {
 		t.Helper()
@@ -163,14 +172,14 @@ func TestQueuesAreCounted(t *testing.T) {
 		}
 		out := map[string]string{}
 		for _, q := range got.GetQueues() {
-			out[q.GetDepartmentId()] = fmt.Sprint(q.GetWaiting(), q.GetWaitingP1(), q.GetInHands(), q.GetOnHold(), q.GetOverdue())
+			out[q.GetDepartmentId()] = fmt.Sprint(q.GetWaiting(), q.GetWaitingP1(), q.GetInHands(), q.GetOnHold(), q.GetOverdue(), q.GetOverdueTasks())
 		}
 		return out
 	}
-	if got := count(w.manager()); len(got) != 3 || got[""] != "1 0 0 0 0" || got[w.desk.GetId()] != "2 1 2 1 1" || got[far.GetId()] != "1 0 0 0 0" {
+	if got := count(w.manager()); len(got) != 3 || got[""] != "1 0 0 0 0 0" || got[w.desk.GetId()] != "2 1 2 1 1 2" || got[far.GetId()] != "1 0 0 0 0 1" {
 		t.Errorf("a manager's: %v", got)
 	}
-	if got := count(w.AsStaff(access.ServiceAgent, "agent-1")); len(got) != 2 || got[w.desk.GetId()] != "2 1 2 1 1" {
+	if got := count(w.AsStaff(access.ServiceAgent, "agent-1")); len(got) != 2 || got[w.desk.GetId()] != "2 1 2 1 1 2" {
 		t.Errorf("an agent's: %v", got)
 	}
 	if got := count(w.AsStaff(access.ServiceAgent, "nobody")); len(got) != 1 {

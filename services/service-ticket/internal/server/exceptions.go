@@ -32,9 +32,8 @@ func (s *Server) SetStandardException(ctx context.Context, req *ticketv1.SetStan
 		return nil, err
 	}
 	for field, at := range map[string]*timestamppb.Timestamp{"exception.start_time": in.GetStartTime(), "exception.end_time": in.GetEndTime()} {
-		if at != nil && at.CheckValid() != nil {
-			return nil, rpcerr.Invalid(field, rpcerr.T(
-				"it is not a valid time; give one like 2026-11-02T09:00:00Z", "时间无效；请填写如 2026-11-02T09:00:00Z 的时间"))
+		if err := validTime(field, at); err != nil {
+			return nil, err
 		}
 	}
 	ref, err := customerref.EnsureActive(ctx, s.pool, given, "exception.customer_id", s.registry)

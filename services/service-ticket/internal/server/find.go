@@ -43,9 +43,10 @@ func (s *Server) duePage(ctx context.Context, req *ticketv1.ListTicketsRequest, 
 	if at.Due, at.ID, err = s.timeCursor(ctx, req); err != nil {
 		return nil, "", err
 	}
-	if req.GetDueBefore() != nil {
-		at.Before = instant(req.GetDueBefore())
+	if err := validTime("due_before", req.GetDueBefore()); err != nil {
+		return nil, "", err
 	}
+	at.Before = instant(req.GetDueBefore())
 	rows, err := s.q.ListDue(ctx, s.pool, f, at)
 	if err != nil {
 		return nil, "", fmt.Errorf("list tickets by due time: %w", err)

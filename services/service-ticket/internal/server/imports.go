@@ -153,7 +153,7 @@ func (s *Server) judge(ctx context.Context, source string, record *ticketv1.Tick
 	if in.row, err = importedRow(source, record, survivor, st, now); err != nil {
 		return nil, err
 	}
-	in.tasks, err = importedTasks(record.GetTasks(), in.row, at)
+	in.tasks, err = importedTasks(record.GetTasks(), in.row, at, now)
 	return in, err
 }
 

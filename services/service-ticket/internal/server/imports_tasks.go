@@ -19,8 +19,9 @@ func undone(tasks []*ticketv1.TaskRecord) (n int) {
 }
 
 // importedTasks makes the rows of a record's tasks, which its department does; at is when
-// those that are done ended at the latest.
-func importedTasks(tasks []*ticketv1.TaskRecord, t *db.Ticket, at time.Time) ([]*db.Task, error) {
+// those that are done ended at the latest. A due time that has passed by now is history too: of
+// it nobody is told.
+func importedTasks(tasks []*ticketv1.TaskRecord, t *db.Ticket, at, now time.Time) ([]*db.Task, error) {
 	out := make([]*db.Task, len(tasks))
 	for i, in := range tasks {
 		id, err := newID()
@@ -34,6 +35,9 @@ func importedTasks(tasks []*ticketv1.TaskRecord, t *db.Ticket, at time.Time) ([]
 		}
 		if in.GetDone() {
 			out[i].State, out[i].EndTime = int16(ticketv1.TaskState_TASK_STATE_DONE), &at
+		}
+		if out[i].DueTime.Before(now) {
+			out[i].ToldDueTime = &out[i].DueTime
 		}
 	}
 	return out, nil

@@ -206,6 +206,9 @@ func TestCallBacksAreDueTasks(t *testing.T) {
 	}
 	tasks, err := w.tasks().ListTicketTasks(w.manager(), &ticketv1.ListTicketTasksRequest{TicketId: of})
 	if err != nil || len(tasks.GetTasks()) != 1 || tasks.GetTasks()[0].GetKind() != back || tasks.GetTasks()[0].GetOwnerStaffId() != w.agent.GetId() {
-		t.Errorf("%v, %v", tasks, err)
+		t.Fatalf("%v, %v", tasks, err)
+	}
+	if due := tasks.GetTasks()[0].GetDueTime().AsTime(); !due.Equal(w.Clock.Now().Add(standardPolicy().CallBackWithin)) {
+		t.Errorf("at %v a call-back is due at %v", w.Clock.Now(), due)
 	}
 }

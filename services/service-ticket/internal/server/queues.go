@@ -10,7 +10,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authz"
 )
 
-// CountQueues counts the open tickets of each department now.
+// CountQueues counts the open tickets and overdue tasks of each department now.
 func (s *Server) CountQueues(ctx context.Context, _ *ticketv1.CountQueuesRequest) (*ticketv1.CountQueuesResponse, error) {
 	who, err := s.viewer(ctx, s.pool, authz.FromContext(ctx).Scope)
 	if err != nil {
@@ -37,6 +37,7 @@ func (s *Server) CountQueues(ctx context.Context, _ *ticketv1.CountQueuesRequest
 	for _, c := range counts {
 		out.Queues = append(out.Queues, &ticketv1.QueueCount{
 			DepartmentId: idString(c.DepartmentID), Waiting: c.Waiting, WaitingP1: c.WaitingP1, InHands: c.InHands, OnHold: c.Hold, Overdue: c.Overdue,
+			OverdueTasks: c.OverdueTasks,
 		})
 	}
 	return out, nil

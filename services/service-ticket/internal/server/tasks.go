@@ -60,6 +60,9 @@ func (s *Server) CreateTask(ctx context.Context, req *ticketv1.CreateTaskRequest
 
 // newTask makes the row of a new task.
 func (s *Server) newTask(in *ticketv1.Task) (*db.Task, error) {
+	if err := validTime("task.due_time", in.GetDueTime()); err != nil {
+		return nil, err
+	}
 	id, err := newID()
 	if err != nil {
 		return nil, err
@@ -254,22 +257,39 @@ func (s *Server) ListTicketTasks(ctx context.Context, req *ticketv1.ListTicketTa
 
 // ListTasks lists the open tasks in the caller's hands, the first due first.
 func (s *Server) ListTasks(ctx context.Context, req *ticketv1.ListTasksRequest) (*ticketv1.ListTasksResponse, error) {
-	due, after, err := s.timeCursor(ctx, req)
-	if err != nil {
+	f := db.TaskFilter{Kinds: taskKinds(req.GetKind()), Size: onceMore(req)}
+	if err := validTime("due_before", req.GetDueBefore()); err != nil {
+		return nil, err
+	}
+	if req.GetDueBefore() != nil {
+		before := instant(req.GetDueBefore())
+		f.Before = &before
+	}
+	var err error
+	if f.AfterDue, f.After, err = s.timeCursor(ctx, req); err != nil {
 		return nil, err
 	}
 	me, err := s.me(ctx, s.pool)
 	if err != nil || me == nil {
 		return &ticketv1.ListTasksResponse{}, err
 	}
-	rows, err := s.q.ListOpenTasks(ctx, s.pool, db.ListOpenTasksParams{
-		StaffID: me.ID, DepartmentID: me.DepartmentID, AfterDue: due, After: after, Size: onceMore(req),
-	})
+	f.StaffID, f.DepartmentID = me.ID, me.DepartmentID
+	rows, err := s.q.ListOpenTasks(ctx, s.pool, f)
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
 	rows, next, err := onePage(ctx, s, req, rows, func(r db.Task) string { return timeToken(r.DueTime, r.ID) })
 	return &ticketv1.ListTasksResponse{Tasks: taskProtos(rows), NextPageToken: next}, err
+}
+
+// taskKinds are the kind that is asked for, or all.
+func taskKinds(asked ticketv1.TaskKind) (out []int16) {
+	for kind := range ticketv1.TaskKind_name {
+		if kind != 0 && (asked == 0 || kind == int32(asked)) {
+			out = append(out, int16(kind))
+		}
+	}
+	return out
 }
 
 // timeToken is a place in a list that is ordered by a time and the id.
@@ -294,23 +314,28 @@ func (s *Server) timeCursor(ctx context.Context, req paged) (time.Time, uuid.UUI
 }
 
 func taskChanged(record *write.Record, kind string, t *db.Ticket, row *db.Task) *ticketv1.Task {
-	record.Emit(event.Event{
-		Type: kind, SubjectID: row.ID, SubjectVersion: row.Version, CustomerID: idValue(t.CustomerID), OccurTime: row.UpdateTime,
-		Payload: &ticketv1.TaskChanged{
-			TicketId: t.ID.String(), TicketNumber: t.Number, DepartmentId: row.DepartmentID.String(),
-			OwnerStaffId: idString(row.OwnerStaffID), Required: row.Required, DueTime: timestamppb.New(row.DueTime),
-			State: ticketv1.TaskState(row.State),
-		},
-	})
+	record.Emit(taskEvent(kind, t, row, row.UpdateTime))
 	out := taskProto(row)
 	record.Audit("task", row.ID, out)
 	return out
+}
+
+func taskEvent(kind string, t *db.Ticket, row *db.Task, at time.Time) event.Event {
+	return event.Event{
+		Type: kind, SubjectID: row.ID, SubjectVersion: row.Version, CustomerID: idValue(t.CustomerID), OccurTime: at,
+		Payload: &ticketv1.TaskChanged{
+			TicketId: t.ID.String(), TicketNumber: t.Number, DepartmentId: row.DepartmentID.String(),
+			OwnerStaffId: idString(row.OwnerStaffID), Required: row.Required, DueTime: timestamppb.New(row.DueTime),
+			State: ticketv1.TaskState(row.State), Kind: ticketv1.TaskKind(row.Kind),
+		},
+	}
 }
 
 func insertTask(row *db.Task) db.InsertTaskParams {
 	return db.InsertTaskParams{
 		ID: row.ID, TicketID: row.TicketID, Title: row.Title, DepartmentID: row.DepartmentID, OwnerStaffID: row.OwnerStaffID,
 		Required: row.Required, DueTime: row.DueTime, CreateTime: row.CreateTime, Kind: row.Kind,
+		ToldDueTime: row.ToldDueTime,
 	}
 }
 

@@ -272,9 +272,8 @@ func (s *Server) ValidateTriageRules(ctx context.Context, req *ticketv1.Validate
 
 // PublishTriageRules lets a draft apply from an instant on.
 func (s *Server) PublishTriageRules(ctx context.Context, req *ticketv1.PublishTriageRulesRequest) (*ticketv1.TriageRules, error) {
-	if t := req.GetEffectiveTime(); t != nil && t.CheckValid() != nil {
-		return nil, rpcerr.Invalid("effective_time", rpcerr.T(
-			"it is not a valid time; give one like 2026-11-02T09:00:00Z", "时间无效；请填写如 2026-11-02T09:00:00Z 的时间"))
+	if err := validTime("effective_time", req.GetEffectiveTime()); err != nil {
+		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.TriageRules, error) {
 		row, err := s.holdTriageRules(ctx, tx, req.GetVersion(), req.GetEtag())

@@ -1,6 +1,6 @@
 -- name: InsertTask :exec
-INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind)
-VALUES (@id, @ticket_id, @title, @department_id, @owner_staff_id, @required, @due_time, 1, '', @create_time, @create_time, 1, @kind);
+INSERT INTO tasks (id, ticket_id, title, department_id, owner_staff_id, required, due_time, state, result, create_time, update_time, version, kind, told_due_time)
+VALUES (@id, @ticket_id, @title, @department_id, @owner_staff_id, @required, @due_time, 1, '', @create_time, @create_time, 1, @kind, @told_due_time);
 
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = @id;
@@ -18,14 +18,13 @@ SELECT * FROM tasks WHERE ticket_id = @ticket_id AND state = 1 ORDER BY id FOR N
 -- name: ListTicketTasks :many
 SELECT * FROM tasks WHERE ticket_id = @ticket_id AND id > @after ORDER BY id LIMIT @size;
 
--- name: ListOpenTasks :many
--- Those of a person and, without an owner, of their department; the first of each, merged.
-SELECT t.* FROM (
-  (SELECT o.* FROM tasks o WHERE o.owner_staff_id = @staff_id::uuid AND o.state = 1
-     AND (o.due_time, o.id) > (@after_due::timestamptz, @after::uuid)
-   ORDER BY o.due_time, o.id LIMIT @size)
-  UNION ALL
-  (SELECT d.* FROM tasks d WHERE d.department_id = @department_id::uuid AND d.owner_staff_id IS NULL AND d.state = 1
-     AND (d.due_time, d.id) > (@after_due::timestamptz, @after::uuid)
-   ORDER BY d.due_time, d.id LIMIT @size)
-) t ORDER BY t.due_time, t.id LIMIT @size;
+-- name: LockOverdueTasks :many
+-- Open tasks whose due time has passed, of which was not told yet, each with its ticket.
+SELECT sqlc.embed(tasks), sqlc.embed(tickets)
+FROM tasks JOIN tickets ON tickets.id = tasks.ticket_id
+WHERE tasks.state = 1 AND tasks.told_due_time IS DISTINCT FROM tasks.due_time AND tasks.due_time < @now::timestamptz
+ORDER BY tasks.due_time, tasks.id LIMIT @size
+FOR NO KEY UPDATE OF tasks SKIP LOCKED;
+
+-- name: MarkTasksTold :exec
+UPDATE tasks SET told_due_time = due_time WHERE id = ANY(@ids::uuid[]);

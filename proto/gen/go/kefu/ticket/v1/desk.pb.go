@@ -518,7 +518,7 @@ func (x *CountQueuesResponse) GetQueues() []*QueueCount {
 	return nil
 }
 
-// QueueCount counts the open tickets of a department. Each number stops at 10,000, which
+// QueueCount counts the open tickets and overdue sub-tasks of a department. Each number stops at 10,000, which
 // stands for that many or more.
 type QueueCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -533,7 +533,10 @@ type QueueCount struct {
 	// Waiting for the customer or a third party.
 	OnHold int32 `protobuf:"varint,5,opt,name=on_hold,json=onHold,proto3" json:"on_hold,omitempty"`
 	// Past the due time of a deadline that runs.
-	Overdue       int32 `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue int32 `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Open sub-tasks past their due time that the department does, in anybody's hands; of tickets
+	// of other departments too.
+	OverdueTasks  int32 `protobuf:"varint,7,opt,name=overdue_tasks,json=overdueTasks,proto3" json:"overdue_tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -606,6 +609,13 @@ func (x *QueueCount) GetOnHold() int32 {
 func (x *QueueCount) GetOverdue() int32 {
 	if x != nil {
 		return x.Overdue
+	}
+	return 0
+}
+
+func (x *QueueCount) GetOverdueTasks() int32 {
+	if x != nil {
+		return x.OverdueTasks
 	}
 	return 0
 }
@@ -817,7 +827,7 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"\x04step\x18\x03 \x01(\tR\x04step\"\x14\n" +
 	"\x12CountQueuesRequest\"I\n" +
 	"\x13CountQueuesResponse\x122\n" +
-	"\x06queues\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.QueueCountR\x06queues\"\xb8\x01\n" +
+	"\x06queues\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.QueueCountR\x06queues\"\xdd\x01\n" +
 	"\n" +
 	"QueueCount\x12#\n" +
 	"\rdepartment_id\x18\x01 \x01(\tR\fdepartmentId\x12\x18\n" +
@@ -826,7 +836,8 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"waiting_p1\x18\x03 \x01(\x05R\twaitingP1\x12\x19\n" +
 	"\bin_hands\x18\x04 \x01(\x05R\ainHands\x12\x17\n" +
 	"\aon_hold\x18\x05 \x01(\x05R\x06onHold\x12\x18\n" +
-	"\aoverdue\x18\x06 \x01(\x05R\aoverdue\"h\n" +
+	"\aoverdue\x18\x06 \x01(\x05R\aoverdue\x12#\n" +
+	"\roverdue_tasks\x18\a \x01(\x05R\foverdueTasks\"h\n" +
 	"\x13WatchTicketsRequest\x12.\n" +
 	"\x0eafter_position\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterPosition\x12!\n" +
 	"\fwatched_only\x18\x02 \x01(\bR\vwatchedOnly\"\xb9\x02\n" +

@@ -40,7 +40,8 @@ type DeskServiceClient interface {
 	// comments of their own tickets.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTimeline(ctx context.Context, in *ListTimelineRequest, opts ...grpc.CallOption) (*ListTimelineResponse, error)
-	// Counts the open tickets of each department now, and those of none under an empty id. Whoever
+	// Counts the open tickets and overdue sub-tasks of each department now, and the tickets of none
+	// under an empty id. Whoever
 	// reaches the tickets of the company gets every department, others their own and none.
 	// Errors: none but those of every call.
 	CountQueues(ctx context.Context, in *CountQueuesRequest, opts ...grpc.CallOption) (*CountQueuesResponse, error)
@@ -112,7 +113,8 @@ type DeskServiceServer interface {
 	// comments of their own tickets.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTimeline(context.Context, *ListTimelineRequest) (*ListTimelineResponse, error)
-	// Counts the open tickets of each department now, and those of none under an empty id. Whoever
+	// Counts the open tickets and overdue sub-tasks of each department now, and the tickets of none
+	// under an empty id. Whoever
 	// reaches the tickets of the company gets every department, others their own and none.
 	// Errors: none but those of every call.
 	CountQueues(context.Context, *CountQueuesRequest) (*CountQueuesResponse, error)

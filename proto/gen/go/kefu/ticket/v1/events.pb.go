@@ -698,17 +698,22 @@ func (x *EscalationChanged) GetDueTime() *timestamppb.Timestamp {
 }
 
 // TaskChanged is the payload of `task.created.v1`, `task.completed.v1` and
-// `task.cancelled.v1`; their subject is the task.
+// `task.cancelled.v1`, and of `task.overdue.v1`; their subject is the task. The last tells of a
+// task that is open when its due time has passed: once for each due time it had, also after a
+// time in which nobody looked. It occurred at the due time, and has the version of the task as
+// it stands, since nothing of it changes. Of imported tasks that were past theirs it never tells.
 type TaskChanged struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	TicketId     string                 `protobuf:"bytes,1,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
 	TicketNumber string                 `protobuf:"bytes,2,opt,name=ticket_number,json=ticketNumber,proto3" json:"ticket_number,omitempty"`
 	DepartmentId string                 `protobuf:"bytes,3,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
 	// Empty for anybody of the department.
-	OwnerStaffId  string                 `protobuf:"bytes,4,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
-	Required      bool                   `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
-	DueTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
-	State         TaskState              `protobuf:"varint,7,opt,name=state,proto3,enum=kefu.ticket.v1.TaskState" json:"state,omitempty"`
+	OwnerStaffId string                 `protobuf:"bytes,4,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
+	Required     bool                   `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	DueTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	State        TaskState              `protobuf:"varint,7,opt,name=state,proto3,enum=kefu.ticket.v1.TaskState" json:"state,omitempty"`
+	// Unspecified in events from before it was told.
+	Kind          TaskKind `protobuf:"varint,8,opt,name=kind,proto3,enum=kefu.ticket.v1.TaskKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,6 +797,13 @@ func (x *TaskChanged) GetState() TaskState {
 	return TaskState_TASK_STATE_UNSPECIFIED
 }
 
+func (x *TaskChanged) GetKind() TaskKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TaskKind_TASK_KIND_UNSPECIFIED
+}
+
 var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
@@ -850,7 +862,7 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x1f.kefu.ticket.v1.EscalationStateR\x05state\x12/\n" +
 	"\tfrom_tier\x18\x05 \x01(\x0e2\x12.kefu.type.v1.TierR\bfromTier\x12+\n" +
 	"\ato_tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierR\x06toTier\x125\n" +
-	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"\x9e\x02\n" +
+	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"\xcc\x02\n" +
 	"\vTaskChanged\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
 	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
@@ -858,7 +870,8 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\x0eowner_staff_id\x18\x04 \x01(\tR\fownerStaffId\x12\x1a\n" +
 	"\brequired\x18\x05 \x01(\bR\brequired\x125\n" +
 	"\bdue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12/\n" +
-	"\x05state\x18\a \x01(\x0e2\x19.kefu.ticket.v1.TaskStateR\x05stateB\xbc\x01\n" +
+	"\x05state\x18\a \x01(\x0e2\x19.kefu.ticket.v1.TaskStateR\x05state\x12,\n" +
+	"\x04kind\x18\b \x01(\x0e2\x18.kefu.ticket.v1.TaskKindR\x04kindB\xbc\x01\n" +
 	"\x12com.kefu.ticket.v1B\vEventsProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -900,6 +913,7 @@ var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(EscalationState)(0),          // 22: kefu.ticket.v1.EscalationState
 	(v1.Tier)(0),                  // 23: kefu.type.v1.Tier
 	(TaskState)(0),                // 24: kefu.ticket.v1.TaskState
+	(TaskKind)(0),                 // 25: kefu.ticket.v1.TaskKind
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
 	11, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
@@ -921,11 +935,12 @@ var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
 	19, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
 	19, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
 	24, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	25, // 19: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }

@@ -624,13 +624,17 @@ func (x *ListTicketTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListTasksRequest pages the caller's tasks.
+// ListTasksRequest filters and pages the caller's tasks; filters add up.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 500; 50 unless given.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only what is due before this time; with the present one, what is overdue.
+	DueBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=due_before,json=dueBefore,proto3" json:"due_before,omitempty"`
+	// Only what is of this kind; of every kind unless given.
+	Kind          TaskKind `protobuf:"varint,4,opt,name=kind,proto3,enum=kefu.ticket.v1.TaskKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -677,6 +681,20 @@ func (x *ListTasksRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListTasksRequest) GetDueBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueBefore
+	}
+	return nil
+}
+
+func (x *ListTasksRequest) GetKind() TaskKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TaskKind_TASK_KIND_UNSPECIFIED
 }
 
 // ListTasksResponse is one page.
@@ -855,12 +873,15 @@ const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"m\n" +
 	"\x17ListTicketTasksResponse\x12*\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x14.kefu.ticket.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd7\x01\n" +
 	"\x10ListTasksRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"g\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x129\n" +
+	"\n" +
+	"due_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tdueBefore\x126\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x18.kefu.ticket.v1.TaskKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"g\n" +
 	"\x11ListTasksResponse\x12*\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x14.kefu.ticket.v1.TaskR\x05tasks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
@@ -928,23 +949,25 @@ var file_kefu_ticket_v1_task_proto_depIdxs = []int32{
 	1,  // 5: kefu.ticket.v1.Task.kind:type_name -> kefu.ticket.v1.TaskKind
 	2,  // 6: kefu.ticket.v1.CreateTaskRequest.task:type_name -> kefu.ticket.v1.Task
 	2,  // 7: kefu.ticket.v1.ListTicketTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	2,  // 8: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	11, // 9: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
-	3,  // 10: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
-	4,  // 11: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
-	5,  // 12: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
-	6,  // 13: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
-	8,  // 14: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
-	2,  // 15: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
-	2,  // 16: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
-	2,  // 17: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
-	7,  // 18: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
-	9,  // 19: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 8: kefu.ticket.v1.ListTasksRequest.due_before:type_name -> google.protobuf.Timestamp
+	1,  // 9: kefu.ticket.v1.ListTasksRequest.kind:type_name -> kefu.ticket.v1.TaskKind
+	2,  // 10: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
+	11, // 11: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
+	4,  // 13: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
+	5,  // 14: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
+	6,  // 15: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
+	8,  // 16: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
+	2,  // 17: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
+	2,  // 18: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
+	2,  // 19: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
+	7,  // 20: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
+	9,  // 21: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_task_proto_init() }

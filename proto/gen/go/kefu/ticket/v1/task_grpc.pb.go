@@ -56,7 +56,8 @@ type TaskServiceClient interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTicketTasks(ctx context.Context, in *ListTicketTasksRequest, opts ...grpc.CallOption) (*ListTicketTasksResponse, error)
 	// Lists the open tasks in the caller's hands: their own and those of their department
-	// that have no owner. The first due come first.
+	// that have no owner. The first due come first. Of each that is still open when its due time
+	// has passed the event `task.overdue.v1` tells once.
 	// Errors: VALIDATION_FAILED.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 }
@@ -147,7 +148,8 @@ type TaskServiceServer interface {
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTicketTasks(context.Context, *ListTicketTasksRequest) (*ListTicketTasksResponse, error)
 	// Lists the open tasks in the caller's hands: their own and those of their department
-	// that have no owner. The first due come first.
+	// that have no owner. The first due come first. Of each that is still open when its due time
+	// has passed the event `task.overdue.v1` tells once.
 	// Errors: VALIDATION_FAILED.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
