@@ -22,7 +22,6 @@ import (
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 
-	surveyv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/survey/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/testkit/rawh2"
@@ -328,47 +327,74 @@ func manyStreams(a *attacker) {
 	a.rpc(codes.Unauthenticated, "TOKEN_MISSING", createTicket, aTicketRPC) // others are served
 }
 
-// floodAttacks call more often than anybody may, from one address.
+// flood is one call made more often than anybody may, from one address. $CALL is another token
+// each time.
+type flood struct {
+	name, verb, path, body, method, rpcs string
+}
+
+// floodAttacks are at what needs no login.
 func floodAttacks() []attack {
-	return []attack{{name: "links guessed by the hundred",
-		rest: func(a *attacker) {
-			for i := range 400 {
-				code, reason := a.answers("GET", fmt.Sprintf("/v1/answers/guess%038d", i), "")
-				if code != http.StatusTooManyRequests {
-					continue
-				}
-				if reason != "RATE_LIMITED" {
-					a.t.Errorf("refused for %s", reason)
-				}
-				res, err := http.Get(a.url + "/v1/answers/guess00000000000000000000000000000000000000") //nolint:noctx // short
-				if err != nil {
-					a.t.Fatal(err)
-				}
-				_ = res.Body.Close()
-				if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode == 429 && (err != nil || wait < 1) {
-					a.t.Errorf("it does not say when to come again: %q", res.Header.Get("Retry-After"))
-				}
-				return
-			}
-			a.t.Error("four hundred guesses were answered")
-		},
-		rpcs: func(a *attacker) {
-			client := surveyv1.NewAnswerServiceClient(a.conns["survey"])
-			for i := range 400 {
-				_, err := client.GetAnswerForm(a.t.Context(), &surveyv1.GetAnswerFormRequest{Token: fmt.Sprintf("guess%038d", i)})
-				if status.Code(err) != codes.ResourceExhausted {
-					continue
-				}
-				told := false
-				for _, d := range status.Convert(err).Details() {
-					info, ok := d.(*errdetails.RetryInfo)
-					told = told || ok && info.GetRetryDelay().AsDuration() > 0
-				}
-				if !told || reasonOf(err) != "RATE_LIMITED" {
-					a.t.Errorf("refused without a time to come again: %v", err)
-				}
-				return
-			}
-			a.t.Error("four hundred guesses were answered")
-		}}}
+	form := `{"pass": "$CALL", "title": "x", "reporter": {"name": "x", "email": "x@attack.example"}}`
+	var out []attack
+	for _, f := range []flood{
+		{"links guessed by the hundred", "GET", "/v1/answers/$CALL", "", "kefu.survey.v1.AnswerService/GetAnswerForm", `{"token": "$CALL"}`},
+		{"contact forms by the hundred", "POST", "/v1/contactForm", form, intakes + "SubmitContactForm", form},
+	} {
+		out = append(out, attack{name: f.name, rest: f.rest, rpcs: f.rpc})
+	}
+	return out
+}
+
+// call is a part of the request as it is sent for the nth time.
+func (flood) call(part string, n int) string {
+	return strings.ReplaceAll(part, "$CALL", fmt.Sprintf("guess%038d", n))
+}
+
+func (f flood) rest(a *attacker) {
+	for i := range 400 {
+		code, reason := a.answers(f.verb, f.call(f.path, i), f.call(f.body, i))
+		if code != http.StatusTooManyRequests {
+			continue
+		}
+		if reason != "RATE_LIMITED" {
+			a.t.Errorf("refused for %s", reason)
+		}
+		req, err := http.NewRequestWithContext(a.t.Context(), f.verb, a.url+f.call(f.path, 0), strings.NewReader(f.call(f.body, 0)))
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		if f.body != "" {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if wait, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode == 429 && (err != nil || wait < 1) {
+			a.t.Errorf("it does not say when to come again: %q", res.Header.Get("Retry-After"))
+		}
+		return
+	}
+	a.t.Error("four hundred calls were answered")
+}
+
+func (f flood) rpc(a *attacker) {
+	for i := range 400 {
+		err := a.invoke(f.method, f.call(f.rpcs, i))
+		if status.Code(err) != codes.ResourceExhausted {
+			continue
+		}
+		told := false
+		for _, d := range status.Convert(err).Details() {
+			info, ok := d.(*errdetails.RetryInfo)
+			told = told || ok && info.GetRetryDelay().AsDuration() > 0
+		}
+		if !told || reasonOf(err) != "RATE_LIMITED" {
+			a.t.Errorf("refused without a time to come again: %v", err)
+		}
+		return
+	}
+	a.t.Error("four hundred calls were answered")
 }

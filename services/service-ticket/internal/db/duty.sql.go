@@ -24,6 +24,15 @@ func (q *Queries) DeleteDutyShift(ctx context.Context, db DBTX, iD uuid.UUID, ro
 	return result.RowsAffected(), nil
 }
 
+const deleteToldGaps = `-- name: DeleteToldGaps :exec
+DELETE FROM duty_gaps WHERE roster_id = $1 AND end_time > $2
+`
+
+func (q *Queries) DeleteToldGaps(ctx context.Context, db DBTX, rosterID uuid.UUID, fromTime time.Time) error {
+	_, err := db.Exec(ctx, deleteToldGaps, rosterID, fromTime)
+	return err
+}
+
 const getDutyRoster = `-- name: GetDutyRoster :one
 SELECT id, code, name_zh, name_en, department_id, calendar_id, closed, create_time, update_time, version FROM duty_rosters WHERE id = $1
 `
@@ -57,6 +66,7 @@ type InsertDutyGapParams struct {
 	FindTime  time.Time
 }
 
+// The time is that of the look that found it last.
 func (q *Queries) InsertDutyGap(ctx context.Context, db DBTX, arg InsertDutyGapParams) error {
 	_, err := db.Exec(ctx, insertDutyGap,
 		arg.RosterID,
@@ -304,7 +314,7 @@ func (q *Queries) ListShiftsOfStaffDuring(ctx context.Context, db DBTX, arg List
 }
 
 const listToldGaps = `-- name: ListToldGaps :many
-SELECT roster_id, start_time, end_time, find_time FROM duty_gaps WHERE roster_id = $1 AND end_time > $2
+SELECT roster_id, start_time, end_time, find_time FROM duty_gaps WHERE roster_id = $1 AND end_time > $2 ORDER BY start_time
 `
 
 func (q *Queries) ListToldGaps(ctx context.Context, db DBTX, rosterID uuid.UUID, fromTime time.Time) ([]DutyGap, error) {

@@ -475,7 +475,9 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
 SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, customer_tier(tickets.customer_id)::smallint AS tier
-FROM tickets WHERE tickets.confirm_due <= $1::timestamptz ORDER BY tickets.confirm_due LIMIT $2
+FROM tickets WHERE tickets.confirm_due <= $1::timestamptz
+  AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.ticket_id = tickets.id AND tasks.state = 1 AND tasks.required)
+ORDER BY tickets.confirm_due LIMIT $2
 FOR NO KEY UPDATE OF tickets SKIP LOCKED
 `
 
@@ -485,7 +487,8 @@ type LockUnconfirmedRow struct {
 }
 
 // Tickets on which the customer was silent too long, each with the tier of its customer,
-// of the survivor where that one was merged.
+// of the survivor where that one was merged. One with an open required task is passed over, so
+// that it keeps no other open.
 func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, size int32) ([]LockUnconfirmedRow, error) {
 	rows, err := db.Query(ctx, lockUnconfirmed, now, size)
 	if err != nil {

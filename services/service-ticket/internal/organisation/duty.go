@@ -15,7 +15,7 @@ type Span struct{ Start, End time.Time }
 // cover is in order and does not overlap; shifts may.
 func Gaps(cover, shifts []Span) []Span {
 	shifts = slices.Clone(shifts)
-	slices.SortFunc(shifts, func(a, b Span) int { return a.Start.Compare(b.Start) })
+	slices.SortFunc(shifts, byStart)
 	var out []Span
 	for _, c := range cover {
 		at := c.Start
@@ -35,6 +35,8 @@ func Gaps(cover, shifts []Span) []Span {
 	return out
 }
 
+func byStart(a, b Span) int { return a.Start.Compare(b.Start) }
+
 // join adds a span at the end, to the last one where they touch.
 func join(spans []Span, s Span) []Span {
 	if n := len(spans); n > 0 && spans[n-1].End.Equal(s.Start) {
@@ -44,10 +46,24 @@ func join(spans []Span, s Span) []Span {
 	return append(spans, s)
 }
 
-// Untold gives the gaps of which no part was told before. A gap that was told goes on being
-// told while it shrinks, and while the time ahead brings more of it.
-func Untold(gaps, told []Span) []Span {
-	return slices.DeleteFunc(slices.Clone(gaps), func(g Span) bool {
-		return slices.ContainsFunc(told, func(t Span) bool { return t.Start.Before(g.End) && g.Start.Before(t.End) })
+// Untold gives what of the gaps was not told before; seen is how far ahead the look before
+// this one went. A told gap that went on to there and goes on past it is one gap and not told
+// hour by hour, as the time ahead brings more of it.
+func Untold(gaps, told []Span, seen time.Time) []Span {
+	return slices.DeleteFunc(Gaps(gaps, told), func(s Span) bool {
+		begins := slices.ContainsFunc(gaps, func(g Span) bool { return g.Start.Equal(s.Start) })
+		return !begins && !s.Start.Before(seen)
 	})
+}
+
+// Known gives what counts as told after a look at a time found the gaps: hours that are covered
+// again are forgotten, so that they are told again when they are empty again.
+func Known(gaps, told []Span, look Span) []Span {
+	all := append(Gaps(told, []Span{look}), gaps...)
+	slices.SortFunc(all, byStart)
+	var out []Span
+	for _, s := range all {
+		out = join(out, s)
+	}
+	return out
 }

@@ -97,9 +97,43 @@ func TestGapsAreWhatNoShiftHolds(t *testing.T) {
 			}
 		}
 	})
-	told := organisation.Untold([]organisation.Span{{Start: hour(0), End: hour(2)}, {Start: hour(5), End: hour(9)}}, []organisation.Span{{Start: hour(6), End: hour(7)}})
-	if len(told) != 1 || !told[0].Start.Equal(hour(0)) {
-		t.Errorf("untold: %v", told)
+}
+
+// hours are spans by their first and last hours.
+func hours(all ...int) (out []organisation.Span) {
+	for i := 0; i+1 < len(all); i += 2 {
+		out = append(out, organisation.Span{Start: hour(all[i]), End: hour(all[i+1])})
+	}
+	return out
+}
+
+// The look before went to hour 20, this one goes from hour 2 to hour 30.
+func TestWhatOfGapsIsTold(t *testing.T) {
+	for name, c := range map[string]struct{ gaps, told, want, known []organisation.Span }{
+		"new":                         {hours(3, 5, 8, 9), nil, hours(3, 5, 8, 9), hours(3, 5, 8, 9)},
+		"told":                        {hours(3, 5), hours(3, 5), nil, hours(3, 5)},
+		"shrunk":                      {hours(4, 5), hours(3, 7), nil, hours(4, 5)},
+		"part of it has passed":       {hours(2, 5), hours(0, 5), nil, hours(0, 5)},
+		"grown at both ends":          {hours(5, 9), hours(6, 7), hours(5, 6, 7, 9), hours(5, 9)},
+		"two grown together":          {hours(5, 9), hours(5, 6, 8, 9), hours(6, 8), hours(5, 9)},
+		"filled":                      {nil, hours(5, 9), nil, nil},
+		"filled in the middle":        {hours(5, 6, 8, 9), hours(5, 9), nil, hours(5, 6, 8, 9)},
+		"filled, but passed in part":  {nil, hours(0, 9), nil, hours(0, 2)},
+		"goes on past the edge":       {hours(15, 30), hours(15, 20), nil, hours(15, 30)},
+		"goes on and is filled":       {hours(19, 23), hours(15, 20), nil, hours(19, 23)},
+		"goes on and grows before":    {hours(12, 30), hours(15, 20), hours(12, 15), hours(12, 30)},
+		"begins at the edge":          {hours(20, 30), nil, hours(20, 30), hours(20, 30)},
+		"begins beyond the edge":      {hours(15, 20, 25, 30), hours(15, 20), hours(25, 30), hours(15, 20, 25, 30)},
+		"was filled before the edge":  {hours(15, 18, 20, 30), hours(15, 20), hours(20, 30), hours(15, 18, 20, 30)},
+		"grows out of what was seen":  {hours(15, 30), hours(15, 18), hours(18, 30), hours(15, 30)},
+		"a clock that looked further": {hours(15, 30), hours(15, 33), nil, hours(15, 33)},
+	} {
+		if got := organisation.Untold(c.gaps, c.told, hour(20)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: told %v, want %v", name, got, c.want)
+		}
+		if got := organisation.Known(c.gaps, c.told, hours(2, 30)[0]); !slices.Equal(got, c.known) {
+			t.Errorf("%s: known %v, want %v", name, got, c.known)
+		}
 	}
 }
 

@@ -235,9 +235,13 @@ func (s *Server) TransferTicket(ctx context.Context, req *ticketv1.TransferTicke
 		})
 }
 
-// best holds the best of those who could get a ticket, nil where nobody can. Two tickets
-// that come at the same time do not both find the room for one.
+// best holds the best of those who could get a ticket, nil where nobody can. Tickets that come
+// at the same time wait for each other before they count, so that each finds what the one before
+// was given; those that come by the queue meanwhile do not both find the room for one.
 func (s *Server) best(ctx context.Context, tx *write.Tx, row *db.Ticket, department uuid.UUID) (*db.Staff, error) {
+	if _, err := s.q.LockDepartment(ctx, tx, department); err != nil {
+		return nil, fmt.Errorf("hold the department: %w", err)
+	}
 	people, rows, err := s.candidates(ctx, tx, row, department)
 	if err != nil {
 		return nil, err

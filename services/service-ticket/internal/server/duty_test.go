@@ -75,19 +75,40 @@ func TestDutyGapsAreFlagged(t *testing.T) {
 		}
 		return n
 	}
-	if n := told() + 10*told(); n != 11 {
-		t.Errorf("a gap was told %d times", n)
+	once := func(what string, want int) {
+		t.Helper()
+		if first, again := told(), told(); first != want || again != want {
+			t.Errorf("%s: told %d times, then %d, want %d", what, first, again, want)
+		}
 	}
-	// Who left covers nothing: a new gap, told once more.
+	once("a gap", 1)
+	// Who left covers nothing: the gap grows, and the hours it grows by are told.
 	w.leave(mate.GetId())
 	if got := gaps(0); len(got) != 1 || got[0] != [2]int{100, 168} {
 		t.Errorf("gaps %v", got)
 	}
+	once("grown after somebody left", 2)
 	if _, err := w.duty().DeleteDutyShift(ctx, &ticketv1.DeleteDutyShiftRequest{RosterId: night.GetId(), Id: first.GetId()}); err != nil {
 		t.Fatal(err)
 	}
 	if got := gaps(0); len(got) != 1 || got[0] != [2]int{0, 168} {
 		t.Errorf("gaps %v", got)
+	}
+	once("grown after a shift was taken back", 3)
+	// What was filled and is empty again is told again.
+	filled, err := w.shift(night.GetId(), w.agent.GetId(), 20, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once("filled in part", 3)
+	if _, err := w.duty().DeleteDutyShift(ctx, &ticketv1.DeleteDutyShiftRequest{RosterId: night.GetId(), Id: filled.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	once("empty again", 4)
+	// The days that come bring more of the same gap.
+	for range 3 {
+		w.Clock.Advance(13 * time.Hour)
+		once("a gap that goes on", 4)
 	}
 	closed, err := w.duty().UpdateDutyRoster(ctx, &ticketv1.UpdateDutyRosterRequest{
 		Roster: &ticketv1.DutyRoster{Id: night.GetId(), Closed: true, Etag: "1"}, UpdateMask: mask("closed")})

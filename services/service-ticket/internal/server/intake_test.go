@@ -281,10 +281,10 @@ func (c *connector) send(id, thread, text string, change func(r *ticketv1.Receiv
 	return c.w.intake().ReceiveMessage(context.Background(), req)
 }
 
-func (w *world) connector(code string) (*connector, string) {
+func (w *world) connector(code string, channel typev1.Channel) (*connector, string) {
 	w.t.Helper()
 	got, err := w.intake().CreateConnector(w.manager(), &ticketv1.CreateConnectorRequest{
-		Connector: &ticketv1.Connector{Code: code, Channel: typev1.Channel_CHANNEL_CHAT},
+		Connector: &ticketv1.Connector{Code: code, Channel: channel},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -294,7 +294,7 @@ func (w *world) connector(code string) (*connector, string) {
 
 func TestMessagesOfAThreadAreOneCase(t *testing.T) {
 	w := newWorld(t)
-	chat, _ := w.connector("wechat")
+	chat, _ := w.connector("wechat", typev1.Channel_CHANNEL_CHAT)
 	first, err := chat.send("m1", "t1", "你好，机器不启动\n怎么办", nil)
 	if err != nil || first.GetJoined() {
 		t.Fatalf("%v, %v", first, err)
@@ -316,7 +316,7 @@ func TestMessagesOfAThreadAreOneCase(t *testing.T) {
 		t.Errorf("another thread: %v, %v", other, err)
 	}
 	// Threads of another connector are others, even with the same names.
-	weibo, _ := w.connector("weibo")
+	weibo, _ := w.connector("weibo", typev1.Channel_CHANNEL_CHAT)
 	if other, err := weibo.send("m1", "t1", "在吗", nil); err != nil || other.GetJoined() {
 		t.Errorf("another connector: %v, %v", other, err)
 	}
@@ -333,9 +333,60 @@ func TestMessagesOfAThreadAreOneCase(t *testing.T) {
 	}
 }
 
+// However a case comes it says so: by hand on every channel but the unknown one, by a connector
+// on every channel on which somebody writes.
+func TestEveryChannelOpensACase(t *testing.T) {
+	w := newWorld(t)
+	for number := range typev1.Channel_name {
+		channel := typev1.Channel(number)
+		opens := func(how string, got *ticketv1.Ticket, mode ticketv1.Mode, phase ticketv1.Phase) {
+			t.Helper()
+			if got.GetChannel() != channel || got.GetMode() != mode || got.GetPhase() != phase || got.GetState() != ticket.New {
+				t.Errorf("%s by %s: opened %v, want %s and %s", channel, how, got, mode, phase)
+			}
+		}
+		// What is not given is a customer who came after the sale.
+		for _, c := range []struct {
+			mode, wantMode   ticketv1.Mode
+			phase, wantPhase ticketv1.Phase
+		}{
+			{0, ticketv1.Mode_MODE_PASSIVE, 0, ticketv1.Phase_PHASE_AFTER_SALE},
+			{ticketv1.Mode_MODE_PROACTIVE, ticketv1.Mode_MODE_PROACTIVE, ticketv1.Phase_PHASE_PRE_SALE, ticketv1.Phase_PHASE_PRE_SALE},
+			{ticketv1.Mode_MODE_PASSIVE, ticketv1.Mode_MODE_PASSIVE, ticketv1.Phase_PHASE_IN_SALE, ticketv1.Phase_PHASE_IN_SALE},
+		} {
+			req := &ticketv1.TakeInRequest{Channel: channel, Title: "x", Mode: c.mode, Phase: c.phase, Reporter: &ticketv1.Reporter{Name: "王芳"}}
+			if channel == typev1.Channel_CHANNEL_UNSPECIFIED || channel == typev1.Channel_CHANNEL_UNKNOWN {
+				refused(t, channel.String(), second(w.intake().TakeIn(w.manager(), req)), codes.InvalidArgument, "VALIDATION_FAILED", "channel")
+				continue
+			}
+			opens("hand", w.get(w.takes(req).GetCase().GetTicketId()), c.wantMode, c.wantPhase)
+		}
+		code := fmt.Sprintf("system-%d", number)
+		switch channel {
+		case typev1.Channel_CHANNEL_EMAIL, typev1.Channel_CHANNEL_WEB, typev1.Channel_CHANNEL_CHAT, typev1.Channel_CHANNEL_SOCIAL,
+			typev1.Channel_CHANNEL_LETTER, typev1.Channel_CHANNEL_SMS, typev1.Channel_CHANNEL_APP:
+			from, _ := w.connector(code, channel)
+			for phase, want := range map[string]ticketv1.Phase{"": ticketv1.Phase_PHASE_AFTER_SALE, "PHASE_PRE_SALE": ticketv1.Phase_PHASE_PRE_SALE} {
+				got, err := from.send("m"+phase, "t"+phase, "x", func(_ *ticketv1.ReceiveMessageRequest, payload map[string]any) {
+					if phase != "" {
+						payload["phase"] = phase
+					}
+				})
+				if err != nil {
+					t.Fatalf("%s: %v", channel, err)
+				}
+				opens("a connector", w.numbered(got.GetReference()), ticketv1.Mode_MODE_PASSIVE, want)
+			}
+		default:
+			_, err := w.intake().CreateConnector(w.manager(), &ticketv1.CreateConnectorRequest{Connector: &ticketv1.Connector{Code: code, Channel: channel}})
+			refused(t, "a connector of "+channel.String(), err, codes.InvalidArgument, "VALIDATION_FAILED", "connector.channel")
+		}
+	}
+}
+
 func TestOnlySignedMessagesAreTakenIn(t *testing.T) {
 	w := newWorld(t)
-	chat, id := w.connector("wechat")
+	chat, id := w.connector("wechat", typev1.Channel_CHANNEL_CHAT)
 	for name, change := range map[string]func(r *ticketv1.ReceiveMessageRequest, payload map[string]any){
 		"no such connector": func(r *ticketv1.ReceiveMessageRequest, _ map[string]any) { r.Connector = "none" },
 		"another signature": func(r *ticketv1.ReceiveMessageRequest, _ map[string]any) {

@@ -318,6 +318,14 @@ func TestSuggestionsAndAutomaticAssignment(t *testing.T) {
 	if won, lost := wins(12, func(i int) error { return second(auto(ids[i])) }); won != 12 {
 		t.Errorf("%d assigned, %v", won, lost)
 	}
+	// Both who are ready had one before.
+	counts := map[string]int{w.agent.GetId(): 0, skilled.GetId(): 0}
+	for _, id := range ids {
+		counts[w.get(id).GetAssigneeStaffId()]++
+	}
+	if a, b := counts[w.agent.GetId()], counts[skilled.GetId()]; len(counts) != 2 || max(a, b)-min(a, b) > 1 {
+		t.Errorf("12 tickets went to %v", counts)
+	}
 	closed := w.at(ticket.Closed, "")
 	_, err := auto(closed.GetId())
 	refused(t, "a closed one", err, codes.FailedPrecondition, "TICKET_WRONG_STATE", "")

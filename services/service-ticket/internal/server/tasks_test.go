@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,34 @@ func TestARequiredTaskHoldsBackResolveAndMerge(t *testing.T) {
 	_, err = w.tasks().CreateTask(w.manager(), &ticketv1.CreateTaskRequest{TicketId: of.GetId(), Task: &ticketv1.Task{
 		Title: "late", DepartmentId: w.desk.GetId(), DueTime: w.in(1)}})
 	refused(t, "a task of a resolved ticket", err, codes.FailedPrecondition, "TICKET_WRONG_STATE", "")
+}
+
+// Only a fault leaves a required task open under a resolved ticket. Nothing closes it then, and
+// it keeps no other open.
+func TestATaskThatWasLeftHoldsBackTheClosing(t *testing.T) {
+	w := newWorld(t)
+	left, first, silent := w.at(ticket.Resolved, "").GetId(), w.at(ticket.Resolved, "").GetId(), w.at(ticket.Resolved, "").GetId()
+	task := newID(t)
+	w.exec(`INSERT INTO tasks (id, ticket_id, title, department_id, required, due_time, state, result, create_time, update_time, version, kind)
+SELECT $2, id, 'left', department_id, true, update_time, 1, '', update_time, update_time, 1, 1 FROM tickets WHERE id = $1`, left, task)
+	_, err := w.do(w.manager(), "confirm", left, "")
+	refused(t, "confirm", err, codes.FailedPrecondition, "TICKET_TASKS_OPEN", "")
+	got, err := w.bulk(w.manager(), &ticketv1.BulkTicketsRequest{Ids: []string{left, first}, Action: &ticketv1.BulkTicketsRequest_Confirm{Confirm: &ticketv1.ConfirmTicketRequest{}}})
+	if err != nil || !slices.Equal(outcomes(got), []string{"TICKET_TASKS_OPEN", ""}) {
+		t.Errorf("confirmed together: %v, %v", outcomes(got), err)
+	}
+	w.Clock.Advance(72 * time.Hour)
+	for want, of := range map[ticket.State]string{ticket.Resolved: left, ticket.Closed: silent} {
+		if err := w.server.SweepSilent(t.Context()); err != nil || w.get(of).GetState() != want {
+			t.Errorf("after 72 h: %v, %v, want %v", w.get(of).GetState(), err, want)
+		}
+	}
+	if _, err := w.tasks().CompleteTask(w.manager(), &ticketv1.CompleteTaskRequest{Id: task, Result: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.SweepSilent(t.Context()); err != nil || w.get(left).GetState() != ticket.Closed {
+		t.Errorf("after the task: %v, %v", w.get(left).GetState(), err)
+	}
 }
 
 // A task that comes while the ticket is resolved either holds it back or comes too late.

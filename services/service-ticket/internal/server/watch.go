@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,8 +28,8 @@ func (s *Server) WatchOrganisation(ctx context.Context) error {
 	return s.every(ctx, watchEvery, "watch on duty and hotlines", s.SweepOrganisation)
 }
 
-// SweepOrganisation tells once of each gap of the next seven days and of each reason for
-// which a publication is overdue.
+// SweepOrganisation tells once of each gap of the next seven days, again when it is filled and
+// empty again, and of each reason for which a publication is overdue.
 func (s *Server) SweepOrganisation(ctx context.Context) error {
 	var failed []error
 	for after, more := uuid.Nil, true; more; {
@@ -53,23 +54,23 @@ func (s *Server) tellGaps(ctx context.Context, id uuid.UUID) error {
 			return fmt.Errorf("lock duty roster: %w", err)
 		}
 		now := s.now()
-		gaps, err := s.gaps(ctx, tx, &roster, now, now.Add(s.policy.FlagAhead))
+		look := organisation.Span{Start: now, End: now.Add(s.policy.FlagAhead)}
+		gaps, err := s.gaps(ctx, tx, &roster, look.Start, look.End)
 		if err != nil {
 			return err
 		}
-		rows, err := s.q.ListToldGaps(ctx, tx, id, now)
+		told, seen, err := s.toldGaps(ctx, tx, id, now)
 		if err != nil {
-			return fmt.Errorf("read what was told: %w", err)
+			return err
 		}
-		told := make([]organisation.Span, len(rows))
-		for i, r := range rows {
-			told[i] = organisation.Span{Start: r.StartTime, End: r.EndTime}
+		if err := s.keepGaps(ctx, tx, id, told, organisation.Known(gaps, told, look), seen, now); err != nil {
+			return err
 		}
-		gaps = organisation.Untold(gaps, told)
-		if len(gaps) == 0 {
+		fresh := organisation.Untold(gaps, told, seen)
+		if len(fresh) == 0 {
 			tx.Unchanged()
 		}
-		for _, g := range gaps {
+		for _, g := range fresh {
 			if err := s.tellGap(ctx, tx, &roster, g, now); err != nil {
 				return err
 			}
@@ -78,14 +79,46 @@ func (s *Server) tellGaps(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
+// toldGaps reads which gaps that are not over were told, and how far ahead the look went that
+// found them last.
+func (s *Server) toldGaps(ctx context.Context, tx *write.Tx, roster uuid.UUID, now time.Time) (told []organisation.Span, seen time.Time, err error) {
+	rows, err := s.q.ListToldGaps(ctx, tx, roster, now)
+	if err != nil {
+		return nil, seen, fmt.Errorf("read what was told: %w", err)
+	}
+	for _, r := range rows {
+		told = append(told, organisation.Span{Start: r.StartTime, End: r.EndTime})
+		if ahead := r.FindTime.Add(s.policy.FlagAhead); ahead.After(seen) {
+			seen = ahead
+		}
+	}
+	return told, seen, nil
+}
+
+// keepGaps keeps what counts as told from now on in place of what did before. Where that is the
+// same nothing is written, unless a gap went on to where the last look ended: there the next
+// one must know that this one went further.
+func (s *Server) keepGaps(ctx context.Context, tx *write.Tx, roster uuid.UUID, before, after []organisation.Span, seen, now time.Time) error {
+	same := slices.EqualFunc(before, after, func(a, b organisation.Span) bool { return a.Start.Equal(b.Start) && a.End.Equal(b.End) })
+	if same && (len(before) == 0 || before[len(before)-1].End.Before(seen)) {
+		return nil
+	}
+	if err := s.q.DeleteToldGaps(ctx, tx, roster, now); err != nil {
+		return fmt.Errorf("forget gaps: %w", err)
+	}
+	for _, g := range after {
+		err := s.q.InsertDutyGap(ctx, tx, db.InsertDutyGapParams{RosterID: roster, StartTime: g.Start, EndTime: g.End, FindTime: now})
+		if err != nil {
+			return fmt.Errorf("keep a gap: %w", err)
+		}
+	}
+	return nil
+}
+
 func (s *Server) tellGap(ctx context.Context, tx *write.Tx, roster *db.DutyRoster, g organisation.Span, now time.Time) error {
 	id, err := newID()
 	if err != nil {
 		return err
-	}
-	err = s.q.InsertDutyGap(ctx, tx, db.InsertDutyGapParams{RosterID: roster.ID, StartTime: g.Start, EndTime: g.End, FindTime: now})
-	if err != nil {
-		return fmt.Errorf("keep a gap: %w", err)
 	}
 	found := &ticketv1.DutyGapFound{
 		RosterId: roster.ID.String(), RosterCode: roster.Code, StartTime: timestamppb.New(g.Start), EndTime: timestamppb.New(g.End),

@@ -11,14 +11,15 @@ import (
 
 // Reasons of refusals about sub-tasks.
 const (
-	// ReasonTasksOpen refuses to resolve or merge a ticket with a required sub-task that is open.
+	// ReasonTasksOpen refuses to resolve, close or merge a ticket with a required sub-task that is open.
 	ReasonTasksOpen = "TICKET_TASKS_OPEN"
 	// ReasonTaskState refuses to end a sub-task that has ended.
 	ReasonTaskState = "TASK_WRONG_STATE"
 )
 
-// Counts tells whether a move waits for required sub-tasks, and asks how many are open.
-func Counts(v Verb) bool { return v == Resolve || v == Merge }
+// Counts tells whether a move waits for required sub-tasks, and asks how many are open. Closing
+// looks again, so that a ticket that was resolved past them by a fault does not end with them.
+func Counts(v Verb) bool { return v == Resolve || v == Merge || v == Confirm || v == Close }
 
 func tasksText(n int) rpcerr.Text {
 	return rpcerr.T("%[1]d required sub-tasks of the ticket are open; complete them, or take them back with a reason, first",

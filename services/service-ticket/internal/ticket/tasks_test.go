@@ -1,6 +1,7 @@
 package ticket_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,17 +10,18 @@ import (
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
 
-// Of all moves exactly resolve and merge wait for required sub-tasks.
-func TestTasksHoldBackResolveAndMerge(t *testing.T) {
+// Of all moves exactly those that end the work wait for required sub-tasks.
+func TestTasksHoldBackWhatEndsTheWork(t *testing.T) {
 	p := ticket.Policy{ConfirmAfter: time.Hour, ReopenWithin: time.Hour}
+	held := []ticket.Verb{ticket.Resolve, ticket.Merge, ticket.Confirm, ticket.Close}
 	for verb, from := range map[ticket.Verb]ticket.State{
 		ticket.Triage: ticket.New, ticket.Assign: ticket.New, ticket.Start: ticket.Assigned, ticket.Wait: ticket.InProgress,
 		ticket.Resume: ticket.Waiting, ticket.Cancel: ticket.InProgress, ticket.Contact: ticket.InProgress,
-		ticket.Resolve: ticket.InProgress, ticket.Merge: ticket.InProgress,
+		ticket.Resolve: ticket.InProgress, ticket.Merge: ticket.InProgress, ticket.Confirm: ticket.Resolved, ticket.Close: ticket.Resolved,
 	} {
 		for _, open := range []int{0, 1} {
 			want := ""
-			if open > 0 && (verb == ticket.Resolve || verb == ticket.Merge) {
+			if open > 0 && slices.Contains(held, verb) {
 				want = ticket.ReasonTasksOpen
 			}
 			_, err := p.Apply(ticket.Standing{State: from, OpenTasks: open}, ticket.Move{Verb: verb})

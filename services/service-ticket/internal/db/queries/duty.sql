@@ -43,7 +43,11 @@ WHERE roster_id = @roster_id AND staff_id = @staff_id AND end_time > @from_time:
 ORDER BY start_time, id LIMIT 1;
 
 -- name: ListToldGaps :many
-SELECT * FROM duty_gaps WHERE roster_id = @roster_id AND end_time > @from_time;
+SELECT * FROM duty_gaps WHERE roster_id = @roster_id AND end_time > @from_time ORDER BY start_time;
+
+-- name: DeleteToldGaps :exec
+DELETE FROM duty_gaps WHERE roster_id = @roster_id AND end_time > @from_time;
 
 -- name: InsertDutyGap :exec
+-- The time is that of the look that found it last.
 INSERT INTO duty_gaps (roster_id, start_time, end_time, find_time) VALUES (@roster_id, @start_time, @end_time, @find_time);

@@ -31,9 +31,12 @@ SELECT * FROM tickets WHERE id = ANY(@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: LockUnconfirmed :many
 -- Tickets on which the customer was silent too long, each with the tier of its customer,
--- of the survivor where that one was merged.
+-- of the survivor where that one was merged. One with an open required task is passed over, so
+-- that it keeps no other open.
 SELECT sqlc.embed(tickets), customer_tier(tickets.customer_id)::smallint AS tier
-FROM tickets WHERE tickets.confirm_due <= @now::timestamptz ORDER BY tickets.confirm_due LIMIT @size
+FROM tickets WHERE tickets.confirm_due <= @now::timestamptz
+  AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.ticket_id = tickets.id AND tasks.state = 1 AND tasks.required)
+ORDER BY tickets.confirm_due LIMIT @size
 FOR NO KEY UPDATE OF tickets SKIP LOCKED;
 
 -- name: UpdateTicketStanding :exec

@@ -431,7 +431,8 @@ func (x *StationChanged) GetStation() *Station {
 }
 
 // DutyGapFound is the payload of `duty.gap.v1`; its subject is the gap. Each gap of the next
-// seven days is told once.
+// seven days is told once; of one that grows the hours it grows by, and of one that was filled
+// and is empty again those hours again.
 type DutyGapFound struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RosterId      string                 `protobuf:"bytes,1,opt,name=roster_id,json=rosterId,proto3" json:"roster_id,omitempty"`

@@ -135,8 +135,8 @@ type TicketServiceClient interface {
 	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ResolveTicket(ctx context.Context, in *ResolveTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Records that the customer is content: resolved → closed. Customers confirm their own.
-	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, TICKET_TASKS_OPEN (a
+	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ConfirmTicket(ctx context.Context, in *ConfirmTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 	// Opens the next round with the last assignee: resolved or closed → assigned, at most 14
 	// days after resolve. Customers reopen their own.
@@ -521,8 +521,8 @@ type TicketServiceServer interface {
 	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ResolveTicket(context.Context, *ResolveTicketRequest) (*Ticket, error)
 	// Records that the customer is content: resolved → closed. Customers confirm their own.
-	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
-	// REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, TICKET_TASKS_OPEN (a
+	// required sub-task is open), ETAG_MISMATCH, REQUEST_ID_REUSED.
 	ConfirmTicket(context.Context, *ConfirmTicketRequest) (*Ticket, error)
 	// Opens the next round with the last assignee: resolved or closed → assigned, at most 14
 	// days after resolve. Customers reopen their own.
