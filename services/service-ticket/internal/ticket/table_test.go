@@ -80,7 +80,7 @@ func TestTheTableIsTheRuleBook(t *testing.T) {
 			if got != ticket.None || !strings.Contains(public.Text().EN, ticket.Name(from)) {
 				t.Errorf("%s from %s: state %s, text %q, want none and the state named", verb, ticket.Name(from), got, public.Text().EN)
 			}
-			if zh := public.Text().ZH; foreign.MatchString(zh) {
+			if zh := public.Text().ZH; ticket.EventType(verb) != "" && foreign.MatchString(zh) {
 				t.Errorf("%s from %s: %q is not all Chinese", verb, ticket.Name(from), zh)
 			}
 		}
@@ -96,8 +96,10 @@ func TestARefusalNamesWhatWouldBeRight(t *testing.T) {
 	if !errors.As(err, &public) {
 		t.Fatal(err)
 	}
-	for _, text := range []string{public.Text().EN, public.Text().ZH} {
-		for _, part := range []string{"new", "resolve", "in progress, waiting"} {
+	for text, parts := range map[string][]string{
+		public.Text().EN: {"new", "resolve", "in progress, waiting"}, public.Text().ZH: {"新建", "解决", "处理中、等待中"},
+	} {
+		for _, part := range parts {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q does not name %q", text, part)
 			}
