@@ -11,6 +11,34 @@ import (
 	"github.com/google/uuid"
 )
 
+const countFilesToExport = `-- name: CountFilesToExport :one
+SELECT count(*) FROM customers
+WHERE merged_into IS NULL AND erase_time IS NULL
+  AND ($1::smallint IS NULL OR tier = $1::smallint)
+  AND ($2::smallint IS NULL OR status = $2::smallint)
+  AND ($3::text IS NULL OR region = $3::text)
+  AND ($4::uuid IS NULL OR owner_staff_id = $4::uuid)
+`
+
+type CountFilesToExportParams struct {
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+}
+
+func (q *Queries) CountFilesToExport(ctx context.Context, db DBTX, arg CountFilesToExportParams) (int64, error) {
+	row := db.QueryRow(ctx, countFilesToExport,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const listFilesToExport = `-- name: ListFilesToExport :many
 SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers
 WHERE id < $1 AND merged_into IS NULL AND erase_time IS NULL

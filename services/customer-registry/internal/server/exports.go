@@ -10,6 +10,7 @@ import (
 	"github.com/xuri/excelize/v2"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
@@ -18,6 +19,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpc"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
@@ -51,6 +53,11 @@ func (s *Server) ExportCustomers(req *customerv1.ExportCustomersRequest, stream 
 	if filter.OwnerStaffID, err = idPtr(req.GetOwnerStaffId()); err != nil {
 		return err
 	}
+	if req.GetFormat() == customerv1.SheetFormat_SHEET_FORMAT_XLSX {
+		if err := s.fitsSheet(ctx, filter); err != nil {
+			return err
+		}
+	}
 	if err := s.recordExport(ctx, req); err != nil {
 		return err
 	}
@@ -58,6 +65,28 @@ func (s *Server) ExportCustomers(req *customerv1.ExportCustomersRequest, stream 
 		return s.exportXLSX(ctx, filter, &parts{stream: stream, kind: typeXLSX})
 	}
 	return s.exportCSV(ctx, filter, &parts{stream: stream, kind: typeCSV})
+}
+
+// fitsSheet refuses an export that one sheet does not take, before any file is read for it.
+// Files that are closed to the caller count too, for only reading them would tell which.
+func (s *Server) fitsSheet(ctx context.Context, filter db.ListFilesToExportParams) error {
+	count, err := s.q.CountFilesToExport(ctx, s.pool, db.CountFilesToExportParams{
+		Tier: filter.Tier, Status: filter.Status, Region: filter.Region, OwnerStaffID: filter.OwnerStaffID,
+	})
+	if err != nil {
+		return fmt.Errorf("count files to export: %w", err)
+	}
+	if count > s.sheetRows {
+		return s.tooManyRows(count)
+	}
+	return nil
+}
+
+func (s *Server) tooManyRows(count int64) *rpcerr.Error {
+	return rpcerr.New(codes.FailedPrecondition, "EXPORT_TOO_LARGE", rpcerr.T(
+		"The filters leave %[1]d files and a sheet takes at most %[2]d; take CSV or a narrower filter.",
+		"筛选结果有 %[1]d 份档案，而一个工作表最多容纳 %[2]d 份；请改用 CSV 格式或缩小筛选范围。", count, s.sheetRows)).
+		With("count", fmt.Sprint(count)).With("limit", fmt.Sprint(s.sheetRows))
 }
 
 // recordExport leaves the audit record, with filter and purpose, before anything leaves.
@@ -125,10 +154,10 @@ func (s *Server) exportXLSX(ctx context.Context, filter db.ListFilesToExportPara
 	if err != nil {
 		return fmt.Errorf("begin a sheet: %w", err)
 	}
-	line := 0
+	line := int64(0)
 	write := func(cells []string) error {
-		if line++; line > maxSheetRows+1 {
-			return nil
+		if line++; line > s.sheetRows+1 {
+			return s.tooManyRows(line - 1) // some came since they were counted; nothing was sent yet
 		}
 		row := make([]any, len(cells))
 		for i, c := range cells {

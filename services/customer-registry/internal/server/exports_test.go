@@ -127,3 +127,33 @@ func TestExportWorkbook(t *testing.T) {
 		t.Errorf("rows %v, %v", rows, err)
 	}
 }
+
+// What does not fit in a sheet is refused whole, with what to do instead.
+func TestExportThatASheetDoesNotTake(t *testing.T) {
+	r := start(t)
+	for range 3 {
+		r.make(t, full())
+	}
+	r.LimitSheets(2)
+	req := &customerv1.ExportCustomersRequest{Format: customerv1.SheetFormat_SHEET_FORMAT_XLSX, Purpose: "x"}
+	data, _, err := r.export(r.admin(), req)
+	refused(t, "three in a sheet of two", err, codes.FailedPrecondition, "EXPORT_TOO_LARGE")
+	if len(data) > 0 || !strings.Contains(err.Error(), "3 files") || !strings.Contains(err.Error(), "at most 2") {
+		t.Errorf("%d bytes and %v", len(data), err)
+	}
+	if n := r.count(t, `SELECT count(*) FROM file_reads`) + r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'customer_export'`); n != 0 {
+		t.Errorf("%d records of an export that was refused", n)
+	}
+	if rows := r.exportRows(t, r.admin(), &customerv1.ExportCustomersRequest{}); len(rows) != 3 {
+		t.Errorf("as CSV %v", rows)
+	}
+	req.Region = "nowhere"
+	if _, _, err := r.export(r.admin(), req); err != nil {
+		t.Errorf("with a narrower filter: %v", err)
+	}
+	r.LimitSheets(3)
+	req.Region = ""
+	if data, _, err := r.export(r.admin(), req); err != nil || len(data) == 0 {
+		t.Errorf("three in a sheet of three: %v", err)
+	}
+}
