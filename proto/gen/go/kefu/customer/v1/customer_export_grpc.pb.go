@@ -33,9 +33,9 @@ type CustomerExportServiceClient interface {
 	// Each file is shown as GetCustomer would show it to the caller: masked where it masks, and
 	// left out where it is closed to them without a grant. Cells that a spreadsheet would take
 	// for a formula begin with an apostrophe. The export and its purpose stand in the audit trail
-	// before the first byte leaves, and every file in the quarterly review. A table of XLSX ends
-	// with 1,048,575 files.
-	// Errors: VALIDATION_FAILED.
+	// before the first byte leaves, and every file there and in the quarterly review. A sheet of XLSX takes
+	// 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
+	// Errors: VALIDATION_FAILED, EXPORT_TOO_LARGE.
 	ExportCustomers(ctx context.Context, in *ExportCustomersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
@@ -76,9 +76,9 @@ type CustomerExportServiceServer interface {
 	// Each file is shown as GetCustomer would show it to the caller: masked where it masks, and
 	// left out where it is closed to them without a grant. Cells that a spreadsheet would take
 	// for a formula begin with an apostrophe. The export and its purpose stand in the audit trail
-	// before the first byte leaves, and every file in the quarterly review. A table of XLSX ends
-	// with 1,048,575 files.
-	// Errors: VALIDATION_FAILED.
+	// before the first byte leaves, and every file there and in the quarterly review. A sheet of XLSX takes
+	// 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
+	// Errors: VALIDATION_FAILED, EXPORT_TOO_LARGE.
 	ExportCustomers(*ExportCustomersRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedCustomerExportServiceServer()
 }
