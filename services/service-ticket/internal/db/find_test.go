@@ -37,7 +37,6 @@ func (r *recorder) Query(ctx context.Context, sql string, args ...any) (pgx.Rows
 // few takes out of a plan that it reads all staff or substitutions, of which there are few.
 var few = strings.NewReplacer("Seq Scan on staff", "", "Seq Scan on substitutions", "")
 
-
 // Lists by due time go by the index of who asks, and a rare text is found by the index of
 // texts, however many tickets there are.
 func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {

@@ -22,13 +22,14 @@ func (f *TicketFilter) byAway(bind binder, size, what string) string {
 		"SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY t.state DESC, t.id DESC LIMIT " + size + ") t ORDER BY t.id DESC LIMIT " + size
 }
 
-// dueAway is due for those who are away: the first due of each.
+// dueAway is due for those who are away: the first due of each. The key is a part of the order and
+// of a place in it, as in due.
 func (f *TicketFilter) dueAway(bind binder, at DuePlace, size string) string {
 	w := *f
 	w.whole, w.led = true, ledAway
 	where := []string{
-		"t.due_time IS NOT NULL", "t.assignee_staff_id = a.id", "t.state IN " + inHands,
-		"(t.due_time, t.id) > (" + bind(at.Due) + ", " + bind(at.ID) + ")",
+		"t.due_time IS NOT NULL", "t.assignee_staff_id <= a.id", "t.state IN " + inHands,
+		"(t.assignee_staff_id, t.due_time, t.id) > (a.id, " + bind(at.Due) + ", " + bind(at.ID) + ")",
 	}
 	if !at.Before.IsZero() {
 		where = append(where, "t.due_time < "+bind(at.Before))
@@ -38,5 +39,5 @@ func (f *TicketFilter) dueAway(bind binder, at DuePlace, size string) string {
 	}
 	where = append(where, w.conditions(bind)...)
 	return "SELECT t.id, t.due_time FROM away_staff(" + bind(w.Away) + ") a(id) CROSS JOIN LATERAL (" +
-		"SELECT t.id, t.due_time FROM tickets t" + all(where) + " ORDER BY t.due_time, t.id LIMIT " + size + ") t ORDER BY t.due_time, t.id LIMIT " + size
+		"SELECT t.id, t.due_time FROM tickets t" + all(where) + " ORDER BY t.assignee_staff_id, t.due_time, t.id LIMIT " + size + ") t ORDER BY t.due_time, t.id LIMIT " + size
 }
