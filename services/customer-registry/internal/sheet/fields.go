@@ -272,10 +272,18 @@ func phone() field {
 
 func readNumber(text string) (float64, bool) {
 	value, err := strconv.ParseFloat(text, 64)
-	return value, err == nil && !math.IsNaN(value) && !math.IsInf(value, 0)
+	return unsigned(value), err == nil && !math.IsNaN(value) && !math.IsInf(value, 0)
 }
 
-func writeNumber(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
+func writeNumber(value float64) string { return strconv.FormatFloat(unsigned(value), 'f', -1, 64) }
+
+// unsigned takes the sign off a zero, which nobody means.
+func unsigned(value float64) float64 {
+	if value == 0 {
+		return 0
+	}
+	return value
+}
 
 // readTime takes local dates and times of the zone, instants, and the numbers by which XLSX
 // keeps dates: days since 30 December 1899.
