@@ -83,7 +83,7 @@ type Move struct {
 
 	Type       ticketv1.TicketType // triage
 	Priority   ticketv1.Priority   // triage, prioritize
-	Department uuid.UUID           // triage, assign, hand over, release
+	Department uuid.UUID           // triage, assign, hand over, release, rehome
 	Assignee   uuid.UUID           // assign, hand over
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
@@ -131,6 +131,8 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		}
 	case Assign, HandOver, Release:
 		s.Assignee, s.Department = m.Assignee, m.Department
+	case Rehome:
+		s.Department = m.Department
 	case Wait:
 		s.WaitFor = m.WaitFor
 	case Resolve:
