@@ -115,6 +115,13 @@ func TestADepartmentIsTakenOver(t *testing.T) {
 	if n := w.count("SELECT count(*) FROM staff WHERE id = $1 AND department_id = $2", gone.GetId(), w.desk.GetId()); n != 1 {
 		t.Error("who left moved")
 	}
+	w.staffOf(next.GetId(), "head")
+	for who, want := range map[string]string{"head": "", "agent-1": "", "nobody": "PERMISSION_DENIED"} {
+		_, err := w.handovers().PreviewHandover(w.AsStaff(access.ServiceSupervisor, who), &ticketv1.PreviewHandoverRequest{StaffId: gone.GetId()})
+		if rpcerr.Reason(err) != want {
+			t.Errorf("what is in the hands of who left, to %s: %v, want %q", who, err, want)
+		}
+	}
 	for id, kind := range map[string]string{w.agent.GetId(): "staff.changed.v1", below.GetId(): "department.changed.v1", w.desk.GetId(): "department.changed.v1", task: "task.reassigned.v1"} {
 		events := w.eventsOf(id)
 		if last := events[len(events)-1]; last.GetType() != kind || last.GetSubjectVersion() != 2 {
