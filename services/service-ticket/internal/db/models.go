@@ -297,6 +297,9 @@ type Ticket struct {
 	Needs               string
 	DueTime             *time.Time
 	QueueRank           int16
+	Urgency             int16
+	Impact              int16
+	PrioritySource      int16
 }
 
 type TicketContact struct {
@@ -343,6 +346,10 @@ type TicketTransition struct {
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
 	WaitFor         int16
+	Priority        int16
+	PrioritySource  int16
+	Urgency         int16
+	Impact          int16
 }
 
 type TicketTriage struct {
