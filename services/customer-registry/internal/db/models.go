@@ -351,6 +351,7 @@ type DirectoryDepartment struct {
 	ParentID    *uuid.UUID
 	HeadStaffID *uuid.UUID
 	Version     int64
+	Closed      bool
 }
 
 type DirectoryStaff struct {
