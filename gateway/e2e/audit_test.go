@@ -8,6 +8,12 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/rpc"
 )
 
 // TestAuditorsReadWhatWasDone: a change shows in the trail of its service within a second or
@@ -41,6 +47,43 @@ func TestAuditorsReadWhatWasDone(t *testing.T) {
 	}
 	auditor.refused(http.StatusBadRequest, "VALIDATION_FAILED", "GET", "/v1/auditRecords?source=ledger", nil)
 	manager.refused(http.StatusForbidden, "PERMISSION_DENIED", "GET", "/v1/auditRecords?source=service-ticket", nil)
+}
+
+// TestTheTrailSaysFromWhere: over REST and over gRPC a record has the address that was seen, and
+// nothing that the caller says of themselves changes it.
+func TestTheTrailSaysFromWhere(t *testing.T) {
+	manager, auditor := as(t, suite, role("service-manager")...), as(t, suite, role("auditor")...)
+	lies := []string{"X-Forwarded-For", "203.0.113.7", "Forwarded", "for=203.0.113.7", "X-Real-Ip", "203.0.113.7",
+		"Grpc-Metadata-X-Forwarded-For", "203.0.113.7", "Grpc-Metadata-Kefu-Origin", "203.0.113.7", "Kefu-Origin", "203.0.113.7"}
+	ticket := object{"customerId": newCustomer(t, unique("钱经理")).text("id"), "channel": "CHANNEL_WEB", "title": "x"}
+	made := []string{manager.do("POST", "/v1/tickets", ticket, lies...).text("id")}
+
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+suite.token(t, role("service-manager")...),
+		"x-forwarded-for", "203.0.113.7", rpc.OriginKey, "203.0.113.7")
+	out, err := ticketv1.NewTicketServiceClient(dialAll(t, suite)["service-ticket"]).CreateTicket(ctx, &ticketv1.CreateTicketRequest{
+		Ticket: &ticketv1.Ticket{CustomerId: ticket.text("customerId"), Channel: typev1.Channel_CHANNEL_WEB, Title: "y"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range append(made, out.GetId()) {
+		var record object
+		eventually(t, "the record of "+id, func() bool {
+			found := auditor.get("/v1/auditRecords?source=service-ticket&action=" + escape("/kefu.ticket.v1.TicketService/CreateTicket") +
+				"&address=127.0.0.1&objectId=" + id).list("auditRecords")
+			if len(found) > 0 {
+				record = found[0]
+			}
+			return len(found) > 0
+		})
+		if record.text("address") != "127.0.0.1" || record.at("intact") != true {
+			t.Errorf("the record is %v", record)
+		}
+	}
+	if found := auditor.get("/v1/auditRecords?source=service-ticket&address=203.0.113.7").list("auditRecords"); len(found) > 0 {
+		t.Errorf("a claim stands in the trail: %v", found[0])
+	}
+	auditor.refused(http.StatusBadRequest, "VALIDATION_FAILED", "GET", "/v1/auditRecords?source=survey&address=here", nil)
 }
 
 // TestKefuctlVerifiesEveryTrail beside the running services.

@@ -19,13 +19,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/proto"
 
-	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
 )
 
@@ -56,16 +56,6 @@ type Entry struct {
 	Changes any
 }
 
-// Origin says who made the change and on whose call.
-type Origin struct {
-	Time      time.Time
-	Actor     string
-	ActorKind eventv1.ActorKind
-	RequestID string
-	// CauseEventID is the event a consumer acted on; zero where a caller acted.
-	CauseEventID uuid.UUID
-}
-
 // Execer is the part of a transaction or a batch that writing needs.
 type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
@@ -74,8 +64,8 @@ type Execer interface {
 const insertRecord = `
 WITH record AS (
   INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
-    access_right, changes_hash, request_id, cause_event_id, mac, customer_id)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
   RETURNING id
 )
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
@@ -98,7 +88,7 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 func (r *record) values(key []byte) []any {
 	return []any{
 		r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
-		r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer,
+		r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer, r.address,
 	}
 }
 
@@ -110,6 +100,7 @@ func newRecord(key []byte, e Entry, o Origin) (*record, error) {
 	r := &record{
 		id: id, time: o.Time.UTC().Truncate(time.Microsecond), actor: o.Actor, actorKind: int16(o.ActorKind),
 		action: e.Action, objectType: e.ObjectType, objectID: e.ObjectID, right: e.Right, requestID: o.RequestID,
+		address: o.Address,
 	}
 	if o.CauseEventID != uuid.Nil {
 		r.cause = &o.CauseEventID
@@ -152,7 +143,16 @@ type record struct {
 	changes                          []byte
 	requestID                        string
 	cause, customer                  *uuid.UUID
+	address                          netip.Prefix
 }
+
+// The forms of what a MAC covers. A record without an address has the first, in which those of
+// before there was one were sealed: taking the address away shows too, and no record of one
+// form is encoded like one of the other.
+const (
+	formPlain     = "record"
+	formAddressed = "addressed record"
+)
 
 // mac covers every field, each with its length, so that no two records share an encoding.
 func (r *record) mac(key []byte) []byte {
@@ -161,7 +161,11 @@ func (r *record) mac(key []byte) []byte {
 	if r.cause != nil {
 		cause = r.cause[:]
 	}
-	part(h, []byte("record"))
+	form := formPlain
+	if r.address.IsValid() {
+		form = formAddressed
+	}
+	part(h, []byte(form))
 	part(h, r.id[:])
 	part(h, binary.BigEndian.AppendUint64(nil, uint64(r.time.UnixMicro())))
 	part(h, []byte(r.actor))
@@ -175,6 +179,9 @@ func (r *record) mac(key []byte) []byte {
 	part(h, cause)
 	if r.customer != nil { // records of before there was one have none
 		part(h, r.customer[:])
+	}
+	if r.address.IsValid() {
+		part(h, append(r.address.Addr().AsSlice(), byte(r.address.Bits())))
 	}
 	return h.Sum(nil)
 }

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,10 @@ import (
 )
 
 var key = []byte("a key of the tests, thirty-two b")
+
+var addresses = []netip.Prefix{
+	netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8:1::/48"), {},
+}
 
 // trail makes n records and links them in passes of three.
 func trail(t *testing.T, n int) *testkit.DB {
@@ -47,6 +52,9 @@ func insert(t *testing.T, db *testkit.DB, i int) {
 	o := audit.Origin{Time: time.Now(), Actor: "issuer|someone", ActorKind: eventv1.ActorKind_ACTOR_KIND_PERSON, RequestID: "r"}
 	if i%2 == 1 {
 		o.CauseEventID = uuid.New()
+	}
+	if i >= 3 { // the first three are as those of before there was an address
+		o.Address = addresses[i%len(addresses)]
 	}
 	var customer uuid.UUID
 	if i%3 == 1 {
@@ -83,7 +91,7 @@ UPDATE audit_records AS r SET actor = o.actor, time = o.time, object_id = o.obje
   cause_event_id = o.cause_event_id
 FROM audit_records AS o WHERE (r.id, o.id) IN ((` + at("4") + `, ` + at("6") + `), (` + at("6") + `, ` + at("4") + `))`
 	copyRecord := `INSERT INTO audit_records SELECT '00000000-0000-7000-8000-00000000f00d', time, actor, actor_kind, action, object_type, object_id,
-  access_right, changes_hash, request_id, cause_event_id, mac, customer_id FROM audit_records WHERE id = ` + at("2")
+  access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address FROM audit_records WHERE id = ` + at("2")
 	insertLinked := copyRecord + `;
 INSERT INTO audit_chain SELECT 11, '00000000-0000-7000-8000-00000000f00d', hash, sha256('x') FROM audit_chain WHERE position = 10`
 	shiftAndInsert := copyRecord + `;
@@ -115,11 +123,16 @@ UPDATE audit_chain SET audit_id = gen_random_uuid() WHERE position = 4;`
 UPDATE audit_chain SET position = CASE position WHEN 4 THEN -6 ELSE -4 END WHERE position IN (4, 6);
 UPDATE audit_chain SET position = -position WHERE position < 0`, 4, "does not continue"},
 		"edited customer":        {`UPDATE audit_records SET customer_id = gen_random_uuid() WHERE id = ` + at("6"), 6, "edited"},
+		"edited address":         {`UPDATE audit_records SET address = '203.0.113.8' WHERE id = ` + at("5"), 5, "edited"},
+		"widened address":        {`UPDATE audit_records SET address = set_masklen(address, 16) WHERE id = ` + at("6"), 6, "edited"},
+		"address taken away":     {`UPDATE audit_records SET address = NULL WHERE id = ` + at("7"), 7, "edited"},
+		"address put there":      {`UPDATE audit_records SET address = '203.0.113.7' WHERE id = ` + at("2"), 2, "edited"},
+		"search without address": {`UPDATE audit_search SET address = NULL WHERE position = 5`, 5, "search of auditors"},
 		"edited search entry":    {`UPDATE audit_search SET actor = 'nobody' WHERE position = 4`, 4, "search of auditors"},
 		"deleted search entry":   {`DELETE FROM audit_search WHERE position = 4`, 4, "search of auditors"},
 		"inserted with a link":   {insertLinked, 11, "edited or forged"},
 		"inserted in the middle": {shiftAndInsert, 5, "edited or forged"},
-		"record never queued":    {`INSERT INTO audit_records SELECT gen_random_uuid(), time, actor, actor_kind, action, object_type, object_id, access_right, changes_hash, request_id, cause_event_id, mac, customer_id FROM audit_records WHERE id = ` + at("2"), 0, "never linked"},
+		"record never queued":    {`INSERT INTO audit_records SELECT gen_random_uuid(), time, actor, actor_kind, action, object_type, object_id, access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address FROM audit_records WHERE id = ` + at("2"), 0, "never linked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := trail(t, 10)

@@ -39,8 +39,8 @@ ORDER BY p.audit_id`
 INSERT INTO audit_chain (position, audit_id, previous, hash)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[])`
 	enterSearch = `
-INSERT INTO audit_search (position, audit_id, time, actor, action, object_id, customer_id, access_right)
-SELECT l.position, r.id, r.time, r.actor, r.action, r.object_id, r.customer_id, r.access_right
+INSERT INTO audit_search (position, audit_id, time, actor, action, object_id, customer_id, access_right, address)
+SELECT l.position, r.id, r.time, r.actor, r.action, r.object_id, r.customer_id, r.access_right, r.address
 FROM unnest($1::bigint[], $2::uuid[]) AS l (position, audit_id)
 CROSS JOIN LATERAL (SELECT * FROM audit_records WHERE id = l.audit_id LIMIT 1) AS r`
 	// What a replica of the release before has linked, which knew of no search.

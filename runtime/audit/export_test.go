@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 )
 
 // SearchSQL is the query of a request, for the test of its plan.
@@ -27,6 +29,16 @@ const (
 	ReadUnentered = readUnentered
 	ReadLinks     = readLinks
 )
+
+// SampleMAC seals the second sample with an address in it.
+func SampleMAC(key []byte, address netip.Prefix) []byte {
+	r := sampleRecord(1)
+	r.address = address
+	return r.mac(key)
+}
+
+// Kept is what a record keeps of an address.
+func Kept(kind authn.Kind, a netip.Addr) string { return addressText(kept(kind, a)) }
 
 // ParseAnchor tells whether a line is an anchor, and writes it anew.
 func ParseAnchor(line []byte) (string, bool) {
@@ -66,6 +78,9 @@ func sampleRecord(i int) record {
 		right: fmt.Sprintf("role:r%d/things.change", i%12), changes: make([]byte, 32), requestID: fmt.Sprint("request-", i),
 		customer: &customer,
 	}
+	if i%3 == 2 { // the others are as those of before there was an address
+		r.address = netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)
+	}
 	if i%2 == 1 {
 		r.cause = &cause
 	}
@@ -73,7 +88,7 @@ func sampleRecord(i int) record {
 }
 
 // Fields of a record and of its link that can be altered.
-const Fields = 16
+const Fields = 17
 
 // Alter changes a field of one record and tells whether anything is different.
 func (t *Tape) Alter(at, field int, by byte) bool {
@@ -117,6 +132,12 @@ func (t *Tape) Alter(at, field int, by byte) bool {
 		l.auditID = l.id
 	case 15: // a boundary between two texts that moves
 		l.action, l.objectType = l.action+l.objectType[:1], l.objectType[1:]
+	case 16:
+		had := l.address
+		l.address = netip.Prefix{} // taken away, or another, or one where there was none
+		if by%2 == 0 || !had.IsValid() {
+			l.address = netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, by}), 32)
+		}
 	}
 	return true
 }
@@ -166,20 +187,20 @@ func Fill(ctx context.Context, conn *pgx.Conn, key []byte, n int) error {
 			records, previous = append(records, r), own
 		}
 		_, err := conn.CopyFrom(ctx, pgx.Identifier{"audit_records"}, []string{"id", "time", "actor", "actor_kind", "action", "object_type",
-			"object_id", "access_right", "changes_hash", "request_id", "cause_event_id", "mac", "customer_id"},
+			"object_id", "access_right", "changes_hash", "request_id", "cause_event_id", "mac", "customer_id", "address"},
 			pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
 				r := &records[i]
-				return []any{r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID, r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer}, nil
+				return []any{r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID, r.right, r.changes, r.requestID, r.cause, r.mac(key), r.customer, r.address}, nil
 			}))
 		_, linksErr := conn.CopyFrom(ctx, pgx.Identifier{"audit_chain"}, []string{"position", "audit_id", "previous", "hash"},
 			pgx.CopyFromSlice(len(links), func(i int) ([]any, error) {
 				l := &links[i]
 				return []any{l.position, l.id, l.previous, l.hash}, nil
 			}))
-		_, searchErr := conn.CopyFrom(ctx, pgx.Identifier{"audit_search"}, []string{"position", "audit_id", "time", "actor", "action", "object_id", "customer_id", "access_right"},
+		_, searchErr := conn.CopyFrom(ctx, pgx.Identifier{"audit_search"}, []string{"position", "audit_id", "time", "actor", "action", "object_id", "customer_id", "access_right", "address"},
 			pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
 				r := &records[i]
-				return []any{links[i].position, r.id, r.time, r.actor, r.action, r.objectID, r.customer, r.right}, nil
+				return []any{links[i].position, r.id, r.time, r.actor, r.action, r.objectID, r.customer, r.right, r.address}, nil
 			}))
 		if err := errors.Join(err, linksErr, searchErr); err != nil {
 			return err

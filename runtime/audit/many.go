@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,9 +18,9 @@ type Act struct {
 const insertRecords = `
 WITH record AS (
   INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
-    access_right, changes_hash, request_id, cause_event_id, mac, customer_id)
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address)
   SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::uuid[],
-    $8::text[], $9::bytea[], $10::text[], $11::uuid[], $12::bytea[], $13::uuid[])
+    $8::text[], $9::bytea[], $10::text[], $11::uuid[], $12::bytea[], $13::uuid[], $14::inet[])
   RETURNING id
 )
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
@@ -37,6 +38,7 @@ func InsertMany(ctx context.Context, db Execer, key []byte, acts []Act) error {
 		actors, actions, types, rights, calls []string
 		kinds                                 []int16
 		changes, macs                         [][]byte
+		addresses                             []netip.Prefix
 	)
 	for i := range acts {
 		r, err := newRecord(key, acts[i].Entry, acts[i].Origin)
@@ -47,8 +49,9 @@ func InsertMany(ctx context.Context, db Execer, key []byte, acts []Act) error {
 		actors, actions, types = append(actors, r.actor), append(actions, r.action), append(types, r.objectType)
 		rights, calls, kinds = append(rights, r.right), append(calls, r.requestID), append(kinds, r.actorKind)
 		changes, macs, customers = append(changes, r.changes), append(macs, r.mac(key)), append(customers, r.customer)
+		addresses = append(addresses, r.address)
 	}
-	_, err := db.Exec(ctx, insertRecords, ids, times, actors, kinds, actions, types, objects, rights, changes, calls, causes, macs, customers)
+	_, err := db.Exec(ctx, insertRecords, ids, times, actors, kinds, actions, types, objects, rights, changes, calls, causes, macs, customers, addresses)
 	if err != nil {
 		return fmt.Errorf("insert %d audit records: %w", len(acts), err)
 	}

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func TestRecordsOfManyActs(t *testing.T) {
 		if i%2 == 1 {
 			o.CauseEventID = uuid.New()
 		}
+		o.Address = addresses[i%len(addresses)]
 		acts = append(acts, audit.Act{Origin: o, Entry: audit.Entry{
 			Action: "/kefu.Things/Read", ObjectType: "thing", ObjectID: uuid.New(), Right: "role:x/y", Changes: map[string]int{"n": i},
 			CustomerID: []uuid.UUID{uuid.Nil, uuid.New()}[i%2],
@@ -50,9 +52,10 @@ func TestRecordsOfManyActs(t *testing.T) {
 	for _, a := range acts {
 		var action, actor, right, request string
 		var cause, customer *uuid.UUID
-		err := db.Pool.QueryRow(t.Context(), `SELECT action, actor, access_right, request_id, cause_event_id, customer_id FROM audit_records WHERE object_id = $1`,
-			a.Entry.ObjectID).Scan(&action, &actor, &right, &request, &cause, &customer)
-		if err != nil || action != a.Entry.Action || actor != a.Origin.Actor || right != a.Entry.Right || request != "r" ||
+		var address netip.Prefix
+		err := db.Pool.QueryRow(t.Context(), `SELECT action, actor, access_right, request_id, cause_event_id, customer_id, address FROM audit_records WHERE object_id = $1`,
+			a.Entry.ObjectID).Scan(&action, &actor, &right, &request, &cause, &customer, &address)
+		if err != nil || action != a.Entry.Action || actor != a.Origin.Actor || right != a.Entry.Right || request != "r" || address != a.Origin.Address ||
 			(cause == nil) != (a.Origin.CauseEventID == uuid.Nil) || cause != nil && *cause != a.Origin.CauseEventID ||
 			(customer == nil) != (a.Entry.CustomerID == uuid.Nil) || customer != nil && *customer != a.Entry.CustomerID {
 			t.Errorf("%v: %s %s %s %s %v, %v", a, action, actor, right, request, cause, err)

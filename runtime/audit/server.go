@@ -15,11 +15,9 @@ import (
 
 	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
 
@@ -88,13 +86,11 @@ func (s *Server) ListAuditRecords(ctx context.Context, req *auditv1.ListAuditRec
 }
 
 func (s *Server) recordReading(ctx context.Context, req *auditv1.ListAuditRecordsRequest) error {
-	caller := authn.FromContext(ctx)
 	e := Entry{
 		Action: auditv1.AuditService_ListAuditRecords_FullMethodName, ObjectType: trailType, ObjectID: trailID,
 		Right: authz.FromContext(ctx).Right, Changes: req,
 	}
-	o := Origin{Time: s.now(), Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)}
-	err := pg.InBatch(ctx, s.pool, func(b *pg.Batch) error { return Insert(ctx, b, s.key, e, o) })
+	err := pg.InBatch(ctx, s.pool, func(b *pg.Batch) error { return Insert(ctx, b, s.key, e, Called(ctx, s.now())) })
 	if err != nil {
 		return fmt.Errorf("record the reading of the audit trail: %w", err)
 	}
@@ -111,7 +107,7 @@ type search struct {
 }
 
 const searchColumns = `SELECT s.time, s.position, r.id, r.time, r.actor, r.actor_kind, r.action, r.object_type, r.object_id,
-  r.access_right, r.changes_hash, r.request_id, r.cause_event_id, r.customer_id, r.mac
+  r.access_right, r.changes_hash, r.request_id, r.cause_event_id, r.customer_id, r.address, r.mac
 FROM audit_search AS s JOIN audit_records AS r ON r.id = s.audit_id`
 
 func newSearch(req *auditv1.ListAuditRecordsRequest, cursor string, limit int32) (*search, error) {
@@ -134,6 +130,15 @@ func newSearch(req *auditv1.ListAuditRecordsRequest, cursor string, limit int32)
 			return nil, rpcerr.Invalid(c.field, rpcerr.T("it is no UUID", "不是 UUID"))
 		}
 		q.add("s."+c.column+" = $%d", id)
+	}
+	if text := req.GetAddress(); text != "" {
+		address, ok := parseAddress(text)
+		if !ok {
+			return nil, rpcerr.Invalid("address", rpcerr.T(
+				"%[1]q is neither an address nor a network; give one like 203.0.113.7 or 203.0.113.0/24",
+				"%[1]q 既不是地址也不是网段；请使用 203.0.113.7 或 203.0.113.0/24 这样的值", text))
+		}
+		q.add("s.address = $%d", address)
 	}
 	if t := req.GetTimeFrom(); t != nil {
 		q.add("s.time >= $%d", t.AsTime())
@@ -177,7 +182,7 @@ type found struct {
 
 func scanFound(row pgx.CollectableRow) (f found, err error) {
 	err = row.Scan(&f.at, &f.position, &f.id, &f.time, &f.actor, &f.actorKind, &f.action, &f.objectType, &f.objectID,
-		&f.right, &f.changes, &f.requestID, &f.cause, &f.customer, &f.seal)
+		&f.right, &f.changes, &f.requestID, &f.cause, &f.customer, &f.address, &f.seal)
 	return f, err
 }
 
@@ -199,7 +204,8 @@ func (f *found) proto(key []byte) *auditv1.AuditRecord {
 		Actor: f.actor, ActorKind: eventv1.ActorKind(f.actorKind), Action: f.action,
 		ObjectType: f.objectType, ObjectId: f.objectID.String(), CustomerId: idText(f.customer),
 		Right: f.right, RequestId: f.requestID, CauseEventId: idText(f.cause), ChangesHash: f.changes,
-		Intact: hmac.Equal(f.seal, f.mac(key)),
+		Address: addressText(f.address),
+		Intact:  hmac.Equal(f.seal, f.mac(key)),
 	}
 }
 

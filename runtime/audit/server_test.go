@@ -41,7 +41,7 @@ func trailed(t *testing.T, n int) (*testkit.Service, auditv1.AuditServiceClient,
 		if i%4 == 0 {
 			e.CustomerID = objects[0]
 		}
-		o := audit.Origin{Time: s.Clock.Now().Add(time.Duration(i-n) * time.Minute), Actor: []string{"iss|a", "iss|b"}[i%2], ActorKind: eventv1.ActorKind_ACTOR_KIND_PERSON, RequestID: "r"}
+		o := audit.Origin{Time: s.Clock.Now().Add(time.Duration(i-n) * time.Minute), Actor: []string{"iss|a", "iss|b"}[i%2], ActorKind: eventv1.ActorKind_ACTOR_KIND_PERSON, RequestID: "r", Address: addresses[i%len(addresses)]}
 		if err := pg.InBatch(t.Context(), s.Pool, func(b *pg.Batch) error { return audit.Insert(t.Context(), b, key, e, o) }); err != nil {
 			t.Fatal(err)
 		}
@@ -77,6 +77,9 @@ func TestListAuditRecordsByEachFilter(t *testing.T) {
 		"time": {&auditv1.ListAuditRecordsRequest{
 			TimeFrom: timestamppb.New(began.Add(2 * time.Minute)), TimeTo: timestamppb.New(began.Add(5 * time.Minute))}, []int64{5, 4, 3}},
 		"together": {&auditv1.ListAuditRecordsRequest{Actor: "iss|a", Right: "grant:1", TimeFrom: timestamppb.New(began.Add(5 * time.Minute))}, []int64{11, 7}},
+		"address":  {&auditv1.ListAuditRecordsRequest{Address: "203.0.113.7"}, []int64{9, 5, 1}},
+		"network":  {&auditv1.ListAuditRecordsRequest{Address: "2001:db8:1::/48"}, []int64{11, 7, 3}},
+		"in it":    {&auditv1.ListAuditRecordsRequest{Address: "198.51.100.9/24"}, []int64{10, 6, 2}},
 		"nothing":  {&auditv1.ListAuditRecordsRequest{Actor: "iss|c"}, nil},
 	} {
 		c.req.Source, c.req.PageSize = "complaint", 2
@@ -154,6 +157,7 @@ func TestListAuditRecordsRefuses(t *testing.T) {
 		"an unknown source":   {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "ledger"}, codes.InvalidArgument, rpcerr.ReasonValidation},
 		"another's trail":     {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "survey"}, codes.InvalidArgument, rpcerr.ReasonValidation},
 		"no UUID":             {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "complaint", ObjectId: "x"}, codes.InvalidArgument, rpcerr.ReasonValidation},
+		"no address":          {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "complaint", Address: "203.0.113"}, codes.InvalidArgument, rpcerr.ReasonValidation},
 		"a page too large":    {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "complaint", PageSize: 501}, codes.InvalidArgument, rpcerr.ReasonValidation},
 		"another list's page": {s.As("auditor"), &auditv1.ListAuditRecordsRequest{Source: "complaint", Actor: "x", PageToken: first.GetNextPageToken()}, codes.InvalidArgument, rpcerr.ReasonValidation},
 		"a manager":           {s.As("manager"), &auditv1.ListAuditRecordsRequest{Source: "complaint"}, codes.PermissionDenied, authz.ReasonDenied},
@@ -208,6 +212,7 @@ func TestTheTrailIsSearchedByIndex(t *testing.T) {
 		"object":   {&auditv1.ListAuditRecordsRequest{ObjectId: some}, "audit_search_object_id_idx"},
 		"customer": {&auditv1.ListAuditRecordsRequest{CustomerId: some}, "audit_search_customer_id_idx"},
 		"right":    {&auditv1.ListAuditRecordsRequest{Right: "grant:1"}, "audit_search_access_right_idx"},
+		"address":  {&auditv1.ListAuditRecordsRequest{Address: "192.0.2.1"}, "audit_search_address_idx"},
 	} {
 		for _, cursor := range []string{"", "1793502000000000/17"} {
 			sql, args, err := audit.SearchSQL(c.req, cursor)

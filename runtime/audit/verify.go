@@ -35,9 +35,9 @@ const readLinks = `
 SELECT c.position, c.audit_id, c.previous, c.hash,
   r.id IS NOT NULL, coalesce(r.time, 'epoch'), coalesce(r.actor, ''), coalesce(r.actor_kind, 0), coalesce(r.action, ''),
   coalesce(r.object_type, ''), coalesce(r.object_id, c.audit_id), coalesce(r.access_right, ''), r.changes_hash,
-  coalesce(r.request_id, ''), r.cause_event_id, r.mac, r.customer_id,
-  (s.audit_id, s.time, s.actor, s.action, s.object_id, s.customer_id, s.access_right)
-    IS NOT DISTINCT FROM (r.id, r.time, r.actor, r.action, r.object_id, r.customer_id, r.access_right)
+  coalesce(r.request_id, ''), r.cause_event_id, r.mac, r.customer_id, r.address,
+  (s.audit_id, s.time, s.actor, s.action, s.object_id, s.customer_id, s.access_right, s.address)
+    IS NOT DISTINCT FROM (r.id, r.time, r.actor, r.action, r.object_id, r.customer_id, r.access_right, r.address)
   OR (s.position IS NULL AND c.position > (SELECT coalesce(max(position), 0) FROM audit_search))
 FROM audit_chain AS c
 LEFT JOIN audit_records AS r ON r.id = c.audit_id
@@ -132,7 +132,7 @@ type linked struct {
 func scanLink(row pgx.CollectableRow) (l linked, err error) {
 	err = row.Scan(&l.position, &l.auditID, &l.previous, &l.hash, &l.found, &l.time, &l.actor, &l.actorKind, &l.action,
 		&l.objectType, &l.objectID, &l.right, &l.changes, &l.requestID, &l.cause, &l.storedMAC,
-		&l.customer, &l.entered)
+		&l.customer, &l.address, &l.entered)
 	l.id = l.auditID
 	return l, err
 }

@@ -64,7 +64,7 @@ const serviceConfig = `{
 
 // Dial makes a connection to all instances behind target: round robin over those
 // that report healthy, UNAVAILABLE tried again elsewhere, each try of a short
-// unary call bounded, the caller's credential and request id passed on, a missing
+// unary call bounded, the caller's credential, request id and address passed on, a missing
 // request_id filled. It does not wait: with no instance calls fail UNAVAILABLE at
 // once. It fails only for a target that cannot be parsed.
 func Dial(target string, cfg ClientConfig) (*grpc.ClientConn, error) {
@@ -109,8 +109,8 @@ func Dial(target string, cfg ClientConfig) (*grpc.ClientConn, error) {
 
 func clientChain(cfg ClientConfig) ([]grpc.UnaryClientInterceptor, []grpc.StreamClientInterceptor, error) {
 	known := &methods{}
-	unary := []grpc.UnaryClientInterceptor{fill(known), carryUnary, authn.PropagateUnary()}
-	stream := []grpc.StreamClientInterceptor{carryStream, authn.PropagateStream()}
+	unary := []grpc.UnaryClientInterceptor{fill(known), authn.PropagateUnary(), carryUnary}
+	stream := []grpc.StreamClientInterceptor{authn.PropagateStream(), carryStream}
 	if cfg.Metrics != nil {
 		m, err := registered(cfg.Metrics, grpcprom.NewClientMetrics(grpcprom.WithClientHandlingTimeHistogram()))
 		if err != nil {
@@ -129,7 +129,8 @@ func clientChain(cfg ClientConfig) ([]grpc.UnaryClientInterceptor, []grpc.Stream
 	return append(unary, t.unary), stream, nil
 }
 
-// carry passes the request id and language on.
+// carry passes the request id, the language and the caller's address on. It comes after the
+// credential, because that step takes whatever is reserved away.
 func carry(ctx context.Context) context.Context {
 	r := requestOf(ctx)
 	md, _ := metadata.FromOutgoingContext(ctx)
@@ -138,6 +139,9 @@ func carry(ctx context.Context) context.Context {
 	}
 	if r.language != "" && len(md.Get(LanguageKey)) == 0 {
 		ctx = metadata.AppendToOutgoingContext(ctx, LanguageKey, r.language)
+	}
+	if r.address.IsValid() {
+		ctx = metadata.AppendToOutgoingContext(ctx, OriginKey, r.address.String())
 	}
 	return ctx
 }

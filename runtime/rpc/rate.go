@@ -4,15 +4,11 @@ import (
 	"container/list"
 	"context"
 	"math"
-	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
@@ -21,10 +17,9 @@ import (
 
 // rates gives each caller a token bucket for each class of calls.
 type rates struct {
-	limits    Limits
-	methods   *methods
-	forwarder string
-	now       func() time.Time
+	limits  Limits
+	methods *methods
+	now     func() time.Time
 
 	mu      sync.Mutex
 	buckets map[bucketKey]*list.Element
@@ -41,9 +36,9 @@ type bucket struct {
 	limiter *rate.Limiter
 }
 
-func newRates(l Limits, m *methods, forwarder string, now func() time.Time) *rates {
+func newRates(l Limits, m *methods, now func() time.Time) *rates {
 	return &rates{
-		limits: l, methods: m, forwarder: forwarder, now: now,
+		limits: l, methods: m, now: now,
 		buckets: map[bucketKey]*list.Element{}, recent: list.New(),
 	}
 }
@@ -75,7 +70,7 @@ func (r *rates) take(ctx context.Context, full string) error {
 	case who.Kind == authn.Service:
 		limit, burst = r.limits.ServiceRate, r.limits.ServiceBurst
 	case who.Kind == authn.Public || class == accessv1.RateClass_RATE_CLASS_PUBLIC:
-		key = bucketKey{class: accessv1.RateClass_RATE_CLASS_PUBLIC, caller: r.address(ctx)}
+		key = bucketKey{class: accessv1.RateClass_RATE_CLASS_PUBLIC, caller: Address(ctx).String()}
 		limit, burst = r.limits.PublicRate, r.limits.PublicBurst
 	case class == accessv1.RateClass_RATE_CLASS_BULK:
 		limit, burst = r.limits.BulkRate, r.limits.BulkBurst
@@ -109,27 +104,4 @@ func (r *rates) bucket(key bucketKey, limit rate.Limit, burst int) *rate.Limiter
 	b := &bucket{key: key, limiter: rate.NewLimiter(limit, burst)}
 	r.buckets[key] = r.recent.PushFront(b)
 	return b.limiter
-}
-
-// address is where a caller without a token sits. Behind the gateway that is the
-// last address the gateway has added; from anyone else the header is a claim.
-func (r *rates) address(ctx context.Context) string {
-	if r.forwarder != "" && authn.PeerService(ctx) == r.forwarder {
-		md, _ := metadata.FromIncomingContext(ctx)
-		if all := md.Get(ForwardedKey); len(all) > 0 {
-			last := all[len(all)-1]
-			last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-			if ip := net.ParseIP(last); ip != nil {
-				return ip.String()
-			}
-		}
-	}
-	p, ok := peer.FromContext(ctx)
-	if !ok || p.Addr == nil {
-		return "unknown"
-	}
-	if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
-		return host
-	}
-	return p.Addr.String()
 }

@@ -2,7 +2,6 @@ package rpc_test
 
 import (
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 )
@@ -95,30 +93,13 @@ func TestRatesForgetTheOldestCaller(t *testing.T) {
 // TestForwardedAddressIsBelievedFromTheGatewayOnly: behind the gateway each caller
 // without a token has a bucket of their own; from others the header is a claim.
 func TestForwardedAddressIsBelievedFromTheGatewayOnly(t *testing.T) {
-	ca, err := authn.NewCA(filepath.Join(t.TempDir(), "ca"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]authn.TLSConfig{}
-	for _, name := range []string{"sample", "gateway", "survey"} {
-		if files[name], err = ca.Issue(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	secure, err := authn.ServerTLS(files["sample"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	secure, clients := programs(t, "gateway", "survey")
 	c := &clock{at: time.Unix(1_700_000_000, 0)}
 	for peer, believed := range map[string]bool{"gateway": true, "survey": false} {
 		s := serve(t, echo, noStream, slow(c), func(s *rpc.ServerConfig) {
 			s.TLS, s.Forwarder, s.Limits.PublicBurst = secure, "gateway", 1
 		})
-		client, err := authn.ClientTLS(files[peer], "sample")
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn := dial(t, s.addr, rpc.ClientConfig{TLS: client})
+		conn := dial(t, s.addr, rpc.ClientConfig{TLS: clients[peer]})
 		var refused int
 		for _, address := range []string{"192.0.2.1", "spoofed, 192.0.2.2", "192.0.2.3"} {
 			ctx := metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", address)
@@ -133,18 +114,7 @@ func TestForwardedAddressIsBelievedFromTheGatewayOnly(t *testing.T) {
 }
 
 func TestPlainConnectionsAreRefusedByTLS(t *testing.T) {
-	ca, err := authn.NewCA(filepath.Join(t.TempDir(), "ca"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := ca.Issue("sample")
-	if err != nil {
-		t.Fatal(err)
-	}
-	secure, err := authn.ServerTLS(files)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secure, _ := programs(t)
 	s := serve(t, echo, noStream, func(c *rpc.ServerConfig) { c.TLS, c.Limits.Handshake = secure, 200*time.Millisecond })
 	if _, err := call(t.Context(), dial(t, s.addr, rpc.ClientConfig{}), "Get", "x"); status.Code(err) != codes.Unavailable {
 		t.Fatalf("got %v", err)

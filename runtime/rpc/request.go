@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/google/uuid"
 	"golang.org/x/text/language"
@@ -27,6 +28,7 @@ const (
 type request struct {
 	id       string
 	language string
+	address  netip.Addr
 }
 
 type requestKey struct{}
@@ -96,12 +98,18 @@ func ValidRequestID(id string) bool {
 	return true
 }
 
-// newRequest reads the metadata of an incoming call.
-func newRequest(ctx context.Context) (request, error) {
+// requests tells handlers what came with a call besides its message.
+type requests struct {
+	forwarder string
+}
+
+// read takes it from an incoming call's metadata and peer.
+func (q requests) read(ctx context.Context) (request, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	r := request{
 		id:       first(md, RequestIDKey),
 		language: Preferred(first(md, LanguageKey)),
+		address:  addressOf(ctx, md, q.forwarder),
 	}
 	if !ValidRequestID(r.id) {
 		id, err := uuid.NewV7()
@@ -120,11 +128,11 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// unaryRequest puts the request into the context and its id into the answer. An error
+// unary puts the request into the context and its id into the answer. An error
 // carries it behind its status: a header before the status would tell the client that
 // the call was answered in part, and no client tries that again.
-func unaryRequest(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	r, err := newRequest(ctx)
+func (q requests) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	r, err := q.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +147,11 @@ func unaryRequest(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next gr
 	return resp, err
 }
 
-// streamRequest does the same for a stream: its id goes ahead of the first message, and
+// stream does the same for a stream: its id goes ahead of the first message, and
 // behind the status of an error. A stream that is refused before it said anything so has
 // no header, by which a client tells a refusal from an answer that breaks off.
-func streamRequest(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	r, err := newRequest(ss.Context())
+func (q requests) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	r, err := q.read(ss.Context())
 	if err != nil {
 		return err
 	}

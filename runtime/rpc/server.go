@@ -39,7 +39,7 @@ type ServerConfig struct {
 	Metrics prometheus.Registerer
 	// Stop, once closed, ends endless streams; nil never does.
 	Stop <-chan struct{}
-	// Forwarder is the service whose x-forwarded-for is believed, "" for none.
+	// Forwarder is the service whose x-forwarded-for is believed, "" for none. See Address.
 	Forwarder string
 	// Reflection lets tools ask for the API without its files.
 	Reflection bool
@@ -131,7 +131,8 @@ func chainOf(cfg ServerConfig) ([]grpc.ServerOption, error) {
 	known := &methods{}
 	edge := &boundary{log: cfg.Log, now: cfg.Now}
 	limits := newBounds(cfg.Limits, known, cfg.Stop)
-	rates := newRates(cfg.Limits, known, cfg.Forwarder, cfg.Now)
+	rates := newRates(cfg.Limits, known, cfg.Now)
+	calls := requests{forwarder: cfg.Forwarder}
 	valid := validation{validator: cfg.Validator}
 
 	var (
@@ -147,13 +148,13 @@ func chainOf(cfg ServerConfig) ([]grpc.ServerOption, error) {
 		stream = append(stream, m.StreamServerInterceptor())
 	}
 	for _, i := range []grpc.UnaryServerInterceptor{
-		unaryRequest, edge.unary, unaryRecover, limits.unary,
+		calls.unary, edge.unary, unaryRecover, limits.unary,
 		cfg.Authn.Unary(), rates.unary, cfg.Guard.Unary(), valid.unary,
 	} {
 		unary = append(unary, unaryOurs(i))
 	}
 	for _, i := range []grpc.StreamServerInterceptor{
-		streamRequest, edge.stream, streamRecover, limits.stream,
+		calls.stream, edge.stream, streamRecover, limits.stream,
 		cfg.Authn.Stream(), rates.stream, cfg.Guard.Stream(), valid.stream,
 	} {
 		stream = append(stream, streamOurs(i))

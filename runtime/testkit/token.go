@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/metadata"
+
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/devissuer"
+	"github.com/kefu-suite/kefu/runtime/rpc"
 )
 
 // The audiences of test tokens; they are the defaults of app.Config.
@@ -57,6 +60,13 @@ func (s *Service) AsAccount(subject string, permissions ...string) context.Conte
 // that service, and without any token.
 func (s *Service) AsService(name string) context.Context {
 	return context.WithValue(s.t.Context(), peerKey{}, name)
+}
+
+// From adds to a context with a token that its calls come through the gateway, from a caller at
+// that address.
+func (s *Service) From(ctx context.Context, address string) context.Context {
+	ctx = context.WithValue(ctx, peerKey{}, authn.GatewayService)
+	return metadata.AppendToOutgoingContext(ctx, rpc.ForwardedKey, address)
 }
 
 // AsPublic is a context of a caller without token and certificate.

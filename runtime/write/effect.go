@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -23,16 +24,16 @@ func Effect(ctx context.Context, p *Path, tx pgx.Tx, e *eventv1.Envelope, fn fun
 	if err != nil {
 		return fmt.Errorf("id of the causing event: %w", err)
 	}
-	c := p.newCall(p.self(), "consumer/"+event.ConsumerName(ctx), "event/"+e.GetType(), e.GetRequestId())
-	c.audit.CauseEventID = cause
-	return p.act(ctx, tx, c, fn)
+	o := p.own(e.GetRequestId())
+	o.CauseEventID = cause
+	return p.act(ctx, tx, newCall(o, "consumer/"+event.ConsumerName(ctx), "event/"+e.GetType()), fn)
 }
 
 // Job runs fn as this service in a transaction of its own and records what fn says. name
 // is that of the job or sweep; fn may run again as in Do and must by itself be repeatable,
 // because nothing is kept of an outcome.
 func Job(ctx context.Context, p *Path, name string, fn func(ctx context.Context, tx *Tx) error) error {
-	c := p.newCall(p.self(), "job/"+name, "job/"+name, "")
+	c := newCall(p.own(""), "job/"+name, "job/"+name)
 	err := pg.InTx(ctx, p.pool, func(tx pgx.Tx) error { return p.act(ctx, tx, c, fn) })
 	if err != nil {
 		return p.translate(ctx, c, err)
@@ -43,6 +44,12 @@ func Job(ctx context.Context, p *Path, name string, fn func(ctx context.Context,
 
 func (p *Path) self() authn.Identity {
 	return authn.Identity{Kind: authn.Service, Service: p.service}
+}
+
+// own is the origin of what the service does by itself, now.
+func (p *Path) own(requestID string) audit.Origin {
+	self := p.self()
+	return audit.Origin{Time: p.now(), Actor: self.Actor(), ActorKind: self.ActorKind(), RequestID: requestID}
 }
 
 func (p *Path) act(ctx context.Context, pgTx pgx.Tx, c *call, fn func(ctx context.Context, tx *Tx) error) error {

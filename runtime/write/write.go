@@ -20,7 +20,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kefu-suite/kefu/runtime/audit"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/idempotency"
@@ -116,7 +115,6 @@ func (p *Path) enter(ctx context.Context, req Request) (*call, error) {
 	if !ok {
 		return nil, errors.New("write outside an RPC: use write.Effect or write.Job")
 	}
-	id := authn.FromContext(ctx)
 	requestID := req.GetRequestId()
 	if len(requestID) > maxRequestID || strings.ContainsRune(requestID, 0) {
 		return nil, rpcerr.Invalid("request_id", rpcerr.T(
@@ -127,11 +125,13 @@ func (p *Path) enter(ctx context.Context, req Request) (*call, error) {
 	if trace == "" {
 		trace = requestID
 	}
-	c := p.newCall(id, method, authz.FromContext(ctx).Right, trace)
+	o := audit.Called(ctx, p.now())
+	o.RequestID = trace
+	c := newCall(o, method, authz.FromContext(ctx).Right)
 	if requestID == "" {
 		return c, nil
 	}
-	c.key = idempotency.Key{Caller: id.Actor(), Method: method, RequestID: requestID}
+	c.key = idempotency.Key{Caller: o.Actor, Method: method, RequestID: requestID}
 	var err error
 	if c.bodyHash, err = p.vault.HashBody(req); err != nil {
 		return nil, err
@@ -139,12 +139,10 @@ func (p *Path) enter(ctx context.Context, req Request) (*call, error) {
 	return c, nil
 }
 
-func (p *Path) newCall(id authn.Identity, action, right, requestID string) *call {
-	now := p.now()
+func newCall(o audit.Origin, action, right string) *call {
 	return &call{
-		action: action, right: right,
-		event: event.Origin{ActorKind: id.ActorKind(), ActorID: id.Actor(), RequestID: requestID, RecordTime: now},
-		audit: audit.Origin{Time: now, Actor: id.Actor(), ActorKind: id.ActorKind(), RequestID: requestID},
+		action: action, right: right, audit: o,
+		event: event.Origin{ActorKind: o.ActorKind, ActorID: o.Actor, RequestID: o.RequestID, RecordTime: o.Time},
 	}
 }
 

@@ -15,11 +15,9 @@ import (
 
 	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	"github.com/kefu-suite/kefu/runtime/audit"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 )
@@ -131,11 +129,10 @@ func (s *Server) ExportSubject(req *subjectv1.ExportSubjectRequest, stream grpc.
 // RecordRead leaves the audit record of a read.
 func RecordRead(ctx context.Context, pool *pgxpool.Pool, keys *pii.Keyring, object string, id uuid.UUID, now time.Time) error {
 	method, _ := grpc.Method(ctx)
-	caller := authn.FromContext(ctx)
 	return pg.InBatch(ctx, pool, func(b *pg.Batch) error {
 		return audit.Insert(ctx, b, keys.Derive(audit.KeyLabel),
 			audit.Entry{Action: method, ObjectType: object, ObjectID: id, Right: authz.FromContext(ctx).Right},
-			audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)})
+			audit.Called(ctx, now))
 	})
 }
 

@@ -15,10 +15,8 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/audit"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
@@ -92,7 +90,6 @@ func (s *Server) tooManyRows(count int64) *rpcerr.Error {
 // recordExport leaves the audit record, with filter and purpose, before anything leaves.
 func (s *Server) recordExport(ctx context.Context, req *customerv1.ExportCustomersRequest) error {
 	method, _ := grpc.Method(ctx)
-	caller := authn.FromContext(ctx)
 	id, err := newID()
 	if err != nil {
 		return err
@@ -100,7 +97,7 @@ func (s *Server) recordExport(ctx context.Context, req *customerv1.ExportCustome
 	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
 		return audit.Insert(ctx, b, s.auditKey,
 			audit.Entry{Action: method, ObjectType: "customer_export", ObjectID: id, Right: authz.FromContext(ctx).Right, Changes: req},
-			audit.Origin{Time: s.now(), Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)})
+			audit.Called(ctx, s.now()))
 	})
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/mask"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
@@ -44,18 +43,17 @@ func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectTyp
 // readOf is a read of a file by the caller, now.
 func (s *Server) readOf(ctx context.Context, v disclosure.Verdict, objectType string, object, customer uuid.UUID) (fileRead, error) {
 	method, _ := grpc.Method(ctx)
-	caller := authn.FromContext(ctx)
 	id, err := newID()
 	if err != nil {
 		return fileRead{}, err
 	}
 	now, reviewed := s.now(), customer
-	if caller.Kind == authn.Customer {
+	if authn.FromContext(ctx).Kind == authn.Customer {
 		reviewed = uuid.Nil
 	}
 	return fileRead{id: id, at: now, basis: v.Basis, reviewed: reviewed, act: audit.Act{
 		Entry:  audit.Entry{Action: method, ObjectType: objectType, ObjectID: object, CustomerID: customer, Right: v.Right(authz.FromContext(ctx).Right)},
-		Origin: audit.Origin{Time: now, Actor: caller.Actor(), ActorKind: caller.ActorKind(), RequestID: rpc.RequestID(ctx)},
+		Origin: audit.Called(ctx, now),
 	}}, nil
 }
 

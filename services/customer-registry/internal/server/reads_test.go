@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -52,5 +53,32 @@ func TestAReadWithoutARecordIsRefused(t *testing.T) {
 	}
 	if n := r.count(t, `SELECT count(*) FROM file_reads`); n != 0 {
 		t.Errorf("%d lines of a read that was refused", n)
+	}
+}
+
+// A read and a change say from where they came; of a customer's own only the network is kept.
+func TestReadsAndChangesSayFromWhere(t *testing.T) {
+	r := start(t)
+	made := r.make(t, full())
+	for _, c := range []struct {
+		ctx           context.Context
+		address, kept string
+	}{
+		{r.As(access.ServiceAgent), "203.0.113.7", "203.0.113.7/32"},
+		{r.AsCustomer(made.GetId()), "203.0.113.7", "203.0.113.0/24"},
+		{r.AsCustomer(made.GetId()), "2001:db8:1:2::7", "2001:db8:1::/48"},
+	} {
+		if _, err := r.read(r.From(c.ctx, c.address), made.GetId()); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_id = $1 AND address = $2::inet`, made.GetId(), c.kept); n != 1 {
+			t.Errorf("%d records of a read from %s have %s", n, c.address, c.kept)
+		}
+	}
+	if _, err := r.customers.SetConsent(r.From(r.As(access.CRMSpecialist), "198.51.100.3"), consent(made.GetId(), surveys, true)); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE action LIKE '%/SetConsent' AND address = '198.51.100.3'`); n != 1 {
+		t.Errorf("%d records of the change have the address", n)
 	}
 }

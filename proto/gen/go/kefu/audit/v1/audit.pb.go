@@ -52,6 +52,9 @@ type ListAuditRecordsRequest struct {
 	Right string `protobuf:"bytes,8,opt,name=right,proto3" json:"right,omitempty"`
 	// At most 500; 50 unless given.
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Exactly as in the records: an address, or the network of a customer or an unknown caller,
+	// e.g. `203.0.113.7` or `203.0.113.0/24`. At most 64 characters.
+	Address string `protobuf:"bytes,11,opt,name=address,proto3" json:"address,omitempty"`
 	// `next_page_token` of the answer before; valid 24 hours, for the same caller and filters.
 	PageToken     string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -151,6 +154,13 @@ func (x *ListAuditRecordsRequest) GetPageSize() int32 {
 	return 0
 }
 
+func (x *ListAuditRecordsRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 func (x *ListAuditRecordsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
@@ -213,7 +223,7 @@ func (x *ListAuditRecordsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// AuditRecord says who did what to which thing, when and by which right. It holds no value
+// AuditRecord says who did what to which thing, when, from where and by which right. It holds no value
 // that was changed, and no personal data of customers.
 type AuditRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -245,7 +255,12 @@ type AuditRecord struct {
 	ChangesHash []byte `protobuf:"bytes,13,opt,name=changes_hash,json=changesHash,proto3" json:"changes_hash,omitempty"`
 	// The record's own seal holds. False tells of tampering with this record; whether the
 	// chain holds is told by `kefuctl audit verify`.
-	Intact        bool `protobuf:"varint,14,opt,name=intact,proto3" json:"intact,omitempty"`
+	Intact bool `protobuf:"varint,14,opt,name=intact,proto3" json:"intact,omitempty"`
+	// From where the caller acted: the address of staff and systems, e.g. `203.0.113.7`; of
+	// customers and unknown callers only the network, /24 or /48 of IPv6, because a record is
+	// never erased. It is what the edge or the service saw, whatever the caller claimed. Empty for
+	// work in the background and in records of before it was kept.
+	Address       string `protobuf:"bytes,15,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,11 +393,18 @@ func (x *AuditRecord) GetIntact() bool {
 	return false
 }
 
+func (x *AuditRecord) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 var File_kefu_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_kefu_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x19kefu/audit/v1/audit.proto\x12\rkefu.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/event/v1/event.proto\"\xeb\x03\n" +
+	"\x19kefu/audit/v1/audit.proto\x12\rkefu.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/event/v1/event.proto\"\x8e\x04\n" +
 	"\x17ListAuditRecordsRequest\x12V\n" +
 	"\x06source\x18\x01 \x01(\tB>\xe0A\x02\xbaH8r6R\x11customer-registryR\x0eservice-ticketR\tcomplaintR\x06surveyR\x06source\x127\n" +
 	"\ttime_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\btimeFrom\x123\n" +
@@ -394,13 +416,14 @@ const file_kefu_audit_v1_audit_proto_rawDesc = "" +
 	"customerId\x12\x1e\n" +
 	"\x05right\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05right\x12'\n" +
 	"\tpage_size\x18\t \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12!\n" +
+	"\aaddress\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12'\n" +
 	"\n" +
 	"page_token\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x83\x01\n" +
 	"\x18ListAuditRecordsResponse\x12?\n" +
 	"\raudit_records\x18\x01 \x03(\v2\x1a.kefu.audit.v1.AuditRecordR\fauditRecords\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xef\x03\n" +
 	"\vAuditRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x03R\bposition\x12.\n" +
@@ -420,7 +443,9 @@ const file_kefu_audit_v1_audit_proto_rawDesc = "" +
 	"request_id\x18\v \x01(\tR\trequestId\x12$\n" +
 	"\x0ecause_event_id\x18\f \x01(\tR\fcauseEventId\x12!\n" +
 	"\fchanges_hash\x18\r \x01(\fR\vchangesHash\x12\x16\n" +
-	"\x06intact\x18\x0e \x01(\bR\x06intact2\xa9\x01\n" +
+	"\x06intact\x18\x0e \x01(\bR\x06intact\x12(\n" +
+	"\aaddress\x18\x0f \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x03R\aaddress2\xa9\x01\n" +
 	"\fAuditService\x12\x98\x01\n" +
 	"\x10ListAuditRecords\x12&.kefu.audit.v1.ListAuditRecordsRequest\x1a'.kefu.audit.v1.ListAuditRecordsResponse\"3\xaa\xbb\x18\x17\x12\x11auditrecords.read\x18\x03@\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditRecordsB\xb4\x01\n" +
 	"\x11com.kefu.audit.v1B\n" +
