@@ -110,6 +110,7 @@ ticket.v1.TaskService    ListTicketTasks                                 *toto..
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
 ticket.v1.QueueService   NextTicket,SuggestAssignees                     *to.......... tickets.assign
 ticket.v1.QueueService   AutoAssignTicket,TransferTicket                 *to.......... tickets.assign
+ticket.v1.HandoverService PreviewHandover,HandOver                       *to.......... tickets.assign
 ticket.v1.QueueService   SetTicketNeeds                                  *to.......... tickets.triage
 ticket.v1.WorkService    CreateSolutionPlan,CreateWorkEntry              *toto........ tickets.work
 ticket.v1.WorkService    VoidWorkEntry,LinkTickets,UnlinkTickets         *toto........ tickets.work

@@ -226,6 +226,8 @@ type Substitution struct {
 	EndTime           time.Time
 	Reason            string
 	CreateTime        time.Time
+	TakeOver          bool
+	TakeOverTime      *time.Time
 }
 
 type Task struct {

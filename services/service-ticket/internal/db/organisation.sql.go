@@ -115,8 +115,8 @@ func (q *Queries) InsertStation(ctx context.Context, db DBTX, arg InsertStationP
 }
 
 const insertSubstitution = `-- name: InsertSubstitution :exec
-INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 `
 
 type InsertSubstitutionParams struct {
@@ -127,6 +127,8 @@ type InsertSubstitutionParams struct {
 	EndTime           time.Time
 	Reason            string
 	CreateTime        time.Time
+	TakeOver          bool
+	TakeOverTime      *time.Time
 }
 
 func (q *Queries) InsertSubstitution(ctx context.Context, db DBTX, arg InsertSubstitutionParams) error {
@@ -138,6 +140,8 @@ func (q *Queries) InsertSubstitution(ctx context.Context, db DBTX, arg InsertSub
 		arg.EndTime,
 		arg.Reason,
 		arg.CreateTime,
+		arg.TakeOver,
+		arg.TakeOverTime,
 	)
 	return err
 }
@@ -307,7 +311,7 @@ func (q *Queries) ListStations(ctx context.Context, db DBTX, after uuid.UUID, si
 }
 
 const listSubstitutions = `-- name: ListSubstitutions :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]Substitution, error) {
@@ -327,6 +331,8 @@ func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUI
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}
@@ -339,7 +345,7 @@ func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUI
 }
 
 const listSubstitutionsDuring = `-- name: ListSubstitutionsDuring :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE end_time > $1 AND start_time < $2 ORDER BY start_time, id
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE end_time > $1 AND start_time < $2 ORDER BY start_time, id
 `
 
 func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime time.Time, toTime time.Time) ([]Substitution, error) {
@@ -359,6 +365,8 @@ func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}
@@ -371,7 +379,7 @@ func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime
 }
 
 const listSubstitutionsOf = `-- name: ListSubstitutionsOf :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE staff_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE staff_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 func (q *Queries) ListSubstitutionsOf(ctx context.Context, db DBTX, staffID uuid.UUID, after uuid.UUID, size int32) ([]Substitution, error) {
@@ -391,6 +399,8 @@ func (q *Queries) ListSubstitutionsOf(ctx context.Context, db DBTX, staffID uuid
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}

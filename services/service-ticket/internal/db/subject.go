@@ -37,7 +37,7 @@ func organisationTables() []subject.Table {
 	const organisation = "the organisation, its staff and their duties"
 	return []subject.Table{
 		{Name: "routes", Reason: organisation, Kept: "id type product_model department_id update_time"},
-		{Name: "substitutions", Reason: organisation, Kept: "id staff_id substitute_staff_id start_time end_time reason create_time"},
+		{Name: "substitutions", Reason: organisation, Kept: "id staff_id substitute_staff_id start_time end_time reason create_time take_over take_over_time"},
 		{Name: "stations", Reason: organisation, Kept: "id code name_zh name_en department_id latitude longitude closed create_time update_time version"},
 		{Name: "duty_rosters", Reason: organisation, Kept: "id code name_zh name_en department_id calendar_id closed create_time update_time version"},
 		{Name: "duty_shifts", Reason: organisation, Kept: "id roster_id staff_id start_time end_time create_time"},

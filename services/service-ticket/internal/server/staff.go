@@ -214,9 +214,9 @@ func staffProto(row *db.Staff) *ticketv1.Staff {
 }
 
 // some turns no list into an empty one, for columns that are never null.
-func some(list []string) []string {
+func some[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }

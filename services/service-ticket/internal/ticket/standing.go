@@ -83,8 +83,8 @@ type Move struct {
 
 	Type       ticketv1.TicketType // triage
 	Priority   ticketv1.Priority   // triage, prioritize
-	Department uuid.UUID           // triage, assign
-	Assignee   uuid.UUID           // assign
+	Department uuid.UUID           // triage, assign, hand over, release
+	Assignee   uuid.UUID           // assign, hand over
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
 	Into       uuid.UUID           // merge
@@ -129,7 +129,7 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		if m.TwoWay {
 			s = p.Heard(s, m.ContactTime)
 		}
-	case Assign:
+	case Assign, HandOver, Release:
 		s.Assignee, s.Department = m.Assignee, m.Department
 	case Wait:
 		s.WaitFor = m.WaitFor

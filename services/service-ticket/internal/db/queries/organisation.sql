@@ -23,8 +23,8 @@ SELECT * FROM departments WHERE function = @function ORDER BY id LIMIT 1;
 SELECT pg_advisory_xact_lock(hashtextextended('substitutions', 0));
 
 -- name: InsertSubstitution :exec
-INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time)
-VALUES (@id, @staff_id, @substitute_staff_id, @start_time, @end_time, @reason, @create_time);
+INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time)
+VALUES (@id, @staff_id, @substitute_staff_id, @start_time, @end_time, @reason, @create_time, @take_over, @take_over_time);
 
 -- name: DeleteSubstitution :execrows
 DELETE FROM substitutions WHERE id = @id;

@@ -27,7 +27,8 @@ const (
 // `ticket.updated.v1`, `ticket.triaged.v1`, `ticket.prioritized.v1`, `ticket.assigned.v1`,
 // `ticket.started.v1`, `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`,
 // `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`,
-// `ticket.unmerged.v1` (a merge was undone), and
+// `ticket.unmerged.v1` (a merge was undone), `ticket.reassigned.v1` (handed over by somebody who
+// is away or leaves; the state stays), `ticket.released.v1` (given back to the queue so), and
 // of `ticket.imported.v1`, which says where an imported ticket stands. Three tell of what
 // leaves the state: `ticket.retargeted.v1` (another version of the policy of its deadlines),
 // `ticket.contacted.v1` (a two-way contact was logged) and `ticket.attempted.v1` (an attempt).
@@ -698,8 +699,8 @@ func (x *EscalationChanged) GetDueTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// TaskChanged is the payload of `task.created.v1`, `task.completed.v1` and
-// `task.cancelled.v1`, and of `task.overdue.v1`; their subject is the task. The last tells of a
+// TaskChanged is the payload of `task.created.v1`, `task.completed.v1`, `task.cancelled.v1` and
+// `task.reassigned.v1` (it has another owner, or none), and of `task.overdue.v1`; their subject is the task. The last tells of a
 // task that is open when its due time has passed: once for each due time it had, also after a
 // time in which nobody looked. It occurred at the due time, and has the version of the task as
 // it stands, since nothing of it changes. Of imported tasks that were past theirs it never tells.
@@ -809,7 +810,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x1ckefu/ticket/v1/station.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -951,8 +952,8 @@ func file_kefu_ticket_v1_events_proto_init() {
 	}
 	file_kefu_ticket_v1_directory_proto_init()
 	file_kefu_ticket_v1_hotline_proto_init()
-	file_kefu_ticket_v1_organisation_proto_init()
 	file_kefu_ticket_v1_standard_proto_init()
+	file_kefu_ticket_v1_station_proto_init()
 	file_kefu_ticket_v1_task_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	type x struct{}
