@@ -34,7 +34,7 @@ func Values(m proto.Message) map[string]string {
 		case name == "attributes":
 			for i := range v.List().Len() {
 				if a, ok := v.List().Get(i).Message().Interface().(*customerv1.AttributeValue); ok {
-					out["attributes."+a.GetKey()] = attributeText(a)
+					out[AttributePath+a.GetKey()] = attributeText(a)
 				}
 			}
 		default:
