@@ -83,7 +83,7 @@ func (q *Queries) GetTicketByOriginEvent(ctx context.Context, db DBTX, originEve
 }
 
 const getTicketSeen = `-- name: GetTicketSeen :one
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, staff.id AS staff_id, staff.department_id AS staff_department_id,
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
   EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
 FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
 `
@@ -157,6 +157,9 @@ func (q *Queries) GetTicketSeen(ctx context.Context, db DBTX, arg GetTicketSeenP
 		&i.Ticket.Needs,
 		&i.Ticket.DueTime,
 		&i.Ticket.QueueRank,
+		&i.Ticket.Urgency,
+		&i.Ticket.Impact,
+		&i.Ticket.PrioritySource,
 		&i.StaffID,
 		&i.StaffDepartmentID,
 		&i.Registered,
@@ -509,7 +512,7 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 }
 
 const lockTicketSeen = `-- name: LockTicketSeen :one
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, staff.id AS staff_id, staff.department_id AS staff_department_id,
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
   EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
 FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
 FOR NO KEY UPDATE OF tickets
@@ -583,6 +586,9 @@ func (q *Queries) LockTicketSeen(ctx context.Context, db DBTX, arg LockTicketSee
 		&i.Ticket.Needs,
 		&i.Ticket.DueTime,
 		&i.Ticket.QueueRank,
+		&i.Ticket.Urgency,
+		&i.Ticket.Impact,
+		&i.Ticket.PrioritySource,
 		&i.StaffID,
 		&i.StaffDepartmentID,
 		&i.Registered,
