@@ -159,6 +159,38 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 	return items, nil
 }
 
+const listJustErased = `-- name: ListJustErased :many
+SELECT id, customer_id, version FROM contacts
+WHERE id = ANY($1::uuid[]) AND delete_time = update_time ORDER BY id
+`
+
+type ListJustErasedRow struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Version    int64
+}
+
+// Those of the contacts who were there until the erasure of this transaction.
+func (q *Queries) ListJustErased(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListJustErasedRow, error) {
+	rows, err := db.Query(ctx, listJustErased, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListJustErasedRow
+	for rows.Next() {
+		var i ListJustErasedRow
+		if err := rows.Scan(&i.ID, &i.CustomerID, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockContact = `-- name: LockContact :one
 SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, field_states, verified_points FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
 `

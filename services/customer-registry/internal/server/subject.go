@@ -10,7 +10,9 @@ import (
 	subjectv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/subject/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/subject"
@@ -89,6 +91,22 @@ func (s *Server) subjectErased(ctx context.Context, tx *write.Tx, sets subject.S
 	}
 	for i := range rows {
 		emitCustomer(&tx.Record, customerref.TypeChanged, &rows[i], nil, event.Event{})
+	}
+	return s.contactsErased(ctx, tx, sets)
+}
+
+// contactsErased writes to the history of files that stay whom they have no more.
+func (s *Server) contactsErased(ctx context.Context, tx *write.Tx, sets subject.Sets) error {
+	gone, err := s.q.ListJustErased(ctx, tx, sets[db.SetContact])
+	if err != nil {
+		return fmt.Errorf("read who was erased: %w", err)
+	}
+	for _, c := range gone {
+		removed := customer.Change{Field: fieldContacts, Before: c.ID.String()}
+		err := s.keepOfFile(ctx, tx, c.CustomerID, c.Version, []customer.Change{removed})
+		if err != nil && rpcerr.Reason(err) != "CUSTOMER_NOT_FOUND" { // one that is erased itself keeps none
+			return err
+		}
 	}
 	return nil
 }

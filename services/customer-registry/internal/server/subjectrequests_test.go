@@ -320,6 +320,11 @@ func TestContactRights(t *testing.T) {
 	if _, err := r.customers.GetCustomer(ctx, &customerv1.GetCustomerRequest{Id: c.GetId()}); err != nil {
 		t.Errorf("the company: %v", err)
 	}
+	r.tells(t, "the company", c.GetId(), "contacts", "contacts:  → "+contact.GetId(), "contacts: "+contact.GetId()+" → ")
+	if err := r.own.Replay(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.tells(t, "the company, when it is erased again", c.GetId(), "contacts", "contacts:  → "+contact.GetId(), "contacts: "+contact.GetId()+" → ")
 }
 
 func TestSubjectRequestsAreRefused(t *testing.T) {

@@ -27,3 +27,8 @@ UPDATE contacts SET name = '', decision_role = 0, phone = NULL, phone_index = NU
   verified_points = 0, update_time = @now::timestamptz, delete_time = @now::timestamptz,
   version = version + 1
 WHERE id = @id;
+
+-- name: ListJustErased :many
+-- Those of the contacts who were there until the erasure of this transaction.
+SELECT id, customer_id, version FROM contacts
+WHERE id = ANY(@ids::uuid[]) AND delete_time = update_time ORDER BY id;

@@ -31,6 +31,8 @@ const (
 // contact budget that every sender asks before it sends.
 type ConsentServiceClient interface {
 	// Lists every decision on consent of a customer, newest first. Customers see their own.
+	// It opens nothing of the file: who sees the summary line of a key customer may know what
+	// they agreed to before anybody calls them.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	ListConsents(ctx context.Context, in *ListConsentsRequest, opts ...grpc.CallOption) (*ListConsentsResponse, error)
 	// Asks whether a message may be sent to a customer, or one of its contacts, and reserves
@@ -79,6 +81,8 @@ func (c *consentServiceClient) ReserveContact(ctx context.Context, in *ReserveCo
 // contact budget that every sender asks before it sends.
 type ConsentServiceServer interface {
 	// Lists every decision on consent of a customer, newest first. Customers see their own.
+	// It opens nothing of the file: who sees the summary line of a key customer may know what
+	// they agreed to before anybody calls them.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND.
 	ListConsents(context.Context, *ListConsentsRequest) (*ListConsentsResponse, error)
 	// Asks whether a message may be sent to a customer, or one of its contacts, and reserves
