@@ -92,6 +92,7 @@ func tour(t *testing.T, path ...string) string {
 		"http://127.0.0.1:8080", st.REST,
 		"bin/kefuctl token", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" token",
 		"bin/kefuctl import", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" import",
+		"bin/kefuctl demo", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" demo",
 		"bin/kefuctl dry-run", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" dry-run",
 	).Replace(script.String())
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -78,7 +78,7 @@ func TestWatchGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 	id := c.post("/v1/tickets", object{"channel": "CHANNEL_PHONE", "title": "水泵漏水"}).text("id")
-	seen := until(next, id)
+	seen := untilOf(next, id)
 	if seen.Event != "ticket" || seen.ID == "" || seen.Data.Type != "ticket.created.v1" {
 		t.Errorf("heard %+v", seen)
 	}
@@ -88,15 +88,15 @@ func TestWatchGoesOnWhereItWas(t *testing.T) {
 	// The address is the one it asked for first, and the header says what it has seen since.
 	_, again := listen(ctx, c, "/v1/tickets:watch?afterPosition=1", seen.ID)
 	for _, want := range []string{"ticket.prioritized.v1", "ticket.cancelled.v1"} {
-		if got := until(again, id); got.Data.Type != want {
+		if got := untilOf(again, id); got.Data.Type != want {
 			t.Errorf("went on with %+v, want %s", got, want)
 		}
 	}
 	c.refused(http.StatusBadRequest, "VALIDATION_FAILED", "GET", "/v1/tickets:watch", nil, "Last-Event-ID", "x")
 }
 
-// until reads on to the next event of a ticket.
-func until(next func() heard, id string) heard {
+// untilOf reads on to the next event of a ticket.
+func untilOf(next func() heard, id string) heard {
 	for {
 		if got := next(); got.Data.TicketID == id {
 			return got
