@@ -18,6 +18,7 @@ func TestRegistryTour(t *testing.T) {
 		"4 rows: 2 new", "4 rows: 0 new,0 changed,2 left as they are", "+8657487654321", "2019-03-03T16:00:00Z",
 		"3 rows: 1 new", `line 3,column E`, `"许多"`, `line 3,column H (信用额度): "五十万"`, `line 3,column I (更新周期): "0"`, `line 4,column E`, `"-3"`,
 		"1 rows: 0 new,1 changed",
+		`"rows":"3" "created":"1" "updated":"1" "existing":"1"`, `"changes":["credit.rating",`, "REVIEW_STATE_PREVIEW", "IMPORT_WRONG_STATE", "IMPORT_STATE_CANCELLED",
 		"VALIDATION_FAILED", "宁波海达船舶有限公司,'+8657487654321", "update_interval_days=90 needs.needs=夜间到货;电子回单 credit.rating=AA credit.limit=500000 CNY attributes.fleet_", "=41",
 		"宁波海达船舶有限公司,", "****4321", "needs.needs=夜间到货;电子回单 credit.rating= credit.limit= attributes.fleet_", "=41",
 		"IMPORT_OUTCOME_CREATED", "IMPORT_OUTCOME_EXISTS",
