@@ -293,6 +293,9 @@ type Ticket struct {
 	Needs               string
 	DueTime             *time.Time
 	QueueRank           int16
+	Urgency             int16
+	Impact              int16
+	PrioritySource      int16
 }
 
 type TicketContact struct {
@@ -339,6 +342,10 @@ type TicketTransition struct {
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
 	WaitFor         int16
+	Priority        int16
+	PrioritySource  int16
+	Urgency         int16
+	Impact          int16
 }
 
 type TicketTriage struct {

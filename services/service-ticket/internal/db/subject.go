@@ -55,7 +55,7 @@ func caseTables() []subject.Table {
 	const facts = "id number customer_id channel mode phase type priority product_model serial_number order_number reporter_subject_id " +
 		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
 		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
-		"confirm_due version service_tier policy_version needs due_time queue_rank"
+		"confirm_due version service_tier policy_version needs due_time queue_rank urgency impact priority_source"
 	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank"
 	return []subject.Table{
 		{
@@ -69,7 +69,7 @@ func caseTables() []subject.Table {
 		},
 		{
 			Name: "ticket_transitions", Set: SetTicket, Column: "ticket_id", Key: "ticket_id version",
-			Kept:  "ticket_id version verb from_state to_state round actor actor_kind actor_staff_id assignee_staff_id occur_time wait_for",
+			Kept:  "ticket_id version verb from_state to_state round actor actor_kind actor_staff_id assignee_staff_id occur_time wait_for priority priority_source urgency impact",
 			Blank: "reason",
 		},
 		{

@@ -164,7 +164,7 @@ func importedRow(source string, record *ticketv1.TicketRecord, owner uuid.UUID, 
 	}
 	row := newRow(id, owner, record.GetTicket(), now)
 	row.CreateTime = instant(record.GetCreateTime())
-	st.Type, st.Priority = ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)
+	st.Type, st.Weight = ticketv1.TicketType(row.Type), weightOf(row)
 	stand(row, st)
 	external := record.GetExternalId()
 	row.Source, row.ExternalID = &source, &external
@@ -228,6 +228,9 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 	}
 	keys, err := s.importKeys(ctx, tx, fresh)
 	if err != nil {
+		return err
+	}
+	if err := s.weighImports(ctx, tx, fresh); err != nil {
 		return err
 	}
 	var b pg.Batch

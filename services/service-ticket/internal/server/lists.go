@@ -160,6 +160,7 @@ func transitionProto(row *db.TicketTransition) *ticketv1.Transition {
 		To: ticketv1.TicketState(row.ToState), Round: row.Round, Reason: row.Reason,
 		ActorKind: ticketv1.AuthorKind(row.ActorKind), ActorStaffId: idString(row.ActorStaffID),
 		AssigneeStaffId: idString(row.AssigneeStaffID), OccurTime: timestamppb.New(row.OccurTime),
-		WaitFor: ticketv1.WaitFor(row.WaitFor),
+		WaitFor: ticketv1.WaitFor(row.WaitFor), Priority: ticketv1.Priority(row.Priority),
+		PrioritySource: ticketv1.PrioritySource(row.PrioritySource), Urgency: ticketv1.Urgency(row.Urgency), Impact: ticketv1.Impact(row.Impact),
 	}
 }

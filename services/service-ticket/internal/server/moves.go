@@ -38,9 +38,16 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 		return nil, err
 	}
 	t, err := s.move(ctx, req, req.GetReason(), ticket.Move{
-		Verb: ticket.Triage, Type: req.GetType(), Priority: req.GetPriority(), Department: department,
-	}, func(ctx context.Context, tx *write.Tx, row *db.Ticket, _ *ticket.Move) error {
-		return s.explained(ctx, tx, row, req, department)
+		Verb: ticket.Triage, Type: req.GetType(), Department: department,
+	}, func(ctx context.Context, tx *write.Tx, row *db.Ticket, m *ticket.Move) error {
+		matrix, err := s.reweighed(ctx, tx, row, m, saidWeight(req))
+		if err != nil || req.GetReason() != "" {
+			return err
+		}
+		if err := s.explained(ctx, tx, row, m); err != nil {
+			return err
+		}
+		return matrix.Overruled(m.Weight)
 	})
 	if pg.Violates(err, "tickets_department_id_fkey") {
 		return nil, unknownDepartment("department_id", department)
@@ -48,9 +55,18 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 	return t, err
 }
 
-// PrioritizeTicket changes the priority.
+// PrioritizeTicket changes the priority, or what it follows from.
 func (s *Server) PrioritizeTicket(ctx context.Context, req *ticketv1.PrioritizeTicketRequest) (*ticketv1.Ticket, error) {
-	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize, Priority: req.GetPriority()}, nil)
+	said := saidWeight(req)
+	if said == (ticket.Weight{}) {
+		return nil, rpcerr.Invalid("priority", rpcerr.T(
+			"neither a priority nor urgency or impact is given; give one of them", "优先级、紧急程度和影响范围均未填写；请至少填写其一"))
+	}
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize},
+		func(ctx context.Context, tx *write.Tx, row *db.Ticket, m *ticket.Move) error {
+			_, err := s.reweighed(ctx, tx, row, m, said)
+			return err
+		})
 }
 
 // AssignTicket gives the ticket to a member of staff and to their department; while they are
@@ -266,7 +282,8 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 	out := db.InsertTransitionParams{
 		TicketID: row.ID, Version: row.Version, Verb: string(v), FromState: int16(before), ToState: row.State,
 		Round: row.Round, Reason: reason, Actor: caller.Actor(), ActorKind: int16(authorKind(caller)),
-		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at,
+		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at, Priority: row.Priority, PrioritySource: row.PrioritySource,
+		Urgency: row.Urgency, Impact: row.Impact,
 	}
 	if v == ticket.Wait || v == ticket.Unmerge {
 		out.WaitFor = row.WaitFor

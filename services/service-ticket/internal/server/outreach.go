@@ -228,7 +228,7 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		return err
 	}
 	row.Number = numbers[0]
-	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)}, reporter{}); err != nil {
+	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), weightOf(row)}, reporter{}); err != nil {
 		return err
 	}
 	if _, err := s.q.InsertFaultContact(ctx, tx, db.InsertFaultContactParams{

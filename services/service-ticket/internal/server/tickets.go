@@ -20,6 +20,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/triage"
 )
 
 const (
@@ -151,7 +152,7 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket, calendars *calen
 		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
 	row.Number, row.ServiceTier, row.PolicyVersion = ticketNumber(drawn.Number, now), drawn.ServiceTier, drawn.PolicyVersion
-	taken, err := s.triaged(ctx, s.pool, row, triageGiven{t.GetType(), t.GetPriority()}, drawn.TriageVersion, drawn.RoutingVersion)
+	taken, err := s.triaged(ctx, s.pool, row, triageGiven{t.GetType(), saidWeight(t)}, drawn.TriageVersion, drawn.RoutingVersion)
 	return &newTicket{row, taken}, told, err
 }
 
@@ -177,17 +178,17 @@ func (s *Server) registrant(ctx context.Context, given string) (uuid.UUID, error
 func newRow(id, owner uuid.UUID, t *ticketv1.Ticket, now time.Time) *db.Ticket {
 	row := &db.Ticket{
 		ID: id, CustomerID: idPtr(owner), Channel: int16(t.GetChannel()),
-		Mode:     int16(given(t.GetMode(), ticketv1.Mode_MODE_PASSIVE)),
-		Phase:    int16(given(t.GetPhase(), ticketv1.Phase_PHASE_AFTER_SALE)),
-		Type:     int16(given(t.GetType(), ticketv1.TicketType_TICKET_TYPE_OTHER)),
-		Priority: int16(given(t.GetPriority(), ticketv1.Priority_PRIORITY_P3)),
-		Title:    t.GetTitle(), Description: t.GetDescription(), ProductModel: t.GetProductModel(),
+		Mode:  int16(given(t.GetMode(), ticketv1.Mode_MODE_PASSIVE)),
+		Phase: int16(given(t.GetPhase(), ticketv1.Phase_PHASE_AFTER_SALE)),
+		Type:  int16(given(t.GetType(), ticketv1.TicketType_TICKET_TYPE_OTHER)),
+		Title: t.GetTitle(), Description: t.GetDescription(), ProductModel: t.GetProductModel(),
 		SerialNumber: t.GetSerialNumber(), OrderNumber: t.GetOrderNumber(), ReporterSubjectID: owner,
 		CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	if owner == uuid.Nil {
 		row.ReporterSubjectID = id
 	}
+	setWeight(row, triage.Weigh(nil, saidWeight(t), triage.Decision{}))
 	return row
 }
 

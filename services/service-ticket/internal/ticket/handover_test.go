@@ -18,7 +18,7 @@ func TestHandOverAndRelease(t *testing.T) {
 	p := ticket.Policy{ConfirmAfter: time.Hour}
 	from, to, team := uuid.UUID{1}, uuid.UUID{2}, uuid.UUID{3}
 	for _, state := range []ticket.State{ticket.Assigned, ticket.InProgress, ticket.Waiting} {
-		was := ticket.Standing{State: state, Round: 2, Assignee: from, Department: team, Priority: ticketv1.Priority_PRIORITY_P2}
+		was := ticket.Standing{State: state, Round: 2, Assignee: from, Department: team, Weight: ticket.Weight{Priority: ticketv1.Priority_PRIORITY_P2}}
 		if state == ticket.Waiting {
 			was.WaitFor = ticketv1.WaitFor_WAIT_FOR_CUSTOMER
 		}

@@ -54,8 +54,11 @@ type TicketChanged struct {
 	PolicyVersion int64 `protobuf:"varint,11,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// Answer that opened it as its follow-up; empty for others.
 	EvidenceAnswerId string `protobuf:"bytes,12,opt,name=evidence_answer_id,json=evidenceAnswerId,proto3" json:"evidence_answer_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Unspecified where nobody told.
+	Urgency       Urgency `protobuf:"varint,13,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,14,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TicketChanged) Reset() {
@@ -170,6 +173,20 @@ func (x *TicketChanged) GetEvidenceAnswerId() string {
 		return x.EvidenceAnswerId
 	}
 	return ""
+}
+
+func (x *TicketChanged) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TicketChanged) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
 }
 
 // CommentAdded is the payload of `comment.added.v1`; its subject is the ticket. A public
@@ -810,7 +827,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x1ckefu/ticket/v1/station.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x1ckefu/ticket/v1/station.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xfc\x04\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -826,7 +843,9 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"mergedInto\x12%\n" +
 	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\x12,\n" +
-	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\"\x9a\x01\n" +
+	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\x121\n" +
+	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyR\aurgency\x12.\n" +
+	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactR\x06impact\"\x9a\x01\n" +
 	"\fCommentAdded\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1d\n" +
 	"\n" +
@@ -905,17 +924,19 @@ var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(TicketType)(0),               // 12: kefu.ticket.v1.TicketType
 	(Priority)(0),                 // 13: kefu.ticket.v1.Priority
 	(v1.Channel)(0),               // 14: kefu.type.v1.Channel
-	(AuthorKind)(0),               // 15: kefu.ticket.v1.AuthorKind
-	(*Department)(nil),            // 16: kefu.ticket.v1.Department
-	(*Staff)(nil),                 // 17: kefu.ticket.v1.Staff
-	(*Station)(nil),               // 18: kefu.ticket.v1.Station
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*HotlinePublication)(nil),    // 20: kefu.ticket.v1.HotlinePublication
-	(HotlineOverdue)(0),           // 21: kefu.ticket.v1.HotlineOverdue
-	(EscalationState)(0),          // 22: kefu.ticket.v1.EscalationState
-	(v1.Tier)(0),                  // 23: kefu.type.v1.Tier
-	(TaskState)(0),                // 24: kefu.ticket.v1.TaskState
-	(TaskKind)(0),                 // 25: kefu.ticket.v1.TaskKind
+	(Urgency)(0),                  // 15: kefu.ticket.v1.Urgency
+	(Impact)(0),                   // 16: kefu.ticket.v1.Impact
+	(AuthorKind)(0),               // 17: kefu.ticket.v1.AuthorKind
+	(*Department)(nil),            // 18: kefu.ticket.v1.Department
+	(*Staff)(nil),                 // 19: kefu.ticket.v1.Staff
+	(*Station)(nil),               // 20: kefu.ticket.v1.Station
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*HotlinePublication)(nil),    // 22: kefu.ticket.v1.HotlinePublication
+	(HotlineOverdue)(0),           // 23: kefu.ticket.v1.HotlineOverdue
+	(EscalationState)(0),          // 24: kefu.ticket.v1.EscalationState
+	(v1.Tier)(0),                  // 25: kefu.type.v1.Tier
+	(TaskState)(0),                // 26: kefu.ticket.v1.TaskState
+	(TaskKind)(0),                 // 27: kefu.ticket.v1.TaskKind
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
 	11, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
@@ -923,26 +944,28 @@ var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
 	12, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
 	13, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
 	14, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
-	15, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	16, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
-	17, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
-	18, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
-	19, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
-	19, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
-	20, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
-	21, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
-	22, // 13: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
-	23, // 14: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
-	23, // 15: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
-	19, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
-	19, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
-	24, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
-	25, // 19: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	15, // 5: kefu.ticket.v1.TicketChanged.urgency:type_name -> kefu.ticket.v1.Urgency
+	16, // 6: kefu.ticket.v1.TicketChanged.impact:type_name -> kefu.ticket.v1.Impact
+	17, // 7: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	18, // 8: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
+	19, // 9: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
+	20, // 10: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
+	21, // 11: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
+	21, // 12: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
+	22, // 13: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
+	23, // 14: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
+	24, // 15: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
+	25, // 16: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
+	25, // 17: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
+	21, // 18: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
+	21, // 19: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
+	26, // 20: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
+	27, // 21: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }
