@@ -75,6 +75,7 @@ clock.v1.TicketPolicyService DryRunPolicy                               *.......
 ticket.v1.TicketService  ImportTickets                                   ......*...... tickets.import
 ticket.v1.DirectoryService GetDepartment,ListDepartments,GetStaff,ListStaff ************. directory.read
 ticket.v1.DirectoryService CreateDepartment,UpdateDepartment             *.....*...... directory.write
+ticket.v1.DirectoryService CloseDepartment,ReopenDepartment             *.....*...... directory.write
 ticket.v1.DirectoryService CreateStaff,UpdateStaff                       *.....*...... directory.write
 ticket.v1.OrganisationService SetStaffStatus                             *toooo*oooo.. staff.status
 ticket.v1.OrganisationService ListRoutes,ResolveRoute,ListSubstitutions  ************. directory.read

@@ -79,7 +79,7 @@ func (q *Queries) ListContactsByID(ctx context.Context, db DBTX, ids []uuid.UUID
 }
 
 const listDepartmentIDs = `-- name: ListDepartmentIDs :many
-SELECT id FROM departments ORDER BY id
+SELECT id FROM departments WHERE close_time IS NULL ORDER BY id
 `
 
 func (q *Queries) ListDepartmentIDs(ctx context.Context, db DBTX) ([]uuid.UUID, error) {

@@ -90,9 +90,12 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 		t.Errorf("the queues are counted by\n%s", plan)
 	}
 	away := TicketFilter{For: everyone, Size: 51, Away: time.Now()}
-	for index, list := range map[string]func(r *recorder) error{
-		"tickets_assignee_staff_id_idx": func(r *recorder) error { _, err := q.ListTickets(ctx, r, away); return err },
-		"tickets_assignee_due_idx": func(r *recorder) error {
+	for what, list := range map[string]func(r *recorder) error{
+		"the newest": func(r *recorder) error {
+			_, err := q.ListTickets(ctx, r, away)
+			return err
+		},
+		"the first due": func(r *recorder) error {
 			_, err := q.ListDue(ctx, r, away, DuePlace{ID: uuid.Max, Due: time.Now()})
 			return err
 		},
@@ -101,8 +104,9 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 		if err := list(r); err != nil {
 			t.Fatal(err)
 		}
-		if plan := explain(t, base, r.sql[0], r.args[0]...); !strings.Contains(plan, index) || strings.Contains(few.Replace(plan), "Seq Scan") {
-			t.Errorf("in the hands of people who are away wants %s:\n%s", index, plan)
+		// By one or the other index of whoever has a ticket, which are both empty here.
+		if plan := explain(t, base, r.sql[0], r.args[0]...); !strings.Contains(plan, "tickets_assignee_") || strings.Contains(few.Replace(plan), "Seq Scan") {
+			t.Errorf("%s in the hands of people who are away:\n%s", what, plan)
 		}
 	}
 }

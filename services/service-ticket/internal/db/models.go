@@ -64,6 +64,8 @@ type Department struct {
 	CreateTime  time.Time
 	UpdateTime  time.Time
 	Version     int64
+	CloseTime   *time.Time
+	SuccessorID *uuid.UUID
 }
 
 type DutyGap struct {
@@ -139,6 +141,8 @@ type Hotline struct {
 	CreateTime   time.Time
 	UpdateTime   time.Time
 	Version      int64
+	OwnerPosts   []int16
+	OwnerTold    []int16
 }
 
 type HotlinePublication struct {

@@ -37,7 +37,7 @@ func (q *Queries) DeleteSubstitution(ctx context.Context, db DBTX, id uuid.UUID)
 }
 
 const getDepartmentByFunction = `-- name: GetDepartmentByFunction :one
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE function = $1 ORDER BY id LIMIT 1
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE function = $1 AND close_time IS NULL ORDER BY id LIMIT 1
 `
 
 // The one added first when there are several.
@@ -55,6 +55,8 @@ func (q *Queries) GetDepartmentByFunction(ctx context.Context, db DBTX, function
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CloseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }

@@ -26,7 +26,7 @@ func SubjectTables() []subject.Table {
 		subject.Table{Name: "ticket_merges", Reason: apart, Kept: "id ticket_id into_id state wait_for merge_time undo_time"},
 		subject.Table{Name: "ticket_merge_items", Reason: apart, Kept: "merge_id kind item_id"},
 		subject.Table{Name: "canned_answers", Reason: "the company's own texts", Kept: "id code title department_id languages bodies create_time update_time version"},
-		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
+		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version close_time successor_id"},
 		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time " +
 			"update_time version calendar_id certificate_names certificate_expiries"},
 		subject.Table{Name: "calendars", Reason: "calendars", Kept: "id subject_id is_default definition create_time update_time version"},
@@ -42,7 +42,7 @@ func organisationTables() []subject.Table {
 		{Name: "duty_rosters", Reason: organisation, Kept: "id code name_zh name_en department_id calendar_id closed create_time update_time version"},
 		{Name: "duty_shifts", Reason: organisation, Kept: "id roster_id staff_id start_time end_time create_time"},
 		{Name: "duty_gaps", Reason: organisation, Kept: "roster_id start_time end_time find_time"},
-		{Name: "hotlines", Reason: organisation, Kept: "id number name_zh name_en hours purpose line owner_staff_id delete_time create_time update_time version"},
+		{Name: "hotlines", Reason: organisation, Kept: "id number name_zh name_en hours purpose line owner_staff_id delete_time create_time update_time version owner_posts owner_told"},
 		{Name: "hotline_publications", Reason: organisation, Kept: "version subject_id publish_time content"},
 		{Name: "hotline_reminders", Reason: organisation, Kept: "version reason remind_time"},
 	}

@@ -291,22 +291,27 @@ func (q *Queries) ListImported(ctx context.Context, db DBTX, source string, exte
 }
 
 const listKnownDepartments = `-- name: ListKnownDepartments :many
-SELECT id FROM departments WHERE id = ANY($1::uuid[])
+SELECT id, (close_time IS NULL)::boolean AS open FROM departments WHERE id = ANY($1::uuid[])
 `
 
-func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+type ListKnownDepartmentsRow struct {
+	ID   uuid.UUID
+	Open bool
+}
+
+func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListKnownDepartmentsRow, error) {
 	rows, err := db.Query(ctx, listKnownDepartments, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []ListKnownDepartmentsRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i ListKnownDepartmentsRow
+		if err := rows.Scan(&i.ID, &i.Open); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func (q *Queries) ListAllRoutes(ctx context.Context, db DBTX) ([]Route, error) {
 }
 
 const listDepartmentsOfFunctions = `-- name: ListDepartmentsOfFunctions :many
-SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 ORDER BY function, id
+SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 AND close_time IS NULL ORDER BY function, id
 `
 
 type ListDepartmentsOfFunctionsRow struct {

@@ -221,6 +221,9 @@ func (s *Server) TransferTicket(ctx context.Context, req *ticketv1.TransferTicke
 			if err != nil {
 				return fmt.Errorf("read department: %w", err)
 			}
+			if department.CloseTime != nil {
+				return unknownDepartment("department_id", to)
+			}
 			who, err := s.best(ctx, tx, row, to, uuid.Nil)
 			if err != nil {
 				return err

@@ -38,6 +38,7 @@ const (
 	reasonPolicy    = "policy-retargeted"
 	reasonHandedOn  = "handed-on"
 	reasonReleased  = "released"
+	reasonRehomed   = "rehomed"
 	reasonRestarted = "restarted"
 	reasonException = "standard-exception"
 	reasonEscalated = "escalated"
@@ -255,6 +256,8 @@ func (c *ticketClocks) follow(ctx context.Context, was ticket.Standing, m ticket
 		err = c.handedOver(ctx, was, m.At)
 	case ticket.Release:
 		err = c.handOver(ctx, clock.Act{At: m.At, Reason: reasonReleased})
+	case ticket.Rehome:
+		err = c.handOver(ctx, clock.Act{At: m.At, Reason: reasonRehomed})
 	case ticket.Retarget:
 		err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPolicy})
 	case ticket.Contact:

@@ -49,7 +49,7 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 		}
 		return matrix.Overruled(m.Weight)
 	})
-	if pg.Violates(err, "tickets_department_id_fkey") {
+	if pg.Violates(err, departmentKey) {
 		return nil, unknownDepartment("department_id", department)
 	}
 	return t, err
@@ -196,7 +196,7 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 		return nil, err
 	}
 	var calendars calendar.Glance
-	return write.DoReading(ctx, s.write, req, calendars.Queue, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+	t, err := write.DoReading(ctx, s.write, req, calendars.Queue, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
 		ctx = calendars.In(ctx)
 		row, err := s.lock(ctx, tx, id, req.GetEtag())
 		if err != nil {
@@ -211,6 +211,11 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 		}
 		return s.moved(ctx, tx, row, m, reason)
 	})
+	if m.Department == uuid.Nil && pg.Violates(err, departmentKey) {
+		// The department that the rules chose was closed meanwhile.
+		return nil, rpcerr.Stale("ticket", id.String())
+	}
+	return t, err
 }
 
 // moved makes a move of a locked ticket and gives the ticket as it is then.
@@ -244,6 +249,12 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	after, err := s.policy.Apply(was, m)
 	if err != nil {
 		return err
+	}
+	if !ticket.Open(before) && ticket.Open(after.State) {
+		// Its department may be no more by now.
+		if after.Department, err = s.openDepartment(ctx, tx, after.Department); err != nil {
+			return err
+		}
 	}
 	stand(row, after)
 	row.UpdateTime, row.Version = m.At, row.Version+1
@@ -296,8 +307,8 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 
 func unknownDepartment(field string, id uuid.UUID) error {
 	return rpcerr.Invalid(field, rpcerr.T(
-		"there is no department %[1]s; give the id of one that the directory lists",
-		"没有部门 %[1]s；请填写组织架构中已有部门的 id", id))
+		"there is no open department %[1]s; give the id of one that the directory lists and that is not closed",
+		"没有在用的部门 %[1]s；请填写组织架构中未撤销部门的 id", id))
 }
 
 func unknownStaff(field string, id uuid.UUID) error {

@@ -294,7 +294,12 @@ func (s *Server) leads(ctx context.Context, on db.DBTX, row *db.Staff) (bool, er
 	if err != nil || me == nil {
 		return false, err
 	}
-	return me.ID == row.ID || scope == accessv1.Scope_SCOPE_TEAM && me.DepartmentID == row.DepartmentID, nil
+	if me.ID == row.ID || scope != accessv1.Scope_SCOPE_TEAM {
+		return me.ID == row.ID, nil
+	}
+	// Whoever had left stays with a department that was closed since; who goes on there leads them.
+	home, err := s.openDepartment(ctx, on, row.DepartmentID)
+	return home == me.DepartmentID, err
 }
 
 func routeProto(row *db.Route) *ticketv1.Route {

@@ -220,7 +220,11 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		Priority: ticketv1.Priority(notice.Priority), Title: notice.Title, Description: notice.Description,
 		ProductModel: notice.ProductModel, SerialNumber: serial,
 	}, now)
-	row.DepartmentID = &notice.DepartmentID
+	department, err := s.openDepartment(ctx, tx, notice.DepartmentID)
+	if err != nil {
+		return err
+	}
+	row.DepartmentID = idPtr(department)
 	st, err := s.policy.Apply(standing(row), ticket.Move{Verb: ticket.Create, At: now})
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ const (
 	customerKey = "tickets_customer_id_fkey"
 	// tierKey is violated by clocks made ready for another tier than the customer has.
 	tierKey = "tickets_service_tier_check"
+	// departmentKey is violated by a department that is not known, or closed.
+	departmentKey = "tickets_department_id_fkey"
 	// retiredKey is violated by a customer whose file is retired.
 	retiredKey = "tickets_customer_retired_check"
 	// createTries bounds how often a ticket is made ready anew.
@@ -44,7 +46,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 	}
 	ctx = calendars.In(ctx)
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
-	// another tier. Of one who is retired ensure says so.
+	// another tier, or the department was closed since the rules were read. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
 		key, err := s.reporterKey(ctx, row.Ticket, told)
 		if err != nil {
@@ -57,8 +59,16 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 		row.DueTime = soonest(clocks)
 		t, err := s.insert(ctx, req, row, told, key, clocks)
 		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
-		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
+		closed := pg.Violates(err, departmentKey)
+		if try == createTries || !unknown && !closed && !pg.Violates(err, tierKey) {
 			return t, err
+		}
+		if closed {
+			open, err := s.openDepartment(ctx, s.pool, idValue(row.DepartmentID))
+			if err != nil {
+				return nil, err
+			}
+			row.DepartmentID = idPtr(open)
 		}
 		if unknown {
 			if err := s.ensure(ctx, row.Ticket); err != nil {

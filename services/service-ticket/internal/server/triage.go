@@ -40,6 +40,20 @@ type routing struct {
 	version   int64
 	routes    []organisation.Route
 	functions map[ticketv1.DepartmentFunction]uuid.UUID
+	// closed departments and their successors, zero for none.
+	closed map[uuid.UUID]uuid.UUID
+}
+
+// open is the department that does by now what one did, zero for none.
+func (r *routing) open(id uuid.UUID) uuid.UUID {
+	for range r.closed {
+		next, closed := r.closed[id]
+		if !closed {
+			break
+		}
+		id = next
+	}
+	return id
 }
 
 // published gives a version of the rules that applies or did; nil for version 0.
@@ -87,9 +101,16 @@ func (t *triager) routes(ctx context.Context, on db.DBTX, version int64) (routin
 	if err != nil {
 		return routing{}, fmt.Errorf("read departments: %w", err)
 	}
+	closed, err := t.q.ListClosedDepartments(ctx, on)
+	if err != nil {
+		return routing{}, fmt.Errorf("read closed departments: %w", err)
+	}
 	// Read after the version was, so it may be newer than the version says, which the next
 	// ticket finds out.
-	fresh := routing{version: version, functions: make(map[ticketv1.DepartmentFunction]uuid.UUID, len(functions))}
+	fresh := routing{version: version, functions: make(map[ticketv1.DepartmentFunction]uuid.UUID, len(functions)), closed: make(map[uuid.UUID]uuid.UUID, len(closed))}
+	for _, c := range closed {
+		fresh.closed[c.ID] = idValue(c.SuccessorID)
+	}
 	for _, r := range routes {
 		fresh.routes = append(fresh.routes, organisation.Route{ID: r.ID, Department: r.DepartmentID, Type: ticketv1.TicketType(r.Type), Product: r.ProductModel})
 	}
@@ -146,7 +167,11 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 			if err != nil {
 				return nil, fmt.Errorf("department of a suggestion: %w", err)
 			}
-			row.DepartmentID = &id
+			if id = where.open(id); id == uuid.Nil {
+				made.Applied = false
+				continue
+			}
+			row.DepartmentID, made.DepartmentId = &id, id.String()
 		}
 	}
 	if len(out.GetSuggestions()) == 0 {

@@ -267,8 +267,8 @@ func (s *Server) triageFaults(ctx context.Context, on db.DBTX, in *ticketv1.Tria
 		return nil, fmt.Errorf("look departments up: %w", err)
 	}
 	there := make(map[uuid.UUID]bool, len(known))
-	for _, id := range known {
-		there[id] = true
+	for _, d := range known {
+		there[d.ID] = d.Open
 	}
 	return triage.Faults(in, func(id uuid.UUID) bool { return there[id] }), nil
 }

@@ -84,7 +84,7 @@ type Move struct {
 	Weight // triage, prioritize
 
 	Type       ticketv1.TicketType // triage
-	Department uuid.UUID           // triage, assign, hand over, release
+	Department uuid.UUID           // triage, assign, hand over, release, rehome
 	Assignee   uuid.UUID           // assign, hand over
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
@@ -132,6 +132,8 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 		}
 	case Assign, HandOver, Release:
 		s.Assignee, s.Department = m.Assignee, m.Department
+	case Rehome:
+		s.Department = m.Department
 	case Wait:
 		s.WaitFor = m.WaitFor
 	case Resolve:

@@ -15,7 +15,7 @@ SELECT * FROM routes WHERE type IN (0, @type::smallint) AND product_model IN (''
 
 -- name: GetDepartmentByFunction :one
 -- The one added first when there are several.
-SELECT * FROM departments WHERE function = @function ORDER BY id LIMIT 1;
+SELECT * FROM departments WHERE function = @function AND close_time IS NULL ORDER BY id LIMIT 1;
 
 -- name: LockSubstitutions :exec
 -- Changes of substitutions follow each other, so that two cannot close a circle between

@@ -67,7 +67,7 @@ SELECT id, number, external_id FROM tickets WHERE source = @source::text AND ext
 SELECT pg_advisory_xact_lock(hashtextextended('tickets.import/' || @source::text, 0));
 
 -- name: ListKnownDepartments :many
-SELECT id FROM departments WHERE id = ANY(@ids::uuid[]);
+SELECT id, (close_time IS NULL)::boolean AS open FROM departments WHERE id = ANY(@ids::uuid[]);
 
 -- name: InsertTransition :exec
 -- The actor's staff id is looked up here, so that registering a ticket stays one round

@@ -42,7 +42,7 @@ SELECT * FROM routes ORDER BY id;
 
 -- name: ListDepartmentsOfFunctions :many
 -- The one added first for each function.
-SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 ORDER BY function, id;
+SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 AND close_time IS NULL ORDER BY function, id;
 
 -- name: ListTeachingTickets :many
 -- The newest tickets that people triaged and the newest that were imported. Ids grow with the
