@@ -56,6 +56,8 @@ func TestDeskTour(t *testing.T) {
 		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
 		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
 		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "due in two days", `"tasks":[],`, "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
+		"TICKET_STATE_WAITING", "STAFF_STATUS_AWAY", "水泵漏水", "只有状态为“已分派、处理中”时才能退回待分配队列", `"done":1`, "TICKET_STATE_WAITING", "工作交接：工单由 韩梅 转交 赵总。原因：休产假",
+		"成员 2 人、分派规则 1 条", "taken over", "routed to the successor", "moved to the successor", "departmentId",
 		"TICKET_STATE_TRIAGED", `"waiting":1`, `"openTickets":0`, "STAFF_STATUS_AWAY", "You get no ticket now", "您现在不能领取工单", "STAFF_STATUS_AVAILABLE",
 		`"title":"Pump leaks 液压泵漏油"`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "您的工单已由客户服务部王芳受理", "Dear John Smith", "第三次漏油",
 		"更换密封件", `"minutes":45`, "TICKET_STATE_WAITING", "CLOCK_STATE_PAUSED", "The ticket is waiting; start is possible only when it is assigned.",

@@ -120,6 +120,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	}
 	p.Go("closing of silent tickets", s.CloseSilent)
 	p.Go("watch on due tasks", s.WatchTasks)
+	p.Go("take-over by substitutes", s.WatchTakeOvers)
 	p.Go("watch on duty and hotlines", s.WatchOrganisation)
 	p.Go("training of the triage model", s.LearnDaily)
 	p.Go("watch on exceptions to standards", s.WatchStandards)

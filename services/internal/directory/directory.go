@@ -49,6 +49,8 @@ type Unit struct {
 	ParentID       uuid.UUID
 	HeadStaffID    uuid.UUID
 	Version        int64
+	// Closed: it is no more, and does nothing new.
+	Closed bool
 }
 
 // Member is a member of staff as this service knows them.
@@ -86,11 +88,12 @@ func Handle(ctx context.Context, tx pgx.Tx, env *eventv1.Envelope) error {
 }
 
 const upsertDepartment = `
-INSERT INTO directory_departments (id, code, name_zh, name_en, function, parent_id, head_staff_id, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO directory_departments (id, code, name_zh, name_en, function, parent_id, head_staff_id, version, closed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET
   code = excluded.code, name_zh = excluded.name_zh, name_en = excluded.name_en, function = excluded.function,
-  parent_id = excluded.parent_id, head_staff_id = excluded.head_staff_id, version = excluded.version
+  parent_id = excluded.parent_id, head_staff_id = excluded.head_staff_id, version = excluded.version,
+  closed = excluded.closed
 WHERE directory_departments.version < excluded.version`
 
 func applyDepartment(ctx context.Context, db pg.DBTX, d *ticketv1.Department, version int64) error {
@@ -107,7 +110,7 @@ func applyDepartment(ctx context.Context, db pg.DBTX, d *ticketv1.Department, ve
 		return fmt.Errorf("department %s: head_staff_id: %w", id, err)
 	}
 	_, err = db.Exec(ctx, upsertDepartment, id, d.GetCode(), d.GetName().GetZh(), d.GetName().GetEn(),
-		int16(d.GetFunction()), parent, head, version)
+		int16(d.GetFunction()), parent, head, version, d.GetCloseTime() != nil)
 	if err != nil {
 		return fmt.Errorf("store department %s: %w", id, err)
 	}

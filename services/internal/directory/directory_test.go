@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
@@ -165,6 +166,15 @@ func TestDepartmentsFollowEventsAndAreFoundByFunction(t *testing.T) {
 	_, err := directory.DepartmentByFunction(ctx, db.Pool, ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES)
 	if !errors.Is(err, directory.ErrUnknown) {
 		t.Errorf("a function nobody does: %v, want ErrUnknown", err)
+	}
+	// One that is closed is known, and does nothing any more.
+	feed(t, db, departmentEvent(t, qc, 3, func(d *ticketv1.Department) { d.CloseTime = timestamppb.Now() }))
+	if got, err := directory.Department(ctx, db.Pool, qc); err != nil || !got.Closed {
+		t.Errorf("closed: %+v, %v", got, err)
+	}
+	got, err := directory.DepartmentByFunction(ctx, db.Pool, ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_QUALITY_CONTROL)
+	if err != nil || got.ID != second {
+		t.Errorf("once the first is closed: %+v, %v, want the second", got, err)
 	}
 	if _, err := directory.Department(ctx, db.Pool, newID(t)); !errors.Is(err, directory.ErrUnknown) {
 		t.Errorf("a department never heard of: %v, want ErrUnknown", err)

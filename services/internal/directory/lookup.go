@@ -64,7 +64,7 @@ func members(ctx context.Context, db pg.DBTX, query string, args ...any) ([]Memb
 }
 
 const selectDepartment = `
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, version
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, version, closed
 FROM directory_departments `
 
 // Department returns a department, or ErrUnknown.
@@ -72,17 +72,17 @@ func Department(ctx context.Context, db pg.DBTX, id uuid.UUID) (Unit, error) {
 	return department(ctx, db, selectDepartment+`WHERE id = $1`, id)
 }
 
-// DepartmentByFunction returns the department that does this, the one added first when
+// DepartmentByFunction returns the open department that does this, the one added first when
 // there are several, or ErrUnknown.
 func DepartmentByFunction(ctx context.Context, db pg.DBTX, function ticketv1.DepartmentFunction) (Unit, error) {
-	return department(ctx, db, selectDepartment+`WHERE function = $1 ORDER BY id LIMIT 1`, int16(function))
+	return department(ctx, db, selectDepartment+`WHERE function = $1 AND NOT closed ORDER BY id LIMIT 1`, int16(function))
 }
 
 func department(ctx context.Context, db pg.DBTX, query string, args ...any) (Unit, error) {
 	var d Unit
 	var parent, head *uuid.UUID
 	err := db.QueryRow(ctx, query, args...).Scan(&d.ID, &d.Code, &d.NameZH, &d.NameEN, &d.Function,
-		&parent, &head, &d.Version)
+		&parent, &head, &d.Version, &d.Closed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Unit{}, ErrUnknown
 	}

@@ -144,7 +144,7 @@ func CustomerRefs() Table {
 // Directory declares the copies of departments and staff, who are no customers.
 func Directory() []Table {
 	return []Table{
-		{Name: "directory_departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id version"},
+		{Name: "directory_departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id version closed"},
 		{Name: "directory_staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject version"},
 	}
 }

@@ -111,6 +111,29 @@ func TestReviewRoutesByCategory(t *testing.T) {
 	w.refused("a category without a route", err, codes.InvalidArgument, "VALIDATION_FAILED", "")
 }
 
+// A department that was closed answers for nothing new, by name as by default; what it answers for
+// goes on.
+func TestReviewPassesClosedDepartmentsOver(t *testing.T) {
+	w := newWorld(t)
+	mine := w.to(complaint.Proposed)
+	w.applyVersion("department.changed.v1", w.afterSales, 2, &ticketv1.DepartmentChanged{Department: &ticketv1.Department{
+		Id: w.afterSales.String(), Code: "closed", Function: ticketv1.DepartmentFunction_DEPARTMENT_FUNCTION_AFTER_SALES, CloseTime: timestamppb.Now(),
+	}})
+	review := func(named string) (*complaintv1.Complaint, error) {
+		req := w.review(w.to(complaint.Submitted).GetId())
+		req.Category, req.DepartmentId = complaintv1.Category_CATEGORY_AFTER_SALES_SERVICE, named
+		return w.client.ReviewComplaint(w.as("supervisor"), req)
+	}
+	_, err := review(w.afterSales.String())
+	w.refused("a closed department", err, codes.InvalidArgument, "VALIDATION_FAILED", "")
+	if c, err := review(""); err != nil || c.GetDepartmentId() == w.afterSales.String() {
+		t.Errorf("by default it goes to %v, %v", c.GetDepartmentId(), err)
+	}
+	if _, err := w.client.ApproveSolution(w.as("manager"), approval(mine.GetId())); err != nil {
+		t.Errorf("what it answers for: %v", err)
+	}
+}
+
 func TestMatrixOfRemedies(t *testing.T) {
 	w := newWorld(t)
 	c := complaintv1.NewRemedyServiceClient(w.Conn)

@@ -18,6 +18,11 @@ import (
 func (s *Server) answering(ctx context.Context, a *action, req *complaintv1.ReviewComplaintRequest) (uuid.UUID, error) {
 	if req.GetDepartmentId() != "" {
 		unit, err := department(ctx, a.tx, id(req.GetDepartmentId()), "department_id")
+		if err == nil && unit.Closed {
+			err = rpcerr.Invalid("department_id", rpcerr.T(
+				"department %[1]s is closed and answers for nothing new; give the id of one that is open",
+				"部门 %[1]s 已撤销，不再承接新的投诉；请填写未撤销部门的 id", unit.ID))
+		}
 		return unit.ID, err
 	}
 	concerned, err := s.concerned(ctx, a)

@@ -78,9 +78,18 @@ func noDate(s string) rpcerr.Text {
 }
 
 // CheckAttributes judges the attributes of a file by their definitions and puts them in the
-// order of their keys. A value that the file had before is not judged again: its definition
-// may have changed or been retired since.
+// order of their keys: each value, and that none is missing.
 func CheckAttributes(definitions []*customerv1.AttributeDefinition, file *customerv1.Customer, before []*customerv1.AttributeValue) []Fault {
+	faults := CheckAttributeValues(definitions, file, before)
+	for _, missing := range MissingAttributes(definitions, file) {
+		faults = append(faults, Fault{"attributes", missing.Text})
+	}
+	return faults
+}
+
+// CheckAttributeValues is CheckAttributes of the values that are there. A value that the file
+// had before is not judged again: its definition may have changed or been retired since.
+func CheckAttributeValues(definitions []*customerv1.AttributeDefinition, file *customerv1.Customer, before []*customerv1.AttributeValue) []Fault {
 	known := map[string]*customerv1.AttributeDefinition{}
 	for _, d := range definitions {
 		known[d.GetKey()] = d
@@ -89,7 +98,7 @@ func CheckAttributes(definitions []*customerv1.AttributeDefinition, file *custom
 	for _, a := range before {
 		had[a.GetKey()] = attributeText(a)
 	}
-	slices.SortStableFunc(file.GetAttributes(), func(a, b *customerv1.AttributeValue) int { return strings.Compare(a.GetKey(), b.GetKey()) })
+	sortAttributes(file)
 	var faults []Fault
 	has := map[string]bool{}
 	for i, a := range file.GetAttributes() {
@@ -100,13 +109,47 @@ func CheckAttributes(definitions []*customerv1.AttributeDefinition, file *custom
 		}
 		has[a.GetKey()] = true
 	}
-	for _, key := range slices.Sorted(maps.Keys(known)) {
-		if d := known[key]; d.GetRequired() && !d.GetRetired() && !has[key] {
-			faults = append(faults, Fault{"attributes", rpcerr.T("%[1]q is required and missing; give it a value",
-				"缺少必填属性 %[1]q；请填写", key)})
+	return faults
+}
+
+// MissingAttributes names each attribute that a file must have and has not, by the path of its
+// value.
+func MissingAttributes(definitions []*customerv1.AttributeDefinition, file *customerv1.Customer) []Fault {
+	var faults []Fault
+	for _, d := range definitions {
+		if !d.GetRequired() || d.GetRetired() || Attribute(file, d.GetKey()) != nil {
+			continue
+		}
+		faults = append(faults, Fault{AttributePath + d.GetKey(), rpcerr.T("%[1]q is required and missing; give it a value",
+			"缺少必填属性 %[1]q；请填写", d.GetKey())})
+	}
+	slices.SortFunc(faults, func(a, b Fault) int { return strings.Compare(a.Field, b.Field) })
+	return faults
+}
+
+// AttributePath is what the path of an attribute's value begins with; its key follows.
+const AttributePath = "attributes."
+
+// Attribute is a file's value of an attribute, nil where there is none.
+func Attribute(file *customerv1.Customer, key string) *customerv1.AttributeValue {
+	for _, a := range file.GetAttributes() {
+		if a.GetKey() == key {
+			return a
 		}
 	}
-	return faults
+	return nil
+}
+
+// SetAttribute gives a file one value and leaves those of other attributes as they are.
+func SetAttribute(file *customerv1.Customer, value *customerv1.AttributeValue) {
+	file.Attributes = append(slices.DeleteFunc(file.GetAttributes(), func(a *customerv1.AttributeValue) bool {
+		return a.GetKey() == value.GetKey()
+	}), value)
+	sortAttributes(file)
+}
+
+func sortAttributes(file *customerv1.Customer) {
+	slices.SortStableFunc(file.GetAttributes(), func(a, b *customerv1.AttributeValue) int { return strings.Compare(a.GetKey(), b.GetKey()) })
 }
 
 func checkAttribute(d *customerv1.AttributeDefinition, a *customerv1.AttributeValue, twice bool) (rpcerr.Text, bool) {

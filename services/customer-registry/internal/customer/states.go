@@ -83,6 +83,16 @@ func Verified(file *customerv1.Customer, opened Origin, kept *customerv1.FieldSt
 	return sorted(known), faults
 }
 
+// Verifications tells for the history how fields were verified before, and how they are now.
+func Verifications(before, after *customerv1.FieldStates, fields []string) []Change {
+	was, is := byField(before), byField(after)
+	var out []Change
+	for _, field := range fields {
+		out = append(out, Change{Field: field, Before: was[field].GetVerifyMethod(), After: is[field].GetVerifyMethod()})
+	}
+	return Below("verifications", out)
+}
+
 func sorted(known map[string]*customerv1.FieldState) *customerv1.FieldStates {
 	out := &customerv1.FieldStates{}
 	for _, field := range slices.Sorted(maps.Keys(known)) {

@@ -6,17 +6,31 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 )
 
 // apart are the fields whose parts are values of their own, each with its own source.
 var apart = []protoreflect.Name{"needs", "credit"}
+
+// ExtensionMark stands between a phone and its extension, as in RFC 3966.
+const ExtensionMark = ";ext="
+
+// Dialled is a phone with its extension, as in RFC 3966.
+func Dialled(phone, extension string) string {
+	if extension == "" {
+		return phone
+	}
+	return phone + ExtensionMark + extension
+}
 
 // Values gives what callers set of a file or contact, as text by the path of the field. What
 // is empty is left out.
@@ -34,7 +48,7 @@ func Values(m proto.Message) map[string]string {
 		case name == "attributes":
 			for i := range v.List().Len() {
 				if a, ok := v.List().Get(i).Message().Interface().(*customerv1.AttributeValue); ok {
-					out["attributes."+a.GetKey()] = attributeText(a)
+					out[AttributePath+a.GetKey()] = attributeText(a)
 				}
 			}
 		default:
@@ -42,6 +56,9 @@ func Values(m proto.Message) map[string]string {
 		}
 		return true
 	})
+	if c, ok := m.(interface{ GetPhoneExtension() string }); ok && out["phone"] != "" {
+		out["phone"] = Dialled(out["phone"], c.GetPhoneExtension())
+	}
 	return out
 }
 
@@ -54,9 +71,13 @@ func outputOnly(fd protoreflect.FieldDescriptor) bool {
 func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	switch {
 	case fd.IsList():
-		list := make([]string, 0, v.List().Len())
+		list := make([]any, 0, v.List().Len())
 		for i := range v.List().Len() {
-			list = append(list, v.List().Get(i).String())
+			if fd.Message() != nil {
+				list = append(list, json.RawMessage(compact(v.List().Get(i).Message().Interface())))
+			} else {
+				list = append(list, v.List().Get(i).String())
+			}
 		}
 		out, err := json.Marshal(list)
 		if err != nil {
@@ -116,6 +137,31 @@ func Diff(before, after proto.Message) []Change {
 		if was[path] != is[path] {
 			out = append(out, Change{path, was[path], is[path]})
 		}
+	}
+	return out
+}
+
+// Below names changes as those of something that hangs on a file, e.g. one of its orders.
+func Below(what string, changes []Change) []Change {
+	for i := range changes {
+		changes[i].Field = what + "." + changes[i].Field
+	}
+	return changes
+}
+
+// TimeText is a time as it stands in the history; of none it is empty.
+func TimeText(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return compact(timestamppb.New(*t))
+}
+
+// Decided is a decision on consent after another, nil for the first of its purpose.
+func Decided(before, after *customerv1.Consent) Change {
+	out := Change{Field: "consents." + strings.ToLower(strings.TrimPrefix(after.GetPurpose().String(), "CONSENT_PURPOSE_")), After: compact(after)}
+	if before != nil {
+		out.Before = compact(before)
 	}
 	return out
 }

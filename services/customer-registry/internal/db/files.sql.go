@@ -54,36 +54,40 @@ func (q *Queries) InsertAttributeDefinition(ctx context.Context, db DBTX, arg In
 	return err
 }
 
-const insertCustomerChange = `-- name: InsertCustomerChange :exec
+const insertCustomerChanges = `-- name: InsertCustomerChanges :exec
 INSERT INTO customer_changes (id, customer_id, contact_id, version, field, change_time, actor, source, before, after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT v.id, v.customer_id, nullif(v.contact_id, '00000000-0000-0000-0000-000000000000'::uuid), v.version, v.field,
+  $1::timestamptz, $2::text, $3::smallint, v.before, v.after
+FROM (SELECT unnest($4::uuid[]) AS id, unnest($5::uuid[]) AS customer_id, unnest($6::uuid[]) AS contact_id,
+  unnest($7::bigint[]) AS version, unnest($8::text[]) AS field, unnest($9::bytea[]) AS before,
+  unnest($10::bytea[]) AS after) v
 `
 
-type InsertCustomerChangeParams struct {
-	ID         uuid.UUID
-	CustomerID uuid.UUID
-	ContactID  *uuid.UUID
-	Version    int64
-	Field      string
-	ChangeTime time.Time
-	Actor      string
-	Source     int16
-	Before     []byte
-	After      []byte
+type InsertCustomerChangesParams struct {
+	ChangeTime  time.Time
+	Actor       string
+	Source      int16
+	Ids         []uuid.UUID
+	CustomerIds []uuid.UUID
+	ContactIds  []uuid.UUID
+	Versions    []int64
+	Fields      []string
+	Befores     [][]byte
+	Afters      [][]byte
 }
 
-func (q *Queries) InsertCustomerChange(ctx context.Context, db DBTX, arg InsertCustomerChangeParams) error {
-	_, err := db.Exec(ctx, insertCustomerChange,
-		arg.ID,
-		arg.CustomerID,
-		arg.ContactID,
-		arg.Version,
-		arg.Field,
+func (q *Queries) InsertCustomerChanges(ctx context.Context, db DBTX, arg InsertCustomerChangesParams) error {
+	_, err := db.Exec(ctx, insertCustomerChanges,
 		arg.ChangeTime,
 		arg.Actor,
 		arg.Source,
-		arg.Before,
-		arg.After,
+		arg.Ids,
+		arg.CustomerIds,
+		arg.ContactIds,
+		arg.Versions,
+		arg.Fields,
+		arg.Befores,
+		arg.Afters,
 	)
 	return err
 }
@@ -121,7 +125,8 @@ func (q *Queries) ListAttributeDefinitions(ctx context.Context, db DBTX, after s
 
 const listCustomerChanges = `-- name: ListCustomerChanges :many
 SELECT id, customer_id, contact_id, version, field, change_time, actor, source, before, after FROM customer_changes
-WHERE customer_id = $1 AND id < $2 AND ($3::text = '' OR field = $3::text)
+WHERE customer_id = $1 AND id < $2
+  AND ($3::text = '' OR field = $3::text OR starts_with(field, $3::text || '.'))
 ORDER BY id DESC LIMIT $4
 `
 

@@ -352,6 +352,7 @@ type DirectoryDepartment struct {
 	ParentID    *uuid.UUID
 	HeadStaffID *uuid.UUID
 	Version     int64
+	Closed      bool
 }
 
 type DirectoryStaff struct {

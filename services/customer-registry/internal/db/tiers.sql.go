@@ -627,6 +627,17 @@ func (q *Queries) ScoreCustomers(ctx context.Context, db DBTX, arg ScoreCustomer
 	return err
 }
 
+const tierRunAppliedBefore = `-- name: TierRunAppliedBefore :one
+SELECT id FROM tier_runs WHERE state = 4 AND id < $1 ORDER BY id DESC LIMIT 1
+`
+
+func (q *Queries) TierRunAppliedBefore(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, tierRunAppliedBefore, id)
+	var id_2 uuid.UUID
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
 const tierRunScheduled = `-- name: TierRunScheduled :one
 SELECT EXISTS (SELECT FROM tier_runs WHERE schedule = $1::text)
 `

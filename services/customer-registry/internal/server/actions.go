@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
-	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -15,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 )
 
 // SetTier sets a tier by hand until a date.
@@ -31,9 +31,16 @@ func (s *Server) SetTier(ctx context.Context, req *customerv1.SetTierRequest) (*
 		if err != nil {
 			return nil, err
 		}
-		from := typev1.Tier(row.Tier)
+		marks, err := s.marksOf(ctx, tx, []uuid.UUID{id}, nil)
+		if err != nil {
+			return nil, err
+		}
+		was := position(row, marks[id])
 		row.Tier, row.TierReason, row.TierEndTime = int16(req.GetTier()), req.GetReason(), timePtr(req.GetEndTime())
-		if err := s.storeTier(ctx, tx, row, from, customerv1.TierReason_TIER_REASON_OVERRIDE, nil, event.Event{}); err != nil {
+		if err := s.storeTier(ctx, tx, row, was.Tier, customerv1.TierReason_TIER_REASON_OVERRIDE, nil, event.Event{}); err != nil {
+			return nil, err
+		}
+		if err := s.keepOfFile(ctx, tx, id, row.Version, tier.Moved(was, position(row, marks[id]))); err != nil {
 			return nil, err
 		}
 		out, err := s.file(ctx, tx, row)
@@ -82,17 +89,21 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if err != nil {
 			return nil, err
 		}
+		before, err := s.decisionOn(ctx, tx, id, req.GetPurpose())
+		if err != nil {
+			return nil, err
+		}
 		row.UpdateTime, row.Version = s.now(), row.Version+1
 		if req.GetPurpose() == customerv1.ConsentPurpose_CONSENT_PURPOSE_SERVICE_QUALITY {
 			row.ServiceQualityConsent = req.GetGranted()
 		}
-		var b pg.Batch
-		err = s.q.InsertConsent(ctx, &b, db.InsertConsentParams{
+		decision := db.Consent{
 			CustomerID: id, Version: row.Version, Purpose: int16(req.GetPurpose()), Granted: req.GetGranted(),
 			DecideTime: row.UpdateTime, Channel: int16(req.GetChannel()), WordingVersion: req.GetWordingVersion(),
 			Recorder: authn.FromContext(ctx).Actor(),
-		})
-		if err != nil {
+		}
+		var b pg.Batch
+		if err := s.q.InsertConsent(ctx, &b, db.InsertConsentParams(decision)); err != nil {
 			return nil, fmt.Errorf("insert consent: %w", err)
 		}
 		if err := s.q.SetCustomerConsent(ctx, &b, row.ServiceQualityConsent, row.UpdateTime, id); err != nil {
@@ -101,6 +112,24 @@ func (s *Server) setConsent(ctx context.Context, req *customerv1.SetConsentReque
 		if err := pg.Flush(ctx, tx, &b); err != nil {
 			return nil, err
 		}
+		change := customer.Decided(before, consentProto(&decision))
+		if err := s.keepOfFile(ctx, tx, id, row.Version, []customer.Change{change}); err != nil {
+			return nil, err
+		}
 		return s.changed(ctx, tx, row, &customerv1.ConsentDecision{Purpose: req.GetPurpose(), Granted: req.GetGranted()})
 	})
+}
+
+// decisionOn is the decision on a purpose that is in force, nil where there is none.
+func (s *Server) decisionOn(ctx context.Context, on pg.DBTX, id uuid.UUID, purpose customerv1.ConsentPurpose) (*customerv1.Consent, error) {
+	rows, err := s.q.ListConsents(ctx, on, id)
+	if err != nil {
+		return nil, fmt.Errorf("read consents: %w", err)
+	}
+	for i := range rows {
+		if rows[i].Purpose == int16(purpose) {
+			return consentProto(&rows[i]), nil
+		}
+	}
+	return nil, nil
 }

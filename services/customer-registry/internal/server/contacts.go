@@ -65,6 +65,10 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 		if err := s.refreshSearch(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
+		added := customer.Change{Field: fieldContacts, After: id.String()}
+		if err := s.keepOfFile(ctx, tx, customerID, row.Version, []customer.Change{added}); err != nil {
+			return nil, err
+		}
 		out, err := contactProto(row, pii.Subjects{id: subject})
 		if err != nil {
 			return nil, err
@@ -251,7 +255,8 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*emptypb.Empty, error) {
-		if _, err := s.lockContact(ctx, tx, customerID, id, req.GetEtag()); err != nil {
+		row, err := s.lockContact(ctx, tx, customerID, id, req.GetEtag())
+		if err != nil {
 			return nil, err
 		}
 		if err := s.writableByID(ctx, tx, customerID); err != nil {
@@ -265,6 +270,10 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		}
 		if err := s.keys.Shred(ctx, tx, id); err != nil {
 			return nil, err
+		}
+		removed := customer.Change{Field: fieldContacts, Before: id.String()}
+		if err := s.keepOfFile(ctx, tx, customerID, row.Version+1, []customer.Change{removed}); err != nil {
+			return nil, withoutCustomer(err, id)
 		}
 		tx.Audit("contact", id, map[string]any{"deleted": true})
 		return &emptypb.Empty{}, nil

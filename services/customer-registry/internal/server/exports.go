@@ -132,10 +132,14 @@ func (s *Server) exportCSV(ctx context.Context, filter db.ListFilesToExportParam
 	}
 	w := csv.NewWriter(to)
 	w.UseCRLF = true
-	if err := w.Write(sheet.Heading()); err != nil {
+	fields, err := s.sheetFields(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.exportFiles(ctx, filter, w.Write); err != nil {
+	if err := w.Write(fields.Heading()); err != nil {
+		return err
+	}
+	if err := s.exportFiles(ctx, filter, fields, w.Write); err != nil {
 		return err
 	}
 	if w.Flush(); w.Error() != nil {
@@ -162,10 +166,14 @@ func (s *Server) exportXLSX(ctx context.Context, filter db.ListFilesToExportPara
 		}
 		return w.SetRow(fmt.Sprint("A", line), row)
 	}
-	if err := write(sheet.Heading()); err != nil {
+	fields, err := s.sheetFields(ctx)
+	if err != nil {
+		return err
+	}
+	if err := write(fields.Heading()); err != nil {
 		return fmt.Errorf("write a sheet: %w", err)
 	}
-	if err := s.exportFiles(ctx, filter, write); err != nil {
+	if err := s.exportFiles(ctx, filter, fields, write); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil {
@@ -178,7 +186,7 @@ func (s *Server) exportXLSX(ctx context.Context, filter db.ListFilesToExportPara
 }
 
 // exportFiles writes the rows of all files that are open to the caller.
-func (s *Server) exportFiles(ctx context.Context, filter db.ListFilesToExportParams, write func([]string) error) error {
+func (s *Server) exportFiles(ctx context.Context, filter db.ListFilesToExportParams, fields *sheet.Fields, write func([]string) error) error {
 	for {
 		rows, err := s.q.ListFilesToExport(ctx, planned{s.pool}, filter)
 		if err != nil {
@@ -188,13 +196,13 @@ func (s *Server) exportFiles(ctx context.Context, filter db.ListFilesToExportPar
 			return nil
 		}
 		filter.Before = rows[len(rows)-1].ID
-		if err := s.exportSome(ctx, rows, write); err != nil {
+		if err := s.exportSome(ctx, rows, fields, write); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func([]string) error) error {
+func (s *Server) exportSome(ctx context.Context, rows []db.Customer, fields *sheet.Fields, write func([]string) error) error {
 	ids := make([]uuid.UUID, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID
@@ -236,7 +244,7 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, write func(
 		if !ok {
 			return fmt.Errorf("a masked %T is no file", c)
 		}
-		if err := write(sheet.Cells(seen, s.disclosure.Zone)); err != nil {
+		if err := write(fields.Cells(seen, s.disclosure.Zone)); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/pg"
-	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
@@ -97,6 +96,9 @@ func (s *Server) VerifyCustomer(ctx context.Context, req *customerv1.VerifyCusto
 		if err := s.storeCustomer(ctx, tx, row); err != nil {
 			return nil, err
 		}
+		if err := s.keepOfFile(ctx, tx, row.ID, row.Version, customer.Verifications(kept, states, req.GetFields())); err != nil {
+			return nil, err
+		}
 		if _, err := s.changed(ctx, tx, row, nil); err != nil {
 			return nil, err
 		}
@@ -133,8 +135,13 @@ func (s *Server) ConfirmCustomer(ctx context.Context, req *customerv1.ConfirmCus
 		if err != nil {
 			return nil, err
 		}
+		was := row.ReviewDueTime
 		row.ReviewDueTime = customer.ReviewDue(s.now(), row.UpdateIntervalDays)
 		if err := s.storeCustomer(ctx, tx, row); err != nil {
+			return nil, err
+		}
+		due := customer.Change{Field: "review_due_time", Before: customer.TimeText(&was), After: customer.TimeText(&row.ReviewDueTime)}
+		if err := s.keepOfFile(ctx, tx, row.ID, row.Version, []customer.Change{due}); err != nil {
 			return nil, err
 		}
 		return s.changed(ctx, tx, row, nil)
@@ -197,13 +204,8 @@ func (s *Server) setStatus(ctx context.Context, tx *write.Tx, row *db.Customer, 
 	if err := s.storeCustomer(ctx, tx, row); err != nil {
 		return nil, err
 	}
-	subject, err := s.keys.Subject(ctx, tx, row.ID)
-	if err != nil {
-		return nil, err
-	}
 	changes := []customer.Change{{Field: "status", Before: before, After: statusText(row)}}
-	by := s.origin(ctx, customerv1.ValueSource_VALUE_SOURCE_UNSPECIFIED)
-	if err := s.keepChanges(ctx, tx, trail{subject, row.ID, nil, row.Version}, changes, by); err != nil {
+	if err := s.keepOfFile(ctx, tx, row.ID, row.Version, changes); err != nil {
 		return nil, err
 	}
 	return s.changed(ctx, tx, row, nil)
@@ -216,49 +218,4 @@ func statusText(row *db.Customer) string {
 		status += ": " + row.RetireReason
 	}
 	return status
-}
-
-// trail is what changes belong to.
-type trail struct {
-	// subject holds the key of the contact, or of the customer.
-	subject  *pii.Subject
-	customer uuid.UUID
-	contact  *uuid.UUID
-	version  int64
-}
-
-// keepChanges writes to the history what changed, both values encrypted.
-func (s *Server) keepChanges(ctx context.Context, tx *write.Tx, of trail, changes []customer.Change, by customer.Origin) error {
-	var b pg.Batch
-	for _, c := range changes {
-		id, err := newID()
-		if err != nil {
-			return err
-		}
-		row := db.InsertCustomerChangeParams{
-			ID: id, CustomerID: of.customer, ContactID: of.contact, Version: of.version, Field: c.Field,
-			ChangeTime: by.Time, Actor: by.Actor, Source: int16(by.Source),
-		}
-		if row.Before, err = sealChange(of.subject, id, "before", c.Before); err != nil {
-			return err
-		}
-		if row.After, err = sealChange(of.subject, id, "after", c.After); err != nil {
-			return err
-		}
-		if err := s.q.InsertCustomerChange(ctx, &b, row); err != nil {
-			return err
-		}
-	}
-	return pg.Flush(ctx, tx, &b)
-}
-
-func changePlace(row uuid.UUID, column string) pii.Place {
-	return pii.Place{Table: "customer_changes", Column: column, Row: row}
-}
-
-func sealChange(subject *pii.Subject, row uuid.UUID, column, value string) ([]byte, error) {
-	if value == "" {
-		return nil, nil
-	}
-	return subject.Seal(changePlace(row, column), value)
 }

@@ -290,14 +290,14 @@ func TestContactsHaveBirthdaysAndChannels(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := r.files.ListCustomerChanges(r.admin(), &customerv1.ListCustomerChangesRequest{CustomerId: owner.GetId()})
-	if err != nil || len(out.GetChanges()) != 1 || out.GetChanges()[0].GetContactId() != made.GetId() || !strings.Contains(out.GetChanges()[0].GetAfter(), "1980") {
+	if err != nil || len(out.GetChanges()) != 2 || out.GetChanges()[0].GetContactId() != made.GetId() || !strings.Contains(out.GetChanges()[0].GetAfter(), "1980") {
 		t.Errorf("history %v, %v", out, err)
 	}
 	if _, err := r.contacts.DeleteContact(r.admin(), &customerv1.DeleteContactRequest{CustomerId: owner.GetId(), Id: made.GetId()}); err != nil {
 		t.Fatal(err)
 	}
 	out, err = r.files.ListCustomerChanges(r.admin(), &customerv1.ListCustomerChangesRequest{CustomerId: owner.GetId()})
-	if err != nil || out.GetChanges()[0].GetAfter() != "" {
+	if err != nil || out.GetChanges()[1].GetField() != "birthday" || out.GetChanges()[1].GetAfter() != "" {
 		t.Errorf("the history of a contact that was removed is readable: %v, %v", out, err)
 	}
 }

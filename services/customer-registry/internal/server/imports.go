@@ -74,15 +74,51 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 // checkRecord normalises a record's file and tells why it is refused, if it is.
 func (s *Server) checkRecord(ctx context.Context, record *customerv1.CustomerRecord, keep bool) (*customerv1.Customer, []*typev1.Refusal, error) {
 	file, bad, err := s.readRecord(ctx, record, keep)
-	if bad != nil {
+	if err != nil {
+		return nil, nil, err
+	}
+	lacks, err := s.lacks(ctx, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if bad = withFaults(bad, lacks); bad != nil {
 		return nil, refusals(ctx, bad), nil
 	}
-	return file, nil, err
+	return file, nil, nil
 }
 
-// readRecord is checkRecord with the whole error that the record would get: every fault of it,
-// of the contract's rules and of those about phones, e-mails and times. keep: phones and
-// e-mails that cannot be read are kept as they came.
+// lacks tells which attributes a new file would have to have and has not; no file lacks none.
+func (s *Server) lacks(ctx context.Context, file *customerv1.Customer) ([]customer.Fault, error) {
+	if file == nil {
+		return nil, nil
+	}
+	definitions, err := s.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	faults := customer.MissingAttributes(definitions, file)
+	for i := range faults {
+		faults[i].Field = "customer." + faults[i].Field
+	}
+	return faults, nil
+}
+
+// withFaults adds faults to an error, nil with neither.
+func withFaults(bad *rpcerr.Error, faults []customer.Fault) *rpcerr.Error {
+	for _, f := range faults {
+		if bad == nil {
+			bad = rpcerr.Invalid(f.Field, f.Text)
+		} else {
+			bad = bad.Field(f.Field, f.Text)
+		}
+	}
+	return bad
+}
+
+// readRecord normalises a record's file and gives the whole error that the record would get:
+// every fault of what it says, of the contract's rules and of those about phones, e-mails,
+// attributes and times, but not that it lacks an attribute. keep: phones and e-mails that cannot
+// be read are kept as they came.
 func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerRecord, keep bool) (*customerv1.Customer, *rpcerr.Error, error) {
 	err := rpc.Check(s.validator, record)
 	bad, ok := isInvalid(err)
@@ -98,7 +134,7 @@ func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerReco
 			return nil, nil, err
 		}
 		faults = append(customer.PointsOf(file).Normalize(s.region, keep), customer.CheckFile(file)...)
-		faults = append(faults, customer.CheckAttributes(definitions, file, nil)...)
+		faults = append(faults, customer.CheckAttributeValues(definitions, file, nil)...)
 		for i := range faults {
 			faults[i].Field = "customer." + faults[i].Field
 		}
@@ -108,14 +144,7 @@ func (s *Server) readRecord(ctx context.Context, record *customerv1.CustomerReco
 			faults = append(faults, *fault)
 		}
 	}
-	for _, f := range faults {
-		if bad == nil {
-			bad = rpcerr.Invalid(f.Field, f.Text)
-		} else {
-			bad = bad.Field(f.Field, f.Text)
-		}
-	}
-	return file, bad, nil
+	return file, withFaults(bad, faults), nil
 }
 
 // refusals tells the violations of an error one by one, in the caller's language.

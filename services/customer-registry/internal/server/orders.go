@@ -72,13 +72,18 @@ func (s *Server) putOrder(ctx context.Context, tx *write.Tx, customerID uuid.UUI
 		}
 		next := *row
 		fillOrder(&next, o, currency)
-		if proto.Equal(before, orderProto(&next, lineRows(row.ID, o))) {
+		after := orderProto(&next, lineRows(row.ID, o))
+		if proto.Equal(before, after) {
 			return before, false, nil
 		}
 		next.UpdateTime, next.Version = s.now(), row.Version+1
 		row = &next
 		if err := s.q.UpdateOrder(ctx, tx, updateOrder(row)); err != nil {
 			return nil, false, fmt.Errorf("update order: %w", err)
+		}
+		changes := customer.Below("orders."+row.OrderNumber, customer.Diff(before, after))
+		if err := s.keepOfFile(ctx, tx, customerID, row.Version, changes); err != nil {
+			return nil, false, err
 		}
 	}
 	out, err := s.recordOrder(ctx, tx, row, o, historic, isNew)

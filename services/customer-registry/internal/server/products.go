@@ -67,6 +67,10 @@ func (s *Server) putProduct(ctx context.Context, tx *write.Tx, customerID uuid.U
 		if err := s.q.UpdateInstalledProduct(ctx, tx, updateProduct(row)); err != nil {
 			return nil, false, fmt.Errorf("update installed product: %w", err)
 		}
+		changes := customer.Below("installed_products."+row.SerialNumber, customer.Diff(before, productProto(row)))
+		if err := s.keepOfFile(ctx, tx, customerID, row.Version, changes); err != nil {
+			return nil, false, err
+		}
 	}
 	out, err := s.recordProduct(ctx, tx, row, historic)
 	return out, true, err

@@ -28,9 +28,6 @@ type points struct {
 	phoneQuality, emailQuality                       int16
 }
 
-// extensionMark stands between a phone and its extension, as in RFC 3966.
-const extensionMark = ";ext="
-
 // sealPoints encrypts a normalised phone and e-mail for their row. What is empty
 // stays null.
 func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, p customer.Points) (points, error) {
@@ -40,9 +37,7 @@ func (s *Server) sealPoints(subject *pii.Subject, table string, row uuid.UUID, p
 		out.phoneQuality = faulty(*p.PhoneQuality)
 		out.phoneIndex = s.keys.Index(fieldPhone, customer.PhoneTerm(phone, *p.PhoneQuality))
 		out.last4Index = s.keys.Index(fieldLast4, customer.Last4(phone))
-		if *p.Extension != "" {
-			phone += extensionMark + *p.Extension
-		}
+		phone = customer.Dialled(phone, *p.Extension)
 		if out.phone, err = subject.Seal(pii.Place{Table: table, Column: "phone", Row: row}, phone); err != nil {
 			return points{}, err
 		}
@@ -94,7 +89,7 @@ func openPoints(keys pii.Subjects, table string, row uuid.UUID, sealed points, i
 		return err
 	}
 	if sealed.phoneQuality == 0 {
-		*into.Phone, *into.Extension, _ = strings.Cut(*into.Phone, extensionMark)
+		*into.Phone, *into.Extension, _ = strings.Cut(*into.Phone, customer.ExtensionMark)
 	}
 	*into.PhoneQuality = quality(*into.Phone, sealed.phoneQuality)
 	if *into.Email, err = unseal(keys, row, pii.Place{Table: table, Column: "email", Row: row}, sealed.email); err != nil {

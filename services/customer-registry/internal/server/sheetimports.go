@@ -23,7 +23,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
 )
 
 // The states of an import, as they are stored.
@@ -47,7 +46,11 @@ const (
 // CreateCustomerImport makes an import and the key that its file is encrypted with.
 func (s *Server) CreateCustomerImport(ctx context.Context, req *customerv1.CreateCustomerImportRequest) (*customerv1.CustomerImport, error) {
 	given := req.GetCustomerImport()
-	if err := invalid("customer_import.", sheet.CheckColumns(given.GetColumns(), s.disclosure.Zone)); err != nil {
+	fields, err := s.sheetFields(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := invalid("customer_import.", fields.Check(given.GetColumns(), s.disclosure.Zone)); err != nil {
 		return nil, err
 	}
 	policy := given.GetOnExisting()

@@ -122,7 +122,7 @@ func (r *registry) checkPlanted(t *testing.T, what string, got *customerv1.Custo
 			t.Errorf("fault %v", f)
 		}
 	}
-	want := []string{`3B name ""`, `4C kind "shop"`, `4H create_time "2019-13-04"`, `4E phone "12"`, `4F email "none"`, `5A external_id ""`, `6H create_time "2999-01-01"`}
+	want := []string{`3B name ""`, `4C kind "shop"`, `4E phone "12"`, `4F email "none"`, `4H create_time "2019-13-04"`, `5A external_id ""`, `6H create_time "2999-01-01"`}
 	if fmt.Sprint(all) != fmt.Sprint(want) {
 		t.Errorf("%s: faults\n%v\nwant\n%v", what, all, want)
 	}

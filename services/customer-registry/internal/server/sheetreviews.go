@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/authn"
@@ -23,7 +22,6 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
-	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
 
 const (
@@ -187,7 +185,7 @@ func (s *Server) reviewProto(ctx context.Context, on pg.DBTX, row *db.CustomerIm
 	out.Proposed = proto.CloneOf(before)
 	for _, f := range row.Fields {
 		was := proto.CloneOf(out.GetProposed())
-		if err := fieldmask.Apply(out.GetProposed(), proposed, &fieldmaskpb.FieldMask{Paths: []string{f}}, "id"); err != nil {
+		if err := overlay(out.GetProposed(), proposed, []string{f}); err != nil {
 			return nil, nil, err
 		}
 		if !proto.Equal(was, out.GetProposed()) {

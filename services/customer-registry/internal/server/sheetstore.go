@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,19 +9,16 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pii"
-	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
-	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 )
 
 // sheetStore is a batch in its transaction.
@@ -96,9 +94,7 @@ func (st *sheetStore) batch(ctx context.Context, part *sheetPart) error {
 func (st *sheetStore) findKnown(ctx context.Context, part *sheetPart) error {
 	ids := make([]string, 0, len(part.rows))
 	for i := range part.rows {
-		if len(part.rows[i].faults) == 0 {
-			ids = append(ids, part.rows[i].record.GetExternalId())
-		}
+		ids = append(ids, part.rows[i].record.GetExternalId())
 	}
 	found, err := st.s.q.ListImportedCustomers(ctx, st.tx, st.row.Source, ids)
 	if err != nil {
@@ -113,11 +109,16 @@ func (st *sheetStore) findKnown(ctx context.Context, part *sheetPart) error {
 
 // sort decides what becomes of a row.
 func (st *sheetStore) sort(r *sheetRow) error {
-	if len(r.faults) > 0 {
-		return st.refuse(r)
-	}
 	_, there := st.known[r.record.GetExternalId()]
-	if !there && !r.repeats {
+	fresh := !there && !r.repeats
+	faults := r.faults
+	if fresh {
+		faults = slices.Concat(faults, r.lacks)
+	}
+	if len(faults) > 0 {
+		return st.refuse(r, faults)
+	}
+	if fresh {
 		st.next.Created++
 		if !st.row.DryRun {
 			st.known[r.record.GetExternalId()] = r.row
@@ -139,9 +140,10 @@ func (st *sheetStore) sort(r *sheetRow) error {
 }
 
 // refuse keeps the faults of a row, as long as there are not too many.
-func (st *sheetStore) refuse(r *sheetRow) error {
+func (st *sheetStore) refuse(r *sheetRow, faults []sheet.Fault) error {
 	st.next.Refused++
-	for i, f := range r.faults {
+	slices.SortStableFunc(faults, func(a, b sheet.Fault) int { return cmp.Compare(uint(a.Column), uint(b.Column)) }) // without a column: last
+	for i, f := range faults {
 		st.next.Faults++
 		if st.next.Faults > maxKept {
 			continue
@@ -216,13 +218,7 @@ func (st *sheetStore) meet(ctx context.Context, r *sheetRow) error {
 	}
 	changed, err := st.s.takeOver(ctx, st.tx, id, r.record.GetCustomer(), r.given)
 	if bad := new(rpcerr.Error); errors.As(err, &bad) {
-		for _, v := range violations(bad) {
-			r.faults = append(r.faults, sheet.Fault{Column: -1, Field: v.field, Reason: bad.Reason(), Text: v.text})
-		}
-		if len(r.faults) == 0 {
-			r.faults = []sheet.Fault{{Column: -1, Reason: bad.Reason(), Text: bad.Text()}}
-		}
-		return st.refuse(r)
+		return st.refuse(r, st.blame(r, bad))
 	}
 	if err != nil {
 		return err
@@ -233,45 +229,6 @@ func (st *sheetStore) meet(ctx context.Context, r *sheetRow) error {
 		st.next.Existing++
 	}
 	return nil
-}
-
-// ownFields are the fields of a row that a customer there is gets: all but those that say which
-// customer it is and since when.
-func ownFields(given []string) []string {
-	return slices.DeleteFunc(slices.Clone(given), func(f string) bool { return f == "external_id" || f == "create_time" })
-}
-
-// takeOver gives a customer the fields of a row, as history, and tells whether that changed
-// anything.
-func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, proposed *customerv1.Customer, given []string) (bool, error) {
-	row, err := s.q.LockCustomer(ctx, tx, id)
-	if err != nil {
-		return false, missingCustomer(err, id)
-	}
-	if err := s.changeable(ctx, &row); err != nil {
-		return false, err
-	}
-	before, err := s.file(ctx, tx, &row)
-	if err != nil {
-		return false, err
-	}
-	after := proto.CloneOf(before)
-	if err := fieldmask.Apply(after, proposed, &fieldmaskpb.FieldMask{Paths: ownFields(given)}, "id"); err != nil {
-		return false, err
-	}
-	customer.PointsOf(after).Mark(customer.PointsOf(proposed))
-	if err := rpc.Check(s.validator, &customerv1.CreateCustomerRequest{Customer: after}); err != nil {
-		return false, err
-	}
-	if proto.Equal(before, after) {
-		return false, nil
-	}
-	if err := s.storeFile(ctx, tx, &row, before, after, customerv1.ValueSource_VALUE_SOURCE_IMPORT); err != nil {
-		return false, err
-	}
-	emitCustomer(&tx.Record, customerref.TypeChanged, &row, nil, event.Event{Historic: true})
-	tx.Audit("customer", id, after)
-	return true, nil
 }
 
 func reviewPlace(id uuid.UUID, line int64) pii.Place {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -143,12 +145,29 @@ func (s *Server) openSheet(ctx context.Context, row *db.CustomerImport) (*sheetJ
 		err = &sheet.Broken{Text: rpcerr.T("the file has no heading", "文件没有表头")}
 	}
 	if err == nil {
-		job.mapping, err = sheet.Map(heading, spec.GetColumns(), s.disclosure.Zone)
+		job.mapping, err = s.mapSheet(ctx, heading, spec.GetColumns())
 	}
 	if err != nil {
 		return nil, errors.Join(err, job.reader.Close())
 	}
 	return job, nil
+}
+
+// sheetFields are the fields of a sheet by the attributes that are defined now.
+func (s *Server) sheetFields(ctx context.Context) (*sheet.Fields, error) {
+	definitions, err := s.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sheet.FieldsOf(definitions), nil
+}
+
+func (s *Server) mapSheet(ctx context.Context, heading []string, columns []*customerv1.ImportColumn) (*sheet.Mapping, error) {
+	fields, err := s.sheetFields(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return fields.Map(heading, columns, s.disclosure.Zone)
 }
 
 // partReader reads the parts of a file one after another.
@@ -184,11 +203,14 @@ func (r *partReader) Read(p []byte) (int, error) {
 // sheetRow is one row of a batch, as far as it can be judged without the database.
 type sheetRow struct {
 	line   int64
+	cells  []string
 	record *customerv1.CustomerRecord
 	given  []string
 	faults []sheet.Fault
-	// row is the sealed row of a new customer, at is where its key is; nil with faults and in a
-	// dry run.
+	// lacks are faults if the customer is new: what the row leaves open and every file has.
+	lacks []sheet.Fault
+	// row is the sealed row of a new customer, at is where its key is; nil with faults or lacks
+	// and in a dry run.
 	row    *db.Customer
 	at     int
 	folded string
@@ -270,36 +292,58 @@ func (j *sheetJob) read(ctx context.Context, skip int64, to chan<- *sheetPart) {
 
 // judge reads a row and tells what is wrong with it.
 func (j *sheetJob) judge(ctx context.Context, line int64, cells []string) sheetRow {
-	out := sheetRow{line: line}
+	out := sheetRow{line: line, cells: slices.Clone(cells)}
 	out.record, out.given, out.faults = j.mapping.Record(cells)
-	file, bad, err := j.s.readRecord(ctx, out.record, j.keepInvalid)
-	switch {
-	case err != nil:
+	if err := j.check(ctx, &out); err != nil {
 		out.faults = append(out.faults, sheet.Fault{Column: -1, Reason: rpcerr.ReasonInternal, Text: rpcerr.T("it could not be judged", "无法校验")})
-	case bad != nil:
-		for _, v := range violations(bad) {
-			if !blames(out.faults, v.field) { // what cannot be read is missing too
-				out.faults = append(out.faults, j.mapping.Blame(cells, v.field, bad.Reason(), v.text))
-			}
-		}
-	default:
-		out.record.Customer = file
 	}
-	if j.dryRun && len(out.faults) == 0 {
+	if j.dryRun {
 		hash := maphash.String(j.seed, out.record.GetExternalId())
 		_, out.repeats = j.seen[hash]
-		j.seen[hash] = struct{}{}
+		if len(out.faults)+len(out.lacks) == 0 { // else it makes no customer for later rows to repeat
+			j.seen[hash] = struct{}{}
+		}
 	}
 	return out
 }
 
-func blames(faults []sheet.Fault, path string) bool {
-	for _, f := range faults {
-		if path == f.Field || path == "customer."+f.Field {
-			return true
+// check judges what a row says, and notes what it leaves open.
+func (j *sheetJob) check(ctx context.Context, r *sheetRow) error {
+	file, bad, err := j.s.readRecord(ctx, r.record, j.keepInvalid)
+	if err != nil {
+		return err
+	}
+	lacks, err := j.s.lacks(ctx, file)
+	if err != nil {
+		return err
+	}
+	unread := r.faults
+	if bad = withFaults(bad, lacks); bad != nil {
+		for _, v := range violations(bad) {
+			f := j.mapping.Blame(r.cells, r.record, v.field, bad.Reason(), v.text)
+			switch {
+			case blames(unread, f.Field): // what cannot be read is missing too
+			case needed(f.Field) && !slices.Contains(r.given, f.Field):
+				r.lacks = append(r.lacks, f)
+			default:
+				r.faults = append(r.faults, f)
+			}
 		}
 	}
-	return false
+	if len(r.faults) == 0 {
+		r.record.Customer = file
+	}
+	return nil
+}
+
+func blames(faults []sheet.Fault, field string) bool {
+	return slices.ContainsFunc(faults, func(f sheet.Fault) bool { return f.Field == field })
+}
+
+// needed tells whether a field is one that a file may have to have. The faults of one that a row
+// leaves open are no others than that.
+func needed(field string) bool {
+	return field == "name" || field == "kind" || field == "party" || strings.HasPrefix(field, customer.AttributePath)
 }
 
 // violation is one field of a public error, in both languages.
@@ -325,7 +369,7 @@ func (j *sheetJob) seal(part *sheetPart) error {
 	var ids []uuid.UUID
 	for i := range part.rows {
 		r := &part.rows[i]
-		if len(r.faults) > 0 {
+		if len(r.faults)+len(r.lacks) > 0 {
 			continue
 		}
 		row, err := j.s.importedRow(j.source, r.record, r.record.GetCustomer())

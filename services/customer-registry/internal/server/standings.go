@@ -15,6 +15,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
@@ -123,7 +124,8 @@ func (s *Server) MarkCustomer(ctx context.Context, req *customerv1.MarkCustomerR
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Standing, error) {
-		if _, err := s.q.LockCustomer(ctx, tx, id); err != nil {
+		file, err := s.q.LockCustomer(ctx, tx, id)
+		if err != nil {
 			return nil, missingCustomer(err, id)
 		}
 		if next.ReferrerID != nil {
@@ -138,33 +140,57 @@ func (s *Server) MarkCustomer(ctx context.Context, req *customerv1.MarkCustomerR
 		if err := current(req.GetEtag(), before.Version, "standing", id); err != nil {
 			return nil, err
 		}
-		return s.putMarks(ctx, tx, before, next)
+		return s.putMarks(ctx, tx, &file, before, next)
 	})
 }
 
-func (s *Server) putMarks(ctx context.Context, tx *write.Tx, before, next *db.CustomerStanding) (*customerv1.Standing, error) {
+// putMarks stores marks of the customer of a locked row, which moves with them.
+func (s *Server) putMarks(ctx context.Context, tx *write.Tx, file *db.Customer, before, next *db.CustomerStanding) (*customerv1.Standing, error) {
 	row := *next
 	row.Version = before.Version
 	if proto.Equal(marksProto(before), marksProto(&row)) {
 		tx.Unchanged()
-	} else {
-		row.UpdateTime, row.Version = s.now(), before.Version+1
-		err := s.q.PutMarks(ctx, tx, db.PutMarksParams(row))
+		return s.standing(ctx, tx, file)
+	}
+	row.UpdateTime, row.Version = s.now(), before.Version+1
+	if err := s.q.PutMarks(ctx, tx, db.PutMarksParams(row)); err != nil {
+		return nil, fmt.Errorf("store marks: %w", err)
+	}
+	tx.Audit("customer_standing", row.CustomerID, marksProto(&row))
+	marked := customer.Below("standing", customer.Diff(marksProto(before), marksProto(&row)))
+	if err := s.keepOfFile(ctx, tx, row.CustomerID, row.Version, marked); err != nil {
+		return nil, err
+	}
+	if before.Strategic != row.Strategic {
+		moved, err := s.restand(ctx, tx, file, before.Strategic)
 		if err != nil {
-			return nil, fmt.Errorf("store marks: %w", err)
+			return nil, err
 		}
-		tx.Audit("customer_standing", row.CustomerID, marksProto(&row))
-		if before.Strategic != row.Strategic {
-			if _, err := s.settle(ctx, tx, []uuid.UUID{row.CustomerID}, nil); err != nil {
-				return nil, err
-			}
-		}
+		file = moved
 	}
-	file, err := s.q.GetCustomer(ctx, tx, row.CustomerID)
+	return s.standing(ctx, tx, file)
+}
+
+// restand moves a customer who was marked strategic, or is not any more, and gives the row.
+// Where they stay in their tier, they may be in it by something else.
+func (s *Server) restand(ctx context.Context, tx *write.Tx, file *db.Customer, strategic bool) (*db.Customer, error) {
+	ids := []uuid.UUID{file.ID}
+	moved, err := s.settle(ctx, tx, ids, nil)
 	if err != nil {
-		return nil, missingCustomer(err, row.CustomerID)
+		return nil, err
 	}
-	return s.standing(ctx, tx, &file)
+	marks, err := s.marksOf(ctx, tx, ids, nil)
+	if err != nil {
+		return nil, err
+	}
+	is, was := marks[file.ID], marks[file.ID]
+	was.Strategic = strategic
+	row := file
+	if len(moved) > 0 {
+		row = moved[0].row
+	}
+	changes := tier.Moved(position(file, was), position(row, is))
+	return row, s.keepOfFile(ctx, tx, file.ID, row.Version, changes)
 }
 
 // marked reads the marks of a request.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
 )
@@ -70,17 +70,20 @@ func (s *Server) endTiers(ctx context.Context) (ended int, err error) {
 		if err != nil {
 			return err
 		}
+		moved := make([]tierMove, len(rows))
 		for i := range rows {
 			row := &rows[i]
-			end, from := *row.TierEndTime, typev1.Tier(row.Tier)
-			to, reason := marks[row.ID].Tier()
+			m := marks[row.ID]
+			was := position(row, m)
+			to, reason := m.Tier()
 			row.Tier, row.TierReason, row.TierEndTime = int16(to), "", nil
-			if err := s.storeTier(ctx, tx, row, from, reason, nil, event.Event{OccurTime: end}); err != nil {
+			if err := s.storeTier(ctx, tx, row, was.Tier, reason, nil, event.Event{OccurTime: *was.EndTime}); err != nil {
 				return err
 			}
-			tx.Audit("customer", row.ID, map[string]any{"tier": row.Tier, "tier_end_time": end})
+			tx.Audit("customer", row.ID, map[string]any{"tier": row.Tier, "tier_end_time": *was.EndTime})
+			moved[i] = tierMove{was, row, m}
 		}
-		return nil
+		return s.keepMoves(ctx, tx, moved, s.origin(ctx, customerv1.ValueSource_VALUE_SOURCE_UNSPECIFIED))
 	})
 	return ended, err
 }

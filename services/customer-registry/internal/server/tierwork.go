@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/tier"
 )
@@ -170,19 +171,84 @@ func (s *Server) moveSome(ctx context.Context, tx *write.Tx, run *db.TierRun) er
 	if err != nil {
 		return err
 	}
-	return s.q.AdvanceTierRun(ctx, tx, ids[len(ids)-1], moved, run.ID)
+	if err := s.keepMovesOfRun(ctx, tx, run, moved); err != nil {
+		return err
+	}
+	return s.q.AdvanceTierRun(ctx, tx, ids[len(ids)-1], int64(len(moved)), run.ID)
+}
+
+// keepMovesOfRun writes the moves of a run to the history, in the name of who applied it. What
+// customers stood on before is the score of the run before.
+func (s *Server) keepMovesOfRun(ctx context.Context, tx *write.Tx, run *db.TierRun, moved []tierMove) error {
+	before := map[uuid.UUID]tier.Marks{}
+	earlier, err := s.q.TierRunAppliedBefore(ctx, tx, run.ID)
+	switch {
+	case err == nil:
+		ids := make([]uuid.UUID, len(moved))
+		for i := range moved {
+			ids[i] = moved[i].row.ID
+		}
+		if before, err = s.scoresOf(ctx, tx, ids, earlier); err != nil {
+			return err
+		}
+	case !errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("read the tier run before: %w", err)
+	}
+	for i := range moved {
+		m := before[moved[i].row.ID]
+		m.Strategic = moved[i].is.Strategic
+		moved[i].was.Marks = m
+	}
+	return s.keepMoves(ctx, tx, moved, customer.Origin{Actor: text(run.Applier), Time: s.now()})
+}
+
+// tierMove is a customer who moved: where they stood, and the row and the marks they have now.
+type tierMove struct {
+	was tier.Position
+	row *db.Customer
+	is  tier.Marks
+}
+
+// position is where the customer of a row stands by its marks.
+func position(row *db.Customer, by tier.Marks) tier.Position {
+	return tier.Position{Tier: typev1.Tier(row.Tier), HandReason: row.TierReason, EndTime: row.TierEndTime, Marks: by}
+}
+
+// keepMoves writes moves to the history of their files, all in one statement.
+func (s *Server) keepMoves(ctx context.Context, tx *write.Tx, moved []tierMove, by customer.Origin) error {
+	ids := make([]uuid.UUID, len(moved))
+	for i := range moved {
+		ids[i] = moved[i].row.ID
+	}
+	keys, err := s.keys.Subjects(ctx, tx, ids...)
+	if err != nil {
+		return err
+	}
+	var h history
+	for i := range moved {
+		m := &moved[i]
+		key := keys[m.row.ID]
+		if key == nil {
+			continue // erased while it was moved: nothing more is kept of them
+		}
+		if err := h.add(trail{key, m.row.ID, nil, m.row.Version}, tier.Moved(m.was, position(m.row, m.is))); err != nil {
+			return err
+		}
+	}
+	return s.keep(ctx, tx, &h, by)
 }
 
 // settle locks customers and moves each to the tier that its marks and its score in the run
-// come to now, whatever a preview said before. It tells how many moved.
-func (s *Server) settle(ctx context.Context, tx *write.Tx, ids []uuid.UUID, run *uuid.UUID) (moved int64, err error) {
+// come to now, whatever a preview said before. It tells who moved; by what marks they stood
+// where they were is for the caller to add.
+func (s *Server) settle(ctx context.Context, tx *write.Tx, ids []uuid.UUID, run *uuid.UUID) (moved []tierMove, err error) {
 	rows, err := s.q.LockMovingCustomers(ctx, tx, ids)
 	if err != nil {
-		return 0, fmt.Errorf("lock customers to move: %w", err)
+		return nil, fmt.Errorf("lock customers to move: %w", err)
 	}
 	marks, err := s.marksOf(ctx, tx, ids, run)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	now := s.now()
 	for i := range rows {
@@ -195,16 +261,16 @@ func (s *Server) settle(ctx context.Context, tx *write.Tx, ids []uuid.UUID, run 
 		if int16(to) == row.Tier && m.Held == 0 == (row.TierEndTime == nil) {
 			continue
 		}
-		from := typev1.Tier(row.Tier)
+		was := position(row, tier.Marks{})
 		row.Tier = int16(to)
 		if m.Held == 0 {
 			row.TierReason, row.TierEndTime = "", nil
 		}
-		if err := s.storeTier(ctx, tx, row, from, reason, run, event.Event{OccurTime: now}); err != nil {
-			return 0, err
+		if err := s.storeTier(ctx, tx, row, was.Tier, reason, run, event.Event{OccurTime: now}); err != nil {
+			return nil, err
 		}
 		tx.Audit("customer", row.ID, map[string]any{"tier": row.Tier, "reason": reason.String()})
-		moved++
+		moved = append(moved, tierMove{was, row, marks[row.ID]})
 	}
 	return moved, nil
 }
@@ -212,32 +278,51 @@ func (s *Server) settle(ctx context.Context, tx *write.Tx, ids []uuid.UUID, run 
 // marksOf reads what the tiers of customers come from, but for what was set by hand. Without a
 // run the scores are those of the last applied one.
 func (s *Server) marksOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, run *uuid.UUID) (map[uuid.UUID]tier.Marks, error) {
-	out := make(map[uuid.UUID]tier.Marks, len(ids))
+	out := map[uuid.UUID]tier.Marks{}
 	strategic, err := s.q.ListStrategic(ctx, tx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read strategic marks: %w", err)
 	}
-	for _, id := range strategic {
-		out[id] = tier.Marks{Strategic: true}
-	}
 	if run == nil {
 		last, err := s.q.LastAppliedTierRun(ctx, tx)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return out, nil
-		}
-		if err != nil {
+		if err == nil {
+			run = &last
+		} else if !errors.Is(err, pgx.ErrNoRows) {
 			return nil, fmt.Errorf("read the last applied tier run: %w", err)
 		}
-		run = &last
 	}
-	scores, err := s.q.ListTierScores(ctx, tx, *run, ids)
+	if run != nil {
+		if out, err = s.scoresOf(ctx, tx, ids, *run); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range strategic {
+		m := out[id]
+		m.Strategic = true
+		out[id] = m
+	}
+	return out, nil
+}
+
+// scoresOf reads what a run scored customers with.
+func (s *Server) scoresOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, run uuid.UUID) (map[uuid.UUID]tier.Marks, error) {
+	of, err := s.q.GetTierRun(ctx, tx, run)
+	if err != nil {
+		return nil, fmt.Errorf("read tier run: %w", err)
+	}
+	model, err := tierModels.get(ctx, s, tx, of.ModelID)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := s.q.ListTierScores(ctx, tx, run, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read scores: %w", err)
 	}
+	out := make(map[uuid.UUID]tier.Marks, len(scores))
 	for i := range scores {
-		m := out[scores[i].CustomerID]
-		m.Scored = typev1.Tier(scores[i].Tier)
-		out[scores[i].CustomerID] = m
+		row := &scores[i]
+		parts := scoreProto(model, row.Score, row.Tier, row.Measures, row.Ranks).GetParts()
+		out[row.CustomerID] = tier.Marks{Scored: typev1.Tier(row.Tier), Parts: parts}
 	}
 	return out, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
@@ -97,7 +98,7 @@ func (s *Server) plainValue(ctx context.Context, on pg.DBTX, id uuid.UUID, conta
 		if err != nil {
 			return nil, err
 		}
-		return chosen(field, dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), nil), nil
+		return chosen(field, customer.Dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), nil), nil
 	}
 	row, err := s.q.GetCustomer(ctx, on, id)
 	if err != nil {
@@ -111,15 +112,7 @@ func (s *Server) plainValue(ctx context.Context, on pg.DBTX, id uuid.UUID, conta
 	if err != nil {
 		return nil, err
 	}
-	return chosen(field, dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), c.GetAddress()), nil
-}
-
-// dialled is a phone with its extension, as in RFC 3966.
-func dialled(phone, extension string) string {
-	if extension == "" {
-		return phone
-	}
-	return phone + extensionMark + extension
+	return chosen(field, customer.Dialled(c.GetPhone(), c.GetPhoneExtension()), c.GetEmail(), c.GetAddress()), nil
 }
 
 func chosen(field customerv1.UnmaskField, phone, email string, address *customerv1.Address) *customerv1.UnmaskedValue {

@@ -23,6 +23,75 @@ type field struct {
 	get           func(*customerv1.Customer, *time.Location) string
 }
 
+// Fields are the fields that columns may be: those of every file and the attributes in use.
+type Fields struct {
+	all []field
+	// headings are the fields by the headings that stand for them, folded.
+	headings map[string]*field
+	// unclear are headings that are the label of several attributes.
+	unclear map[string][]string
+}
+
+// FieldsOf are the fields where these attributes are defined. An attribute is known by
+// `attributes.` and its key, by its key alone and by its labels, as far as no other field has
+// that name.
+func FieldsOf(definitions []*customerv1.AttributeDefinition) *Fields {
+	f := &Fields{all: fields(), headings: map[string]*field{}, unclear: map[string][]string{}}
+	plain := len(f.all)
+	var used []*customerv1.AttributeDefinition
+	for _, d := range definitions {
+		if !d.GetRetired() {
+			f.all, used = append(f.all, attribute(d)), append(used, d)
+		}
+	}
+	for i := range f.all {
+		f.head(&f.all[i], f.all[i].name)
+	}
+	for i := range f.all[:plain] {
+		f.head(&f.all[i], f.all[i].chinese)
+	}
+	for i, d := range used {
+		f.head(&f.all[plain+i], d.GetKey())
+	}
+	for heading, of := range labels(used) {
+		if f.headings[heading] != nil {
+			continue
+		}
+		if len(of) > 1 {
+			f.unclear[heading] = of
+			continue
+		}
+		f.head(f.find(of[0]), heading)
+	}
+	return f
+}
+
+// head has a heading stand for a field unless it stands for another.
+func (f *Fields) head(of *field, heading string) {
+	if heading = fold(heading); f.headings[heading] == nil {
+		f.headings[heading] = of
+	}
+}
+
+func fold(heading string) string { return strings.ToLower(strings.TrimSpace(heading)) }
+
+func (f *Fields) find(name string) *field {
+	for i := range f.all {
+		if f.all[i].name == name {
+			return &f.all[i]
+		}
+	}
+	return nil
+}
+
+func (f *Fields) names() string {
+	var out []string
+	for _, one := range f.all {
+		out = append(out, one.name)
+	}
+	return strings.Join(out, ", ")
+}
+
 // kinds and the like are the words for values, the first of each the one that is written.
 var (
 	kindWords = words[customerv1.CustomerKind]{
@@ -80,42 +149,48 @@ func plain(name, chinese string, of func(*customerv1.Customer) *string) field {
 	}
 }
 
-func address(c *customerv1.Customer) *customerv1.Address {
-	if c.Address == nil {
-		c.Address = &customerv1.Address{}
+// part is a field of text in a message of the file, which its first value makes.
+func part[M any](name, chinese string, message func(*customerv1.Customer) **M, of func(*M) *string) field {
+	return field{name, chinese,
+		func(r *customerv1.CustomerRecord, text string, _ *time.Location) *rpcerr.Text {
+			*of(made(message(r.Customer))) = text
+			return nil
+		},
+		func(c *customerv1.Customer, _ *time.Location) string {
+			if m := *message(c); m != nil {
+				return *of(m)
+			}
+			return ""
+		},
 	}
-	return c.Address
+}
+
+// made is the message at a place, a new one where there was none.
+func made[M any](at **M) *M {
+	if *at == nil {
+		*at = new(M)
+	}
+	return *at
 }
 
 func postal(name, chinese string, of func(*customerv1.Address) *string) field {
-	f := plain(name, chinese, func(c *customerv1.Customer) *string { return of(address(c)) })
-	f.get = func(c *customerv1.Customer, _ *time.Location) string {
-		if c.GetAddress() == nil {
-			return ""
-		}
-		return *of(c.GetAddress())
-	}
-	return f
+	return part(name, chinese, func(c *customerv1.Customer) **customerv1.Address { return &c.Address }, of)
 }
 
 func degree(name, chinese string, of func(*customerv1.Position) *float64) field {
 	return field{name, chinese,
 		func(r *customerv1.CustomerRecord, text string, _ *time.Location) *rpcerr.Text {
-			value, err := strconv.ParseFloat(text, 64)
-			if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+			value, ok := readNumber(text)
+			if !ok {
 				t := rpcerr.T("it is no number; give degrees such as 31.2304", "不是数字；请填写度数，例如 31.2304")
 				return &t
 			}
-			a := address(r.Customer)
-			if a.Position == nil {
-				a.Position = &customerv1.Position{}
-			}
-			*of(a.Position) = value
+			*of(made(&made(&r.Customer.Address).Position)) = value
 			return nil
 		},
 		func(c *customerv1.Customer, _ *time.Location) string {
 			if p := c.GetAddress().GetPosition(); p != nil {
-				return strconv.FormatFloat(*of(p), 'f', -1, 64)
+				return writeNumber(*of(p))
 			}
 			return ""
 		},
@@ -138,7 +213,7 @@ func word[E interface {
 
 // fields are all that a file may have; those with a get are written by an export.
 func fields() []field {
-	return []field{
+	return append([]field{
 		{"external_id", "外部编号", func(r *customerv1.CustomerRecord, text string, _ *time.Location) *rpcerr.Text {
 			r.ExternalId = text
 			return nil
@@ -152,17 +227,12 @@ func fields() []field {
 		plain("source_channel", "来源渠道", func(c *customerv1.Customer) *string { return &c.SourceChannel }),
 		plain("owner_staff_id", "客户经理", func(c *customerv1.Customer) *string { return &c.OwnerStaffId }),
 		{"tags", "标签", func(r *customerv1.CustomerRecord, text string, _ *time.Location) *rpcerr.Text {
-			r.Customer.Tags = nil
-			for tag := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ';' || c == '；' }) {
-				if tag = strings.TrimSpace(tag); tag != "" {
-					r.Customer.Tags = append(r.Customer.Tags, tag)
-				}
-			}
+			r.Customer.Tags = split(text)
 			return nil
-		}, func(c *customerv1.Customer, _ *time.Location) string { return strings.Join(c.GetTags(), ";") }},
+		}, func(c *customerv1.Customer, _ *time.Location) string { return join(c.GetTags()) }},
 		word("lifecycle", "生命周期", lifecycleWords, func(c *customerv1.Customer) *customerv1.Lifecycle { return &c.Lifecycle }),
 		plain("language", "语言", func(c *customerv1.Customer) *string { return &c.Language }),
-		plain("phone", "电话", func(c *customerv1.Customer) *string { return &c.Phone }),
+		phone(),
 		plain("email", "邮箱", func(c *customerv1.Customer) *string { return &c.Email }),
 		postal("address.street", "街道", func(a *customerv1.Address) *string { return &a.Street }),
 		postal("address.city", "城市", func(a *customerv1.Address) *string { return &a.City }),
@@ -185,7 +255,34 @@ func fields() []field {
 			}
 			return c.GetCreateTime().AsTime().In(zone).Format(time.DateTime)
 		}},
+	}, profile()...)
+}
+
+// phone is written with its extension, as a phone is given.
+func phone() field {
+	f := plain("phone", "电话", func(c *customerv1.Customer) *string { return &c.Phone })
+	f.get = func(c *customerv1.Customer, _ *time.Location) string {
+		if c.GetPhoneExtension() == "" {
+			return c.GetPhone()
+		}
+		return c.GetPhone() + " ext. " + c.GetPhoneExtension()
 	}
+	return f
+}
+
+func readNumber(text string) (float64, bool) {
+	value, err := strconv.ParseFloat(text, 64)
+	return unsigned(value), err == nil && !math.IsNaN(value) && !math.IsInf(value, 0)
+}
+
+func writeNumber(value float64) string { return strconv.FormatFloat(unsigned(value), 'f', -1, 64) }
+
+// unsigned takes the sign off a zero, which nobody means.
+func unsigned(value float64) float64 {
+	if value == 0 {
+		return 0
+	}
+	return value
 }
 
 // readTime takes local dates and times of the zone, instants, and the numbers by which XLSX

@@ -117,6 +117,8 @@ type Marks struct {
 	Strategic bool
 	// Scored is the tier of the score; unspecified before there is one.
 	Scored typev1.Tier
+	// Parts are those of the score, which tell why somebody is a key customer.
+	Parts []*customerv1.ScorePart
 }
 
 // Tier is the one the marks come to, and by which of them.

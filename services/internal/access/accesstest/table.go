@@ -75,6 +75,7 @@ clock.v1.TicketPolicyService DryRunPolicy                               *.......
 ticket.v1.TicketService  ImportTickets                                   ......*...... tickets.import
 ticket.v1.DirectoryService GetDepartment,ListDepartments,GetStaff,ListStaff ************. directory.read
 ticket.v1.DirectoryService CreateDepartment,UpdateDepartment             *.....*...... directory.write
+ticket.v1.DirectoryService CloseDepartment,ReopenDepartment             *.....*...... directory.write
 ticket.v1.DirectoryService CreateStaff,UpdateStaff                       *.....*...... directory.write
 ticket.v1.OrganisationService SetStaffStatus                             *toooo*oooo.. staff.status
 ticket.v1.OrganisationService ListRoutes,ResolveRoute,ListSubstitutions  ************. directory.read
@@ -110,6 +111,7 @@ ticket.v1.TaskService    ListTicketTasks                                 *toto..
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
 ticket.v1.QueueService   NextTicket,SuggestAssignees                     *to.......... tickets.assign
 ticket.v1.QueueService   AutoAssignTicket,TransferTicket                 *to.......... tickets.assign
+ticket.v1.HandoverService PreviewHandover,HandOver                       *to.......... tickets.assign
 ticket.v1.QueueService   SetTicketNeeds                                  *to.......... tickets.triage
 ticket.v1.WorkService    CreateSolutionPlan,CreateWorkEntry              *toto........ tickets.work
 ticket.v1.WorkService    VoidWorkEntry,LinkTickets,UnlinkTickets         *toto........ tickets.work

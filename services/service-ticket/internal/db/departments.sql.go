@@ -13,7 +13,7 @@ import (
 )
 
 const getDepartment = `-- name: GetDepartment :one
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE id = $1
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE id = $1
 `
 
 func (q *Queries) GetDepartment(ctx context.Context, db DBTX, id uuid.UUID) (Department, error) {
@@ -30,12 +30,14 @@ func (q *Queries) GetDepartment(ctx context.Context, db DBTX, id uuid.UUID) (Dep
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CloseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }
 
 const getDepartmentByCode = `-- name: GetDepartmentByCode :one
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE code = $1
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE code = $1
 `
 
 func (q *Queries) GetDepartmentByCode(ctx context.Context, db DBTX, code string) (Department, error) {
@@ -52,6 +54,8 @@ func (q *Queries) GetDepartmentByCode(ctx context.Context, db DBTX, code string)
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CloseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }
@@ -87,7 +91,7 @@ func (q *Queries) InsertDepartment(ctx context.Context, db DBTX, arg InsertDepar
 }
 
 const listDepartments = `-- name: ListDepartments :many
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 func (q *Queries) ListDepartments(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]Department, error) {
@@ -110,6 +114,8 @@ func (q *Queries) ListDepartments(ctx context.Context, db DBTX, after uuid.UUID,
 			&i.CreateTime,
 			&i.UpdateTime,
 			&i.Version,
+			&i.CloseTime,
+			&i.SuccessorID,
 		); err != nil {
 			return nil, err
 		}
@@ -122,7 +128,7 @@ func (q *Queries) ListDepartments(ctx context.Context, db DBTX, after uuid.UUID,
 }
 
 const lockDepartment = `-- name: LockDepartment :one
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockDepartment(ctx context.Context, db DBTX, id uuid.UUID) (Department, error) {
@@ -139,6 +145,8 @@ func (q *Queries) LockDepartment(ctx context.Context, db DBTX, id uuid.UUID) (De
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CloseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }

@@ -79,7 +79,7 @@ func (q *Queries) ListContactsByID(ctx context.Context, db DBTX, ids []uuid.UUID
 }
 
 const listDepartmentIDs = `-- name: ListDepartmentIDs :many
-SELECT id FROM departments ORDER BY id
+SELECT id FROM departments WHERE close_time IS NULL ORDER BY id
 `
 
 func (q *Queries) ListDepartmentIDs(ctx context.Context, db DBTX) ([]uuid.UUID, error) {
@@ -200,7 +200,7 @@ func (q *Queries) ListTasksByID(ctx context.Context, db DBTX, ids []uuid.UUID) (
 }
 
 const listTransitionsByVersion = `-- name: ListTransitionsByVersion :many
-SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for FROM ticket_transitions WHERE ticket_id = $1 AND version = ANY($2::bigint[])
+SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source, urgency, impact FROM ticket_transitions WHERE ticket_id = $1 AND version = ANY($2::bigint[])
 `
 
 func (q *Queries) ListTransitionsByVersion(ctx context.Context, db DBTX, ticketID uuid.UUID, versions []int64) ([]TicketTransition, error) {
@@ -226,6 +226,10 @@ func (q *Queries) ListTransitionsByVersion(ctx context.Context, db DBTX, ticketI
 			&i.AssigneeStaffID,
 			&i.OccurTime,
 			&i.WaitFor,
+			&i.Priority,
+			&i.PrioritySource,
+			&i.Urgency,
+			&i.Impact,
 		); err != nil {
 			return nil, err
 		}

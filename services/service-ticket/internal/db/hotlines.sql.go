@@ -12,6 +12,16 @@ import (
 	"github.com/google/uuid"
 )
 
+const confirmHotlineOwners = `-- name: ConfirmHotlineOwners :exec
+UPDATE hotlines h SET owner_posts = s.posts FROM staff s WHERE s.id = h.owner_staff_id AND h.delete_time IS NULL AND s.status <> 5
+`
+
+// The posts that owners have are from now on those they had. Staff who left hold none.
+func (q *Queries) ConfirmHotlineOwners(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, confirmHotlineOwners)
+	return err
+}
+
 const getLatestPublication = `-- name: GetLatestPublication :one
 SELECT version, subject_id, publish_time, content FROM hotline_publications ORDER BY version DESC LIMIT 1
 `
@@ -56,8 +66,8 @@ func (q *Queries) HotlinesChangedSince(ctx context.Context, db DBTX, since time.
 }
 
 const insertHotline = `-- name: InsertHotline :exec
-INSERT INTO hotlines (id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, create_time, update_time, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 1)
+INSERT INTO hotlines (id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, create_time, update_time, version, owner_posts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 1, $10)
 `
 
 type InsertHotlineParams struct {
@@ -70,6 +80,7 @@ type InsertHotlineParams struct {
 	Line         int16
 	OwnerStaffID uuid.UUID
 	CreateTime   time.Time
+	OwnerPosts   []int16
 }
 
 func (q *Queries) InsertHotline(ctx context.Context, db DBTX, arg InsertHotlineParams) error {
@@ -83,6 +94,7 @@ func (q *Queries) InsertHotline(ctx context.Context, db DBTX, arg InsertHotlineP
 		arg.Line,
 		arg.OwnerStaffID,
 		arg.CreateTime,
+		arg.OwnerPosts,
 	)
 	return err
 }
@@ -123,31 +135,42 @@ func (q *Queries) InsertPublication(ctx context.Context, db DBTX, arg InsertPubl
 }
 
 const listHotlines = `-- name: ListHotlines :many
-SELECT id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, delete_time, create_time, update_time, version FROM hotlines WHERE delete_time IS NULL AND id > $1 ORDER BY id LIMIT $2
+SELECT h.id, h.number, h.name_zh, h.name_en, h.hours, h.purpose, h.line, h.owner_staff_id, h.delete_time, h.create_time, h.update_time, h.version, h.owner_posts, h.owner_told, s.posts, s.status FROM hotlines h JOIN staff s ON s.id = h.owner_staff_id
+WHERE h.delete_time IS NULL AND h.id > $1 ORDER BY h.id LIMIT $2
 `
 
-func (q *Queries) ListHotlines(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]Hotline, error) {
+type ListHotlinesRow struct {
+	Hotline Hotline
+	Posts   []int16
+	Status  int16
+}
+
+func (q *Queries) ListHotlines(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]ListHotlinesRow, error) {
 	rows, err := db.Query(ctx, listHotlines, after, size)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Hotline
+	var items []ListHotlinesRow
 	for rows.Next() {
-		var i Hotline
+		var i ListHotlinesRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Number,
-			&i.NameZh,
-			&i.NameEn,
-			&i.Hours,
-			&i.Purpose,
-			&i.Line,
-			&i.OwnerStaffID,
-			&i.DeleteTime,
-			&i.CreateTime,
-			&i.UpdateTime,
-			&i.Version,
+			&i.Hotline.ID,
+			&i.Hotline.Number,
+			&i.Hotline.NameZh,
+			&i.Hotline.NameEn,
+			&i.Hotline.Hours,
+			&i.Hotline.Purpose,
+			&i.Hotline.Line,
+			&i.Hotline.OwnerStaffID,
+			&i.Hotline.DeleteTime,
+			&i.Hotline.CreateTime,
+			&i.Hotline.UpdateTime,
+			&i.Hotline.Version,
+			&i.Hotline.OwnerPosts,
+			&i.Hotline.OwnerTold,
+			&i.Posts,
+			&i.Status,
 		); err != nil {
 			return nil, err
 		}
@@ -160,7 +183,7 @@ func (q *Queries) ListHotlines(ctx context.Context, db DBTX, after uuid.UUID, si
 }
 
 const listHotlinesToPublish = `-- name: ListHotlinesToPublish :many
-SELECT h.id, h.number, h.name_zh, h.name_en, h.hours, h.purpose, h.line, h.owner_staff_id, h.delete_time, h.create_time, h.update_time, h.version, s.posts, s.status, d.name_zh AS department_zh, d.name_en AS department_en
+SELECT h.id, h.number, h.name_zh, h.name_en, h.hours, h.purpose, h.line, h.owner_staff_id, h.delete_time, h.create_time, h.update_time, h.version, h.owner_posts, h.owner_told, s.posts, s.status, d.name_zh AS department_zh, d.name_en AS department_en
 FROM hotlines h JOIN staff s ON s.id = h.owner_staff_id JOIN departments d ON d.id = s.department_id
 WHERE h.delete_time IS NULL ORDER BY h.purpose, h.id
 `
@@ -196,6 +219,8 @@ func (q *Queries) ListHotlinesToPublish(ctx context.Context, db DBTX) ([]ListHot
 			&i.Hotline.CreateTime,
 			&i.Hotline.UpdateTime,
 			&i.Hotline.Version,
+			&i.Hotline.OwnerPosts,
+			&i.Hotline.OwnerTold,
 			&i.Posts,
 			&i.Status,
 			&i.DepartmentZh,
@@ -212,7 +237,7 @@ func (q *Queries) ListHotlinesToPublish(ctx context.Context, db DBTX) ([]ListHot
 }
 
 const lockHotline = `-- name: LockHotline :one
-SELECT id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, delete_time, create_time, update_time, version FROM hotlines WHERE id = $1 AND delete_time IS NULL FOR NO KEY UPDATE
+SELECT id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, delete_time, create_time, update_time, version, owner_posts, owner_told FROM hotlines WHERE id = $1 AND delete_time IS NULL FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockHotline(ctx context.Context, db DBTX, id uuid.UUID) (Hotline, error) {
@@ -231,6 +256,8 @@ func (q *Queries) LockHotline(ctx context.Context, db DBTX, id uuid.UUID) (Hotli
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.OwnerPosts,
+		&i.OwnerTold,
 	)
 	return i, err
 }
@@ -246,10 +273,24 @@ func (q *Queries) LockHotlinePublications(ctx context.Context, db DBTX) error {
 	return err
 }
 
+const setHotlineOwnerTold = `-- name: SetHotlineOwnerTold :execrows
+UPDATE hotlines SET owner_told = $1 WHERE id = $2 AND version = $3
+`
+
+// No change of the hotline, and nothing where it changed meanwhile.
+func (q *Queries) SetHotlineOwnerTold(ctx context.Context, db DBTX, ownerTold []int16, iD uuid.UUID, version int64) (int64, error) {
+	result, err := db.Exec(ctx, setHotlineOwnerTold, ownerTold, iD, version)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updateHotline = `-- name: UpdateHotline :exec
 UPDATE hotlines SET number = $1, name_zh = $2, name_en = $3, hours = $4, purpose = $5,
-  line = $6, owner_staff_id = $7, delete_time = $8, update_time = $9, version = $10
-WHERE id = $11
+  line = $6, owner_staff_id = $7, delete_time = $8, update_time = $9, version = $10,
+  owner_posts = $11, owner_told = $12
+WHERE id = $13
 `
 
 type UpdateHotlineParams struct {
@@ -263,6 +304,8 @@ type UpdateHotlineParams struct {
 	DeleteTime   *time.Time
 	UpdateTime   time.Time
 	Version      int64
+	OwnerPosts   []int16
+	OwnerTold    []int16
 	ID           uuid.UUID
 }
 
@@ -278,6 +321,8 @@ func (q *Queries) UpdateHotline(ctx context.Context, db DBTX, arg UpdateHotlineP
 		arg.DeleteTime,
 		arg.UpdateTime,
 		arg.Version,
+		arg.OwnerPosts,
+		arg.OwnerTold,
 		arg.ID,
 	)
 	return err

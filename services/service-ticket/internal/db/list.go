@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,8 @@ type TicketFilter struct {
 	Tier               int16
 	Phase              int16
 	Channel            int16
+	// Away is the moment at which whoever has the ticket is away, zero for whether or not.
+	Away time.Time
 	// Text is a part of what a ticket is found by, folded.
 	Text string
 	// For is who asks: only what is within their reach is listed.
@@ -166,7 +169,11 @@ func (f *TicketFilter) queue() bool {
 
 // one is the statement without regard to who asks; what is the column it gives, or * for all.
 func (f *TicketFilter) one(bind binder, size, what string) string {
-	if !f.rare() && (len(f.States) > 0 || f.key() != "") {
+	switch {
+	case f.rare():
+	case !f.Away.IsZero():
+		return f.byAway(bind, size, what)
+	case len(f.States) > 0 || f.key() != "":
 		return f.byState(bind, size, what)
 	}
 	from, id, column, conditions := "tickets t", "t.id", "t."+what, f.conditions(bind)
@@ -274,6 +281,9 @@ func (f *TicketFilter) conditions(bind binder) []string {
 	}
 	if f.noDepartment {
 		where = append(where, "t.department_id IS NULL")
+	}
+	if !f.Away.IsZero() && f.led != ledAway {
+		where = append(where, "t.state IN "+inHands, "t.assignee_staff_id IN (SELECT away_staff("+bind(f.Away)+"))")
 	}
 	if f.Text != "" {
 		where = append(where, "EXISTS (SELECT FROM ticket_texts x WHERE x.ticket_id = t.id AND strpos(x.folded, "+bind(f.Text)+") > 0)")

@@ -46,6 +46,9 @@ func (q *Queries) ListDue(ctx context.Context, db pg.Sender, f TicketFilter, at 
 
 // due is the statement of one way.
 func (f *TicketFilter) due(bind binder, at DuePlace) string {
+	if !f.Away.IsZero() && f.registrar == "" {
+		return f.dueAway(bind, at, strconv.Itoa(int(f.Size)))
+	}
 	w := *f
 	w.whole = true
 	from, order := "tickets t", "t.due_time, t.id"

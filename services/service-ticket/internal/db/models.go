@@ -64,6 +64,8 @@ type Department struct {
 	CreateTime  time.Time
 	UpdateTime  time.Time
 	Version     int64
+	CloseTime   *time.Time
+	SuccessorID *uuid.UUID
 }
 
 type DutyGap struct {
@@ -139,6 +141,8 @@ type Hotline struct {
 	CreateTime   time.Time
 	UpdateTime   time.Time
 	Version      int64
+	OwnerPosts   []int16
+	OwnerTold    []int16
 }
 
 type HotlinePublication struct {
@@ -226,6 +230,8 @@ type Substitution struct {
 	EndTime           time.Time
 	Reason            string
 	CreateTime        time.Time
+	TakeOver          bool
+	TakeOverTime      *time.Time
 }
 
 type Task struct {
@@ -291,6 +297,9 @@ type Ticket struct {
 	Needs               string
 	DueTime             *time.Time
 	QueueRank           int16
+	Urgency             int16
+	Impact              int16
+	PrioritySource      int16
 }
 
 type TicketContact struct {
@@ -337,6 +346,10 @@ type TicketTransition struct {
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
 	WaitFor         int16
+	Priority        int16
+	PrioritySource  int16
+	Urgency         int16
+	Impact          int16
 }
 
 type TicketTriage struct {

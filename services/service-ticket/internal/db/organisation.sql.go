@@ -37,7 +37,7 @@ func (q *Queries) DeleteSubstitution(ctx context.Context, db DBTX, id uuid.UUID)
 }
 
 const getDepartmentByFunction = `-- name: GetDepartmentByFunction :one
-SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version FROM departments WHERE function = $1 ORDER BY id LIMIT 1
+SELECT id, code, name_zh, name_en, function, parent_id, head_staff_id, create_time, update_time, version, close_time, successor_id FROM departments WHERE function = $1 AND close_time IS NULL ORDER BY id LIMIT 1
 `
 
 // The one added first when there are several.
@@ -55,6 +55,8 @@ func (q *Queries) GetDepartmentByFunction(ctx context.Context, db DBTX, function
 		&i.CreateTime,
 		&i.UpdateTime,
 		&i.Version,
+		&i.CloseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }
@@ -115,8 +117,8 @@ func (q *Queries) InsertStation(ctx context.Context, db DBTX, arg InsertStationP
 }
 
 const insertSubstitution = `-- name: InsertSubstitution :exec
-INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 `
 
 type InsertSubstitutionParams struct {
@@ -127,6 +129,8 @@ type InsertSubstitutionParams struct {
 	EndTime           time.Time
 	Reason            string
 	CreateTime        time.Time
+	TakeOver          bool
+	TakeOverTime      *time.Time
 }
 
 func (q *Queries) InsertSubstitution(ctx context.Context, db DBTX, arg InsertSubstitutionParams) error {
@@ -138,6 +142,8 @@ func (q *Queries) InsertSubstitution(ctx context.Context, db DBTX, arg InsertSub
 		arg.EndTime,
 		arg.Reason,
 		arg.CreateTime,
+		arg.TakeOver,
+		arg.TakeOverTime,
 	)
 	return err
 }
@@ -307,7 +313,7 @@ func (q *Queries) ListStations(ctx context.Context, db DBTX, after uuid.UUID, si
 }
 
 const listSubstitutions = `-- name: ListSubstitutions :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]Substitution, error) {
@@ -327,6 +333,8 @@ func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUI
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}
@@ -339,7 +347,7 @@ func (q *Queries) ListSubstitutions(ctx context.Context, db DBTX, after uuid.UUI
 }
 
 const listSubstitutionsDuring = `-- name: ListSubstitutionsDuring :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE end_time > $1 AND start_time < $2 ORDER BY start_time, id
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE end_time > $1 AND start_time < $2 ORDER BY start_time, id
 `
 
 func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime time.Time, toTime time.Time) ([]Substitution, error) {
@@ -359,6 +367,8 @@ func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}
@@ -371,7 +381,7 @@ func (q *Queries) ListSubstitutionsDuring(ctx context.Context, db DBTX, fromTime
 }
 
 const listSubstitutionsOf = `-- name: ListSubstitutionsOf :many
-SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time FROM substitutions WHERE staff_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time FROM substitutions WHERE staff_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `
 
 func (q *Queries) ListSubstitutionsOf(ctx context.Context, db DBTX, staffID uuid.UUID, after uuid.UUID, size int32) ([]Substitution, error) {
@@ -391,6 +401,8 @@ func (q *Queries) ListSubstitutionsOf(ctx context.Context, db DBTX, staffID uuid
 			&i.EndTime,
 			&i.Reason,
 			&i.CreateTime,
+			&i.TakeOver,
+			&i.TakeOverTime,
 		); err != nil {
 			return nil, err
 		}

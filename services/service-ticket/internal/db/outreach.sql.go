@@ -209,16 +209,18 @@ func (q *Queries) ListAffected(ctx context.Context, db DBTX, arg ListAffectedPar
 }
 
 const listFaultContacts = `-- name: ListFaultContacts :many
-SELECT f.customer_id, f.serial_number, f.ticket_id, t.number, t.state FROM fault_contacts f JOIN tickets t ON t.id = f.ticket_id
+SELECT f.customer_id, f.serial_number, f.ticket_id, t.number, t.state, t.assignee_staff_id, t.department_id FROM fault_contacts f JOIN tickets t ON t.id = f.ticket_id
 WHERE f.notice_id = $1 AND f.customer_id > $2 ORDER BY f.customer_id LIMIT $3
 `
 
 type ListFaultContactsRow struct {
-	CustomerID   uuid.UUID
-	SerialNumber string
-	TicketID     uuid.UUID
-	Number       string
-	State        int16
+	CustomerID      uuid.UUID
+	SerialNumber    string
+	TicketID        uuid.UUID
+	Number          string
+	State           int16
+	AssigneeStaffID *uuid.UUID
+	DepartmentID    *uuid.UUID
 }
 
 func (q *Queries) ListFaultContacts(ctx context.Context, db DBTX, noticeID uuid.UUID, after uuid.UUID, size int32) ([]ListFaultContactsRow, error) {
@@ -236,6 +238,8 @@ func (q *Queries) ListFaultContacts(ctx context.Context, db DBTX, noticeID uuid.
 			&i.TicketID,
 			&i.Number,
 			&i.State,
+			&i.AssigneeStaffID,
+			&i.DepartmentID,
 		); err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ func SubjectTables() []subject.Table {
 		subject.Table{Name: "ticket_merges", Reason: apart, Kept: "id ticket_id into_id state wait_for merge_time undo_time"},
 		subject.Table{Name: "ticket_merge_items", Reason: apart, Kept: "merge_id kind item_id"},
 		subject.Table{Name: "canned_answers", Reason: "the company's own texts", Kept: "id code title department_id languages bodies create_time update_time version"},
-		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version"},
+		subject.Table{Name: "departments", Reason: "the organisation", Kept: "id code name_zh name_en function parent_id head_staff_id create_time update_time version close_time successor_id"},
 		subject.Table{Name: "staff", Reason: "staff", Kept: "id name department_id posts skills languages status issuer subject create_time " +
 			"update_time version calendar_id certificate_names certificate_expiries"},
 		subject.Table{Name: "calendars", Reason: "calendars", Kept: "id subject_id is_default definition create_time update_time version"},
@@ -37,12 +37,12 @@ func organisationTables() []subject.Table {
 	const organisation = "the organisation, its staff and their duties"
 	return []subject.Table{
 		{Name: "routes", Reason: organisation, Kept: "id type product_model department_id update_time"},
-		{Name: "substitutions", Reason: organisation, Kept: "id staff_id substitute_staff_id start_time end_time reason create_time"},
+		{Name: "substitutions", Reason: organisation, Kept: "id staff_id substitute_staff_id start_time end_time reason create_time take_over take_over_time"},
 		{Name: "stations", Reason: organisation, Kept: "id code name_zh name_en department_id latitude longitude closed create_time update_time version"},
 		{Name: "duty_rosters", Reason: organisation, Kept: "id code name_zh name_en department_id calendar_id closed create_time update_time version"},
 		{Name: "duty_shifts", Reason: organisation, Kept: "id roster_id staff_id start_time end_time create_time"},
 		{Name: "duty_gaps", Reason: organisation, Kept: "roster_id start_time end_time find_time"},
-		{Name: "hotlines", Reason: organisation, Kept: "id number name_zh name_en hours purpose line owner_staff_id delete_time create_time update_time version"},
+		{Name: "hotlines", Reason: organisation, Kept: "id number name_zh name_en hours purpose line owner_staff_id delete_time create_time update_time version owner_posts owner_told"},
 		{Name: "hotline_publications", Reason: organisation, Kept: "version subject_id publish_time content"},
 		{Name: "hotline_reminders", Reason: organisation, Kept: "version reason remind_time"},
 	}
@@ -55,7 +55,7 @@ func caseTables() []subject.Table {
 	const facts = "id number customer_id channel mode phase type priority product_model serial_number order_number reporter_subject_id " +
 		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
 		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
-		"confirm_due version service_tier policy_version needs due_time queue_rank"
+		"confirm_due version service_tier policy_version needs due_time queue_rank urgency impact priority_source"
 	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank"
 	return []subject.Table{
 		{
@@ -69,7 +69,7 @@ func caseTables() []subject.Table {
 		},
 		{
 			Name: "ticket_transitions", Set: SetTicket, Column: "ticket_id", Key: "ticket_id version",
-			Kept:  "ticket_id version verb from_state to_state round actor actor_kind actor_staff_id assignee_staff_id occur_time wait_for",
+			Kept:  "ticket_id version verb from_state to_state round actor actor_kind actor_staff_id assignee_staff_id occur_time wait_for priority priority_source urgency impact",
 			Blank: "reason",
 		},
 		{

@@ -13,7 +13,7 @@ import (
 )
 
 const getTicket = `-- name: GetTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = $1
 `
 
 func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -64,6 +64,9 @@ func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket,
 		&i.Needs,
 		&i.DueTime,
 		&i.QueueRank,
+		&i.Urgency,
+		&i.Impact,
+		&i.PrioritySource,
 	)
 	return i, err
 }
@@ -85,13 +88,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, needs, due_time, version)
+  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, version)
 VALUES ($1, $2, live_customer($3), $4, $5, $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24,
   $25, $26, $27, $28, $29,
   $30, $31, $32, $33, $34, $35, $36, $37,
-  $38, $39, $40, $41, 1)
+  $38, $39, $40, $41, $42, $43, $44, 1)
 `
 
 type InsertTicketParams struct {
@@ -136,6 +139,9 @@ type InsertTicketParams struct {
 	PolicyVersion       int64
 	Needs               string
 	DueTime             *time.Time
+	Urgency             int16
+	Impact              int16
+	PrioritySource      int16
 }
 
 func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketParams) error {
@@ -181,16 +187,19 @@ func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketPar
 		arg.PolicyVersion,
 		arg.Needs,
 		arg.DueTime,
+		arg.Urgency,
+		arg.Impact,
+		arg.PrioritySource,
 	)
 	return err
 }
 
 const insertTransition = `-- name: InsertTransition :exec
 INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
-  actor_staff_id, assignee_staff_id, occur_time, wait_for)
+  actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source, urgency, impact)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
   (SELECT staff.id FROM staff WHERE staff.issuer = $10 AND staff.subject = $11),
-  $12, $13, $14)
+  $12, $13, $14, $15, $16, $17, $18)
 `
 
 type InsertTransitionParams struct {
@@ -208,6 +217,10 @@ type InsertTransitionParams struct {
 	AssigneeStaffID *uuid.UUID
 	OccurTime       time.Time
 	WaitFor         int16
+	Priority        int16
+	PrioritySource  int16
+	Urgency         int16
+	Impact          int16
 }
 
 // The actor's staff id is looked up here, so that registering a ticket stays one round
@@ -228,6 +241,10 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 		arg.AssigneeStaffID,
 		arg.OccurTime,
 		arg.WaitFor,
+		arg.Priority,
+		arg.PrioritySource,
+		arg.Urgency,
+		arg.Impact,
 	)
 	return err
 }
@@ -274,22 +291,27 @@ func (q *Queries) ListImported(ctx context.Context, db DBTX, source string, exte
 }
 
 const listKnownDepartments = `-- name: ListKnownDepartments :many
-SELECT id FROM departments WHERE id = ANY($1::uuid[])
+SELECT id, (close_time IS NULL)::boolean AS open FROM departments WHERE id = ANY($1::uuid[])
 `
 
-func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+type ListKnownDepartmentsRow struct {
+	ID   uuid.UUID
+	Open bool
+}
+
+func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListKnownDepartmentsRow, error) {
 	rows, err := db.Query(ctx, listKnownDepartments, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []ListKnownDepartmentsRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i ListKnownDepartmentsRow
+		if err := rows.Scan(&i.ID, &i.Open); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -298,7 +320,7 @@ func (q *Queries) ListKnownDepartments(ctx context.Context, db DBTX, ids []uuid.
 }
 
 const listTransitions = `-- name: ListTransitions :many
-SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for FROM ticket_transitions WHERE ticket_id = $1 AND version > $2 ORDER BY version LIMIT $3
+SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source, urgency, impact FROM ticket_transitions WHERE ticket_id = $1 AND version > $2 ORDER BY version LIMIT $3
 `
 
 func (q *Queries) ListTransitions(ctx context.Context, db DBTX, ticketID uuid.UUID, after int64, size int32) ([]TicketTransition, error) {
@@ -324,6 +346,10 @@ func (q *Queries) ListTransitions(ctx context.Context, db DBTX, ticketID uuid.UU
 			&i.AssigneeStaffID,
 			&i.OccurTime,
 			&i.WaitFor,
+			&i.Priority,
+			&i.PrioritySource,
+			&i.Urgency,
+			&i.Impact,
 		); err != nil {
 			return nil, err
 		}
@@ -347,7 +373,7 @@ func (q *Queries) LockImports(ctx context.Context, db DBTX, source string) error
 }
 
 const lockTicket = `-- name: LockTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -398,12 +424,15 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.Needs,
 		&i.DueTime,
 		&i.QueueRank,
+		&i.Urgency,
+		&i.Impact,
+		&i.PrioritySource,
 	)
 	return i, err
 }
 
 const lockTickets = `-- name: LockTickets :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // In the order of their ids, so that two merges the other way round wait and do not
@@ -462,6 +491,9 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.Needs,
 			&i.DueTime,
 			&i.QueueRank,
+			&i.Urgency,
+			&i.Impact,
+			&i.PrioritySource,
 		); err != nil {
 			return nil, err
 		}
@@ -474,7 +506,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, customer_tier(tickets.customer_id)::smallint AS tier
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, customer_tier(tickets.customer_id)::smallint AS tier
 FROM tickets WHERE tickets.confirm_due <= $1::timestamptz
   AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.ticket_id = tickets.id AND tasks.state = 1 AND tasks.required)
 ORDER BY tickets.confirm_due LIMIT $2
@@ -543,6 +575,9 @@ func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, s
 			&i.Ticket.Needs,
 			&i.Ticket.DueTime,
 			&i.Ticket.QueueRank,
+			&i.Ticket.Urgency,
+			&i.Ticket.Impact,
+			&i.Ticket.PrioritySource,
 			&i.Tier,
 		); err != nil {
 			return nil, err
@@ -645,16 +680,20 @@ func (q *Queries) UpdateTicketRecord(ctx context.Context, db DBTX, arg UpdateTic
 }
 
 const updateTicketStanding = `-- name: UpdateTicketStanding :exec
-UPDATE tickets SET type = $1, priority = $2, state = $3, round = $4,
-  department_id = $5, assignee_staff_id = $6, wait_for = $7,
-  resolution = $8, merged_into = $9, resolve_time = $10,
-  close_time = $11, confirm_due = $12, due_time = $13, update_time = $14, version = $15
-WHERE id = $16
+UPDATE tickets SET type = $1, priority = $2, urgency = $3, impact = $4,
+  priority_source = $5, state = $6, round = $7,
+  department_id = $8, assignee_staff_id = $9, wait_for = $10,
+  resolution = $11, merged_into = $12, resolve_time = $13,
+  close_time = $14, confirm_due = $15, due_time = $16, update_time = $17, version = $18
+WHERE id = $19
 `
 
 type UpdateTicketStandingParams struct {
 	Type            int16
 	Priority        int16
+	Urgency         int16
+	Impact          int16
+	PrioritySource  int16
 	State           int16
 	Round           int32
 	DepartmentID    *uuid.UUID
@@ -675,6 +714,9 @@ func (q *Queries) UpdateTicketStanding(ctx context.Context, db DBTX, arg UpdateT
 	_, err := db.Exec(ctx, updateTicketStanding,
 		arg.Type,
 		arg.Priority,
+		arg.Urgency,
+		arg.Impact,
+		arg.PrioritySource,
 		arg.State,
 		arg.Round,
 		arg.DepartmentID,

@@ -91,11 +91,20 @@ func (q *Queries) ListDeadlines(ctx context.Context, db DBTX, clocks []uuid.UUID
 type QueueCount struct {
 	DepartmentID                                             *uuid.UUID
 	Waiting, WaitingP1, InHands, Hold, Overdue, OverdueTasks int32
+	// AwayHands are open tickets, and AwayTasks open tasks, in the hands of those who are away.
+	AwayHands, AwayTasks int32
 }
 
 // The counts of departments, or of those without one where the list holds a null. Each walks
 // an index for 10,000 entries at most, however many tickets there are.
 const countQueues = `
+WITH away AS MATERIALIZED (SELECT a.id FROM away_staff($2) a(id)),
+held AS MATERIALIZED (
+  SELECT t.department_id AS id, count(*) AS n FROM away a CROSS JOIN LATERAL (
+    SELECT h.department_id FROM tickets h WHERE h.assignee_staff_id = a.id AND h.state IN (3, 4, 5) LIMIT 10000) t GROUP BY 1),
+held_tasks AS MATERIALIZED (
+  SELECT t.department_id AS id, count(*) AS n FROM away a CROSS JOIN LATERAL (
+    SELECT h.department_id FROM tasks h WHERE h.owner_staff_id = a.id AND h.state = 1 LIMIT 10000) t GROUP BY 1)
 SELECT d.id,
   (SELECT count(*) FROM (SELECT 1 FROM tickets t WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = COALESCE(d.id, '00000000-0000-0000-0000-000000000000')
     AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) LIMIT 10000) n)::integer,
@@ -107,7 +116,9 @@ SELECT d.id,
     (SELECT 1 FROM tickets t WHERE t.department_id = d.id AND t.due_time < $2 LIMIT 10000)
     UNION ALL
     (SELECT 1 FROM tickets t WHERE d.id IS NULL AND t.department_id IS NULL AND t.due_time < $2 LIMIT 10000)) n)::integer,
-  (SELECT count(*) FROM (SELECT 1 FROM tasks k WHERE k.department_id = d.id AND k.state = 1 AND k.due_time < $2 LIMIT 10000) n)::integer
+  (SELECT count(*) FROM (SELECT 1 FROM tasks k WHERE k.department_id = d.id AND k.state = 1 AND k.due_time < $2 LIMIT 10000) n)::integer,
+  LEAST(COALESCE((SELECT h.n FROM held h WHERE h.id IS NOT DISTINCT FROM d.id), 0), 10000)::integer,
+  LEAST(COALESCE((SELECT h.n FROM held_tasks h WHERE h.id = d.id), 0), 10000)::integer
 FROM unnest($1::uuid[]) AS d(id)`
 
 // CountQueues counts the open tickets and overdue tasks of departments.

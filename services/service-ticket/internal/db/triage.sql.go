@@ -183,7 +183,7 @@ func (q *Queries) ListAllRoutes(ctx context.Context, db DBTX) ([]Route, error) {
 }
 
 const listDepartmentsOfFunctions = `-- name: ListDepartmentsOfFunctions :many
-SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 ORDER BY function, id
+SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 AND close_time IS NULL ORDER BY function, id
 `
 
 type ListDepartmentsOfFunctionsRow struct {
@@ -370,6 +370,31 @@ func (q *Queries) TriageRulesInEffect(ctx context.Context, db DBTX, at time.Time
 	var version int64
 	err := row.Scan(&version)
 	return version, err
+}
+
+const triageRulesInEffectAt = `-- name: TriageRulesInEffectAt :many
+SELECT triage_rules_in_effect(t.at)::bigint AS version FROM unnest($1::timestamptz[]) WITH ORDINALITY AS t (at, n) ORDER BY t.n
+`
+
+// The version in effect at each of the times, in their order; 0 for none.
+func (q *Queries) TriageRulesInEffectAt(ctx context.Context, db DBTX, times []time.Time) ([]int64, error) {
+	rows, err := db.Query(ctx, triageRulesInEffectAt, times)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return nil, err
+		}
+		items = append(items, version)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const updateTriageRules = `-- name: UpdateTriageRules :exec

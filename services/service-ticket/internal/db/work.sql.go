@@ -428,7 +428,7 @@ func (q *Queries) ListSolutionPlans(ctx context.Context, db DBTX, ticketID uuid.
 }
 
 const listTicketsByID = `-- name: ListTicketsByID :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id
 `
 
 func (q *Queries) ListTicketsByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Ticket, error) {
@@ -485,6 +485,9 @@ func (q *Queries) ListTicketsByID(ctx context.Context, db DBTX, ids []uuid.UUID)
 			&i.Needs,
 			&i.DueTime,
 			&i.QueueRank,
+			&i.Urgency,
+			&i.Impact,
+			&i.PrioritySource,
 		); err != nil {
 			return nil, err
 		}
@@ -497,7 +500,7 @@ func (q *Queries) ListTicketsByID(ctx context.Context, db DBTX, ids []uuid.UUID)
 }
 
 const listTransitionsSince = `-- name: ListTransitionsSince :many
-SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for FROM ticket_transitions WHERE ticket_id = $1 AND occur_time >= $2 ORDER BY version LIMIT 100
+SELECT ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind, actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source, urgency, impact FROM ticket_transitions WHERE ticket_id = $1 AND occur_time >= $2 ORDER BY version LIMIT 100
 `
 
 func (q *Queries) ListTransitionsSince(ctx context.Context, db DBTX, ticketID uuid.UUID, since time.Time) ([]TicketTransition, error) {
@@ -523,6 +526,10 @@ func (q *Queries) ListTransitionsSince(ctx context.Context, db DBTX, ticketID uu
 			&i.AssigneeStaffID,
 			&i.OccurTime,
 			&i.WaitFor,
+			&i.Priority,
+			&i.PrioritySource,
+			&i.Urgency,
+			&i.Impact,
 		); err != nil {
 			return nil, err
 		}

@@ -82,8 +82,9 @@ func CheckPublication(lines []Line) error {
 }
 
 // Overdue gives why a publication is overdue at a moment: published is zero for none, every is
-// how old one may become, and changed tells that a hotline changed since.
-func Overdue(published time.Time, every time.Duration, changed bool, at time.Time) []ticketv1.HotlineOverdue {
+// how old one may become, changed tells that a hotline changed since, and ownerless that one needs
+// a new owner.
+func Overdue(published time.Time, every time.Duration, changed, ownerless bool, at time.Time) []ticketv1.HotlineOverdue {
 	var out []ticketv1.HotlineOverdue
 	switch {
 	case published.IsZero():
@@ -94,7 +95,26 @@ func Overdue(published time.Time, every time.Duration, changed bool, at time.Tim
 	if changed {
 		out = append(out, ticketv1.HotlineOverdue_HOTLINE_OVERDUE_CHANGED)
 	}
+	if ownerless {
+		out = append(out, ticketv1.HotlineOverdue_HOTLINE_OVERDUE_OWNER)
+	}
 	return out
+}
+
+// OwnerFaults gives why a hotline needs a new owner: left tells that they are no longer with the
+// company, had are the posts they had when they got it, has those they hold.
+func OwnerFaults(purpose ticketv1.HotlinePurpose, left bool, had, has []ticketv1.Post) []ticketv1.HotlineOwnerFault {
+	if left {
+		return []ticketv1.HotlineOwnerFault{ticketv1.HotlineOwnerFault_HOTLINE_OWNER_FAULT_LEFT}
+	}
+	held := func(p ticketv1.Post) bool { return slices.Contains(has, p) }
+	const manager = ticketv1.Post_POST_COMPANY_MANAGER
+	// A complaint line is the manager's, whatever else they were.
+	demoted := purpose == ticketv1.HotlinePurpose_HOTLINE_PURPOSE_COMPLAINT && slices.Contains(had, manager) && !held(manager)
+	if demoted || len(had) > 0 && !slices.ContainsFunc(had, held) {
+		return []ticketv1.HotlineOwnerFault{ticketv1.HotlineOwnerFault_HOTLINE_OWNER_FAULT_POST_LOST}
+	}
+	return nil
 }
 
 var short = regexp.MustCompile(`^[0-9]{3,6}$`)

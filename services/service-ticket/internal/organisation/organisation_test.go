@@ -188,7 +188,7 @@ func TestOverdue(t *testing.T) {
 		{hour(0), true, 1, []ticketv1.HotlineOverdue{changed}},
 		{hour(0), true, 91, []ticketv1.HotlineOverdue{period, changed}},
 	} {
-		if got := organisation.Overdue(c.published, 90*24*time.Hour, c.changed, hour(24*c.days)); !slices.Equal(got, c.want) {
+		if got := organisation.Overdue(c.published, 90*24*time.Hour, c.changed, false, hour(24*c.days)); !slices.Equal(got, c.want) {
 			t.Errorf("after %d days, changed %v: %v, want %v", c.days, c.changed, got, c.want)
 		}
 	}

@@ -100,8 +100,9 @@ func (t *team) person(row *db.Staff, n ticket.Needs) organisation.Person {
 	}
 }
 
-// candidates are those who could get a ticket, the best first, with their rows.
-func (s *Server) candidates(ctx context.Context, on db.DBTX, row *db.Ticket, department uuid.UUID) ([]organisation.Person, map[uuid.UUID]*db.Staff, error) {
+// candidates are those who could get a ticket, the best first, with their rows: all but one, who
+// hands it over; zero for nobody.
+func (s *Server) candidates(ctx context.Context, on db.DBTX, row *db.Ticket, department, but uuid.UUID) ([]organisation.Person, map[uuid.UUID]*db.Staff, error) {
 	now := s.now()
 	people, err := s.q.ListStaffOfDepartment(ctx, on, department, uuid.Nil, teamSize)
 	if err != nil {
@@ -114,6 +115,7 @@ func (s *Server) candidates(ctx context.Context, on db.DBTX, row *db.Ticket, dep
 	if dedicated != nil && !slices.ContainsFunc(people, func(p db.Staff) bool { return p.ID == dedicated.ID }) {
 		people = append(people, *dedicated)
 	}
+	people = slices.DeleteFunc(people, func(p db.Staff) bool { return p.ID == but })
 	team, err := s.team(ctx, on, now, people)
 	if err != nil {
 		return nil, nil, err
@@ -158,7 +160,7 @@ func (s *Server) SuggestAssignees(ctx context.Context, req *ticketv1.SuggestAssi
 	if err != nil {
 		return nil, err
 	}
-	people, rows, err := s.candidates(ctx, s.pool, &row, department)
+	people, rows, err := s.candidates(ctx, s.pool, &row, department, uuid.Nil)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +186,7 @@ func (s *Server) AutoAssignTicket(ctx context.Context, req *ticketv1.AutoAssignT
 			if err != nil {
 				return err
 			}
-			who, err := s.best(ctx, tx, row, department)
+			who, err := s.best(ctx, tx, row, department, uuid.Nil)
 			if err != nil {
 				return err
 			}
@@ -219,7 +221,10 @@ func (s *Server) TransferTicket(ctx context.Context, req *ticketv1.TransferTicke
 			if err != nil {
 				return fmt.Errorf("read department: %w", err)
 			}
-			who, err := s.best(ctx, tx, row, to)
+			if department.CloseTime != nil {
+				return unknownDepartment("department_id", to)
+			}
+			who, err := s.best(ctx, tx, row, to, uuid.Nil)
 			if err != nil {
 				return err
 			}
@@ -237,12 +242,13 @@ func (s *Server) TransferTicket(ctx context.Context, req *ticketv1.TransferTicke
 
 // best holds the best of those who could get a ticket, nil where nobody can. Tickets that come
 // at the same time wait for each other before they count, so that each finds what the one before
-// was given; those that come by the queue meanwhile do not both find the room for one.
-func (s *Server) best(ctx context.Context, tx *write.Tx, row *db.Ticket, department uuid.UUID) (*db.Staff, error) {
+// was given; those that come by the queue meanwhile do not both find the room for one. One person,
+// who hands it over, does not count; zero for nobody.
+func (s *Server) best(ctx context.Context, tx *write.Tx, row *db.Ticket, department, but uuid.UUID) (*db.Staff, error) {
 	if _, err := s.q.LockDepartment(ctx, tx, department); err != nil {
 		return nil, fmt.Errorf("hold the department: %w", err)
 	}
-	people, rows, err := s.candidates(ctx, tx, row, department)
+	people, rows, err := s.candidates(ctx, tx, row, department, but)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,8 @@ const (
 	reasonMerged    = "ticket-merged"
 	reasonPolicy    = "policy-retargeted"
 	reasonHandedOn  = "handed-on"
+	reasonReleased  = "released"
+	reasonRehomed   = "rehomed"
 	reasonRestarted = "restarted"
 	reasonException = "standard-exception"
 	reasonEscalated = "escalated"
@@ -250,6 +252,12 @@ func (c *ticketClocks) follow(ctx context.Context, was ticket.Standing, m ticket
 		err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPriority})
 	case ticket.Assign:
 		err = c.assigned(ctx, was, m.At)
+	case ticket.HandOver:
+		err = c.handedOver(ctx, was, m.At)
+	case ticket.Release:
+		err = c.handOver(ctx, clock.Act{At: m.At, Reason: reasonReleased})
+	case ticket.Rehome:
+		err = c.handOver(ctx, clock.Act{At: m.At, Reason: reasonRehomed})
 	case ticket.Retarget:
 		err = c.retarget(ctx, clock.Act{At: m.At, Reason: reasonPolicy})
 	case ticket.Contact:
@@ -297,6 +305,14 @@ func (c *ticketClocks) assigned(ctx context.Context, was ticket.Standing, at tim
 		}
 	}
 	return c.handOver(ctx, clock.Act{At: at, Reason: reasonAssigned})
+}
+
+// handedOver is assigned for a ticket that keeps its state: one that waits keeps its clocks too.
+func (c *ticketClocks) handedOver(ctx context.Context, was ticket.Standing, at time.Time) error {
+	if was.State == ticket.Waiting {
+		return c.handOver(ctx, clock.Act{At: at, Reason: reasonHandedOn})
+	}
+	return c.assigned(ctx, was, at)
 }
 
 // contacted stops the clocks that a two-way contact meets. One that started after the

@@ -87,6 +87,7 @@ func (s *Server) inbound(ctx context.Context, from *db.Connector, req *ticketv1.
 		source: "connector/" + from.Code, id: req.GetMessageId(), thread: in.GetThreadId(), owner: owner, told: told,
 		ticket: &ticketv1.Ticket{
 			Channel: typev1.Channel(from.Channel), Phase: in.GetPhase(), Title: title, Description: description, ProductModel: in.GetProductModel(),
+			Urgency: in.GetUrgency(), Impact: in.GetImpact(),
 		},
 	}
 	return m, nil

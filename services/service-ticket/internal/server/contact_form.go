@@ -66,7 +66,7 @@ func (s *Server) SubmitContactForm(ctx context.Context, req *ticketv1.SubmitCont
 		source: formSource, id: pass, told: told, fresh: true,
 		ticket: &ticketv1.Ticket{
 			Channel: typev1.Channel_CHANNEL_WEB, Title: req.GetTitle(), Description: req.GetDescription(),
-			ProductModel: req.GetProductModel(), SerialNumber: req.GetSerialNumber(),
+			ProductModel: req.GetProductModel(), SerialNumber: req.GetSerialNumber(), Urgency: req.GetUrgency(),
 		},
 	}
 	if req.GetReference() != "" {

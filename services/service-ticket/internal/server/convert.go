@@ -71,6 +71,7 @@ func ticketProto(row *db.Ticket, keys pii.Subjects) (*ticketv1.Ticket, error) {
 		CreateTime: timestamppb.New(row.CreateTime), UpdateTime: timestamppb.New(row.UpdateTime),
 		ResolveTime: stamp(row.ResolveTime), CloseTime: stamp(row.CloseTime), Etag: etag(row.Version),
 		PolicyVersion: row.PolicyVersion, Needs: needsProto(row), DueTime: stamp(row.DueTime),
+		Urgency: ticketv1.Urgency(row.Urgency), Impact: ticketv1.Impact(row.Impact), PrioritySource: ticketv1.PrioritySource(row.PrioritySource),
 	}
 	if row.EvidenceAnswerID != nil {
 		t.Evidence = &ticketv1.Evidence{
@@ -109,7 +110,7 @@ func openReporter(row *db.Ticket, keys pii.Subjects) (*ticketv1.Reporter, error)
 func standing(row *db.Ticket) ticket.Standing {
 	return ticket.Standing{
 		State: ticket.State(row.State), Round: row.Round, Type: ticketv1.TicketType(row.Type),
-		Priority: ticketv1.Priority(row.Priority), Department: idValue(row.DepartmentID),
+		Weight: weightOf(row), Department: idValue(row.DepartmentID),
 		Assignee: idValue(row.AssigneeStaffID), WaitFor: ticketv1.WaitFor(row.WaitFor),
 		Resolution: row.Resolution, MergedInto: idValue(row.MergedInto), Resolve: timeValue(row.ResolveTime),
 		Close: timeValue(row.CloseTime), ConfirmDue: timeValue(row.ConfirmDue),
@@ -118,7 +119,8 @@ func standing(row *db.Ticket) ticket.Standing {
 
 // stand writes a standing to a row.
 func stand(row *db.Ticket, st ticket.Standing) {
-	row.State, row.Round, row.Type, row.Priority = int16(st.State), st.Round, int16(st.Type), int16(st.Priority)
+	row.State, row.Round, row.Type = int16(st.State), st.Round, int16(st.Type)
+	setWeight(row, st.Weight)
 	row.DepartmentID, row.AssigneeStaffID, row.WaitFor = idPtr(st.Department), idPtr(st.Assignee), int16(st.WaitFor)
 	row.Resolution, row.MergedInto, row.ResolveTime = st.Resolution, idPtr(st.MergedInto), timePtr(st.Resolve)
 	row.CloseTime, row.ConfirmDue = timePtr(st.Close), timePtr(st.ConfirmDue)
@@ -127,6 +129,7 @@ func stand(row *db.Ticket, st ticket.Standing) {
 func updateStanding(row *db.Ticket) db.UpdateTicketStandingParams {
 	return db.UpdateTicketStandingParams{
 		ID: row.ID, Type: row.Type, Priority: row.Priority, State: row.State, Round: row.Round,
+		Urgency: row.Urgency, Impact: row.Impact, PrioritySource: row.PrioritySource,
 		DepartmentID: row.DepartmentID, AssigneeStaffID: row.AssigneeStaffID, WaitFor: row.WaitFor,
 		Resolution: row.Resolution, MergedInto: row.MergedInto, ResolveTime: row.ResolveTime,
 		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, DueTime: row.DueTime, UpdateTime: row.UpdateTime, Version: row.Version,
@@ -148,6 +151,7 @@ func insertTicket(row *db.Ticket) db.InsertTicketParams {
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, ResolveTime: row.ResolveTime,
 		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, ServiceTier: row.ServiceTier,
 		PolicyVersion: row.PolicyVersion, Needs: row.Needs, DueTime: row.DueTime,
+		Urgency: row.Urgency, Impact: row.Impact, PrioritySource: row.PrioritySource,
 	}
 }
 
@@ -161,6 +165,7 @@ func ticketEvent(kind string, before ticket.State, row *db.Ticket, at time.Time)
 			Channel: typev1.Channel(row.Channel), Round: row.Round, DepartmentId: idString(row.DepartmentID),
 			AssigneeStaffId: idString(row.AssigneeStaffID), MergedInto: idString(row.MergedInto),
 			PolicyVersion: row.PolicyVersion, EvidenceAnswerId: idString(row.EvidenceAnswerID),
+			Urgency: ticketv1.Urgency(row.Urgency), Impact: ticketv1.Impact(row.Impact),
 		},
 	}
 }

@@ -202,5 +202,6 @@ func departmentProto(row *db.Department) *ticketv1.Department {
 		Function: ticketv1.DepartmentFunction(row.Function), ParentId: idString(row.ParentID),
 		HeadStaffId: idString(row.HeadStaffID), CreateTime: timestamppb.New(row.CreateTime),
 		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
+		CloseTime: stamp(row.CloseTime), SuccessorId: idString(row.SuccessorID),
 	}
 }

@@ -22,7 +22,7 @@ func (s *Server) ticketPage(ctx context.Context, req *ticketv1.ListTicketsReques
 	switch {
 	case req.GetOrder() == ticketv1.TicketOrder_TICKET_ORDER_DUE:
 		return s.duePage(ctx, req, f)
-	case f.Text != "" && f.CustomerID == uuid.Nil && f.AssigneeStaffID == uuid.Nil && f.For.Scope != accessv1.Scope_SCOPE_OWN:
+	case f.Text != "" && f.CustomerID == uuid.Nil && f.AssigneeStaffID == uuid.Nil && f.Away.IsZero() && f.For.Scope != accessv1.Scope_SCOPE_OWN:
 		return s.foundPage(ctx, req, f)
 	}
 	var err error

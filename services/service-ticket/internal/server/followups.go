@@ -52,7 +52,7 @@ func (s *Server) HandleSurvey(ctx context.Context, tx pgx.Tx, env *eventv1.Envel
 			return err
 		}
 		// The text is the suite's own: what it is about and how pressing it is stand fixed.
-		return s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)}, reporter{})
+		return s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), weightOf(row)}, reporter{})
 	})
 }
 

@@ -64,7 +64,7 @@ func TestALowAnswerOpensOneFollowUp(t *testing.T) {
 	want := &ticketv1.Ticket{
 		Id: got.GetId(), Number: got.GetNumber(), CustomerId: customer.GetId(), Channel: typev1.Channel_CHANNEL_INTERNAL,
 		Mode: ticketv1.Mode_MODE_PROACTIVE, Phase: ticketv1.Phase_PHASE_AFTER_SALE,
-		Type: ticketv1.TicketType_TICKET_TYPE_FOLLOW_UP, Priority: ticketv1.Priority_PRIORITY_P2, Title: got.GetTitle(),
+		Type: ticketv1.TicketType_TICKET_TYPE_FOLLOW_UP, Priority: ticketv1.Priority_PRIORITY_P2, PrioritySource: byHand, Title: got.GetTitle(),
 		State: ticket.New, Round: 1, CreateTime: got.GetCreateTime(), UpdateTime: got.GetUpdateTime(), Etag: "1", PolicyVersion: 1, DueTime: w.in(2),
 		Evidence: &ticketv1.Evidence{
 			AnswerId: answer.GetAnswerId(), QuestionKey: "overall", Score: 1, TicketId: answer.GetTicketId(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,11 +37,14 @@ func (s *Server) CreateHotline(ctx context.Context, req *ticketv1.CreateHotlineR
 	if err := s.fillHotline(row, req.GetHotline()); err != nil {
 		return nil, err
 	}
-	out, err := write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.Hotline, error) {
+	out, err := write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Hotline, error) {
+		if err := s.owns(ctx, tx, row); err != nil {
+			return nil, err
+		}
 		tx.Audit("hotline", id, hotlineProto(row))
 		return hotlineProto(row), s.q.InsertHotline(ctx, tx, db.InsertHotlineParams{
 			ID: id, Number: row.Number, NameZh: row.NameZh, NameEn: row.NameEn, Hours: row.Hours, Purpose: row.Purpose,
-			Line: row.Line, OwnerStaffID: row.OwnerStaffID, CreateTime: now,
+			Line: row.Line, OwnerStaffID: row.OwnerStaffID, OwnerPosts: row.OwnerPosts, CreateTime: now,
 		})
 	})
 	return out, hotlineRefused(err, row)
@@ -62,6 +66,7 @@ func (s *Server) UpdateHotline(ctx context.Context, req *ticketv1.UpdateHotlineR
 		if err := current(req.GetHotline().GetEtag(), row.Version, "hotline", id); err != nil {
 			return nil, err
 		}
+		before := row.OwnerStaffID
 		merged := hotlineProto(row)
 		if err := s.merge(merged, req.GetHotline(), req.GetUpdateMask(), &ticketv1.CreateHotlineRequest{Hotline: merged}); err != nil {
 			return nil, err
@@ -69,13 +74,35 @@ func (s *Server) UpdateHotline(ctx context.Context, req *ticketv1.UpdateHotlineR
 		if err := s.fillHotline(row, merged); err != nil {
 			return nil, err
 		}
+		if row.OwnerStaffID != before {
+			if err := s.owns(ctx, tx, row); err != nil {
+				return nil, err
+			}
+		}
 		if err := s.storeHotline(ctx, tx, row); err != nil {
 			return nil, err
 		}
+		owner, err := s.q.GetStaff(ctx, tx, row.OwnerStaffID)
+		if err != nil {
+			return nil, fmt.Errorf("read the owner: %w", err)
+		}
 		tx.Audit("hotline", id, hotlineProto(row))
-		return hotlineProto(row), nil
+		return ownedProto(row, owner.Status, owner.Posts), nil
 	})
 	return out, hotlineRefused(err, row)
+}
+
+// owns makes somebody who has not left the owner of a hotline, as they stand.
+func (s *Server) owns(ctx context.Context, tx *write.Tx, row *db.Hotline) error {
+	owner, err := s.q.LockStaff(ctx, tx, row.OwnerStaffID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return unknownStaff("hotline.owner_staff_id", row.OwnerStaffID)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the owner: %w", err)
+	}
+	row.OwnerPosts, row.OwnerTold = owner.Posts, []int16{}
+	return notLeft(&owner)
 }
 
 func (s *Server) storeHotline(ctx context.Context, tx *write.Tx, row *db.Hotline) error {
@@ -83,6 +110,7 @@ func (s *Server) storeHotline(ctx context.Context, tx *write.Tx, row *db.Hotline
 	err := s.q.UpdateHotline(ctx, tx, db.UpdateHotlineParams{
 		ID: row.ID, Number: row.Number, NameZh: row.NameZh, NameEn: row.NameEn, Hours: row.Hours, Purpose: row.Purpose,
 		Line: row.Line, OwnerStaffID: row.OwnerStaffID, DeleteTime: row.DeleteTime, UpdateTime: row.UpdateTime, Version: row.Version,
+		OwnerPosts: row.OwnerPosts, OwnerTold: row.OwnerTold,
 	})
 	if err != nil {
 		return fmt.Errorf("update hotline: %w", err)
@@ -108,12 +136,12 @@ func (s *Server) DeleteHotline(ctx context.Context, req *ticketv1.DeleteHotlineR
 
 // ListHotlines lists hotlines in the order they were added.
 func (s *Server) ListHotlines(ctx context.Context, req *ticketv1.ListHotlinesRequest) (*ticketv1.ListHotlinesResponse, error) {
-	rows, next, err := byID(ctx, s, req, "hotlines", func(r db.Hotline) uuid.UUID { return r.ID }, func(after uuid.UUID, size int32) ([]db.Hotline, error) {
+	rows, next, err := byID(ctx, s, req, "hotlines", func(r db.ListHotlinesRow) uuid.UUID { return r.Hotline.ID }, func(after uuid.UUID, size int32) ([]db.ListHotlinesRow, error) {
 		return s.q.ListHotlines(ctx, s.pool, after, size)
 	})
 	out := &ticketv1.ListHotlinesResponse{NextPageToken: next}
 	for i := range rows {
-		out.Hotlines = append(out.Hotlines, hotlineProto(&rows[i]))
+		out.Hotlines = append(out.Hotlines, ownedProto(&rows[i].Hotline, rows[i].Status, rows[i].Posts))
 	}
 	return out, err
 }
@@ -156,6 +184,9 @@ func (s *Server) PublishHotlines(ctx context.Context, req *ticketv1.PublishHotli
 		if err != nil {
 			return nil, fmt.Errorf("add publication: %w", err)
 		}
+		if err := s.q.ConfirmHotlineOwners(ctx, tx); err != nil {
+			return nil, fmt.Errorf("confirm the owners: %w", err)
+		}
 		tx.Emit(event.Event{
 			Type: "hotlines.published.v1", SubjectID: id, SubjectVersion: 1, OccurTime: now,
 			Payload: &ticketv1.HotlinesPublished{Publication: out},
@@ -176,9 +207,7 @@ func hotlineLines(rows []db.ListHotlinesToPublishRow) []organisation.Line {
 		if ticketv1.StaffStatus(r.Status) == ticketv1.StaffStatus_STAFF_STATUS_LEFT {
 			continue
 		}
-		for _, p := range r.Posts {
-			out[i].Posts = append(out[i].Posts, ticketv1.Post(p))
-		}
+		out[i].Posts = postsOf(r.Posts)
 	}
 	return out
 }
@@ -192,13 +221,15 @@ func (s *Server) lastPublication(ctx context.Context, on db.DBTX) (db.HotlinePub
 	return row, nil
 }
 
-// overdue tells why a publication after the given one is overdue.
-func (s *Server) overdue(ctx context.Context, on db.DBTX, last *db.HotlinePublication, at time.Time) ([]ticketv1.HotlineOverdue, error) {
+// overdue tells why a publication after the given one is overdue; the rows are what would be
+// published.
+func (s *Server) overdue(ctx context.Context, on db.DBTX, rows []db.ListHotlinesToPublishRow, last *db.HotlinePublication, at time.Time) ([]ticketv1.HotlineOverdue, error) {
 	changed, err := s.q.HotlinesChangedSince(ctx, on, last.PublishTime)
 	if err != nil {
 		return nil, fmt.Errorf("look for changed hotlines: %w", err)
 	}
-	return organisation.Overdue(last.PublishTime, s.policy.PublishEvery, changed, at), nil
+	ownerless := slices.ContainsFunc(rows, func(r db.ListHotlinesToPublishRow) bool { return len(ownerFaults(&r.Hotline, r.Status, r.Posts)) > 0 })
+	return organisation.Overdue(last.PublishTime, s.policy.PublishEvery, changed, ownerless, at), nil
 }
 
 // GetHotlineStatus tells whether a publication is overdue.
@@ -216,7 +247,7 @@ func (s *Server) GetHotlineStatus(ctx context.Context, _ *ticketv1.GetHotlineSta
 		out.PublishTime = timestamppb.New(last.PublishTime)
 		out.DueTime = timestamppb.New(last.PublishTime.Add(s.policy.PublishEvery))
 	}
-	out.Overdue, err = s.overdue(ctx, s.pool, &last, s.now())
+	out.Overdue, err = s.overdue(ctx, s.pool, rows, &last, s.now())
 	return out, err
 }
 
@@ -278,6 +309,19 @@ func (s *Server) fillHotline(row *db.Hotline, in *ticketv1.Hotline) error {
 	row.NameZh, row.NameEn, row.OwnerStaffID = in.GetName().GetZh(), in.GetName().GetEn(), owner
 	row.Hours, row.Purpose, row.Line = int16(in.GetHours()), int16(in.GetPurpose()), int16(in.GetLine())
 	return nil
+}
+
+// ownerFaults tells what is wrong with the owner of a hotline, who is of a status and has posts.
+func ownerFaults(row *db.Hotline, status int16, posts []int16) []ticketv1.HotlineOwnerFault {
+	left := ticketv1.StaffStatus(status) == ticketv1.StaffStatus_STAFF_STATUS_LEFT
+	return organisation.OwnerFaults(ticketv1.HotlinePurpose(row.Purpose), left, postsOf(row.OwnerPosts), postsOf(posts))
+}
+
+// ownedProto is hotlineProto with what is wrong with its owner.
+func ownedProto(row *db.Hotline, status int16, posts []int16) *ticketv1.Hotline {
+	out := hotlineProto(row)
+	out.OwnerFaults = ownerFaults(row, status, posts)
+	return out
 }
 
 func hotlineProto(row *db.Hotline) *ticketv1.Hotline {

@@ -88,6 +88,8 @@ func (s *Server) importOwners(ctx context.Context, records []*ticketv1.TicketRec
 	return out, nil
 }
 
+// importDepartments looks up the departments that records name, and whether they are open; unknown
+// ones are missing.
 func (s *Server) importDepartments(ctx context.Context, records []*ticketv1.TicketRecord) (map[uuid.UUID]bool, error) {
 	var ids []uuid.UUID
 	for _, r := range records {
@@ -100,8 +102,8 @@ func (s *Server) importDepartments(ctx context.Context, records []*ticketv1.Tick
 		return nil, fmt.Errorf("look departments up: %w", err)
 	}
 	out := make(map[uuid.UUID]bool, len(known))
-	for _, id := range known {
-		out[id] = true
+	for _, d := range known {
+		out[d.ID] = d.Open
 	}
 	return out, nil
 }
@@ -134,7 +136,9 @@ func (s *Server) judge(ctx context.Context, source string, record *ticketv1.Tick
 	if err != nil {
 		return nil, err
 	}
-	if department != uuid.Nil && !departments[department] {
+	// What has ended is history of departments that are no more, too.
+	open, there := departments[department]
+	if department != uuid.Nil && (!there || !open && (ticket.Open(record.GetState()) || len(record.GetTasks()) > 0)) {
 		in.refuse(publicRefusals(ctx, unknownDepartment("department_id", department))...)
 	}
 	now := s.now()
@@ -164,7 +168,7 @@ func importedRow(source string, record *ticketv1.TicketRecord, owner uuid.UUID, 
 	}
 	row := newRow(id, owner, record.GetTicket(), now)
 	row.CreateTime = instant(record.GetCreateTime())
-	st.Type, st.Priority = ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)
+	st.Type, st.Weight = ticketv1.TicketType(row.Type), weightOf(row)
 	stand(row, st)
 	external := record.GetExternalId()
 	row.Source, row.ExternalID = &source, &external
@@ -228,6 +232,9 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 	}
 	keys, err := s.importKeys(ctx, tx, fresh)
 	if err != nil {
+		return err
+	}
+	if err := s.weighImports(ctx, tx, fresh); err != nil {
 		return err
 	}
 	var b pg.Batch

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -82,7 +81,7 @@ func TestImportTickets(t *testing.T) {
 			Id: r.GetId(), Number: r.GetNumber(), CustomerId: records[i].GetTicket().GetCustomerId(),
 			Channel: typev1.Channel_CHANNEL_UNKNOWN, Mode: ticketv1.Mode_MODE_PASSIVE,
 			Phase: ticketv1.Phase_PHASE_AFTER_SALE, Type: ticketv1.TicketType_TICKET_TYPE_OTHER,
-			Priority: ticketv1.Priority_PRIORITY_P3, Title: "HEAT/HOT WATER", State: records[i].GetState(), Round: 1,
+			Priority: ticketv1.Priority_PRIORITY_P3, PrioritySource: byDefault, Title: "HEAT/HOT WATER", State: records[i].GetState(), Round: 1,
 			DepartmentId: records[i].GetDepartmentId(), Resolution: records[i].GetResolution(), Source: "nyc311",
 			ExternalId: r.GetExternalId(), CreateTime: timestamppb.New(created), UpdateTime: timestamppb.New(w.Clock.Now()),
 			ResolveTime: records[i].GetResolveTime(), CloseTime: records[i].GetCloseTime(), Etag: "1",
@@ -192,7 +191,7 @@ func TestImportRefusesRecordsOneByOne(t *testing.T) {
 	if n := w.count("SELECT count(*) FROM tickets WHERE external_id = 'bad' OR external_id = ''"); n != 0 {
 		t.Errorf("refused records left %d tickets", n)
 	}
-	chinese := metadata.AppendToOutgoingContext(w.importer(), "accept-language", "zh-CN")
+	chinese := chinese(w.importer())
 	bad := record("bad", ticket.Resolved)
 	bad.Resolution = ""
 	if got := w.imports(chinese, bad)[0].GetRefusals(); len(got) != 1 || !strings.Contains(got[0].GetMessage(), "工单") {

@@ -215,7 +215,7 @@ func (s *Server) openFor(ctx context.Context, tx *write.Tx, m *said) (*db.Ticket
 		return nil, err
 	}
 	row.Number = numbers[0]
-	if err := s.open(ctx, tx, row, triageGiven{m.ticket.GetType(), m.ticket.GetPriority()}, m.told); err != nil {
+	if err := s.open(ctx, tx, row, triageGiven{m.ticket.GetType(), saidWeight(m.ticket)}, m.told); err != nil {
 		return nil, err
 	}
 	// Refuses a customer who was retired since they were looked up.
@@ -278,6 +278,7 @@ func (s *Server) reported(ctx context.Context, req *ticketv1.TakeInRequest) (*sa
 		source: "channel/" + req.GetChannel().String(), id: req.GetMessageId(), told: told, number: true, fresh: req.GetNewCase(),
 		ticket: &ticketv1.Ticket{
 			Channel: req.GetChannel(), Mode: req.GetMode(), Phase: req.GetPhase(), Type: req.GetType(), Priority: req.GetPriority(),
+			Urgency: req.GetUrgency(), Impact: req.GetImpact(),
 			Title: req.GetTitle(), Description: req.GetDescription(), ProductModel: req.GetProductModel(), SerialNumber: req.GetSerialNumber(),
 		},
 	}

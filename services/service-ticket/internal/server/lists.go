@@ -47,6 +47,9 @@ func (s *Server) filter(ctx context.Context, req *ticketv1.ListTicketsRequest) (
 		Number: req.GetNumber(), Source: req.GetSource(), ExternalID: req.GetExternalId(), Size: onceMore(req),
 		Tier: int16(req.GetTier()), Phase: int16(req.GetPhase()), Channel: int16(req.GetChannel()), Text: textsearch.Fold(req.GetText()),
 	}
+	if req.GetInAbsentHands() {
+		f.Away = s.now()
+	}
 	for _, state := range req.GetStates() {
 		f.States = append(f.States, int16(state))
 	}
@@ -91,6 +94,7 @@ func blindFilter(ctx context.Context, req *ticketv1.ListTicketsRequest) error {
 	}{
 		{"assignee_staff_id", req.GetAssigneeStaffId(), &ticketv1.Ticket{}, "assignee_staff_id"},
 		{"department_id", req.GetDepartmentId(), &ticketv1.Ticket{}, "department_id"},
+		{"in_absent_hands", told(req.GetInAbsentHands()), &ticketv1.Ticket{}, "assignee_staff_id"},
 		{"source", req.GetSource(), &ticketv1.Ticket{}, "source"},
 		{"external_id", req.GetExternalId(), &ticketv1.Ticket{}, "external_id"},
 		{"answer_id", req.GetAnswerId(), &ticketv1.Ticket{}, "evidence"},
@@ -156,6 +160,7 @@ func transitionProto(row *db.TicketTransition) *ticketv1.Transition {
 		To: ticketv1.TicketState(row.ToState), Round: row.Round, Reason: row.Reason,
 		ActorKind: ticketv1.AuthorKind(row.ActorKind), ActorStaffId: idString(row.ActorStaffID),
 		AssigneeStaffId: idString(row.AssigneeStaffID), OccurTime: timestamppb.New(row.OccurTime),
-		WaitFor: ticketv1.WaitFor(row.WaitFor),
+		WaitFor: ticketv1.WaitFor(row.WaitFor), Priority: ticketv1.Priority(row.Priority),
+		PrioritySource: ticketv1.PrioritySource(row.PrioritySource), Urgency: ticketv1.Urgency(row.Urgency), Impact: ticketv1.Impact(row.Impact),
 	}
 }

@@ -38,19 +38,35 @@ func (s *Server) TriageTicket(ctx context.Context, req *ticketv1.TriageTicketReq
 		return nil, err
 	}
 	t, err := s.move(ctx, req, req.GetReason(), ticket.Move{
-		Verb: ticket.Triage, Type: req.GetType(), Priority: req.GetPriority(), Department: department,
-	}, func(ctx context.Context, tx *write.Tx, row *db.Ticket, _ *ticket.Move) error {
-		return s.explained(ctx, tx, row, req, department)
+		Verb: ticket.Triage, Type: req.GetType(), Department: department,
+	}, func(ctx context.Context, tx *write.Tx, row *db.Ticket, m *ticket.Move) error {
+		matrix, err := s.reweighed(ctx, tx, row, m, saidWeight(req))
+		if err != nil || req.GetReason() != "" {
+			return err
+		}
+		if err := s.explained(ctx, tx, row, m); err != nil {
+			return err
+		}
+		return matrix.Overruled(m.Weight)
 	})
-	if pg.Violates(err, "tickets_department_id_fkey") {
+	if pg.Violates(err, departmentKey) {
 		return nil, unknownDepartment("department_id", department)
 	}
 	return t, err
 }
 
-// PrioritizeTicket changes the priority.
+// PrioritizeTicket changes the priority, or what it follows from.
 func (s *Server) PrioritizeTicket(ctx context.Context, req *ticketv1.PrioritizeTicketRequest) (*ticketv1.Ticket, error) {
-	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize, Priority: req.GetPriority()}, nil)
+	said := saidWeight(req)
+	if said == (ticket.Weight{}) {
+		return nil, rpcerr.Invalid("priority", rpcerr.T(
+			"neither a priority nor urgency or impact is given; give one of them", "优先级、紧急程度和影响范围均未填写；请至少填写其一"))
+	}
+	return s.move(ctx, req, req.GetReason(), ticket.Move{Verb: ticket.Prioritize},
+		func(ctx context.Context, tx *write.Tx, row *db.Ticket, m *ticket.Move) error {
+			_, err := s.reweighed(ctx, tx, row, m, said)
+			return err
+		})
 }
 
 // AssignTicket gives the ticket to a member of staff and to their department; while they are
@@ -180,7 +196,7 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 		return nil, err
 	}
 	var calendars calendar.Glance
-	return write.DoReading(ctx, s.write, req, calendars.Queue, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
+	t, err := write.DoReading(ctx, s.write, req, calendars.Queue, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
 		ctx = calendars.In(ctx)
 		row, err := s.lock(ctx, tx, id, req.GetEtag())
 		if err != nil {
@@ -195,6 +211,11 @@ func (s *Server) move(ctx context.Context, req verb, reason string, m ticket.Mov
 		}
 		return s.moved(ctx, tx, row, m, reason)
 	})
+	if m.Department == uuid.Nil && pg.Violates(err, departmentKey) {
+		// The department that the rules chose was closed meanwhile.
+		return nil, rpcerr.Stale("ticket", id.String())
+	}
+	return t, err
 }
 
 // moved makes a move of a locked ticket and gives the ticket as it is then.
@@ -228,6 +249,12 @@ func (s *Server) apply(ctx context.Context, tx *write.Tx, row *db.Ticket, m tick
 	after, err := s.policy.Apply(was, m)
 	if err != nil {
 		return err
+	}
+	if !ticket.Open(before) && ticket.Open(after.State) {
+		// Its department may be no more by now.
+		if after.Department, err = s.openDepartment(ctx, tx, after.Department); err != nil {
+			return err
+		}
 	}
 	stand(row, after)
 	row.UpdateTime, row.Version = m.At, row.Version+1
@@ -266,7 +293,8 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 	out := db.InsertTransitionParams{
 		TicketID: row.ID, Version: row.Version, Verb: string(v), FromState: int16(before), ToState: row.State,
 		Round: row.Round, Reason: reason, Actor: caller.Actor(), ActorKind: int16(authorKind(caller)),
-		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at,
+		AssigneeStaffID: row.AssigneeStaffID, OccurTime: at, Priority: row.Priority, PrioritySource: row.PrioritySource,
+		Urgency: row.Urgency, Impact: row.Impact,
 	}
 	if v == ticket.Wait || v == ticket.Unmerge {
 		out.WaitFor = row.WaitFor
@@ -279,8 +307,8 @@ func transition(ctx context.Context, v ticket.Verb, before ticket.State, row *db
 
 func unknownDepartment(field string, id uuid.UUID) error {
 	return rpcerr.Invalid(field, rpcerr.T(
-		"there is no department %[1]s; give the id of one that the directory lists",
-		"没有部门 %[1]s；请填写组织架构中已有部门的 id", id))
+		"there is no open department %[1]s; give the id of one that the directory lists and that is not closed",
+		"没有在用的部门 %[1]s；请填写组织架构中未撤销部门的 id", id))
 }
 
 func unknownStaff(field string, id uuid.UUID) error {

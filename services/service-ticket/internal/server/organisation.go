@@ -155,7 +155,7 @@ func (s *Server) CreateSubstitution(ctx context.Context, req *ticketv1.CreateSub
 	if row.SubstituteStaffID, err = parseID("substitution.substitute_staff_id", in.GetSubstituteStaffId()); err != nil {
 		return nil, err
 	}
-	row.StartTime, row.EndTime = instant(in.GetStartTime()), instant(in.GetEndTime())
+	row.StartTime, row.EndTime, row.TakeOver = instant(in.GetStartTime()), instant(in.GetEndTime()), in.GetTakeOver()
 	out, err := write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.Substitution, error) {
 		if err := s.q.LockSubstitutions(ctx, tx); err != nil {
 			return nil, fmt.Errorf("lock the substitutions: %w", err)
@@ -275,20 +275,31 @@ func (s *Server) SetStaffStatus(ctx context.Context, req *ticketv1.SetStaffStatu
 
 // ownStaff refuses a caller whose grant does not cover a member of staff.
 func (s *Server) ownStaff(ctx context.Context, on db.DBTX, row *db.Staff) error {
-	scope := authz.FromContext(ctx).Scope
-	if scope == accessv1.Scope_SCOPE_COMPANY {
-		return nil
-	}
-	me, err := s.me(ctx, on)
-	if err != nil {
+	if led, err := s.leads(ctx, on, row); err != nil || led {
 		return err
-	}
-	if me != nil && (me.ID == row.ID || scope == accessv1.Scope_SCOPE_TEAM && me.DepartmentID == row.DepartmentID) {
-		return nil
 	}
 	return rpcerr.Denied(authz.ReasonDenied, rpcerr.T(
 		"You may say of yourself, or as a supervisor of your department, who can take work; %[1]s is neither.",
 		"您只能设置本人（主管可设置本部门人员）的工作状态；%[1]s 不在此范围内。", row.ID))
+}
+
+// leads tells whether a member of staff is within the caller's grant: they themselves, somebody of
+// a supervisor's department, or anybody.
+func (s *Server) leads(ctx context.Context, on db.DBTX, row *db.Staff) (bool, error) {
+	scope := authz.FromContext(ctx).Scope
+	if scope == accessv1.Scope_SCOPE_COMPANY {
+		return true, nil
+	}
+	me, err := s.me(ctx, on)
+	if err != nil || me == nil {
+		return false, err
+	}
+	if me.ID == row.ID || scope != accessv1.Scope_SCOPE_TEAM {
+		return me.ID == row.ID, nil
+	}
+	// Whoever had left stays with a department that was closed since; who goes on there leads them.
+	home, err := s.openDepartment(ctx, on, row.DepartmentID)
+	return home == me.DepartmentID, err
 }
 
 func routeProto(row *db.Route) *ticketv1.Route {
@@ -302,6 +313,6 @@ func substitutionProto(row *db.Substitution) *ticketv1.Substitution {
 	return &ticketv1.Substitution{
 		Id: row.ID.String(), StaffId: row.StaffID.String(), SubstituteStaffId: row.SubstituteStaffID.String(),
 		StartTime: timestamppb.New(row.StartTime), EndTime: timestamppb.New(row.EndTime), Reason: row.Reason,
-		CreateTime: timestamppb.New(row.CreateTime),
+		CreateTime: timestamppb.New(row.CreateTime), TakeOver: row.TakeOver, TakeOverTime: stamp(row.TakeOverTime),
 	}
 }

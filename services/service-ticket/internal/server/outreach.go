@@ -14,6 +14,7 @@ import (
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/write"
@@ -29,6 +30,8 @@ const (
 	outreachEvery    = 10 * time.Second
 	// outreachBatch bounds the customers of one transaction.
 	outreachBatch = 20
+	// contactsRead is how many customers of a notice are looked at at a time.
+	contactsRead = 500
 )
 
 // HandleProducts keeps whose the installed products are. It is the Handle of an event.Consumer.
@@ -217,7 +220,11 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		Priority: ticketv1.Priority(notice.Priority), Title: notice.Title, Description: notice.Description,
 		ProductModel: notice.ProductModel, SerialNumber: serial,
 	}, now)
-	row.DepartmentID = &notice.DepartmentID
+	department, err := s.openDepartment(ctx, tx, notice.DepartmentID)
+	if err != nil {
+		return err
+	}
+	row.DepartmentID = idPtr(department)
 	st, err := s.policy.Apply(standing(row), ticket.Move{Verb: ticket.Create, At: now})
 	if err != nil {
 		return err
@@ -228,7 +235,7 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		return err
 	}
 	row.Number = numbers[0]
-	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), ticketv1.Priority(row.Priority)}, reporter{}); err != nil {
+	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), weightOf(row)}, reporter{}); err != nil {
 		return err
 	}
 	if _, err := s.q.InsertFaultContact(ctx, tx, db.InsertFaultContactParams{
@@ -297,14 +304,15 @@ func (s *Server) ListFaultNotices(ctx context.Context, req *ticketv1.ListFaultNo
 	return out, err
 }
 
-// ListFaultContacts lists the customers that a notice found.
+// ListFaultContacts lists the customers that a notice found, and whose tickets the caller may
+// read.
 func (s *Server) ListFaultContacts(ctx context.Context, req *ticketv1.ListFaultContactsRequest) (*ticketv1.ListFaultContactsResponse, error) {
 	notice, err := s.findNotice(ctx, "notice_id", req.GetNoticeId())
 	if err != nil {
 		return nil, err
 	}
 	rows, next, err := byID(ctx, s, req, "contacts", func(r db.ListFaultContactsRow) uuid.UUID { return r.CustomerID }, func(after uuid.UUID, size int32) ([]db.ListFaultContactsRow, error) {
-		return s.q.ListFaultContacts(ctx, s.pool, notice.ID, after, size)
+		return s.faultContacts(ctx, notice.ID, after, size)
 	})
 	out := &ticketv1.ListFaultContactsResponse{NextPageToken: next}
 	for _, r := range rows {
@@ -313,6 +321,36 @@ func (s *Server) ListFaultContacts(ctx context.Context, req *ticketv1.ListFaultC
 		})
 	}
 	return out, err
+}
+
+// faultContacts reads the next customers of a notice whose tickets are within the caller's
+// reach. Who registered a ticket reaches it too, and these are registered by this service.
+func (s *Server) faultContacts(ctx context.Context, notice, after uuid.UUID, size int32) ([]db.ListFaultContactsRow, error) {
+	who, err := s.viewer(ctx, s.pool, authz.Held(ctx, "tickets.read"))
+	if err != nil {
+		return nil, err
+	}
+	var out []db.ListFaultContactsRow
+	for {
+		rows, err := s.q.ListFaultContacts(ctx, s.pool, notice, after, contactsRead)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if len(out) == int(size) {
+				return out, nil
+			}
+			if who.Covers(ticket.Holding{
+				Customer: r.CustomerID, Assignee: idValue(r.AssigneeStaffID), Department: idValue(r.DepartmentID), State: ticket.State(r.State),
+			}) {
+				out = append(out, r)
+			}
+		}
+		if len(rows) < contactsRead {
+			return out, nil
+		}
+		after = rows[len(rows)-1].CustomerID
+	}
 }
 
 func noticeProto(row *db.FaultNotice, count db.CountFaultContactsRow) *ticketv1.FaultNotice {

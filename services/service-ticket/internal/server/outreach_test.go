@@ -89,6 +89,66 @@ func TestAFaultFindsItsCustomers(t *testing.T) {
 	}
 }
 
+// The customers of a notice are listed to whom GetTicket shows their tickets, to nobody else,
+// and page by page.
+func TestCustomersOfAFaultAreShownWithTheirTickets(t *testing.T) {
+	w := newWorld(t)
+	far := w.department("far")
+	w.staffOf(w.desk.GetId(), "m-"+access.SupportEngineer)
+	me, stranger := w.staffOf(w.desk.GetId(), "m-"+access.AfterSalesSpecialist), w.staffOf(far.GetId(), "stranger")
+	for i := range 6 {
+		w.installed(w.customer(typev1.Tier_TIER_B), "M", fmt.Sprint(i))
+	}
+	made, err := w.outreach().CreateFaultNotice(w.manager(), &ticketv1.CreateFaultNoticeRequest{Notice: &ticketv1.FaultNotice{
+		ProductModel: "M", Title: "x", DepartmentId: w.desk.GetId()}})
+	if err == nil {
+		err = w.server.SweepNotices(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := w.outreach().ListFaultContacts(w.manager(), &ticketv1.ListFaultContactsRequest{NoticeId: made.GetId()})
+	if err != nil || len(all.GetContacts()) != 6 {
+		t.Fatal(all, err)
+	}
+	for i, to := range [][2]string{{far.GetId(), me.GetId()}, {far.GetId(), stranger.GetId()}, {w.desk.GetId(), w.agent.GetId()}, {far.GetId(), stranger.GetId()}} {
+		w.exec(`UPDATE tickets SET state = $2, department_id = $3, assignee_staff_id = $4 WHERE id = $1`,
+			all.GetContacts()[i].GetTicketId(), int16(ticket.InProgress), to[0], to[1])
+	}
+	lengths := map[string]int{}
+	for role, subject := range map[string]string{
+		access.ServiceManager: "boss", access.ServiceSupervisor: "agent-1", access.ServiceAgent: "agent-1", access.QCInspector: "unknown",
+		access.SupportEngineer: "m-" + access.SupportEngineer, access.AfterSalesSpecialist: "m-" + access.AfterSalesSpecialist,
+	} {
+		ctx := w.AsStaff(role, subject)
+		var listed, readable []string
+		req := &ticketv1.ListFaultContactsRequest{NoticeId: made.GetId(), PageSize: 1}
+		for {
+			page, err := w.outreach().ListFaultContacts(ctx, req)
+			if err != nil {
+				t.Fatal(role, err)
+			}
+			for _, c := range page.GetContacts() {
+				listed = append(listed, c.GetTicketId())
+			}
+			if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		for _, c := range all.GetContacts() {
+			if _, err := w.tickets.GetTicket(ctx, &ticketv1.GetTicketRequest{Id: c.GetTicketId()}); err == nil {
+				readable = append(readable, c.GetTicketId())
+			}
+		}
+		if lengths[role] = len(listed); !slices.Equal(listed, readable) {
+			t.Errorf("a %s is shown %v and reads %v", role, listed, readable)
+		}
+	}
+	if lengths[access.AfterSalesSpecialist] != 1 || lengths[access.ServiceManager] != 6 {
+		t.Errorf("shown %v; an after-sales specialist has one of the six", lengths)
+	}
+}
+
 // A notice can be worked again: for products that came to be known since, and for a wider range.
 // Whoever was called is not called again.
 func TestAFaultIsLookedForAgain(t *testing.T) {

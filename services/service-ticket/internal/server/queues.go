@@ -37,7 +37,7 @@ func (s *Server) CountQueues(ctx context.Context, _ *ticketv1.CountQueuesRequest
 	for _, c := range counts {
 		out.Queues = append(out.Queues, &ticketv1.QueueCount{
 			DepartmentId: idString(c.DepartmentID), Waiting: c.Waiting, WaitingP1: c.WaitingP1, InHands: c.InHands, OnHold: c.Hold, Overdue: c.Overdue,
-			OverdueTasks: c.OverdueTasks,
+			OverdueTasks: c.OverdueTasks, InAbsentHands: c.AwayHands, TasksInAbsentHands: c.AwayTasks,
 		})
 	}
 	return out, nil

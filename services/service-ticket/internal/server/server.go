@@ -66,6 +66,7 @@ type Server struct {
 	ticketv1.UnsafeDirectoryServiceServer
 	ticketv1.UnsafeOrganisationServiceServer
 	ticketv1.UnsafeDutyServiceServer
+	ticketv1.UnsafeHandoverServiceServer
 	ticketv1.UnsafeHotlineServiceServer
 	ticketv1.UnsafeTaskServiceServer
 	ticketv1.UnsafeQueueServiceServer
@@ -132,6 +133,7 @@ func (s *Server) Register(on grpc.ServiceRegistrar) {
 	ticketv1.RegisterDirectoryServiceServer(on, s)
 	ticketv1.RegisterOrganisationServiceServer(on, s)
 	ticketv1.RegisterDutyServiceServer(on, s)
+	ticketv1.RegisterHandoverServiceServer(on, s)
 	ticketv1.RegisterHotlineServiceServer(on, s)
 	ticketv1.RegisterTaskServiceServer(on, s)
 	ticketv1.RegisterQueueServiceServer(on, s)

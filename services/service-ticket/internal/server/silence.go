@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -86,8 +88,9 @@ func (s *Server) silent(ctx context.Context, tx *write.Tx, row *db.Ticket, tier 
 
 // callBack asks whoever worked on a ticket to call the customer.
 func (s *Server) callBack(ctx context.Context, tx *write.Tx, t *db.Ticket) error {
-	if t.DepartmentID == nil {
-		return nil
+	department, err := s.openDepartment(ctx, tx, idValue(t.DepartmentID))
+	if err != nil || department == uuid.Nil {
+		return err
 	}
 	id, err := newID()
 	if err != nil {
@@ -95,7 +98,7 @@ func (s *Server) callBack(ctx context.Context, tx *write.Tx, t *db.Ticket) error
 	}
 	now := s.now()
 	row := &db.Task{
-		ID: id, TicketID: t.ID, Title: "回访 · Call back: " + t.Number, DepartmentID: *t.DepartmentID, OwnerStaffID: t.AssigneeStaffID,
+		ID: id, TicketID: t.ID, Title: "回访 · Call back: " + t.Number, DepartmentID: department, OwnerStaffID: t.AssigneeStaffID,
 		DueTime: now.Add(s.policy.CallBackWithin), State: int16(ticketv1.TaskState_TASK_STATE_OPEN), CreateTime: now, UpdateTime: now, Version: 1,
 		Kind: int16(ticketv1.TaskKind_TASK_KIND_CALL_BACK),
 	}

@@ -200,12 +200,8 @@ func (s *Server) fillStaff(row *db.Staff, in *ticketv1.Staff) error {
 }
 
 func staffProto(row *db.Staff) *ticketv1.Staff {
-	posts := make([]ticketv1.Post, 0, len(row.Posts))
-	for _, p := range row.Posts {
-		posts = append(posts, ticketv1.Post(p))
-	}
 	return &ticketv1.Staff{
-		Id: row.ID.String(), Name: row.Name, DepartmentId: row.DepartmentID.String(), Posts: posts,
+		Id: row.ID.String(), Name: row.Name, DepartmentId: row.DepartmentID.String(), Posts: postsOf(row.Posts),
 		Skills: row.Skills, Languages: row.Languages, Status: ticketv1.StaffStatus(row.Status),
 		Issuer: row.Issuer, Subject: row.Subject, CreateTime: timestamppb.New(row.CreateTime),
 		UpdateTime: timestamppb.New(row.UpdateTime), Etag: etag(row.Version),
@@ -213,10 +209,18 @@ func staffProto(row *db.Staff) *ticketv1.Staff {
 	}
 }
 
+func postsOf(row []int16) []ticketv1.Post {
+	posts := make([]ticketv1.Post, 0, len(row))
+	for _, p := range row {
+		posts = append(posts, ticketv1.Post(p))
+	}
+	return posts
+}
+
 // some turns no list into an empty one, for columns that are never null.
-func some(list []string) []string {
+func some[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }

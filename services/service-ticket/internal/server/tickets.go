@@ -20,6 +20,7 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/triage"
 )
 
 const (
@@ -27,6 +28,8 @@ const (
 	customerKey = "tickets_customer_id_fkey"
 	// tierKey is violated by clocks made ready for another tier than the customer has.
 	tierKey = "tickets_service_tier_check"
+	// departmentKey is violated by a department that is not known, or closed.
+	departmentKey = "tickets_department_id_fkey"
 	// retiredKey is violated by a customer whose file is retired.
 	retiredKey = "tickets_customer_retired_check"
 	// createTries bounds how often a ticket is made ready anew.
@@ -43,7 +46,7 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 	}
 	ctx = calendars.In(ctx)
 	// Once more when the customer turns out to be unknown here, merged meanwhile, or of
-	// another tier. Of one who is retired ensure says so.
+	// another tier, or the department was closed since the rules were read. Of one who is retired ensure says so.
 	for try := 1; ; try++ {
 		key, err := s.reporterKey(ctx, row.Ticket, told)
 		if err != nil {
@@ -56,8 +59,16 @@ func (s *Server) CreateTicket(ctx context.Context, req *ticketv1.CreateTicketReq
 		row.DueTime = soonest(clocks)
 		t, err := s.insert(ctx, req, row, told, key, clocks)
 		unknown := pg.Violates(err, customerKey) || pg.Violates(err, retiredKey)
-		if try == createTries || !unknown && !pg.Violates(err, tierKey) {
+		closed := pg.Violates(err, departmentKey)
+		if try == createTries || !unknown && !closed && !pg.Violates(err, tierKey) {
 			return t, err
+		}
+		if closed {
+			open, err := s.openDepartment(ctx, s.pool, idValue(row.DepartmentID))
+			if err != nil {
+				return nil, err
+			}
+			row.DepartmentID = idPtr(open)
 		}
 		if unknown {
 			if err := s.ensure(ctx, row.Ticket); err != nil {
@@ -151,7 +162,7 @@ func (s *Server) draft(ctx context.Context, t *ticketv1.Ticket, calendars *calen
 		return nil, reporter{}, fmt.Errorf("draw a ticket number: %w", err)
 	}
 	row.Number, row.ServiceTier, row.PolicyVersion = ticketNumber(drawn.Number, now), drawn.ServiceTier, drawn.PolicyVersion
-	taken, err := s.triaged(ctx, s.pool, row, triageGiven{t.GetType(), t.GetPriority()}, drawn.TriageVersion, drawn.RoutingVersion)
+	taken, err := s.triaged(ctx, s.pool, row, triageGiven{t.GetType(), saidWeight(t)}, drawn.TriageVersion, drawn.RoutingVersion)
 	return &newTicket{row, taken}, told, err
 }
 
@@ -177,17 +188,17 @@ func (s *Server) registrant(ctx context.Context, given string) (uuid.UUID, error
 func newRow(id, owner uuid.UUID, t *ticketv1.Ticket, now time.Time) *db.Ticket {
 	row := &db.Ticket{
 		ID: id, CustomerID: idPtr(owner), Channel: int16(t.GetChannel()),
-		Mode:     int16(given(t.GetMode(), ticketv1.Mode_MODE_PASSIVE)),
-		Phase:    int16(given(t.GetPhase(), ticketv1.Phase_PHASE_AFTER_SALE)),
-		Type:     int16(given(t.GetType(), ticketv1.TicketType_TICKET_TYPE_OTHER)),
-		Priority: int16(given(t.GetPriority(), ticketv1.Priority_PRIORITY_P3)),
-		Title:    t.GetTitle(), Description: t.GetDescription(), ProductModel: t.GetProductModel(),
+		Mode:  int16(given(t.GetMode(), ticketv1.Mode_MODE_PASSIVE)),
+		Phase: int16(given(t.GetPhase(), ticketv1.Phase_PHASE_AFTER_SALE)),
+		Type:  int16(given(t.GetType(), ticketv1.TicketType_TICKET_TYPE_OTHER)),
+		Title: t.GetTitle(), Description: t.GetDescription(), ProductModel: t.GetProductModel(),
 		SerialNumber: t.GetSerialNumber(), OrderNumber: t.GetOrderNumber(), ReporterSubjectID: owner,
 		CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	if owner == uuid.Nil {
 		row.ReporterSubjectID = id
 	}
+	setWeight(row, triage.Weigh(nil, saidWeight(t), triage.Decision{}))
 	return row
 }
 

@@ -39,7 +39,7 @@ func TestCreateTicket(t *testing.T) {
 	want := &ticketv1.Ticket{
 		Id: got.GetId(), Number: got.GetNumber(), CustomerId: customer, Channel: typev1.Channel_CHANNEL_PHONE,
 		Mode: ticketv1.Mode_MODE_PASSIVE, Phase: ticketv1.Phase_PHASE_AFTER_SALE,
-		Type: ticketv1.TicketType_TICKET_TYPE_OTHER, Priority: ticketv1.Priority_PRIORITY_P3,
+		Type: ticketv1.TicketType_TICKET_TYPE_OTHER, Priority: ticketv1.Priority_PRIORITY_P3, PrioritySource: byDefault,
 		Title: "水泵漏水", Description: "at the seal", ProductModel: "P-100", SerialNumber: "SN1", OrderNumber: "O-1",
 		Reporter: &ticketv1.Reporter{Name: "王芳", Phone: "+8613800138000", Email: "wang@example.com"},
 		State:    ticket.New, Round: 1, CreateTime: now, UpdateTime: now, Etag: "1", PolicyVersion: 1, DueTime: w.in(5),

@@ -40,6 +40,20 @@ type routing struct {
 	version   int64
 	routes    []organisation.Route
 	functions map[ticketv1.DepartmentFunction]uuid.UUID
+	// closed departments and their successors, zero for none.
+	closed map[uuid.UUID]uuid.UUID
+}
+
+// open is the department that does by now what one did, zero for none.
+func (r *routing) open(id uuid.UUID) uuid.UUID {
+	for range r.closed {
+		next, closed := r.closed[id]
+		if !closed {
+			break
+		}
+		id = next
+	}
+	return id
 }
 
 // published gives a version of the rules that applies or did; nil for version 0.
@@ -61,7 +75,7 @@ func (t *triager) published(ctx context.Context, on db.DBTX, version int64) (*tr
 	if err != nil {
 		return nil, err
 	}
-	made := triage.New(version, in.GetRules())
+	made := triage.New(version, in)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.rules == nil || len(t.rules) >= maxRules {
@@ -87,9 +101,16 @@ func (t *triager) routes(ctx context.Context, on db.DBTX, version int64) (routin
 	if err != nil {
 		return routing{}, fmt.Errorf("read departments: %w", err)
 	}
+	closed, err := t.q.ListClosedDepartments(ctx, on)
+	if err != nil {
+		return routing{}, fmt.Errorf("read closed departments: %w", err)
+	}
 	// Read after the version was, so it may be newer than the version says, which the next
 	// ticket finds out.
-	fresh := routing{version: version, functions: make(map[ticketv1.DepartmentFunction]uuid.UUID, len(functions))}
+	fresh := routing{version: version, functions: make(map[ticketv1.DepartmentFunction]uuid.UUID, len(functions)), closed: make(map[uuid.UUID]uuid.UUID, len(closed))}
+	for _, c := range closed {
+		fresh.closed[c.ID] = idValue(c.SuccessorID)
+	}
 	for _, r := range routes {
 		fresh.routes = append(fresh.routes, organisation.Route{ID: r.ID, Department: r.DepartmentID, Type: ticketv1.TicketType(r.Type), Product: r.ProductModel})
 	}
@@ -106,8 +127,8 @@ func (t *triager) routes(ctx context.Context, on db.DBTX, version int64) (routin
 
 // triageGiven is what a registrant gave of what triage settles; zero for what they left open.
 type triageGiven struct {
-	kind     ticketv1.TicketType
-	priority ticketv1.Priority
+	kind   ticketv1.TicketType
+	weight ticket.Weight
 }
 
 // triaged looks at a new ticket: it fills what was left open in the row, and gives what is to
@@ -121,9 +142,10 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 	if err != nil {
 		return nil, err
 	}
-	out := suggest(rules, where, given, triage.Facts{
+	out, weight := suggest(rules, where, given, triage.Facts{
 		Type: given.kind, Product: row.ProductModel, Text: row.Title + "\n" + row.Description,
 	})
+	setWeight(row, weight)
 	for _, made := range out.GetSuggestions() {
 		if made.GetField() == ticketv1.TriageField_TRIAGE_FIELD_NEEDS {
 			all := ticket.ParseNeeds(row.Needs).Or(needsOf(made.GetNeeds()))
@@ -136,8 +158,6 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 		switch made.GetField() {
 		case ticketv1.TriageField_TRIAGE_FIELD_TYPE:
 			row.Type = int16(made.GetType())
-		case ticketv1.TriageField_TRIAGE_FIELD_PRIORITY:
-			row.Priority = int16(made.GetPriority())
 		case ticketv1.TriageField_TRIAGE_FIELD_DEPARTMENT:
 			if row.DepartmentID != nil {
 				made.Applied = false // whoever opens it has settled it
@@ -147,7 +167,11 @@ func (s *Server) triaged(ctx context.Context, on db.DBTX, row *db.Ticket, given 
 			if err != nil {
 				return nil, fmt.Errorf("department of a suggestion: %w", err)
 			}
-			row.DepartmentID = &id
+			if id = where.open(id); id == uuid.Nil {
+				made.Applied = false
+				continue
+			}
+			row.DepartmentID, made.DepartmentId = &id, id.String()
 		}
 	}
 	if len(out.GetSuggestions()) == 0 {
@@ -181,12 +205,13 @@ func (s *Server) keepTriage(ctx context.Context, on db.DBTX, id uuid.UUID, taken
 	return s.q.InsertTicketTriage(ctx, on, id, taken.GetRulesVersion(), content)
 }
 
-// suggest is what rules and routes say of a ticket.
-func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage.Facts) *ticketv1.TicketTriage {
+// suggest is what rules, matrix and routes say of a ticket, and what it then weighs.
+func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage.Facts) (*ticketv1.TicketTriage, ticket.Weight) {
 	out := &ticketv1.TicketTriage{}
 	var d triage.Decision
+	matrix := ticket.NewMatrix(nil)
 	if rules != nil {
-		out.RulesVersion = rules.Version
+		out.RulesVersion, matrix = rules.Version, rules.Matrix
 		d = rules.Decide(facts)
 	}
 	kind := given.kind
@@ -198,11 +223,7 @@ func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage
 			kind = made.Type
 		}
 	}
-	if o := d.Priority; o != nil {
-		made := byRule(o, ticketv1.TriageField_TRIAGE_FIELD_PRIORITY, given.priority == 0)
-		made.Priority = o.Rule.GetPriority()
-		out.Suggestions = append(out.Suggestions, made)
-	}
+	out.Suggestions = append(out.Suggestions, weighing(matrix, given.weight, d)...)
 	if o := d.Department; o != nil {
 		made := byRule(o, ticketv1.TriageField_TRIAGE_FIELD_DEPARTMENT, true)
 		made.DepartmentId = o.Rule.GetDepartmentId()
@@ -215,7 +236,7 @@ func suggest(rules *triage.Rules, where routing, given triageGiven, facts triage
 		made.Needs = &ticketv1.TicketNeeds{Language: o.Rule.GetLanguage(), Skills: o.Rule.GetSkills()}
 		out.Suggestions = append(out.Suggestions, made)
 	}
-	return out
+	return out, triage.Weigh(matrix, given.weight, d)
 }
 
 func byRule(o *triage.Outcome, field ticketv1.TriageField, applied bool) *ticketv1.TriageSuggestion {
@@ -276,7 +297,7 @@ func (s *Server) SuggestTriage(ctx context.Context, req *ticketv1.SuggestTriageR
 		return nil, err
 	}
 	text := req.GetTitle() + "\n" + req.GetDescription()
-	out := suggest(rules, where, triageGiven{req.GetType(), req.GetPriority()}, triage.Facts{
+	out, _ := suggest(rules, where, triageGiven{req.GetType(), saidWeight(req)}, triage.Facts{
 		Type: req.GetType(), Product: req.GetProductModel(), Text: text,
 	})
 	return out, s.learned(ctx, out, text)
@@ -289,7 +310,7 @@ func (s *Server) triageRulesFor(ctx context.Context, version int64) (*triage.Rul
 		if err != nil {
 			return nil, err
 		}
-		return triage.New(version, in.GetRules()), nil
+		return triage.New(version, in), nil
 	}
 	version, err := s.q.TriageRulesInEffect(ctx, s.pool, s.now())
 	if err != nil {
@@ -337,6 +358,10 @@ func stands(made *ticketv1.TriageSuggestion, row *db.Ticket) bool {
 		return row.Type == int16(made.GetType())
 	case ticketv1.TriageField_TRIAGE_FIELD_PRIORITY:
 		return row.Priority == int16(made.GetPriority())
+	case ticketv1.TriageField_TRIAGE_FIELD_URGENCY:
+		return row.Urgency == int16(made.GetUrgency())
+	case ticketv1.TriageField_TRIAGE_FIELD_IMPACT:
+		return row.Impact == int16(made.GetImpact())
 	case ticketv1.TriageField_TRIAGE_FIELD_NEEDS:
 		return ticket.ParseNeeds(row.Needs).Cover(needsOf(made.GetNeeds()))
 	default:
@@ -346,23 +371,21 @@ func stands(made *ticketv1.TriageSuggestion, row *db.Ticket) bool {
 
 // explained refuses a triage that departs, without a reason, from what the rules decided and
 // the ticket was registered with.
-func (s *Server) explained(ctx context.Context, on db.DBTX, row *db.Ticket, req *ticketv1.TriageTicketRequest, department uuid.UUID) error {
-	if req.GetReason() != "" || ticket.State(row.State) != ticket.New {
-		return nil // another state is refused by the move itself
-	}
+func (s *Server) explained(ctx context.Context, on db.DBTX, row *db.Ticket, m *ticket.Move) error {
 	kept, err := s.keptTriage(ctx, on, row.ID)
 	if err != nil {
 		return err
 	}
-	settled := &db.Ticket{Type: int16(req.GetType()), Priority: int16(req.GetPriority()), DepartmentID: &department}
+	settled := &db.Ticket{Type: int16(m.Type), DepartmentID: &m.Department}
+	setWeight(settled, m.Weight)
 	for _, made := range kept.GetSuggestions() {
 		if !made.GetApplied() || made.GetSource() != ticketv1.TriageSource_TRIAGE_SOURCE_RULE ||
 			made.GetField() == ticketv1.TriageField_TRIAGE_FIELD_NEEDS || stands(made, settled) {
 			continue
 		}
 		return rpcerr.Invalid("reason", rpcerr.T(
-			"rule %[1]s of triage decided another %[2]s; say why this one is right", "分类规则 %[1]s 给出了不同的结果（%[2]s）；请说明更改理由",
-			made.GetRuleId(), strings.ToLower(strings.TrimPrefix(made.GetField().String(), "TRIAGE_FIELD_"))))
+			"rule %[1]s of triage decided another %[2]s; say why this one is right", "分类规则 %[1]s 给出了不同的%[2]s；请说明更改理由",
+			made.GetRuleId(), fieldLabel(made.GetField())))
 	}
 	return nil
 }

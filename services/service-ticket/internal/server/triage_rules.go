@@ -19,6 +19,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/triage"
 )
 
@@ -43,7 +44,9 @@ func (s *Server) SeedTriage(ctx context.Context) error {
 			tx.Unchanged()
 			return nil
 		}
-		row, err := s.addTriageRules(ctx, tx, &ticketv1.TriageRules{Note: "内置规则 · built in", Rules: triage.Standard()})
+		row, err := s.addTriageRules(ctx, tx, &ticketv1.TriageRules{
+			Note: "内置规则 · built in", Rules: triage.Standard(), PriorityMatrix: ticket.StandardMatrix(),
+		})
 		if err != nil {
 			return err
 		}
@@ -73,7 +76,9 @@ func (s *Server) addTriageRules(ctx context.Context, tx *write.Tx, in *ticketv1.
 
 // encodeTriageRules gives what callers may set of a version.
 func encodeTriageRules(in *ticketv1.TriageRules) ([]byte, error) {
-	out, err := proto.MarshalOptions{Deterministic: true}.Marshal(&ticketv1.TriageRules{Note: in.GetNote(), Rules: in.GetRules()})
+	out, err := proto.MarshalOptions{Deterministic: true}.Marshal(&ticketv1.TriageRules{
+		Note: in.GetNote(), Rules: in.GetRules(), PriorityMatrix: in.GetPriorityMatrix(),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("encode rules of triage: %w", err)
 	}
@@ -105,6 +110,9 @@ func triageRulesProto(row *db.TriageRule) (*ticketv1.TriageRules, error) {
 	if err := proto.Unmarshal(row.Content, out); err != nil {
 		return nil, fmt.Errorf("decode rules of triage %d: %w", row.Version, err)
 	}
+	if len(out.GetPriorityMatrix()) == 0 {
+		out.PriorityMatrix = ticket.StandardMatrix()
+	}
 	out.Version, out.State, out.EffectiveTime = row.Version, ticketv1.TriageRulesState(row.State), stamp(row.EffectiveTime)
 	out.CreateTime, out.UpdateTime, out.Etag = timestamppb.New(row.CreateTime), timestamppb.New(row.UpdateTime), etag(row.Revision)
 	return out, nil
@@ -114,8 +122,8 @@ func triageRulesProto(row *db.TriageRule) (*ticketv1.TriageRules, error) {
 func (s *Server) CreateTriageRules(ctx context.Context, req *ticketv1.CreateTriageRulesRequest) (*ticketv1.TriageRules, error) {
 	in := req.GetTriageRules()
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*ticketv1.TriageRules, error) {
-		draft := &ticketv1.TriageRules{Note: in.GetNote(), Rules: in.GetRules()}
-		if len(draft.GetRules()) == 0 {
+		draft := &ticketv1.TriageRules{Note: in.GetNote(), Rules: in.GetRules(), PriorityMatrix: in.GetPriorityMatrix()}
+		if len(draft.GetRules()) == 0 || len(draft.GetPriorityMatrix()) == 0 {
 			version, err := s.q.TriageRulesInEffect(ctx, tx, s.now())
 			if err != nil {
 				return nil, fmt.Errorf("find the rules of triage in effect: %w", err)
@@ -124,7 +132,12 @@ func (s *Server) CreateTriageRules(ctx context.Context, req *ticketv1.CreateTria
 			if err != nil {
 				return nil, err
 			}
-			draft.Rules = base.GetRules()
+			if len(draft.GetRules()) == 0 {
+				draft.Rules = base.GetRules()
+			}
+			if len(draft.GetPriorityMatrix()) == 0 {
+				draft.PriorityMatrix = base.GetPriorityMatrix()
+			}
 		}
 		row, err := s.addTriageRules(ctx, tx, draft)
 		if err != nil {
@@ -175,7 +188,7 @@ func (s *Server) ListTriageRules(ctx context.Context, req *ticketv1.ListTriageRu
 		if err != nil {
 			return nil, err
 		}
-		one.Rules = nil
+		one.Rules, one.PriorityMatrix = nil, nil
 		out.TriageRules = append(out.TriageRules, one)
 	}
 	return out, nil
@@ -254,10 +267,10 @@ func (s *Server) triageFaults(ctx context.Context, on db.DBTX, in *ticketv1.Tria
 		return nil, fmt.Errorf("look departments up: %w", err)
 	}
 	there := make(map[uuid.UUID]bool, len(known))
-	for _, id := range known {
-		there[id] = true
+	for _, d := range known {
+		there[d.ID] = d.Open
 	}
-	return triage.Faults(in.GetRules(), func(id uuid.UUID) bool { return there[id] }), nil
+	return triage.Faults(in, func(id uuid.UUID) bool { return there[id] }), nil
 }
 
 // ValidateTriageRules names everything that is wrong with a version.

@@ -93,7 +93,7 @@ func correctable(mask *fieldmaskpb.FieldMask) error {
 		switch path {
 		case "customer_id", "channel", "mode", "phase":
 			by = rpcerr.T("is settled when the ticket is registered", "在登记工单时确定")
-		case "type", "priority":
+		case "type", "priority", "urgency", "impact":
 			by = rpcerr.T("is settled by triage", "由分类（triage）操作确定")
 		case "needs", "needs.language", "needs.skills":
 			by = rpcerr.T("is changed by setNeeds", "由 setNeeds 操作修改")

@@ -29,7 +29,8 @@ func (s *Server) WatchOrganisation(ctx context.Context) error {
 }
 
 // SweepOrganisation tells once of each gap of the next seven days, again when it is filled and
-// empty again, and of each reason for which a publication is overdue.
+// empty again, of each reason for which a publication is overdue, and of each hotline that needs
+// a new owner.
 func (s *Server) SweepOrganisation(ctx context.Context) error {
 	var failed []error
 	for after, more := uuid.Nil, true; more; {
@@ -139,11 +140,18 @@ func (s *Server) tellOverdue(ctx context.Context) error {
 			return err
 		}
 		now := s.now()
-		reasons, err := s.overdue(ctx, tx, &last, now)
+		rows, err := s.q.ListHotlinesToPublish(ctx, tx)
+		if err != nil {
+			return fmt.Errorf("read hotlines: %w", err)
+		}
+		reasons, err := s.overdue(ctx, tx, rows, &last, now)
 		if err != nil {
 			return err
 		}
-		told := 0
+		told, err := s.tellOwnerless(ctx, tx, rows, now)
+		if err != nil {
+			return err
+		}
 		for _, reason := range reasons {
 			n, err := s.q.InsertHotlineReminder(ctx, tx, last.Version, int16(reason), now)
 			if err != nil {

@@ -60,11 +60,14 @@ func (h *History) Events() []policy.Event {
 			case Cancelled:
 				out = append(out, policy.Event{At: m.At, Ends: true})
 			}
-		case Assign:
-			if m.Assignee != assignee {
+		case Assign, HandOver:
+			// Whoever takes over a ticket that waits goes on with its clocks.
+			if m.Assignee != assignee && m.To != Waiting {
 				add(m.At, EventAssigned)
 			}
 			assignee = m.Assignee
+		case Release:
+			assignee = uuid.Nil
 		case Resolve:
 			resolve(m.At)
 		case Reopen:

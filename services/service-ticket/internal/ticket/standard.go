@@ -55,6 +55,9 @@ func PriorityName(p ticketv1.Priority) string {
 	return strings.ToLower(strings.TrimPrefix(p.String(), "PRIORITY_"))
 }
 
+// PriorityLabel is a priority as people read it in either language, e.g. "P3".
+func PriorityLabel(p ticketv1.Priority) string { return strings.ToUpper(PriorityName(p)) }
+
 // PriorityOf reads a priority as policies write it; unspecified for none and what is none.
 func PriorityOf(name string) ticketv1.Priority {
 	return ticketv1.Priority(ticketv1.Priority_value["PRIORITY_"+strings.ToUpper(name)])

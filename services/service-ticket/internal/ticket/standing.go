@@ -59,10 +59,10 @@ func (p Policy) Check() error {
 
 // Standing is what moves change of a ticket. Zero ids and times mean none.
 type Standing struct {
+	Weight
 	State      State
 	Round      int32
 	Type       ticketv1.TicketType
-	Priority   ticketv1.Priority
 	Department uuid.UUID
 	Assignee   uuid.UUID
 	WaitFor    ticketv1.WaitFor
@@ -81,10 +81,11 @@ type Move struct {
 	Verb Verb
 	At   time.Time
 
+	Weight // triage, prioritize
+
 	Type       ticketv1.TicketType // triage
-	Priority   ticketv1.Priority   // triage, prioritize
-	Department uuid.UUID           // triage, assign
-	Assignee   uuid.UUID           // assign
+	Department uuid.UUID           // triage, assign, hand over, release, rehome
+	Assignee   uuid.UUID           // assign, hand over
 	WaitFor    ticketv1.WaitFor    // wait
 	Resolution string              // resolve
 	Into       uuid.UUID           // merge
@@ -122,15 +123,17 @@ func (p Policy) Apply(s Standing, m Move) (Standing, error) {
 	case Create:
 		s.Round = 1
 	case Triage:
-		s.Type, s.Priority, s.Department = m.Type, m.Priority, m.Department
+		s.Type, s.Weight, s.Department = m.Type, m.Weight, m.Department
 	case Prioritize:
-		s.Priority = m.Priority
+		s.Weight = m.Weight
 	case Contact:
 		if m.TwoWay {
 			s = p.Heard(s, m.ContactTime)
 		}
-	case Assign:
+	case Assign, HandOver, Release:
 		s.Assignee, s.Department = m.Assignee, m.Department
+	case Rehome:
+		s.Department = m.Department
 	case Wait:
 		s.WaitFor = m.WaitFor
 	case Resolve:

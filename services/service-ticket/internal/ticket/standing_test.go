@@ -31,7 +31,7 @@ func reason(err error) string {
 
 func walk(t *testing.T, moves ...ticket.Move) ticket.Standing {
 	t.Helper()
-	s := ticket.Standing{Type: ticketv1.TicketType_TICKET_TYPE_OTHER, Priority: ticketv1.Priority_PRIORITY_P3}
+	s := ticket.Standing{Type: ticketv1.TicketType_TICKET_TYPE_OTHER, Weight: ticket.Weight{Priority: ticketv1.Priority_PRIORITY_P3}}
 	for _, m := range moves {
 		var err error
 		if s, err = policy.Apply(s, m); err != nil {
@@ -46,7 +46,7 @@ func resolved() []ticket.Move {
 		{Verb: ticket.Create, At: start},
 		{
 			Verb: ticket.Triage, At: start, Type: ticketv1.TicketType_TICKET_TYPE_REPAIR,
-			Priority: ticketv1.Priority_PRIORITY_P1, Department: desk,
+			Weight: ticket.Weight{Priority: ticketv1.Priority_PRIORITY_P1}, Department: desk,
 		},
 		{Verb: ticket.Assign, At: start, Assignee: staff, Department: other},
 		{Verb: ticket.Start, At: start},
@@ -59,7 +59,7 @@ func TestMovesChangeWhatTheyName(t *testing.T) {
 	got := walk(t, resolved()[:5]...)
 	want := ticket.Standing{
 		State: ticket.Waiting, Round: 1, Type: ticketv1.TicketType_TICKET_TYPE_REPAIR,
-		Priority: ticketv1.Priority_PRIORITY_P1, Department: other, Assignee: staff,
+		Weight: ticket.Weight{Priority: ticketv1.Priority_PRIORITY_P1}, Department: other, Assignee: staff,
 		WaitFor: ticketv1.WaitFor_WAIT_FOR_CUSTOMER,
 	}
 	if got != want {

@@ -49,7 +49,13 @@ const (
 	Close      Verb = "close"
 	Reopen     Verb = "reopen"
 	Cancel     Verb = "cancel"
-	Merge      Verb = "merge"
+	// HandOver gives the ticket of somebody who is away to somebody else and leaves the state;
+	// Release gives it back to the queue.
+	HandOver Verb = "handOver"
+	Release  Verb = "release"
+	// Rehome gives it to the department that took over its own.
+	Rehome Verb = "rehome"
+	Merge  Verb = "merge"
 	// Unmerge undoes a merge: the move says the state that it leads back to.
 	Unmerge Verb = "unmerge"
 )
@@ -73,6 +79,10 @@ func table() []row {
 		{Retarget, open, None, "ticket.retargeted.v1"},
 		{Contact, append(open[:len(open):len(open)], Resolved, Closed, Cancelled), None, "ticket.contacted.v1"},
 		{Assign, open, Assigned, "ticket.assigned.v1"},
+		{HandOver, []State{Assigned, InProgress, Waiting}, None, "ticket.reassigned.v1"},
+		// What waits would be forgotten in the queue.
+		{Release, []State{Assigned, InProgress}, Triaged, "ticket.released.v1"},
+		{Rehome, open, None, "ticket.rehomed.v1"},
 		{Start, []State{Assigned}, InProgress, "ticket.started.v1"},
 		{Wait, []State{InProgress}, Waiting, "ticket.waiting.v1"},
 		{Resume, []State{Waiting}, InProgress, "ticket.resumed.v1"},
@@ -150,7 +160,7 @@ func (v Verb) label() rpcerr.Text {
 	return rpcerr.Text{EN: string(v), ZH: map[Verb]string{
 		Create: "登记", Import: "导入", Triage: "分诊", Prioritize: "调整优先级", Retarget: "更换时限标准", Contact: "记录联系",
 		Assign: "分派", Start: "开始处理", Wait: "转为等待", Resume: "继续处理", Resolve: "解决", Confirm: "确认", Close: "关闭",
-		Reopen: "重新打开", Cancel: "取消", Merge: "合并", Unmerge: "撤销合并",
+		Reopen: "重新打开", Cancel: "取消", Merge: "合并", Unmerge: "撤销合并", HandOver: "交接", Release: "退回待分配队列", Rehome: "转入承接部门",
 		"update": "修改", "comment": "回复", "createTask": "新建子任务", "createSolutionPlan": "填写解决方案", "setNeeds": "设置受理要求",
 	}[v]}
 }

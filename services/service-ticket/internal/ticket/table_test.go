@@ -19,6 +19,7 @@ import (
 const rules = `create: unspecified → new · triage: new → triaged · prioritize: before resolved → the same · ` +
 	`retarget: before resolved → the same · recordContact: before resolved, resolved, closed, cancelled → the same · ` +
 	`assign: new, triaged, assigned, in progress, waiting → assigned · start: assigned → in progress · ` +
+	`rehome: before resolved → the same · handOver: assigned, in progress, waiting → the same · release: assigned, in progress → triaged · ` +
 	`wait: in progress → waiting · resume: waiting → in progress · ` +
 	`resolve: in progress, waiting → resolved · confirm: resolved → closed · close: resolved → closed · ` +
 	`reopen: resolved, closed → assigned · cancel: before resolved → cancelled · merge: before resolved → merged · unmerge: merged → the same`

@@ -31,12 +31,14 @@ type Outcome struct {
 }
 
 // Decision is what the rules decide; nil for what none speaks of.
-type Decision struct{ Type, Priority, Department, Function, Needs *Outcome }
+type Decision struct{ Type, Priority, Urgency, Impact, Department, Function, Needs *Outcome }
 
 // Rules are one version, made ready. They are safe for concurrent use.
 type Rules struct {
 	Version int64
-	rules   []ready
+	// Matrix is which priority urgency and impact give.
+	Matrix ticket.Matrix
+	rules  []ready
 }
 
 // ready is a rule with its words and products in the form that is compared.
@@ -46,8 +48,9 @@ type ready struct {
 }
 
 // New makes a version ready.
-func New(version int64, rules []*ticketv1.TriageRule) *Rules {
-	out := &Rules{Version: version, rules: make([]ready, len(rules))}
+func New(version int64, in *ticketv1.TriageRules) *Rules {
+	rules := in.GetRules()
+	out := &Rules{Version: version, Matrix: ticket.NewMatrix(in.GetPriorityMatrix()), rules: make([]ready, len(rules))}
 	for i, r := range rules {
 		out.rules[i] = ready{rule: r, products: each(r.GetProductModels(), organisation.Product), words: each(r.GetWords(), folded), without: each(r.GetWithoutWords(), folded)}
 	}
@@ -82,6 +85,12 @@ func (r *Rules) Decide(f Facts) Decision {
 		}
 		if rule.GetPriority() != 0 && d.Priority == nil {
 			d.Priority = out
+		}
+		if rule.GetUrgency() != 0 && d.Urgency == nil {
+			d.Urgency = out
+		}
+		if rule.GetImpact() != 0 && d.Impact == nil {
+			d.Impact = out
 		}
 		if rule.GetDepartmentId() != "" && d.Department == nil {
 			d.Department = out
@@ -123,11 +132,11 @@ func (r *ready) fits(kind ticketv1.TicketType, product, text string) (words []st
 
 var ruleID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,59}$`)
 
-// Faults names everything that is wrong with rules. known tells whether there is a department.
-func Faults(rules []*ticketv1.TriageRule, known func(uuid.UUID) bool) []*ticketv1.TriageFault {
-	var out []*ticketv1.TriageFault
+// Faults names everything that is wrong with a version. known tells whether there is a department.
+func Faults(in *ticketv1.TriageRules, known func(uuid.UUID) bool) []*ticketv1.TriageFault {
+	out := matrixFaults(in.GetPriorityMatrix())
 	seen := map[string]bool{}
-	for i, r := range rules {
+	for i, r := range in.GetRules() {
 		fault := func(field, en, zh string) {
 			out = append(out, &ticketv1.TriageFault{Field: fmt.Sprintf("rules[%d].%s", i, field), Text: &typev1.Text{En: en, Zh: zh}})
 		}
@@ -140,8 +149,9 @@ func Faults(rules []*ticketv1.TriageRule, known func(uuid.UUID) bool) []*ticketv
 			fault("rule_id", fmt.Sprintf("an earlier rule is called %q too; give each its own", id), fmt.Sprintf("前面已有规则使用 %q；请使用不同的标识", id))
 		}
 		seen[id] = true
-		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetDepartmentId() == "" && r.GetDepartmentFunction() == 0 && !demanding(r) {
-			fault("type", "the rule decides nothing; give a type, a priority, a department, skills or a language", "该规则没有任何结论；请填写类型、优先级、部门、技能或语言")
+		if r.GetType() == 0 && r.GetPriority() == 0 && r.GetUrgency() == 0 && r.GetImpact() == 0 && r.GetDepartmentId() == "" && r.GetDepartmentFunction() == 0 && !demanding(r) {
+			fault("type", "the rule decides nothing; give a type, a priority, an urgency, an impact, a department, skills or a language",
+				"该规则没有任何结论；请填写类型、优先级、紧急程度、影响范围、部门、技能或语言")
 		}
 		if err := ticket.CheckNeeds("needs", ticket.Needs{Skills: r.GetSkills()}); err != nil {
 			fault("skills", "a skill has a line break, or a space at an end; write it as it stands with the staff", "技能含有换行或首尾空格；请按人员资料中的写法填写")

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/triage"
 )
 
@@ -22,11 +23,11 @@ func decided(d triage.Decision) string {
 }
 
 func TestTheFirstRuleThatFitsSaysWhatIsNeeded(t *testing.T) {
-	rules := triage.New(1, []*ticketv1.TriageRule{
+	rules := triage.New(1, &ticketv1.TriageRules{Rules: []*ticketv1.TriageRule{
 		{RuleId: "seal", Words: []string{"seal", "密封"}, Skills: []string{"seals"}},
 		{RuleId: "english", Words: []string{"please"}, Language: "en"},
 		{RuleId: "type-only", Words: []string{"seal"}, Type: ticketv1.TicketType_TICKET_TYPE_REPAIR},
-	})
+	}})
 	for text, want := range map[string]string{
 		"please, the seal": "seal", "密封漏水": "seal", "please help": "english", "hello": "",
 	} {
@@ -37,7 +38,7 @@ func TestTheFirstRuleThatFitsSaysWhatIsNeeded(t *testing.T) {
 }
 
 func TestTheStandardInBothLanguages(t *testing.T) {
-	rules := triage.New(1, triage.Standard())
+	rules := triage.New(1, &ticketv1.TriageRules{Rules: triage.Standard()})
 	for text, want := range map[string]string{
 		"机器不启动":                      "repair:不启动 - -",
 		"水泵漏水":                       "- - -",
@@ -75,7 +76,7 @@ func TestTheStandardInBothLanguages(t *testing.T) {
 			t.Errorf("%s goes to %v, want %v", text, got, want)
 		}
 	}
-	if faults := triage.Faults(triage.Standard(), func(uuid.UUID) bool { return false }); len(faults) > 0 {
+	if faults := triage.Faults(&ticketv1.TriageRules{Rules: triage.Standard(), PriorityMatrix: ticket.StandardMatrix()}, func(uuid.UUID) bool { return false }); len(faults) > 0 {
 		t.Errorf("the built-in rules are wrong: %v", faults)
 	}
 }
@@ -83,11 +84,11 @@ func TestTheStandardInBothLanguages(t *testing.T) {
 func TestRulesAreLookedAtInOrder(t *testing.T) {
 	const pumps = "01890a5d-ac96-774b-bcce-b302099a8057"
 	repair, other := ticketv1.TicketType_TICKET_TYPE_REPAIR, ticketv1.TicketType_TICKET_TYPE_OTHER
-	rules := triage.New(7, []*ticketv1.TriageRule{
+	rules := triage.New(7, &ticketv1.TriageRules{Rules: []*ticketv1.TriageRule{
 		{RuleId: "leak", Words: []string{"leak*", "漏"}, WithoutWords: []string{"no leak"}, Type: repair},
 		{RuleId: "leak-2", Words: []string{"leak*"}, Type: other, Priority: ticketv1.Priority_PRIORITY_P2},
 		{RuleId: "pump-repair", Types: []ticketv1.TicketType{repair}, ProductModels: []string{"P-1*", "q"}, DepartmentId: pumps},
-	})
+	}})
 	for _, c := range []struct {
 		facts triage.Facts
 		want  string
@@ -126,7 +127,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		second.RuleId = "b"
 		change(rule)
 		var got []string
-		for _, f := range triage.Faults([]*ticketv1.TriageRule{rule, second}, func(uuid.UUID) bool { return false }) {
+		for _, f := range triage.Faults(&ticketv1.TriageRules{Rules: []*ticketv1.TriageRule{rule, second}}, func(uuid.UUID) bool { return false }) {
 			if f.GetText().GetEn() == "" || f.GetText().GetZh() == "" {
 				t.Errorf("%s has no text", f.GetField())
 			}

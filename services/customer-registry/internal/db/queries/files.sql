@@ -1,10 +1,15 @@
--- name: InsertCustomerChange :exec
+-- name: InsertCustomerChanges :exec
 INSERT INTO customer_changes (id, customer_id, contact_id, version, field, change_time, actor, source, before, after)
-VALUES (@id, @customer_id, @contact_id, @version, @field, @change_time, @actor, @source, @before, @after);
+SELECT v.id, v.customer_id, nullif(v.contact_id, '00000000-0000-0000-0000-000000000000'::uuid), v.version, v.field,
+  @change_time::timestamptz, @actor::text, @source::smallint, v.before, v.after
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@customer_ids::uuid[]) AS customer_id, unnest(@contact_ids::uuid[]) AS contact_id,
+  unnest(@versions::bigint[]) AS version, unnest(@fields::text[]) AS field, unnest(@befores::bytea[]) AS before,
+  unnest(@afters::bytea[]) AS after) v;
 
 -- name: ListCustomerChanges :many
 SELECT * FROM customer_changes
-WHERE customer_id = @customer_id AND id < @before AND (@field::text = '' OR field = @field::text)
+WHERE customer_id = @customer_id AND id < @before
+  AND (@field::text = '' OR field = @field::text OR starts_with(field, @field::text || '.'))
 ORDER BY id DESC LIMIT @count;
 
 -- name: ListOverdueFiles :many

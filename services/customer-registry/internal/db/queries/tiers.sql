@@ -21,6 +21,9 @@ SELECT * FROM tier_runs WHERE id < sqlc.arg(before) ORDER BY id DESC LIMIT sqlc.
 -- name: LastAppliedTierRun :one
 SELECT id FROM tier_runs WHERE state IN (3, 4) ORDER BY id DESC LIMIT 1;
 
+-- name: TierRunAppliedBefore :one
+SELECT id FROM tier_runs WHERE state = 4 AND id < sqlc.arg(id) ORDER BY id DESC LIMIT 1;
+
 -- name: ApplyingTierRun :one
 SELECT id FROM tier_runs WHERE state = 3;
 

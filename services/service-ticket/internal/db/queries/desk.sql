@@ -17,7 +17,7 @@ SELECT * FROM work_entries WHERE id = ANY(@ids::uuid[]);
 SELECT * FROM tasks WHERE id = ANY(@ids::uuid[]);
 
 -- name: ListDepartmentIDs :many
-SELECT id FROM departments ORDER BY id;
+SELECT id FROM departments WHERE close_time IS NULL ORDER BY id;
 
 -- name: ListRegistered :many
 -- Those of some tickets that somebody registered.

@@ -1,17 +1,27 @@
 -- name: InsertHotline :exec
-INSERT INTO hotlines (id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, create_time, update_time, version)
-VALUES (@id, @number, @name_zh, @name_en, @hours, @purpose, @line, @owner_staff_id, @create_time, @create_time, 1);
+INSERT INTO hotlines (id, number, name_zh, name_en, hours, purpose, line, owner_staff_id, create_time, update_time, version, owner_posts)
+VALUES (@id, @number, @name_zh, @name_en, @hours, @purpose, @line, @owner_staff_id, @create_time, @create_time, 1, @owner_posts);
 
 -- name: LockHotline :one
 SELECT * FROM hotlines WHERE id = @id AND delete_time IS NULL FOR NO KEY UPDATE;
 
 -- name: UpdateHotline :exec
 UPDATE hotlines SET number = @number, name_zh = @name_zh, name_en = @name_en, hours = @hours, purpose = @purpose,
-  line = @line, owner_staff_id = @owner_staff_id, delete_time = @delete_time, update_time = @update_time, version = @version
+  line = @line, owner_staff_id = @owner_staff_id, delete_time = @delete_time, update_time = @update_time, version = @version,
+  owner_posts = @owner_posts, owner_told = @owner_told
 WHERE id = @id;
 
 -- name: ListHotlines :many
-SELECT * FROM hotlines WHERE delete_time IS NULL AND id > @after ORDER BY id LIMIT @size;
+SELECT sqlc.embed(h), s.posts, s.status FROM hotlines h JOIN staff s ON s.id = h.owner_staff_id
+WHERE h.delete_time IS NULL AND h.id > @after ORDER BY h.id LIMIT @size;
+
+-- name: SetHotlineOwnerTold :execrows
+-- No change of the hotline, and nothing where it changed meanwhile.
+UPDATE hotlines SET owner_told = @owner_told WHERE id = @id AND version = @version;
+
+-- name: ConfirmHotlineOwners :exec
+-- The posts that owners have are from now on those they had. Staff who left hold none.
+UPDATE hotlines h SET owner_posts = s.posts FROM staff s WHERE s.id = h.owner_staff_id AND h.delete_time IS NULL AND s.status <> 5;
 
 -- name: ListHotlinesToPublish :many
 -- A company has few hotlines: all are published. Staff who left answer for none.

@@ -15,7 +15,7 @@ SELECT * FROM routes WHERE type IN (0, @type::smallint) AND product_model IN (''
 
 -- name: GetDepartmentByFunction :one
 -- The one added first when there are several.
-SELECT * FROM departments WHERE function = @function ORDER BY id LIMIT 1;
+SELECT * FROM departments WHERE function = @function AND close_time IS NULL ORDER BY id LIMIT 1;
 
 -- name: LockSubstitutions :exec
 -- Changes of substitutions follow each other, so that two cannot close a circle between
@@ -23,8 +23,8 @@ SELECT * FROM departments WHERE function = @function ORDER BY id LIMIT 1;
 SELECT pg_advisory_xact_lock(hashtextextended('substitutions', 0));
 
 -- name: InsertSubstitution :exec
-INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time)
-VALUES (@id, @staff_id, @substitute_staff_id, @start_time, @end_time, @reason, @create_time);
+INSERT INTO substitutions (id, staff_id, substitute_staff_id, start_time, end_time, reason, create_time, take_over, take_over_time)
+VALUES (@id, @staff_id, @substitute_staff_id, @start_time, @end_time, @reason, @create_time, @take_over, @take_over_time);
 
 -- name: DeleteSubstitution :execrows
 DELETE FROM substitutions WHERE id = @id;

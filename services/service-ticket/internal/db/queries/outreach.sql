@@ -52,5 +52,5 @@ SELECT f.notice_id, count(*)::integer AS customers, (count(*) FILTER (WHERE t.st
 FROM fault_contacts f JOIN tickets t ON t.id = f.ticket_id WHERE f.notice_id = ANY(@ids::uuid[]) GROUP BY f.notice_id;
 
 -- name: ListFaultContacts :many
-SELECT f.customer_id, f.serial_number, f.ticket_id, t.number, t.state FROM fault_contacts f JOIN tickets t ON t.id = f.ticket_id
+SELECT f.customer_id, f.serial_number, f.ticket_id, t.number, t.state, t.assignee_staff_id, t.department_id FROM fault_contacts f JOIN tickets t ON t.id = f.ticket_id
 WHERE f.notice_id = @notice_id AND f.customer_id > @after ORDER BY f.customer_id LIMIT @size;

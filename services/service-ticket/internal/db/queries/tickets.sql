@@ -7,13 +7,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, needs, due_time, version)
+  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, version)
 VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, @phase, @type, @priority, @title, @description,
   @product_model, @serial_number, @order_number, @reporter_name, @reporter_subject_id, @reporter_phone,
   @reporter_phone_index, @reporter_email, @state, @round, @department_id, @assignee_staff_id, @wait_for, @resolution,
   @evidence_answer_id, @evidence_question_key, @evidence_score, @evidence_ticket_id, @evidence_complaint_id,
   @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due,
-  @service_tier, @policy_version, @needs, @due_time, 1);
+  @service_tier, @policy_version, @needs, @due_time, @urgency, @impact, @priority_source, 1);
 
 -- name: GetTicket :one
 SELECT * FROM tickets WHERE id = @id;
@@ -40,7 +40,8 @@ ORDER BY tickets.confirm_due LIMIT @size
 FOR NO KEY UPDATE OF tickets SKIP LOCKED;
 
 -- name: UpdateTicketStanding :exec
-UPDATE tickets SET type = @type, priority = @priority, state = @state, round = @round,
+UPDATE tickets SET type = @type, priority = @priority, urgency = @urgency, impact = @impact,
+  priority_source = @priority_source, state = @state, round = @round,
   department_id = @department_id, assignee_staff_id = @assignee_staff_id, wait_for = @wait_for,
   resolution = @resolution, merged_into = @merged_into, resolve_time = @resolve_time,
   close_time = @close_time, confirm_due = @confirm_due, due_time = @due_time, update_time = @update_time, version = @version
@@ -66,16 +67,16 @@ SELECT id, number, external_id FROM tickets WHERE source = @source::text AND ext
 SELECT pg_advisory_xact_lock(hashtextextended('tickets.import/' || @source::text, 0));
 
 -- name: ListKnownDepartments :many
-SELECT id FROM departments WHERE id = ANY(@ids::uuid[]);
+SELECT id, (close_time IS NULL)::boolean AS open FROM departments WHERE id = ANY(@ids::uuid[]);
 
 -- name: InsertTransition :exec
 -- The actor's staff id is looked up here, so that registering a ticket stays one round
 -- trip. Nobody has an empty subject.
 INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
-  actor_staff_id, assignee_staff_id, occur_time, wait_for)
+  actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source, urgency, impact)
 VALUES (@ticket_id, @version, @verb, @from_state, @to_state, @round, @reason, @actor, @actor_kind,
   (SELECT staff.id FROM staff WHERE staff.issuer = @actor_issuer AND staff.subject = @actor_subject),
-  @assignee_staff_id, @occur_time, @wait_for);
+  @assignee_staff_id, @occur_time, @wait_for, @priority, @priority_source, @urgency, @impact);
 
 -- name: ListTransitions :many
 SELECT * FROM ticket_transitions WHERE ticket_id = @ticket_id AND version > @after ORDER BY version LIMIT @size;

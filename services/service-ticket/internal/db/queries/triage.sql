@@ -19,6 +19,10 @@ SELECT * FROM triage_rules WHERE version < @before ORDER BY version DESC LIMIT @
 -- name: TriageRulesInEffect :one
 SELECT triage_rules_in_effect(@at)::bigint AS version;
 
+-- name: TriageRulesInEffectAt :many
+-- The version in effect at each of the times, in their order; 0 for none.
+SELECT triage_rules_in_effect(t.at)::bigint AS version FROM unnest(@times::timestamptz[]) WITH ORDINALITY AS t (at, n) ORDER BY t.n;
+
 -- name: LockTriageSeed :exec
 -- Replicas that start at once seed one after another. Released at the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('triage_rules.seed', 0));
@@ -38,7 +42,7 @@ SELECT * FROM routes ORDER BY id;
 
 -- name: ListDepartmentsOfFunctions :many
 -- The one added first for each function.
-SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 ORDER BY function, id;
+SELECT DISTINCT ON (function) function, id FROM departments WHERE function <> 0 AND close_time IS NULL ORDER BY function, id;
 
 -- name: ListTeachingTickets :many
 -- The newest tickets that people triaged and the newest that were imported. Ids grow with the

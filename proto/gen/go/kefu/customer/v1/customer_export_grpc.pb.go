@@ -32,9 +32,11 @@ type CustomerExportServiceClient interface {
 	// Streams the files of all customers that the filters leave, newest first, as CSV or XLSX.
 	// Each file is shown as GetCustomer would show it to the caller: masked where it masks, and
 	// left out where it is closed to them without a grant. Cells that a spreadsheet would take
-	// for a formula begin with an apostrophe. The export and its purpose stand in the audit trail
-	// before the first byte leaves, and every file there and in the quarterly review. A sheet of XLSX takes
-	// 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
+	// for a formula begin with an apostrophe. The columns are those that an import takes, under
+	// the fields' names, the attributes in use among them, and id, number, tier and status: what
+	// was exported whole comes in as it was. The export and its purpose stand in the audit trail
+	// before the first byte leaves, and every file there and in the quarterly review. A sheet of
+	// XLSX takes 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
 	// Errors: VALIDATION_FAILED, EXPORT_TOO_LARGE.
 	ExportCustomers(ctx context.Context, in *ExportCustomersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
@@ -75,9 +77,11 @@ type CustomerExportServiceServer interface {
 	// Streams the files of all customers that the filters leave, newest first, as CSV or XLSX.
 	// Each file is shown as GetCustomer would show it to the caller: masked where it masks, and
 	// left out where it is closed to them without a grant. Cells that a spreadsheet would take
-	// for a formula begin with an apostrophe. The export and its purpose stand in the audit trail
-	// before the first byte leaves, and every file there and in the quarterly review. A sheet of XLSX takes
-	// 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
+	// for a formula begin with an apostrophe. The columns are those that an import takes, under
+	// the fields' names, the attributes in use among them, and id, number, tier and status: what
+	// was exported whole comes in as it was. The export and its purpose stand in the audit trail
+	// before the first byte leaves, and every file there and in the quarterly review. A sheet of
+	// XLSX takes 1,048,575 files: where the filters leave more, closed ones too, nothing is sent.
 	// Errors: VALIDATION_FAILED, EXPORT_TOO_LARGE.
 	ExportCustomers(*ExportCustomersRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedCustomerExportServiceServer()

@@ -84,7 +84,8 @@ const (
 	OnExisting_ON_EXISTING_UNSPECIFIED OnExisting = 0
 	// The customer stays as they are.
 	OnExisting_ON_EXISTING_SKIP OnExisting = 1
-	// The customer gets what the row says; an empty cell changes nothing.
+	// The customer gets what the row says; an empty cell changes nothing, also where a new
+	// customer would need a value, and attributes without a column stay as they are.
 	OnExisting_ON_EXISTING_UPDATE OnExisting = 2
 	// The row is put on a list, where somebody decides.
 	OnExisting_ON_EXISTING_REVIEW OnExisting = 3
@@ -266,7 +267,9 @@ type CustomerImport struct {
 	Format SheetFormat `protobuf:"varint,3,opt,name=format,proto3,enum=kefu.customer.v1.SheetFormat" json:"format,omitempty"`
 	// Which column is which field, and what is the same in every row; at most 100. Columns that
 	// are not named here are known by their heading: the field's name or its Chinese one (名称,
-	// 电话, …). Others are passed over.
+	// 电话, …); of a custom attribute `attributes.` and its key, its key, or its label in either
+	// language. A heading that is the label of several attributes must be named. Others are passed
+	// over.
 	Columns []*ImportColumn `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
 	// What becomes of rows whose customer there is already; `skip` unless given.
 	OnExisting OnExisting `protobuf:"varint,5,opt,name=on_existing,json=onExisting,proto3,enum=kefu.customer.v1.OnExisting" json:"on_existing,omitempty"`
@@ -514,7 +517,11 @@ func (x *CustomerImport) GetKeepInvalid() bool {
 // ImportColumn says where a field comes from: a column, or one value for all rows.
 type ImportColumn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field, e.g. `name`, `external_id`, `phone`, `address.city`, `create_time`.
+	// The field, e.g. `name`, `external_id`, `phone`, `address.city`, `create_time`, or
+	// `attributes.` and the key of a custom attribute in use, which is read as its type: a number,
+	// a day, one of the choices, or `true`, `yes`, `是` and `false`, `no`, `否`. `tags`, `needs.needs` and
+	// `needs.pain_points` are several texts with `;` between them (`\;` for one within a text),
+	// `credit.limit` is an amount with its currency, e.g. `500000.00 CNY`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// Heading of the column, at most 200 characters. One of this and `value` is required.
 	Heading string `protobuf:"bytes,2,opt,name=heading,proto3" json:"heading,omitempty"`
@@ -580,13 +587,14 @@ type CustomerImportError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Line in the file, the heading being 1; of CSV the line on which the row begins.
 	Line int64 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
-	// Letter of the column, e.g. `C`; empty where it is the row as a whole.
+	// Letter of the column, e.g. `C`: of the external id where it is about the customer there is.
+	// Empty where no column is to blame: it is missing, or its field has one value for all rows.
 	Column string `protobuf:"bytes,2,opt,name=column,proto3" json:"column,omitempty"`
 	// Heading of the column.
 	Heading string `protobuf:"bytes,3,opt,name=heading,proto3" json:"heading,omitempty"`
 	// The field, e.g. `phone`.
 	Field string `protobuf:"bytes,4,opt,name=field,proto3" json:"field,omitempty"`
-	// What stands there, at most 200 characters.
+	// What stands there, or in every row; at most 200 characters.
 	Value string `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
 	// Stable reason, as the call that opens a single file would give.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`

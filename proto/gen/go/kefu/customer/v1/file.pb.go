@@ -575,7 +575,8 @@ type ListCustomerChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the customer.
 	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	// Changes of this field only, e.g. `region`; empty for all.
+	// Changes of this field only, e.g. `region`, or of all below it, e.g. `standing` or
+	// `orders.ERP-4711`; empty for all.
 	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
 	// 1 to 500; 50 unless given.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -704,12 +705,19 @@ type CustomerChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUIDv7.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// UUID of the contact that was changed; empty for the file itself.
+	// UUID of the contact that was changed, added or removed; empty for the file itself.
 	ContactId string `protobuf:"bytes,2,opt,name=contact_id,json=contactId,proto3" json:"contact_id,omitempty"`
-	// Path of the field, e.g. `phone` or `needs.pain_points`.
+	// Path of the field, e.g. `phone` (with its extension as in RFC 3966) or `needs.pain_points`.
+	// Beside the fields of Customer and Contact: `status` with the reason, `tier` with
+	// `tier_reason` and `tier_end_time`; `standing.` with what MarkCustomer sets, and with
+	// `reason` and `key_reason` where the customer came to their place by something else;
+	// `consents.` with the purpose; `verifications.` with the field that was verified, how;
+	// `review_due_time` when the file was confirmed; `contacts` when one was added (its id is
+	// after) or removed (before); `orders.NUMBER.` and `installed_products.SERIAL.` with their
+	// fields.
 	Field      string                 `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
-	// Who changed it, as in the audit trail.
+	// Who changed it, as in the audit trail; of what a tier run moved, who applied it.
 	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Where the new value came from.
 	Source ValueSource `protobuf:"varint,6,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
@@ -718,7 +726,7 @@ type CustomerChange struct {
 	Before string `protobuf:"bytes,7,opt,name=before,proto3" json:"before,omitempty"`
 	// The value after; empty when it was removed, or after erasure.
 	After string `protobuf:"bytes,8,opt,name=after,proto3" json:"after,omitempty"`
-	// Version of the file or contact that the change made.
+	// Version that the change made, of the file, contact, order, product or marks.
 	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1144,11 +1152,11 @@ const file_kefu_customer_v1_file_proto_rawDesc = "" +
 	"\x0eowner_staff_id\x18\x04 \x01(\tR\fownerStaffId\x120\n" +
 	"\x14responsible_staff_id\x18\x05 \x01(\tR\x12responsibleStaffId\x120\n" +
 	"\x14update_interval_days\x18\x06 \x01(\x05R\x12updateIntervalDays\x12B\n" +
-	"\x0freview_due_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rreviewDueTime\"\xbb\x01\n" +
+	"\x0freview_due_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rreviewDueTime\"\xbc\x01\n" +
 	"\x1aListCustomerChangesRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
-	"customerId\x12\x1d\n" +
-	"\x05field\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05field\x12'\n" +
+	"customerId\x12\x1e\n" +
+	"\x05field\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05field\x12'\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +

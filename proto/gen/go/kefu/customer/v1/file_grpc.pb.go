@@ -65,9 +65,12 @@ type FileServiceClient interface {
 	// their own customers only.
 	// Errors: VALIDATION_FAILED.
 	ListOverdueFiles(ctx context.Context, in *ListOverdueFilesRequest, opts ...grpc.CallOption) (*ListOverdueFilesResponse, error)
-	// Lists what was changed in a file and its contacts, newest first: who, when, before and
-	// after. What a file was opened with is no change; GetFieldStates tells of it. Key
-	// customers' files are closed as to GetCustomer. Each read leaves an audit record.
+	// Lists what was changed in a file and in what hangs on it, newest first: who, when, before
+	// and after. That is every field of the file, its status, tier and standing, decisions on
+	// consent, verifications and confirmations, the contacts, and orders and installed products.
+	// What a file, a contact, an order or a product was recorded with is no change; the states
+	// of their fields and the timeline tell of it. Key customers' files are closed as to
+	// GetCustomer. Each read leaves an audit record.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListCustomerChanges(ctx context.Context, in *ListCustomerChangesRequest, opts ...grpc.CallOption) (*ListCustomerChangesResponse, error)
 	// Lists the plans by which customers of each lifecycle are looked after, in its order.
@@ -211,9 +214,12 @@ type FileServiceServer interface {
 	// their own customers only.
 	// Errors: VALIDATION_FAILED.
 	ListOverdueFiles(context.Context, *ListOverdueFilesRequest) (*ListOverdueFilesResponse, error)
-	// Lists what was changed in a file and its contacts, newest first: who, when, before and
-	// after. What a file was opened with is no change; GetFieldStates tells of it. Key
-	// customers' files are closed as to GetCustomer. Each read leaves an audit record.
+	// Lists what was changed in a file and in what hangs on it, newest first: who, when, before
+	// and after. That is every field of the file, its status, tier and standing, decisions on
+	// consent, verifications and confirmations, the contacts, and orders and installed products.
+	// What a file, a contact, an order or a product was recorded with is no change; the states
+	// of their fields and the timeline tell of it. Key customers' files are closed as to
+	// GetCustomer. Each read leaves an audit record.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListCustomerChanges(context.Context, *ListCustomerChangesRequest) (*ListCustomerChangesResponse, error)
 	// Lists the plans by which customers of each lifecycle are looked after, in its order.

@@ -536,9 +536,14 @@ type QueueCount struct {
 	Overdue int32 `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Open sub-tasks past their due time that the department does, in anybody's hands; of tickets
 	// of other departments too.
-	OverdueTasks  int32 `protobuf:"varint,7,opt,name=overdue_tasks,json=overdueTasks,proto3" json:"overdue_tasks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OverdueTasks int32 `protobuf:"varint,7,opt,name=overdue_tasks,json=overdueTasks,proto3" json:"overdue_tasks,omitempty"`
+	// In the hands of somebody who is away: who has left the company, whose status is away, or for
+	// whom somebody stands in now. See HandoverService.
+	InAbsentHands int32 `protobuf:"varint,8,opt,name=in_absent_hands,json=inAbsentHands,proto3" json:"in_absent_hands,omitempty"`
+	// Open sub-tasks in such hands.
+	TasksInAbsentHands int32 `protobuf:"varint,9,opt,name=tasks_in_absent_hands,json=tasksInAbsentHands,proto3" json:"tasks_in_absent_hands,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *QueueCount) Reset() {
@@ -616,6 +621,20 @@ func (x *QueueCount) GetOverdue() int32 {
 func (x *QueueCount) GetOverdueTasks() int32 {
 	if x != nil {
 		return x.OverdueTasks
+	}
+	return 0
+}
+
+func (x *QueueCount) GetInAbsentHands() int32 {
+	if x != nil {
+		return x.InAbsentHands
+	}
+	return 0
+}
+
+func (x *QueueCount) GetTasksInAbsentHands() int32 {
+	if x != nil {
+		return x.TasksInAbsentHands
 	}
 	return 0
 }
@@ -827,7 +846,7 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"\x04step\x18\x03 \x01(\tR\x04step\"\x14\n" +
 	"\x12CountQueuesRequest\"I\n" +
 	"\x13CountQueuesResponse\x122\n" +
-	"\x06queues\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.QueueCountR\x06queues\"\xdd\x01\n" +
+	"\x06queues\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.QueueCountR\x06queues\"\xb8\x02\n" +
 	"\n" +
 	"QueueCount\x12#\n" +
 	"\rdepartment_id\x18\x01 \x01(\tR\fdepartmentId\x12\x18\n" +
@@ -837,7 +856,9 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"\bin_hands\x18\x04 \x01(\x05R\ainHands\x12\x17\n" +
 	"\aon_hold\x18\x05 \x01(\x05R\x06onHold\x12\x18\n" +
 	"\aoverdue\x18\x06 \x01(\x05R\aoverdue\x12#\n" +
-	"\roverdue_tasks\x18\a \x01(\x05R\foverdueTasks\"h\n" +
+	"\roverdue_tasks\x18\a \x01(\x05R\foverdueTasks\x12&\n" +
+	"\x0fin_absent_hands\x18\b \x01(\x05R\rinAbsentHands\x121\n" +
+	"\x15tasks_in_absent_hands\x18\t \x01(\x05R\x12tasksInAbsentHands\"h\n" +
 	"\x13WatchTicketsRequest\x12.\n" +
 	"\x0eafter_position\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterPosition\x12!\n" +
 	"\fwatched_only\x18\x02 \x01(\bR\vwatchedOnly\"\xb9\x02\n" +

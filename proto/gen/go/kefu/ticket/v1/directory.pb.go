@@ -275,7 +275,11 @@ type Department struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version, changed at each write.
-	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was closed; absent while it is open. Output only.
+	CloseTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	// UUID of the department that took it over; empty for none. Output only.
+	SuccessorId   string `protobuf:"bytes,11,opt,name=successor_id,json=successorId,proto3" json:"successor_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -369,6 +373,20 @@ func (x *Department) GetUpdateTime() *timestamppb.Timestamp {
 func (x *Department) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Department) GetCloseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseTime
+	}
+	return nil
+}
+
+func (x *Department) GetSuccessorId() string {
+	if x != nil {
+		return x.SuccessorId
 	}
 	return ""
 }
@@ -1186,7 +1204,7 @@ var File_kefu_ticket_v1_directory_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/ticket/v1/directory.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xd0\x03\n" +
+	"\x1ekefu/ticket/v1/directory.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a%kefu/ticket/v1/department_close.proto\x1a\x17kefu/type/v1/type.proto\"\xb8\x04\n" +
 	"\n" +
 	"Department\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
@@ -1199,7 +1217,11 @@ const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xfc\x05\n" +
+	"\x04etag\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12>\n" +
+	"\n" +
+	"close_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcloseTime\x12&\n" +
+	"\fsuccessor_id\x18\v \x01(\tB\x03\xe0A\x03R\vsuccessorId\"\xfc\x05\n" +
 	"\x05Staff\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x120\n" +
 	"\x04name\x18\x02 \x01(\tB\x1c\xe0A\x02\xbaH\x06r\x04\x10\x01\x18d\xb2\xbb\x18\f\b\x02\x10\x03\"\x04work(\x02R\x04name\x120\n" +
@@ -1308,14 +1330,16 @@ const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"\x11STAFF_STATUS_BUSY\x10\x02\x12\x15\n" +
 	"\x11STAFF_STATUS_AWAY\x10\x03\x12\x1a\n" +
 	"\x16STAFF_STATUS_OFF_SHIFT\x10\x04\x12\x15\n" +
-	"\x11STAFF_STATUS_LEFT\x10\x052\xe9\b\n" +
+	"\x11STAFF_STATUS_LEFT\x10\x052\xa4\v\n" +
 	"\x10DirectoryService\x12\x95\x01\n" +
 	"\x10CreateDepartment\x12'.kefu.ticket.v1.CreateDepartmentRequest\x1a\x1a.kefu.ticket.v1.Department\"<\xaa\xbb\x18\x15\x12\x0fdirectory.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x1d:\n" +
 	"department\"\x0f/v1/departments\x12\x87\x01\n" +
 	"\rGetDepartment\x12$.kefu.ticket.v1.GetDepartmentRequest\x1a\x1a.kefu.ticket.v1.Department\"4\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/departments/{id}\x12\x93\x01\n" +
 	"\x0fListDepartments\x12&.kefu.ticket.v1.ListDepartmentsRequest\x1a'.kefu.ticket.v1.ListDepartmentsResponse\"/\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/departments\x12\xa5\x01\n" +
 	"\x10UpdateDepartment\x12'.kefu.ticket.v1.UpdateDepartmentRequest\x1a\x1a.kefu.ticket.v1.Department\"L\xaa\xbb\x18\x15\x12\x0fdirectory.write\x18\x03@\x02\x82\xd3\xe4\x93\x02-:\n" +
-	"department2\x1f/v1/departments/{department.id}\x12{\n" +
+	"department2\x1f/v1/departments/{department.id}\x12\x99\x01\n" +
+	"\x0fCloseDepartment\x12&.kefu.ticket.v1.CloseDepartmentRequest\x1a\x1a.kefu.ticket.v1.Department\"B\xaa\xbb\x18\x19\x12\x0fdirectory.write\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/departments/{id}:close\x12\x9c\x01\n" +
+	"\x10ReopenDepartment\x12'.kefu.ticket.v1.ReopenDepartmentRequest\x1a\x1a.kefu.ticket.v1.Department\"C\xaa\xbb\x18\x19\x12\x0fdirectory.write\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/departments/{id}:reopen\x12{\n" +
 	"\vCreateStaff\x12\".kefu.ticket.v1.CreateStaffRequest\x1a\x15.kefu.ticket.v1.Staff\"1\xaa\xbb\x18\x15\x12\x0fdirectory.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x12:\x05staff\"\t/v1/staff\x12r\n" +
 	"\bGetStaff\x12\x1f.kefu.ticket.v1.GetStaffRequest\x1a\x15.kefu.ticket.v1.Staff\".\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/staff/{id}\x12{\n" +
 	"\tListStaff\x12 .kefu.ticket.v1.ListStaffRequest\x1a!.kefu.ticket.v1.ListStaffResponse\")\xaa\xbb\x18\x14\x12\x0edirectory.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/staff\x12\x86\x01\n" +
@@ -1356,46 +1380,53 @@ var file_kefu_ticket_v1_directory_proto_goTypes = []any{
 	(*v1.Text)(nil),                 // 16: kefu.type.v1.Text
 	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
 	(*fieldmaskpb.FieldMask)(nil),   // 18: google.protobuf.FieldMask
+	(*CloseDepartmentRequest)(nil),  // 19: kefu.ticket.v1.CloseDepartmentRequest
+	(*ReopenDepartmentRequest)(nil), // 20: kefu.ticket.v1.ReopenDepartmentRequest
 }
 var file_kefu_ticket_v1_directory_proto_depIdxs = []int32{
 	16, // 0: kefu.ticket.v1.Department.name:type_name -> kefu.type.v1.Text
 	0,  // 1: kefu.ticket.v1.Department.function:type_name -> kefu.ticket.v1.DepartmentFunction
 	17, // 2: kefu.ticket.v1.Department.create_time:type_name -> google.protobuf.Timestamp
 	17, // 3: kefu.ticket.v1.Department.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: kefu.ticket.v1.Staff.posts:type_name -> kefu.ticket.v1.Post
-	2,  // 5: kefu.ticket.v1.Staff.status:type_name -> kefu.ticket.v1.StaffStatus
-	17, // 6: kefu.ticket.v1.Staff.create_time:type_name -> google.protobuf.Timestamp
-	17, // 7: kefu.ticket.v1.Staff.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 8: kefu.ticket.v1.Staff.certificates:type_name -> kefu.ticket.v1.Certificate
-	3,  // 9: kefu.ticket.v1.CreateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
-	3,  // 10: kefu.ticket.v1.ListDepartmentsResponse.departments:type_name -> kefu.ticket.v1.Department
-	3,  // 11: kefu.ticket.v1.UpdateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
-	18, // 12: kefu.ticket.v1.UpdateDepartmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 13: kefu.ticket.v1.CreateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
-	4,  // 14: kefu.ticket.v1.ListStaffResponse.staff:type_name -> kefu.ticket.v1.Staff
-	4,  // 15: kefu.ticket.v1.UpdateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
-	18, // 16: kefu.ticket.v1.UpdateStaffRequest.update_mask:type_name -> google.protobuf.FieldMask
-	6,  // 17: kefu.ticket.v1.DirectoryService.CreateDepartment:input_type -> kefu.ticket.v1.CreateDepartmentRequest
-	7,  // 18: kefu.ticket.v1.DirectoryService.GetDepartment:input_type -> kefu.ticket.v1.GetDepartmentRequest
-	8,  // 19: kefu.ticket.v1.DirectoryService.ListDepartments:input_type -> kefu.ticket.v1.ListDepartmentsRequest
-	10, // 20: kefu.ticket.v1.DirectoryService.UpdateDepartment:input_type -> kefu.ticket.v1.UpdateDepartmentRequest
-	11, // 21: kefu.ticket.v1.DirectoryService.CreateStaff:input_type -> kefu.ticket.v1.CreateStaffRequest
-	12, // 22: kefu.ticket.v1.DirectoryService.GetStaff:input_type -> kefu.ticket.v1.GetStaffRequest
-	13, // 23: kefu.ticket.v1.DirectoryService.ListStaff:input_type -> kefu.ticket.v1.ListStaffRequest
-	15, // 24: kefu.ticket.v1.DirectoryService.UpdateStaff:input_type -> kefu.ticket.v1.UpdateStaffRequest
-	3,  // 25: kefu.ticket.v1.DirectoryService.CreateDepartment:output_type -> kefu.ticket.v1.Department
-	3,  // 26: kefu.ticket.v1.DirectoryService.GetDepartment:output_type -> kefu.ticket.v1.Department
-	9,  // 27: kefu.ticket.v1.DirectoryService.ListDepartments:output_type -> kefu.ticket.v1.ListDepartmentsResponse
-	3,  // 28: kefu.ticket.v1.DirectoryService.UpdateDepartment:output_type -> kefu.ticket.v1.Department
-	4,  // 29: kefu.ticket.v1.DirectoryService.CreateStaff:output_type -> kefu.ticket.v1.Staff
-	4,  // 30: kefu.ticket.v1.DirectoryService.GetStaff:output_type -> kefu.ticket.v1.Staff
-	14, // 31: kefu.ticket.v1.DirectoryService.ListStaff:output_type -> kefu.ticket.v1.ListStaffResponse
-	4,  // 32: kefu.ticket.v1.DirectoryService.UpdateStaff:output_type -> kefu.ticket.v1.Staff
-	25, // [25:33] is the sub-list for method output_type
-	17, // [17:25] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	17, // 4: kefu.ticket.v1.Department.close_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: kefu.ticket.v1.Staff.posts:type_name -> kefu.ticket.v1.Post
+	2,  // 6: kefu.ticket.v1.Staff.status:type_name -> kefu.ticket.v1.StaffStatus
+	17, // 7: kefu.ticket.v1.Staff.create_time:type_name -> google.protobuf.Timestamp
+	17, // 8: kefu.ticket.v1.Staff.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 9: kefu.ticket.v1.Staff.certificates:type_name -> kefu.ticket.v1.Certificate
+	3,  // 10: kefu.ticket.v1.CreateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
+	3,  // 11: kefu.ticket.v1.ListDepartmentsResponse.departments:type_name -> kefu.ticket.v1.Department
+	3,  // 12: kefu.ticket.v1.UpdateDepartmentRequest.department:type_name -> kefu.ticket.v1.Department
+	18, // 13: kefu.ticket.v1.UpdateDepartmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 14: kefu.ticket.v1.CreateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
+	4,  // 15: kefu.ticket.v1.ListStaffResponse.staff:type_name -> kefu.ticket.v1.Staff
+	4,  // 16: kefu.ticket.v1.UpdateStaffRequest.staff:type_name -> kefu.ticket.v1.Staff
+	18, // 17: kefu.ticket.v1.UpdateStaffRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 18: kefu.ticket.v1.DirectoryService.CreateDepartment:input_type -> kefu.ticket.v1.CreateDepartmentRequest
+	7,  // 19: kefu.ticket.v1.DirectoryService.GetDepartment:input_type -> kefu.ticket.v1.GetDepartmentRequest
+	8,  // 20: kefu.ticket.v1.DirectoryService.ListDepartments:input_type -> kefu.ticket.v1.ListDepartmentsRequest
+	10, // 21: kefu.ticket.v1.DirectoryService.UpdateDepartment:input_type -> kefu.ticket.v1.UpdateDepartmentRequest
+	19, // 22: kefu.ticket.v1.DirectoryService.CloseDepartment:input_type -> kefu.ticket.v1.CloseDepartmentRequest
+	20, // 23: kefu.ticket.v1.DirectoryService.ReopenDepartment:input_type -> kefu.ticket.v1.ReopenDepartmentRequest
+	11, // 24: kefu.ticket.v1.DirectoryService.CreateStaff:input_type -> kefu.ticket.v1.CreateStaffRequest
+	12, // 25: kefu.ticket.v1.DirectoryService.GetStaff:input_type -> kefu.ticket.v1.GetStaffRequest
+	13, // 26: kefu.ticket.v1.DirectoryService.ListStaff:input_type -> kefu.ticket.v1.ListStaffRequest
+	15, // 27: kefu.ticket.v1.DirectoryService.UpdateStaff:input_type -> kefu.ticket.v1.UpdateStaffRequest
+	3,  // 28: kefu.ticket.v1.DirectoryService.CreateDepartment:output_type -> kefu.ticket.v1.Department
+	3,  // 29: kefu.ticket.v1.DirectoryService.GetDepartment:output_type -> kefu.ticket.v1.Department
+	9,  // 30: kefu.ticket.v1.DirectoryService.ListDepartments:output_type -> kefu.ticket.v1.ListDepartmentsResponse
+	3,  // 31: kefu.ticket.v1.DirectoryService.UpdateDepartment:output_type -> kefu.ticket.v1.Department
+	3,  // 32: kefu.ticket.v1.DirectoryService.CloseDepartment:output_type -> kefu.ticket.v1.Department
+	3,  // 33: kefu.ticket.v1.DirectoryService.ReopenDepartment:output_type -> kefu.ticket.v1.Department
+	4,  // 34: kefu.ticket.v1.DirectoryService.CreateStaff:output_type -> kefu.ticket.v1.Staff
+	4,  // 35: kefu.ticket.v1.DirectoryService.GetStaff:output_type -> kefu.ticket.v1.Staff
+	14, // 36: kefu.ticket.v1.DirectoryService.ListStaff:output_type -> kefu.ticket.v1.ListStaffResponse
+	4,  // 37: kefu.ticket.v1.DirectoryService.UpdateStaff:output_type -> kefu.ticket.v1.Staff
+	28, // [28:38] is the sub-list for method output_type
+	18, // [18:28] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_directory_proto_init() }
@@ -1403,6 +1434,7 @@ func file_kefu_ticket_v1_directory_proto_init() {
 	if File_kefu_ticket_v1_directory_proto != nil {
 		return
 	}
+	file_kefu_ticket_v1_department_close_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

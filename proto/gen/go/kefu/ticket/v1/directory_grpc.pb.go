@@ -23,6 +23,8 @@ const (
 	DirectoryService_GetDepartment_FullMethodName    = "/kefu.ticket.v1.DirectoryService/GetDepartment"
 	DirectoryService_ListDepartments_FullMethodName  = "/kefu.ticket.v1.DirectoryService/ListDepartments"
 	DirectoryService_UpdateDepartment_FullMethodName = "/kefu.ticket.v1.DirectoryService/UpdateDepartment"
+	DirectoryService_CloseDepartment_FullMethodName  = "/kefu.ticket.v1.DirectoryService/CloseDepartment"
+	DirectoryService_ReopenDepartment_FullMethodName = "/kefu.ticket.v1.DirectoryService/ReopenDepartment"
 	DirectoryService_CreateStaff_FullMethodName      = "/kefu.ticket.v1.DirectoryService/CreateStaff"
 	DirectoryService_GetStaff_FullMethodName         = "/kefu.ticket.v1.DirectoryService/GetStaff"
 	DirectoryService_ListStaff_FullMethodName        = "/kefu.ticket.v1.DirectoryService/ListStaff"
@@ -50,6 +52,22 @@ type DirectoryServiceClient interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, DEPARTMENT_NOT_FOUND,
 	// DEPARTMENT_EXISTS, DEPARTMENT_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateDepartment(ctx context.Context, in *UpdateDepartmentRequest, opts ...grpc.CallOption) (*Department, error)
+	// Closes a department that is no more. It stays in the history, in lists and with what has
+	// ended; it gets nothing new, is no target of routes, and what is triaged to it or reopened in it
+	// goes to its successor. What hangs on it goes to the successor in the same write: members, open
+	// tickets with state, assignee and deadlines, open sub-tasks, routes, open rosters and stations,
+	// canned answers, and the departments below it. Without a successor it is refused while there is
+	// any of it. Hotlines go with their owners.
+	// Errors: VALIDATION_FAILED (also for a successor that is unknown, closed, or the department
+	// itself), DEPARTMENT_NOT_FOUND, DEPARTMENT_CLOSED (already), DEPARTMENT_IN_USE (counts what hangs
+	// on it), DEPARTMENT_TOO_FULL (more than 500 open tickets and sub-tasks), ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	CloseDepartment(ctx context.Context, in *CloseDepartmentRequest, opts ...grpc.CallOption) (*Department, error)
+	// Opens a closed department again, below the department it stood below, or that one's successor.
+	// What its successor has taken over stays there.
+	// Errors: VALIDATION_FAILED, DEPARTMENT_NOT_FOUND, DEPARTMENT_NOT_CLOSED, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	ReopenDepartment(ctx context.Context, in *ReopenDepartmentRequest, opts ...grpc.CallOption) (*Department, error)
 	// Adds a member of staff.
 	// Errors: VALIDATION_FAILED (also for an unknown department or calendar), STAFF_EXISTS (issuer and
 	// subject are taken), REQUEST_ID_REUSED.
@@ -108,6 +126,26 @@ func (c *directoryServiceClient) UpdateDepartment(ctx context.Context, in *Updat
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Department)
 	err := c.cc.Invoke(ctx, DirectoryService_UpdateDepartment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) CloseDepartment(ctx context.Context, in *CloseDepartmentRequest, opts ...grpc.CallOption) (*Department, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Department)
+	err := c.cc.Invoke(ctx, DirectoryService_CloseDepartment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) ReopenDepartment(ctx context.Context, in *ReopenDepartmentRequest, opts ...grpc.CallOption) (*Department, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Department)
+	err := c.cc.Invoke(ctx, DirectoryService_ReopenDepartment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +213,22 @@ type DirectoryServiceServer interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, DEPARTMENT_NOT_FOUND,
 	// DEPARTMENT_EXISTS, DEPARTMENT_CYCLE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateDepartment(context.Context, *UpdateDepartmentRequest) (*Department, error)
+	// Closes a department that is no more. It stays in the history, in lists and with what has
+	// ended; it gets nothing new, is no target of routes, and what is triaged to it or reopened in it
+	// goes to its successor. What hangs on it goes to the successor in the same write: members, open
+	// tickets with state, assignee and deadlines, open sub-tasks, routes, open rosters and stations,
+	// canned answers, and the departments below it. Without a successor it is refused while there is
+	// any of it. Hotlines go with their owners.
+	// Errors: VALIDATION_FAILED (also for a successor that is unknown, closed, or the department
+	// itself), DEPARTMENT_NOT_FOUND, DEPARTMENT_CLOSED (already), DEPARTMENT_IN_USE (counts what hangs
+	// on it), DEPARTMENT_TOO_FULL (more than 500 open tickets and sub-tasks), ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	CloseDepartment(context.Context, *CloseDepartmentRequest) (*Department, error)
+	// Opens a closed department again, below the department it stood below, or that one's successor.
+	// What its successor has taken over stays there.
+	// Errors: VALIDATION_FAILED, DEPARTMENT_NOT_FOUND, DEPARTMENT_NOT_CLOSED, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
+	ReopenDepartment(context.Context, *ReopenDepartmentRequest) (*Department, error)
 	// Adds a member of staff.
 	// Errors: VALIDATION_FAILED (also for an unknown department or calendar), STAFF_EXISTS (issuer and
 	// subject are taken), REQUEST_ID_REUSED.
@@ -210,6 +264,12 @@ func (UnimplementedDirectoryServiceServer) ListDepartments(context.Context, *Lis
 }
 func (UnimplementedDirectoryServiceServer) UpdateDepartment(context.Context, *UpdateDepartmentRequest) (*Department, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateDepartment not implemented")
+}
+func (UnimplementedDirectoryServiceServer) CloseDepartment(context.Context, *CloseDepartmentRequest) (*Department, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseDepartment not implemented")
+}
+func (UnimplementedDirectoryServiceServer) ReopenDepartment(context.Context, *ReopenDepartmentRequest) (*Department, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReopenDepartment not implemented")
 }
 func (UnimplementedDirectoryServiceServer) CreateStaff(context.Context, *CreateStaffRequest) (*Staff, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateStaff not implemented")
@@ -316,6 +376,42 @@ func _DirectoryService_UpdateDepartment_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryService_CloseDepartment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseDepartmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).CloseDepartment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_CloseDepartment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).CloseDepartment(ctx, req.(*CloseDepartmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryService_ReopenDepartment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenDepartmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).ReopenDepartment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_ReopenDepartment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).ReopenDepartment(ctx, req.(*ReopenDepartmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DirectoryService_CreateStaff_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateStaffRequest)
 	if err := dec(in); err != nil {
@@ -410,6 +506,14 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateDepartment",
 			Handler:    _DirectoryService_UpdateDepartment_Handler,
+		},
+		{
+			MethodName: "CloseDepartment",
+			Handler:    _DirectoryService_CloseDepartment_Handler,
+		},
+		{
+			MethodName: "ReopenDepartment",
+			Handler:    _DirectoryService_ReopenDepartment_Handler,
 		},
 		{
 			MethodName: "CreateStaff",

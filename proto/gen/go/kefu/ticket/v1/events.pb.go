@@ -27,7 +27,9 @@ const (
 // `ticket.updated.v1`, `ticket.triaged.v1`, `ticket.prioritized.v1`, `ticket.assigned.v1`,
 // `ticket.started.v1`, `ticket.waiting.v1`, `ticket.resumed.v1`, `ticket.resolved.v1`,
 // `ticket.closed.v1`, `ticket.reopened.v1`, `ticket.cancelled.v1`, `ticket.merged.v1`,
-// `ticket.unmerged.v1` (a merge was undone), and
+// `ticket.unmerged.v1` (a merge was undone), `ticket.reassigned.v1` (handed over by somebody who
+// is away or leaves; the state stays), `ticket.released.v1` (given back to the queue so),
+// `ticket.rehomed.v1` (its department was closed, and another took it over; the state stays), and
 // of `ticket.imported.v1`, which says where an imported ticket stands. Three tell of what
 // leaves the state: `ticket.retargeted.v1` (another version of the policy of its deadlines),
 // `ticket.contacted.v1` (a two-way contact was logged) and `ticket.attempted.v1` (an attempt).
@@ -53,8 +55,11 @@ type TicketChanged struct {
 	PolicyVersion int64 `protobuf:"varint,11,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// Answer that opened it as its follow-up; empty for others.
 	EvidenceAnswerId string `protobuf:"bytes,12,opt,name=evidence_answer_id,json=evidenceAnswerId,proto3" json:"evidence_answer_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Unspecified where nobody told.
+	Urgency       Urgency `protobuf:"varint,13,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,14,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TicketChanged) Reset() {
@@ -169,6 +174,20 @@ func (x *TicketChanged) GetEvidenceAnswerId() string {
 		return x.EvidenceAnswerId
 	}
 	return ""
+}
+
+func (x *TicketChanged) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TicketChanged) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
 }
 
 // CommentAdded is the payload of `comment.added.v1`; its subject is the ticket. A public
@@ -602,6 +621,68 @@ func (x *HotlinesOverdue) GetReason() HotlineOverdue {
 	return HotlineOverdue_HOTLINE_OVERDUE_UNSPECIFIED
 }
 
+// HotlineOwnerLost is the payload of `hotline.ownerlost.v1`, once a fault and owner; its subject is
+// the reminder. It tells again when the fault was gone and is there again.
+type HotlineOwnerLost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	HotlineId     string                 `protobuf:"bytes,1,opt,name=hotline_id,json=hotlineId,proto3" json:"hotline_id,omitempty"`
+	OwnerStaffId  string                 `protobuf:"bytes,2,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
+	Fault         HotlineOwnerFault      `protobuf:"varint,3,opt,name=fault,proto3,enum=kefu.ticket.v1.HotlineOwnerFault" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HotlineOwnerLost) Reset() {
+	*x = HotlineOwnerLost{}
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HotlineOwnerLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HotlineOwnerLost) ProtoMessage() {}
+
+func (x *HotlineOwnerLost) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HotlineOwnerLost.ProtoReflect.Descriptor instead.
+func (*HotlineOwnerLost) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HotlineOwnerLost) GetHotlineId() string {
+	if x != nil {
+		return x.HotlineId
+	}
+	return ""
+}
+
+func (x *HotlineOwnerLost) GetOwnerStaffId() string {
+	if x != nil {
+		return x.OwnerStaffId
+	}
+	return ""
+}
+
+func (x *HotlineOwnerLost) GetFault() HotlineOwnerFault {
+	if x != nil {
+		return x.Fault
+	}
+	return HotlineOwnerFault_HOTLINE_OWNER_FAULT_UNSPECIFIED
+}
+
 // EscalationChanged is the payload of `escalation.requested.v1` and of `escalation.decided.v1`,
 // which tells of a request that lapsed too; their subject is the escalation.
 type EscalationChanged struct {
@@ -621,7 +702,7 @@ type EscalationChanged struct {
 
 func (x *EscalationChanged) Reset() {
 	*x = EscalationChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +714,7 @@ func (x *EscalationChanged) String() string {
 func (*EscalationChanged) ProtoMessage() {}
 
 func (x *EscalationChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +727,7 @@ func (x *EscalationChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationChanged.ProtoReflect.Descriptor instead.
 func (*EscalationChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EscalationChanged) GetTicketId() string {
@@ -698,8 +779,8 @@ func (x *EscalationChanged) GetDueTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// TaskChanged is the payload of `task.created.v1`, `task.completed.v1` and
-// `task.cancelled.v1`, and of `task.overdue.v1`; their subject is the task. The last tells of a
+// TaskChanged is the payload of `task.created.v1`, `task.completed.v1`, `task.cancelled.v1` and
+// `task.reassigned.v1` (it has another owner, or none), and of `task.overdue.v1`; their subject is the task. The last tells of a
 // task that is open when its due time has passed: once for each due time it had, also after a
 // time in which nobody looked. It occurred at the due time, and has the version of the task as
 // it stands, since nothing of it changes. Of imported tasks that were past theirs it never tells.
@@ -721,7 +802,7 @@ type TaskChanged struct {
 
 func (x *TaskChanged) Reset() {
 	*x = TaskChanged{}
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +814,7 @@ func (x *TaskChanged) String() string {
 func (*TaskChanged) ProtoMessage() {}
 
 func (x *TaskChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_events_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +827,7 @@ func (x *TaskChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
 func (*TaskChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskChanged) GetTicketId() string {
@@ -809,7 +890,7 @@ var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a!kefu/ticket/v1/organisation.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\x99\x04\n" +
+	"\x1bkefu/ticket/v1/events.proto\x12\x0ekefu.ticket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/hotline.proto\x1a\x1dkefu/ticket/v1/standard.proto\x1a\x1ckefu/ticket/v1/station.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xfc\x04\n" +
 	"\rTicketChanged\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12>\n" +
 	"\fstate_before\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.TicketStateR\vstateBefore\x12<\n" +
@@ -825,7 +906,9 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"mergedInto\x12%\n" +
 	"\x0epolicy_version\x18\v \x01(\x03R\rpolicyVersion\x12,\n" +
-	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\"\x9a\x01\n" +
+	"\x12evidence_answer_id\x18\f \x01(\tR\x10evidenceAnswerId\x121\n" +
+	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyR\aurgency\x12.\n" +
+	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactR\x06impact\"\x9a\x01\n" +
 	"\fCommentAdded\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1d\n" +
 	"\n" +
@@ -855,7 +938,12 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\vpublication\x18\x01 \x01(\v2\".kefu.ticket.v1.HotlinePublicationR\vpublication\"c\n" +
 	"\x0fHotlinesOverdue\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x126\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1e.kefu.ticket.v1.HotlineOverdueR\x06reason\"\xc6\x02\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1e.kefu.ticket.v1.HotlineOverdueR\x06reason\"\x90\x01\n" +
+	"\x10HotlineOwnerLost\x12\x1d\n" +
+	"\n" +
+	"hotline_id\x18\x01 \x01(\tR\thotlineId\x12$\n" +
+	"\x0eowner_staff_id\x18\x02 \x01(\tR\fownerStaffId\x127\n" +
+	"\x05fault\x18\x03 \x01(\x0e2!.kefu.ticket.v1.HotlineOwnerFaultR\x05fault\"\xc6\x02\n" +
 	"\x11EscalationChanged\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
 	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
@@ -887,7 +975,7 @@ func file_kefu_ticket_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_events_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_kefu_ticket_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(*TicketChanged)(nil),         // 0: kefu.ticket.v1.TicketChanged
 	(*CommentAdded)(nil),          // 1: kefu.ticket.v1.CommentAdded
@@ -898,50 +986,57 @@ var file_kefu_ticket_v1_events_proto_goTypes = []any{
 	(*DutyGapFound)(nil),          // 6: kefu.ticket.v1.DutyGapFound
 	(*HotlinesPublished)(nil),     // 7: kefu.ticket.v1.HotlinesPublished
 	(*HotlinesOverdue)(nil),       // 8: kefu.ticket.v1.HotlinesOverdue
-	(*EscalationChanged)(nil),     // 9: kefu.ticket.v1.EscalationChanged
-	(*TaskChanged)(nil),           // 10: kefu.ticket.v1.TaskChanged
-	(TicketState)(0),              // 11: kefu.ticket.v1.TicketState
-	(TicketType)(0),               // 12: kefu.ticket.v1.TicketType
-	(Priority)(0),                 // 13: kefu.ticket.v1.Priority
-	(v1.Channel)(0),               // 14: kefu.type.v1.Channel
-	(AuthorKind)(0),               // 15: kefu.ticket.v1.AuthorKind
-	(*Department)(nil),            // 16: kefu.ticket.v1.Department
-	(*Staff)(nil),                 // 17: kefu.ticket.v1.Staff
-	(*Station)(nil),               // 18: kefu.ticket.v1.Station
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*HotlinePublication)(nil),    // 20: kefu.ticket.v1.HotlinePublication
-	(HotlineOverdue)(0),           // 21: kefu.ticket.v1.HotlineOverdue
-	(EscalationState)(0),          // 22: kefu.ticket.v1.EscalationState
-	(v1.Tier)(0),                  // 23: kefu.type.v1.Tier
-	(TaskState)(0),                // 24: kefu.ticket.v1.TaskState
-	(TaskKind)(0),                 // 25: kefu.ticket.v1.TaskKind
+	(*HotlineOwnerLost)(nil),      // 9: kefu.ticket.v1.HotlineOwnerLost
+	(*EscalationChanged)(nil),     // 10: kefu.ticket.v1.EscalationChanged
+	(*TaskChanged)(nil),           // 11: kefu.ticket.v1.TaskChanged
+	(TicketState)(0),              // 12: kefu.ticket.v1.TicketState
+	(TicketType)(0),               // 13: kefu.ticket.v1.TicketType
+	(Priority)(0),                 // 14: kefu.ticket.v1.Priority
+	(v1.Channel)(0),               // 15: kefu.type.v1.Channel
+	(Urgency)(0),                  // 16: kefu.ticket.v1.Urgency
+	(Impact)(0),                   // 17: kefu.ticket.v1.Impact
+	(AuthorKind)(0),               // 18: kefu.ticket.v1.AuthorKind
+	(*Department)(nil),            // 19: kefu.ticket.v1.Department
+	(*Staff)(nil),                 // 20: kefu.ticket.v1.Staff
+	(*Station)(nil),               // 21: kefu.ticket.v1.Station
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*HotlinePublication)(nil),    // 23: kefu.ticket.v1.HotlinePublication
+	(HotlineOverdue)(0),           // 24: kefu.ticket.v1.HotlineOverdue
+	(HotlineOwnerFault)(0),        // 25: kefu.ticket.v1.HotlineOwnerFault
+	(EscalationState)(0),          // 26: kefu.ticket.v1.EscalationState
+	(v1.Tier)(0),                  // 27: kefu.type.v1.Tier
+	(TaskState)(0),                // 28: kefu.ticket.v1.TaskState
+	(TaskKind)(0),                 // 29: kefu.ticket.v1.TaskKind
 }
 var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
-	11, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
-	11, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
-	12, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
-	13, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
-	14, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
-	15, // 5: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	16, // 6: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
-	17, // 7: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
-	18, // 8: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
-	19, // 9: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
-	19, // 10: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
-	20, // 11: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
-	21, // 12: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
-	22, // 13: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
-	23, // 14: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
-	23, // 15: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
-	19, // 16: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
-	19, // 17: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
-	24, // 18: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
-	25, // 19: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	12, // 0: kefu.ticket.v1.TicketChanged.state_before:type_name -> kefu.ticket.v1.TicketState
+	12, // 1: kefu.ticket.v1.TicketChanged.state_after:type_name -> kefu.ticket.v1.TicketState
+	13, // 2: kefu.ticket.v1.TicketChanged.type:type_name -> kefu.ticket.v1.TicketType
+	14, // 3: kefu.ticket.v1.TicketChanged.priority:type_name -> kefu.ticket.v1.Priority
+	15, // 4: kefu.ticket.v1.TicketChanged.channel:type_name -> kefu.type.v1.Channel
+	16, // 5: kefu.ticket.v1.TicketChanged.urgency:type_name -> kefu.ticket.v1.Urgency
+	17, // 6: kefu.ticket.v1.TicketChanged.impact:type_name -> kefu.ticket.v1.Impact
+	18, // 7: kefu.ticket.v1.CommentAdded.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	19, // 8: kefu.ticket.v1.DepartmentChanged.department:type_name -> kefu.ticket.v1.Department
+	20, // 9: kefu.ticket.v1.StaffChanged.staff:type_name -> kefu.ticket.v1.Staff
+	21, // 10: kefu.ticket.v1.StationChanged.station:type_name -> kefu.ticket.v1.Station
+	22, // 11: kefu.ticket.v1.DutyGapFound.start_time:type_name -> google.protobuf.Timestamp
+	22, // 12: kefu.ticket.v1.DutyGapFound.end_time:type_name -> google.protobuf.Timestamp
+	23, // 13: kefu.ticket.v1.HotlinesPublished.publication:type_name -> kefu.ticket.v1.HotlinePublication
+	24, // 14: kefu.ticket.v1.HotlinesOverdue.reason:type_name -> kefu.ticket.v1.HotlineOverdue
+	25, // 15: kefu.ticket.v1.HotlineOwnerLost.fault:type_name -> kefu.ticket.v1.HotlineOwnerFault
+	26, // 16: kefu.ticket.v1.EscalationChanged.state:type_name -> kefu.ticket.v1.EscalationState
+	27, // 17: kefu.ticket.v1.EscalationChanged.from_tier:type_name -> kefu.type.v1.Tier
+	27, // 18: kefu.ticket.v1.EscalationChanged.to_tier:type_name -> kefu.type.v1.Tier
+	22, // 19: kefu.ticket.v1.EscalationChanged.due_time:type_name -> google.protobuf.Timestamp
+	22, // 20: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
+	28, // 21: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
+	29, // 22: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }
@@ -951,8 +1046,8 @@ func file_kefu_ticket_v1_events_proto_init() {
 	}
 	file_kefu_ticket_v1_directory_proto_init()
 	file_kefu_ticket_v1_hotline_proto_init()
-	file_kefu_ticket_v1_organisation_proto_init()
 	file_kefu_ticket_v1_standard_proto_init()
+	file_kefu_ticket_v1_station_proto_init()
 	file_kefu_ticket_v1_task_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	type x struct{}
@@ -961,7 +1056,7 @@ func file_kefu_ticket_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_events_proto_rawDesc), len(file_kefu_ticket_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -257,6 +257,8 @@ const (
 	HotlineOverdue_HOTLINE_OVERDUE_PERIOD HotlineOverdue = 2
 	// A hotline changed since the last one.
 	HotlineOverdue_HOTLINE_OVERDUE_CHANGED HotlineOverdue = 3
+	// A hotline needs a new owner.
+	HotlineOverdue_HOTLINE_OVERDUE_OWNER HotlineOverdue = 4
 )
 
 // Enum value maps for HotlineOverdue.
@@ -266,12 +268,14 @@ var (
 		1: "HOTLINE_OVERDUE_NEVER",
 		2: "HOTLINE_OVERDUE_PERIOD",
 		3: "HOTLINE_OVERDUE_CHANGED",
+		4: "HOTLINE_OVERDUE_OWNER",
 	}
 	HotlineOverdue_value = map[string]int32{
 		"HOTLINE_OVERDUE_UNSPECIFIED": 0,
 		"HOTLINE_OVERDUE_NEVER":       1,
 		"HOTLINE_OVERDUE_PERIOD":      2,
 		"HOTLINE_OVERDUE_CHANGED":     3,
+		"HOTLINE_OVERDUE_OWNER":       4,
 	}
 )
 
@@ -302,6 +306,59 @@ func (HotlineOverdue) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_hotline_proto_rawDescGZIP(), []int{4}
 }
 
+// HotlineOwnerFault is why a hotline needs a new owner, or its owner a look.
+type HotlineOwnerFault int32
+
+const (
+	HotlineOwnerFault_HOTLINE_OWNER_FAULT_UNSPECIFIED HotlineOwnerFault = 0
+	// They have left the company.
+	HotlineOwnerFault_HOTLINE_OWNER_FAULT_LEFT HotlineOwnerFault = 1
+	// They hold none of the posts they had when they got the hotline or it was last published; of a
+	// complaint line also: they were the company manager and are it no more.
+	HotlineOwnerFault_HOTLINE_OWNER_FAULT_POST_LOST HotlineOwnerFault = 2
+)
+
+// Enum value maps for HotlineOwnerFault.
+var (
+	HotlineOwnerFault_name = map[int32]string{
+		0: "HOTLINE_OWNER_FAULT_UNSPECIFIED",
+		1: "HOTLINE_OWNER_FAULT_LEFT",
+		2: "HOTLINE_OWNER_FAULT_POST_LOST",
+	}
+	HotlineOwnerFault_value = map[string]int32{
+		"HOTLINE_OWNER_FAULT_UNSPECIFIED": 0,
+		"HOTLINE_OWNER_FAULT_LEFT":        1,
+		"HOTLINE_OWNER_FAULT_POST_LOST":   2,
+	}
+)
+
+func (x HotlineOwnerFault) Enum() *HotlineOwnerFault {
+	p := new(HotlineOwnerFault)
+	*p = x
+	return p
+}
+
+func (x HotlineOwnerFault) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HotlineOwnerFault) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_hotline_proto_enumTypes[5].Descriptor()
+}
+
+func (HotlineOwnerFault) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_hotline_proto_enumTypes[5]
+}
+
+func (x HotlineOwnerFault) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HotlineOwnerFault.Descriptor instead.
+func (HotlineOwnerFault) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_hotline_proto_rawDescGZIP(), []int{5}
+}
+
 // Hotline is a number that customers call.
 type Hotline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -325,7 +382,9 @@ type Hotline struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Version, changed at each write.
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why it needs a new owner; empty while it does not. Output only.
+	OwnerFaults   []HotlineOwnerFault `protobuf:"varint,11,rep,packed,name=owner_faults,json=ownerFaults,proto3,enum=kefu.ticket.v1.HotlineOwnerFault" json:"owner_faults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,6 +487,13 @@ func (x *Hotline) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Hotline) GetOwnerFaults() []HotlineOwnerFault {
+	if x != nil {
+		return x.OwnerFaults
+	}
+	return nil
 }
 
 // CreateHotlineRequest adds a hotline.
@@ -1094,7 +1160,7 @@ var File_kefu_ticket_v1_hotline_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_hotline_proto_rawDesc = "" +
 	"\n" +
-	"\x1ckefu/ticket/v1/hotline.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\x97\x04\n" +
+	"\x1ckefu/ticket/v1/hotline.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xe2\x04\n" +
 	"\aHotline\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12$\n" +
 	"\x06number\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18(R\x06number\x121\n" +
@@ -1108,7 +1174,8 @@ const file_kefu_ticket_v1_hotline_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"|\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12I\n" +
+	"\fowner_faults\x18\v \x03(\x0e2!.kefu.ticket.v1.HotlineOwnerFaultB\x03\xe0A\x03R\vownerFaults\"|\n" +
 	"\x14CreateHotlineRequest\x12<\n" +
 	"\ahotline\x18\x01 \x01(\v2\x17.kefu.ticket.v1.HotlineB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\ahotline\x12&\n" +
 	"\n" +
@@ -1176,12 +1243,17 @@ const file_kefu_ticket_v1_hotline_proto_rawDesc = "" +
 	" HOTLINE_REQUIREMENT_OFFICE_HOURS\x10\x01\x12\x1c\n" +
 	"\x18HOTLINE_REQUIREMENT_DUTY\x10\x02\x12&\n" +
 	"\"HOTLINE_REQUIREMENT_MANAGER_OFFICE\x10\x03\x12&\n" +
-	"\"HOTLINE_REQUIREMENT_MANAGER_MOBILE\x10\x04*\x85\x01\n" +
+	"\"HOTLINE_REQUIREMENT_MANAGER_MOBILE\x10\x04*\xa0\x01\n" +
 	"\x0eHotlineOverdue\x12\x1f\n" +
 	"\x1bHOTLINE_OVERDUE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15HOTLINE_OVERDUE_NEVER\x10\x01\x12\x1a\n" +
 	"\x16HOTLINE_OVERDUE_PERIOD\x10\x02\x12\x1b\n" +
-	"\x17HOTLINE_OVERDUE_CHANGED\x10\x032\x8f\b\n" +
+	"\x17HOTLINE_OVERDUE_CHANGED\x10\x03\x12\x19\n" +
+	"\x15HOTLINE_OVERDUE_OWNER\x10\x04*y\n" +
+	"\x11HotlineOwnerFault\x12#\n" +
+	"\x1fHOTLINE_OWNER_FAULT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18HOTLINE_OWNER_FAULT_LEFT\x10\x01\x12!\n" +
+	"\x1dHOTLINE_OWNER_FAULT_POST_LOST\x10\x022\x8f\b\n" +
 	"\x0eHotlineService\x12\x86\x01\n" +
 	"\rCreateHotline\x12$.kefu.ticket.v1.CreateHotlineRequest\x1a\x17.kefu.ticket.v1.Hotline\"6\xaa\xbb\x18\x15\x12\x0fdirectory.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x17:\ahotline\"\f/v1/hotlines\x12\x9f\x01\n" +
 	"\rUpdateHotline\x12$.kefu.ticket.v1.UpdateHotlineRequest\x1a\x17.kefu.ticket.v1.Hotline\"O\xaa\xbb\x18!\x12\x0fdirectory.write\x18\x03\"\n" +
@@ -1205,7 +1277,7 @@ func file_kefu_ticket_v1_hotline_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_hotline_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_hotline_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_kefu_ticket_v1_hotline_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_kefu_ticket_v1_hotline_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_kefu_ticket_v1_hotline_proto_goTypes = []any{
 	(HotlineHours)(0),                    // 0: kefu.ticket.v1.HotlineHours
@@ -1213,64 +1285,66 @@ var file_kefu_ticket_v1_hotline_proto_goTypes = []any{
 	(HotlineLine)(0),                     // 2: kefu.ticket.v1.HotlineLine
 	(HotlineRequirement)(0),              // 3: kefu.ticket.v1.HotlineRequirement
 	(HotlineOverdue)(0),                  // 4: kefu.ticket.v1.HotlineOverdue
-	(*Hotline)(nil),                      // 5: kefu.ticket.v1.Hotline
-	(*CreateHotlineRequest)(nil),         // 6: kefu.ticket.v1.CreateHotlineRequest
-	(*UpdateHotlineRequest)(nil),         // 7: kefu.ticket.v1.UpdateHotlineRequest
-	(*DeleteHotlineRequest)(nil),         // 8: kefu.ticket.v1.DeleteHotlineRequest
-	(*ListHotlinesRequest)(nil),          // 9: kefu.ticket.v1.ListHotlinesRequest
-	(*ListHotlinesResponse)(nil),         // 10: kefu.ticket.v1.ListHotlinesResponse
-	(*PublishHotlinesRequest)(nil),       // 11: kefu.ticket.v1.PublishHotlinesRequest
-	(*GetHotlineStatusRequest)(nil),      // 12: kefu.ticket.v1.GetHotlineStatusRequest
-	(*HotlineStatus)(nil),                // 13: kefu.ticket.v1.HotlineStatus
-	(*GetHotlinePublicationRequest)(nil), // 14: kefu.ticket.v1.GetHotlinePublicationRequest
-	(*HotlinePublication)(nil),           // 15: kefu.ticket.v1.HotlinePublication
-	(*PublishedHotline)(nil),             // 16: kefu.ticket.v1.PublishedHotline
-	(*v1.Text)(nil),                      // 17: kefu.type.v1.Text
-	(*timestamppb.Timestamp)(nil),        // 18: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 19: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                // 20: google.protobuf.Empty
+	(HotlineOwnerFault)(0),               // 5: kefu.ticket.v1.HotlineOwnerFault
+	(*Hotline)(nil),                      // 6: kefu.ticket.v1.Hotline
+	(*CreateHotlineRequest)(nil),         // 7: kefu.ticket.v1.CreateHotlineRequest
+	(*UpdateHotlineRequest)(nil),         // 8: kefu.ticket.v1.UpdateHotlineRequest
+	(*DeleteHotlineRequest)(nil),         // 9: kefu.ticket.v1.DeleteHotlineRequest
+	(*ListHotlinesRequest)(nil),          // 10: kefu.ticket.v1.ListHotlinesRequest
+	(*ListHotlinesResponse)(nil),         // 11: kefu.ticket.v1.ListHotlinesResponse
+	(*PublishHotlinesRequest)(nil),       // 12: kefu.ticket.v1.PublishHotlinesRequest
+	(*GetHotlineStatusRequest)(nil),      // 13: kefu.ticket.v1.GetHotlineStatusRequest
+	(*HotlineStatus)(nil),                // 14: kefu.ticket.v1.HotlineStatus
+	(*GetHotlinePublicationRequest)(nil), // 15: kefu.ticket.v1.GetHotlinePublicationRequest
+	(*HotlinePublication)(nil),           // 16: kefu.ticket.v1.HotlinePublication
+	(*PublishedHotline)(nil),             // 17: kefu.ticket.v1.PublishedHotline
+	(*v1.Text)(nil),                      // 18: kefu.type.v1.Text
+	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 20: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                // 21: google.protobuf.Empty
 }
 var file_kefu_ticket_v1_hotline_proto_depIdxs = []int32{
-	17, // 0: kefu.ticket.v1.Hotline.name:type_name -> kefu.type.v1.Text
+	18, // 0: kefu.ticket.v1.Hotline.name:type_name -> kefu.type.v1.Text
 	0,  // 1: kefu.ticket.v1.Hotline.hours:type_name -> kefu.ticket.v1.HotlineHours
 	1,  // 2: kefu.ticket.v1.Hotline.purpose:type_name -> kefu.ticket.v1.HotlinePurpose
 	2,  // 3: kefu.ticket.v1.Hotline.line:type_name -> kefu.ticket.v1.HotlineLine
-	18, // 4: kefu.ticket.v1.Hotline.create_time:type_name -> google.protobuf.Timestamp
-	18, // 5: kefu.ticket.v1.Hotline.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 6: kefu.ticket.v1.CreateHotlineRequest.hotline:type_name -> kefu.ticket.v1.Hotline
-	5,  // 7: kefu.ticket.v1.UpdateHotlineRequest.hotline:type_name -> kefu.ticket.v1.Hotline
-	19, // 8: kefu.ticket.v1.UpdateHotlineRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 9: kefu.ticket.v1.ListHotlinesResponse.hotlines:type_name -> kefu.ticket.v1.Hotline
-	18, // 10: kefu.ticket.v1.HotlineStatus.publish_time:type_name -> google.protobuf.Timestamp
-	18, // 11: kefu.ticket.v1.HotlineStatus.due_time:type_name -> google.protobuf.Timestamp
-	4,  // 12: kefu.ticket.v1.HotlineStatus.overdue:type_name -> kefu.ticket.v1.HotlineOverdue
-	3,  // 13: kefu.ticket.v1.HotlineStatus.missing:type_name -> kefu.ticket.v1.HotlineRequirement
-	18, // 14: kefu.ticket.v1.HotlinePublication.publish_time:type_name -> google.protobuf.Timestamp
-	16, // 15: kefu.ticket.v1.HotlinePublication.hotlines:type_name -> kefu.ticket.v1.PublishedHotline
-	17, // 16: kefu.ticket.v1.PublishedHotline.name:type_name -> kefu.type.v1.Text
-	0,  // 17: kefu.ticket.v1.PublishedHotline.hours:type_name -> kefu.ticket.v1.HotlineHours
-	1,  // 18: kefu.ticket.v1.PublishedHotline.purpose:type_name -> kefu.ticket.v1.HotlinePurpose
-	2,  // 19: kefu.ticket.v1.PublishedHotline.line:type_name -> kefu.ticket.v1.HotlineLine
-	17, // 20: kefu.ticket.v1.PublishedHotline.department:type_name -> kefu.type.v1.Text
-	6,  // 21: kefu.ticket.v1.HotlineService.CreateHotline:input_type -> kefu.ticket.v1.CreateHotlineRequest
-	7,  // 22: kefu.ticket.v1.HotlineService.UpdateHotline:input_type -> kefu.ticket.v1.UpdateHotlineRequest
-	8,  // 23: kefu.ticket.v1.HotlineService.DeleteHotline:input_type -> kefu.ticket.v1.DeleteHotlineRequest
-	9,  // 24: kefu.ticket.v1.HotlineService.ListHotlines:input_type -> kefu.ticket.v1.ListHotlinesRequest
-	11, // 25: kefu.ticket.v1.HotlineService.PublishHotlines:input_type -> kefu.ticket.v1.PublishHotlinesRequest
-	12, // 26: kefu.ticket.v1.HotlineService.GetHotlineStatus:input_type -> kefu.ticket.v1.GetHotlineStatusRequest
-	14, // 27: kefu.ticket.v1.HotlineService.GetHotlinePublication:input_type -> kefu.ticket.v1.GetHotlinePublicationRequest
-	5,  // 28: kefu.ticket.v1.HotlineService.CreateHotline:output_type -> kefu.ticket.v1.Hotline
-	5,  // 29: kefu.ticket.v1.HotlineService.UpdateHotline:output_type -> kefu.ticket.v1.Hotline
-	20, // 30: kefu.ticket.v1.HotlineService.DeleteHotline:output_type -> google.protobuf.Empty
-	10, // 31: kefu.ticket.v1.HotlineService.ListHotlines:output_type -> kefu.ticket.v1.ListHotlinesResponse
-	15, // 32: kefu.ticket.v1.HotlineService.PublishHotlines:output_type -> kefu.ticket.v1.HotlinePublication
-	13, // 33: kefu.ticket.v1.HotlineService.GetHotlineStatus:output_type -> kefu.ticket.v1.HotlineStatus
-	15, // 34: kefu.ticket.v1.HotlineService.GetHotlinePublication:output_type -> kefu.ticket.v1.HotlinePublication
-	28, // [28:35] is the sub-list for method output_type
-	21, // [21:28] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 4: kefu.ticket.v1.Hotline.create_time:type_name -> google.protobuf.Timestamp
+	19, // 5: kefu.ticket.v1.Hotline.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 6: kefu.ticket.v1.Hotline.owner_faults:type_name -> kefu.ticket.v1.HotlineOwnerFault
+	6,  // 7: kefu.ticket.v1.CreateHotlineRequest.hotline:type_name -> kefu.ticket.v1.Hotline
+	6,  // 8: kefu.ticket.v1.UpdateHotlineRequest.hotline:type_name -> kefu.ticket.v1.Hotline
+	20, // 9: kefu.ticket.v1.UpdateHotlineRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 10: kefu.ticket.v1.ListHotlinesResponse.hotlines:type_name -> kefu.ticket.v1.Hotline
+	19, // 11: kefu.ticket.v1.HotlineStatus.publish_time:type_name -> google.protobuf.Timestamp
+	19, // 12: kefu.ticket.v1.HotlineStatus.due_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: kefu.ticket.v1.HotlineStatus.overdue:type_name -> kefu.ticket.v1.HotlineOverdue
+	3,  // 14: kefu.ticket.v1.HotlineStatus.missing:type_name -> kefu.ticket.v1.HotlineRequirement
+	19, // 15: kefu.ticket.v1.HotlinePublication.publish_time:type_name -> google.protobuf.Timestamp
+	17, // 16: kefu.ticket.v1.HotlinePublication.hotlines:type_name -> kefu.ticket.v1.PublishedHotline
+	18, // 17: kefu.ticket.v1.PublishedHotline.name:type_name -> kefu.type.v1.Text
+	0,  // 18: kefu.ticket.v1.PublishedHotline.hours:type_name -> kefu.ticket.v1.HotlineHours
+	1,  // 19: kefu.ticket.v1.PublishedHotline.purpose:type_name -> kefu.ticket.v1.HotlinePurpose
+	2,  // 20: kefu.ticket.v1.PublishedHotline.line:type_name -> kefu.ticket.v1.HotlineLine
+	18, // 21: kefu.ticket.v1.PublishedHotline.department:type_name -> kefu.type.v1.Text
+	7,  // 22: kefu.ticket.v1.HotlineService.CreateHotline:input_type -> kefu.ticket.v1.CreateHotlineRequest
+	8,  // 23: kefu.ticket.v1.HotlineService.UpdateHotline:input_type -> kefu.ticket.v1.UpdateHotlineRequest
+	9,  // 24: kefu.ticket.v1.HotlineService.DeleteHotline:input_type -> kefu.ticket.v1.DeleteHotlineRequest
+	10, // 25: kefu.ticket.v1.HotlineService.ListHotlines:input_type -> kefu.ticket.v1.ListHotlinesRequest
+	12, // 26: kefu.ticket.v1.HotlineService.PublishHotlines:input_type -> kefu.ticket.v1.PublishHotlinesRequest
+	13, // 27: kefu.ticket.v1.HotlineService.GetHotlineStatus:input_type -> kefu.ticket.v1.GetHotlineStatusRequest
+	15, // 28: kefu.ticket.v1.HotlineService.GetHotlinePublication:input_type -> kefu.ticket.v1.GetHotlinePublicationRequest
+	6,  // 29: kefu.ticket.v1.HotlineService.CreateHotline:output_type -> kefu.ticket.v1.Hotline
+	6,  // 30: kefu.ticket.v1.HotlineService.UpdateHotline:output_type -> kefu.ticket.v1.Hotline
+	21, // 31: kefu.ticket.v1.HotlineService.DeleteHotline:output_type -> google.protobuf.Empty
+	11, // 32: kefu.ticket.v1.HotlineService.ListHotlines:output_type -> kefu.ticket.v1.ListHotlinesResponse
+	16, // 33: kefu.ticket.v1.HotlineService.PublishHotlines:output_type -> kefu.ticket.v1.HotlinePublication
+	14, // 34: kefu.ticket.v1.HotlineService.GetHotlineStatus:output_type -> kefu.ticket.v1.HotlineStatus
+	16, // 35: kefu.ticket.v1.HotlineService.GetHotlinePublication:output_type -> kefu.ticket.v1.HotlinePublication
+	29, // [29:36] is the sub-list for method output_type
+	22, // [22:29] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_hotline_proto_init() }
@@ -1283,7 +1357,7 @@ func file_kefu_ticket_v1_hotline_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_hotline_proto_rawDesc), len(file_kefu_ticket_v1_hotline_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,

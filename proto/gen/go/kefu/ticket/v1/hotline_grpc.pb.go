@@ -40,20 +40,22 @@ const (
 // complaint lines; it is due every 90 days and on each change.
 type HotlineServiceClient interface {
 	// Adds a hotline.
-	// Errors: VALIDATION_FAILED (also for an unknown owner), HOTLINE_EXISTS (the number is
-	// kept already), REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown owner), STAFF_OFF_DUTY (the owner has left),
+	// HOTLINE_EXISTS (the number is kept already), REQUEST_ID_REUSED.
 	CreateHotline(ctx context.Context, in *CreateHotlineRequest, opts ...grpc.CallOption) (*Hotline, error)
 	// Changes the fields that `update_mask` names.
-	// Errors: VALIDATION_FAILED (also for an unknown owner), UPDATE_MASK_INVALID,
-	// HOTLINE_NOT_FOUND, HOTLINE_EXISTS, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown owner), STAFF_OFF_DUTY (the new owner has
+	// left), UPDATE_MASK_INVALID, HOTLINE_NOT_FOUND, HOTLINE_EXISTS, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
 	UpdateHotline(ctx context.Context, in *UpdateHotlineRequest, opts ...grpc.CallOption) (*Hotline, error)
 	// Takes a hotline out of service. What was published stays as it was.
 	// Errors: VALIDATION_FAILED, HOTLINE_NOT_FOUND, REQUEST_ID_REUSED.
 	DeleteHotline(ctx context.Context, in *DeleteHotlineRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Lists hotlines in the order they were added.
+	// Lists hotlines in the order they were added, each with what is wrong with its owner by now.
 	// Errors: VALIDATION_FAILED.
 	ListHotlines(ctx context.Context, in *ListHotlinesRequest, opts ...grpc.CallOption) (*ListHotlinesResponse, error)
-	// Publishes the hotlines as the next version.
+	// Publishes the hotlines as the next version. Owners who changed posts are confirmed by it; one
+	// who has left still is to be replaced.
 	// Errors: VALIDATION_FAILED, HOTLINES_INCOMPLETE (names each number that is missing),
 	// REQUEST_ID_REUSED.
 	PublishHotlines(ctx context.Context, in *PublishHotlinesRequest, opts ...grpc.CallOption) (*HotlinePublication, error)
@@ -152,20 +154,22 @@ func (c *hotlineServiceClient) GetHotlinePublication(ctx context.Context, in *Ge
 // complaint lines; it is due every 90 days and on each change.
 type HotlineServiceServer interface {
 	// Adds a hotline.
-	// Errors: VALIDATION_FAILED (also for an unknown owner), HOTLINE_EXISTS (the number is
-	// kept already), REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown owner), STAFF_OFF_DUTY (the owner has left),
+	// HOTLINE_EXISTS (the number is kept already), REQUEST_ID_REUSED.
 	CreateHotline(context.Context, *CreateHotlineRequest) (*Hotline, error)
 	// Changes the fields that `update_mask` names.
-	// Errors: VALIDATION_FAILED (also for an unknown owner), UPDATE_MASK_INVALID,
-	// HOTLINE_NOT_FOUND, HOTLINE_EXISTS, ETAG_MISMATCH, REQUEST_ID_REUSED.
+	// Errors: VALIDATION_FAILED (also for an unknown owner), STAFF_OFF_DUTY (the new owner has
+	// left), UPDATE_MASK_INVALID, HOTLINE_NOT_FOUND, HOTLINE_EXISTS, ETAG_MISMATCH,
+	// REQUEST_ID_REUSED.
 	UpdateHotline(context.Context, *UpdateHotlineRequest) (*Hotline, error)
 	// Takes a hotline out of service. What was published stays as it was.
 	// Errors: VALIDATION_FAILED, HOTLINE_NOT_FOUND, REQUEST_ID_REUSED.
 	DeleteHotline(context.Context, *DeleteHotlineRequest) (*emptypb.Empty, error)
-	// Lists hotlines in the order they were added.
+	// Lists hotlines in the order they were added, each with what is wrong with its owner by now.
 	// Errors: VALIDATION_FAILED.
 	ListHotlines(context.Context, *ListHotlinesRequest) (*ListHotlinesResponse, error)
-	// Publishes the hotlines as the next version.
+	// Publishes the hotlines as the next version. Owners who changed posts are confirmed by it; one
+	// who has left still is to be replaced.
 	// Errors: VALIDATION_FAILED, HOTLINES_INCOMPLETE (names each number that is missing),
 	// REQUEST_ID_REUSED.
 	PublishHotlines(context.Context, *PublishHotlinesRequest) (*HotlinePublication, error)

@@ -179,7 +179,10 @@ type TakeInRequest struct {
 	// At most 64 characters.
 	SerialNumber string `protobuf:"bytes,14,opt,name=serial_number,json=serialNumber,proto3" json:"serial_number,omitempty"`
 	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,15,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,15,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Left to triage unless given; of a ticket that is opened.
+	Urgency       Urgency `protobuf:"varint,16,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,17,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +320,20 @@ func (x *TakeInRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *TakeInRequest) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TakeInRequest) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
 }
 
 // TakeInResponse is where it went.
@@ -603,7 +620,10 @@ type SubmitContactFormRequest struct {
 	// as ever, and nothing is kept.
 	Website string `protobuf:"bytes,8,opt,name=website,proto3" json:"website,omitempty"`
 	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How pressing it is to whoever writes. What it impacts is for the rules and the desk to say,
+	// so that nobody puts themselves before the others by a form.
+	Urgency       Urgency `protobuf:"varint,10,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +719,13 @@ func (x *SubmitContactFormRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *SubmitContactFormRequest) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
 }
 
 // ContactFormReceipt is all that is told of what becomes of it.
@@ -1308,7 +1335,10 @@ type InboundMessage struct {
 	// At most 100 characters.
 	ProductModel string `protobuf:"bytes,5,opt,name=product_model,json=productModel,proto3" json:"product_model,omitempty"`
 	// After-sale unless given.
-	Phase         Phase `protobuf:"varint,6,opt,name=phase,proto3,enum=kefu.ticket.v1.Phase" json:"phase,omitempty"`
+	Phase Phase `protobuf:"varint,6,opt,name=phase,proto3,enum=kefu.ticket.v1.Phase" json:"phase,omitempty"`
+	// As the source knows it; left to triage unless given.
+	Urgency       Urgency `protobuf:"varint,7,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,8,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1385,6 +1415,20 @@ func (x *InboundMessage) GetPhase() Phase {
 	return Phase_PHASE_UNSPECIFIED
 }
 
+func (x *InboundMessage) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *InboundMessage) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
 // ReceiveMessageResponse is where it went.
 type ReceiveMessageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1459,7 +1503,7 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xdc\x05\n" +
+	"updateTime\"\xd3\x06\n" +
 	"\rTakeInRequest\x12@\n" +
 	"\achannel\x18\x01 \x01(\x0e2\x15.kefu.type.v1.ChannelB\x0f\xe0A\x02\xbaH\t\x82\x01\x06\x10\x01 \x00 \fR\achannel\x12&\n" +
 	"\n" +
@@ -1479,7 +1523,9 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\rproduct_model\x18\r \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x12,\n" +
 	"\rserial_number\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18@R\fserialNumber\x12&\n" +
 	"\n" +
-	"request_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x91\x01\n" +
+	"request_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12;\n" +
+	"\aurgency\x18\x10 \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\x11 \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"\x91\x01\n" +
 	"\x0eTakeInResponse\x12,\n" +
 	"\x04case\x18\x01 \x01(\v2\x18.kefu.ticket.v1.OpenCaseR\x04case\x12\x16\n" +
 	"\x06joined\x18\x02 \x01(\bR\x06joined\x129\n" +
@@ -1496,7 +1542,7 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\x04pass\x18\x01 \x01(\tR\x04pass\x127\n" +
 	"\tgood_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bgoodFrom\x129\n" +
 	"\n" +
-	"good_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tgoodUntil\"\x9e\x03\n" +
+	"good_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tgoodUntil\"\xdb\x03\n" +
 	"\x18SubmitContactFormRequest\x12!\n" +
 	"\x04pass\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04pass\x12?\n" +
 	"\breporter\x18\x02 \x01(\v2\x18.kefu.ticket.v1.ReporterB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\breporter\x12#\n" +
@@ -1507,7 +1553,9 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\treference\x18\a \x01(\tB\a\xbaH\x04r\x02\x18(R\treference\x12\"\n" +
 	"\awebsite\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\awebsite\x12&\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"q\n" +
+	"request_id\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12;\n" +
+	"\aurgency\x18\n" +
+	" \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\"q\n" +
 	"\x12ContactFormReceipt\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12=\n" +
 	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\"\xe6\x02\n" +
@@ -1560,7 +1608,7 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\tsignature\x18\x04 \x01(\tB\x18\xe0A\x02\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\tsignature\x12(\n" +
 	"\apayload\x18\x05 \x01(\tB\x0e\xe0A\x02\xbaH\br\x06\x10\x02\x18\xe0\xd4\x03R\apayload\x12&\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa2\x02\n" +
+	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x99\x03\n" +
 	"\x0eInboundMessage\x12'\n" +
 	"\tthread_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bthreadId\x12\x1e\n" +
@@ -1570,7 +1618,9 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\vcustomer_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x12,\n" +
 	"\rproduct_model\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\x125\n" +
-	"\x05phase\x18\x06 \x01(\x0e2\x15.kefu.ticket.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\"N\n" +
+	"\x05phase\x18\x06 \x01(\x0e2\x15.kefu.ticket.v1.PhaseB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05phase\x12;\n" +
+	"\aurgency\x18\a \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\b \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"N\n" +
 	"\x16ReceiveMessageResponse\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12\x16\n" +
 	"\x06joined\x18\x02 \x01(\bR\x06joined2\x9b\n" +
@@ -1629,6 +1679,8 @@ var file_kefu_ticket_v1_intake_proto_goTypes = []any{
 	(Mode)(0),                            // 24: kefu.ticket.v1.Mode
 	(Phase)(0),                           // 25: kefu.ticket.v1.Phase
 	(TicketType)(0),                      // 26: kefu.ticket.v1.TicketType
+	(Urgency)(0),                         // 27: kefu.ticket.v1.Urgency
+	(Impact)(0),                          // 28: kefu.ticket.v1.Impact
 }
 var file_kefu_ticket_v1_intake_proto_depIdxs = []int32{
 	19, // 0: kefu.ticket.v1.OpenCase.state:type_name -> kefu.ticket.v1.TicketState
@@ -1642,44 +1694,49 @@ var file_kefu_ticket_v1_intake_proto_depIdxs = []int32{
 	25, // 8: kefu.ticket.v1.TakeInRequest.phase:type_name -> kefu.ticket.v1.Phase
 	26, // 9: kefu.ticket.v1.TakeInRequest.type:type_name -> kefu.ticket.v1.TicketType
 	20, // 10: kefu.ticket.v1.TakeInRequest.priority:type_name -> kefu.ticket.v1.Priority
-	0,  // 11: kefu.ticket.v1.TakeInResponse.case:type_name -> kefu.ticket.v1.OpenCase
-	0,  // 12: kefu.ticket.v1.TakeInResponse.other_cases:type_name -> kefu.ticket.v1.OpenCase
-	0,  // 13: kefu.ticket.v1.FindOpenCasesResponse.cases:type_name -> kefu.ticket.v1.OpenCase
-	22, // 14: kefu.ticket.v1.ContactForm.good_from:type_name -> google.protobuf.Timestamp
-	22, // 15: kefu.ticket.v1.ContactForm.good_until:type_name -> google.protobuf.Timestamp
-	23, // 16: kefu.ticket.v1.SubmitContactFormRequest.reporter:type_name -> kefu.ticket.v1.Reporter
-	22, // 17: kefu.ticket.v1.ContactFormReceipt.receive_time:type_name -> google.protobuf.Timestamp
-	21, // 18: kefu.ticket.v1.Connector.channel:type_name -> kefu.type.v1.Channel
-	22, // 19: kefu.ticket.v1.Connector.previous_until:type_name -> google.protobuf.Timestamp
-	22, // 20: kefu.ticket.v1.Connector.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 21: kefu.ticket.v1.ConnectorSecret.connector:type_name -> kefu.ticket.v1.Connector
-	9,  // 22: kefu.ticket.v1.CreateConnectorRequest.connector:type_name -> kefu.ticket.v1.Connector
-	9,  // 23: kefu.ticket.v1.ListConnectorsResponse.connectors:type_name -> kefu.ticket.v1.Connector
-	23, // 24: kefu.ticket.v1.InboundMessage.reporter:type_name -> kefu.ticket.v1.Reporter
-	25, // 25: kefu.ticket.v1.InboundMessage.phase:type_name -> kefu.ticket.v1.Phase
-	1,  // 26: kefu.ticket.v1.IntakeService.TakeIn:input_type -> kefu.ticket.v1.TakeInRequest
-	3,  // 27: kefu.ticket.v1.IntakeService.FindOpenCases:input_type -> kefu.ticket.v1.FindOpenCasesRequest
-	5,  // 28: kefu.ticket.v1.IntakeService.GetContactForm:input_type -> kefu.ticket.v1.GetContactFormRequest
-	7,  // 29: kefu.ticket.v1.IntakeService.SubmitContactForm:input_type -> kefu.ticket.v1.SubmitContactFormRequest
-	16, // 30: kefu.ticket.v1.IntakeService.ReceiveMessage:input_type -> kefu.ticket.v1.ReceiveMessageRequest
-	11, // 31: kefu.ticket.v1.IntakeService.CreateConnector:input_type -> kefu.ticket.v1.CreateConnectorRequest
-	12, // 32: kefu.ticket.v1.IntakeService.RotateConnectorSecret:input_type -> kefu.ticket.v1.RotateConnectorSecretRequest
-	13, // 33: kefu.ticket.v1.IntakeService.SwitchConnector:input_type -> kefu.ticket.v1.SwitchConnectorRequest
-	14, // 34: kefu.ticket.v1.IntakeService.ListConnectors:input_type -> kefu.ticket.v1.ListConnectorsRequest
-	2,  // 35: kefu.ticket.v1.IntakeService.TakeIn:output_type -> kefu.ticket.v1.TakeInResponse
-	4,  // 36: kefu.ticket.v1.IntakeService.FindOpenCases:output_type -> kefu.ticket.v1.FindOpenCasesResponse
-	6,  // 37: kefu.ticket.v1.IntakeService.GetContactForm:output_type -> kefu.ticket.v1.ContactForm
-	8,  // 38: kefu.ticket.v1.IntakeService.SubmitContactForm:output_type -> kefu.ticket.v1.ContactFormReceipt
-	18, // 39: kefu.ticket.v1.IntakeService.ReceiveMessage:output_type -> kefu.ticket.v1.ReceiveMessageResponse
-	10, // 40: kefu.ticket.v1.IntakeService.CreateConnector:output_type -> kefu.ticket.v1.ConnectorSecret
-	10, // 41: kefu.ticket.v1.IntakeService.RotateConnectorSecret:output_type -> kefu.ticket.v1.ConnectorSecret
-	9,  // 42: kefu.ticket.v1.IntakeService.SwitchConnector:output_type -> kefu.ticket.v1.Connector
-	15, // 43: kefu.ticket.v1.IntakeService.ListConnectors:output_type -> kefu.ticket.v1.ListConnectorsResponse
-	35, // [35:44] is the sub-list for method output_type
-	26, // [26:35] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	27, // 11: kefu.ticket.v1.TakeInRequest.urgency:type_name -> kefu.ticket.v1.Urgency
+	28, // 12: kefu.ticket.v1.TakeInRequest.impact:type_name -> kefu.ticket.v1.Impact
+	0,  // 13: kefu.ticket.v1.TakeInResponse.case:type_name -> kefu.ticket.v1.OpenCase
+	0,  // 14: kefu.ticket.v1.TakeInResponse.other_cases:type_name -> kefu.ticket.v1.OpenCase
+	0,  // 15: kefu.ticket.v1.FindOpenCasesResponse.cases:type_name -> kefu.ticket.v1.OpenCase
+	22, // 16: kefu.ticket.v1.ContactForm.good_from:type_name -> google.protobuf.Timestamp
+	22, // 17: kefu.ticket.v1.ContactForm.good_until:type_name -> google.protobuf.Timestamp
+	23, // 18: kefu.ticket.v1.SubmitContactFormRequest.reporter:type_name -> kefu.ticket.v1.Reporter
+	27, // 19: kefu.ticket.v1.SubmitContactFormRequest.urgency:type_name -> kefu.ticket.v1.Urgency
+	22, // 20: kefu.ticket.v1.ContactFormReceipt.receive_time:type_name -> google.protobuf.Timestamp
+	21, // 21: kefu.ticket.v1.Connector.channel:type_name -> kefu.type.v1.Channel
+	22, // 22: kefu.ticket.v1.Connector.previous_until:type_name -> google.protobuf.Timestamp
+	22, // 23: kefu.ticket.v1.Connector.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 24: kefu.ticket.v1.ConnectorSecret.connector:type_name -> kefu.ticket.v1.Connector
+	9,  // 25: kefu.ticket.v1.CreateConnectorRequest.connector:type_name -> kefu.ticket.v1.Connector
+	9,  // 26: kefu.ticket.v1.ListConnectorsResponse.connectors:type_name -> kefu.ticket.v1.Connector
+	23, // 27: kefu.ticket.v1.InboundMessage.reporter:type_name -> kefu.ticket.v1.Reporter
+	25, // 28: kefu.ticket.v1.InboundMessage.phase:type_name -> kefu.ticket.v1.Phase
+	27, // 29: kefu.ticket.v1.InboundMessage.urgency:type_name -> kefu.ticket.v1.Urgency
+	28, // 30: kefu.ticket.v1.InboundMessage.impact:type_name -> kefu.ticket.v1.Impact
+	1,  // 31: kefu.ticket.v1.IntakeService.TakeIn:input_type -> kefu.ticket.v1.TakeInRequest
+	3,  // 32: kefu.ticket.v1.IntakeService.FindOpenCases:input_type -> kefu.ticket.v1.FindOpenCasesRequest
+	5,  // 33: kefu.ticket.v1.IntakeService.GetContactForm:input_type -> kefu.ticket.v1.GetContactFormRequest
+	7,  // 34: kefu.ticket.v1.IntakeService.SubmitContactForm:input_type -> kefu.ticket.v1.SubmitContactFormRequest
+	16, // 35: kefu.ticket.v1.IntakeService.ReceiveMessage:input_type -> kefu.ticket.v1.ReceiveMessageRequest
+	11, // 36: kefu.ticket.v1.IntakeService.CreateConnector:input_type -> kefu.ticket.v1.CreateConnectorRequest
+	12, // 37: kefu.ticket.v1.IntakeService.RotateConnectorSecret:input_type -> kefu.ticket.v1.RotateConnectorSecretRequest
+	13, // 38: kefu.ticket.v1.IntakeService.SwitchConnector:input_type -> kefu.ticket.v1.SwitchConnectorRequest
+	14, // 39: kefu.ticket.v1.IntakeService.ListConnectors:input_type -> kefu.ticket.v1.ListConnectorsRequest
+	2,  // 40: kefu.ticket.v1.IntakeService.TakeIn:output_type -> kefu.ticket.v1.TakeInResponse
+	4,  // 41: kefu.ticket.v1.IntakeService.FindOpenCases:output_type -> kefu.ticket.v1.FindOpenCasesResponse
+	6,  // 42: kefu.ticket.v1.IntakeService.GetContactForm:output_type -> kefu.ticket.v1.ContactForm
+	8,  // 43: kefu.ticket.v1.IntakeService.SubmitContactForm:output_type -> kefu.ticket.v1.ContactFormReceipt
+	18, // 44: kefu.ticket.v1.IntakeService.ReceiveMessage:output_type -> kefu.ticket.v1.ReceiveMessageResponse
+	10, // 45: kefu.ticket.v1.IntakeService.CreateConnector:output_type -> kefu.ticket.v1.ConnectorSecret
+	10, // 46: kefu.ticket.v1.IntakeService.RotateConnectorSecret:output_type -> kefu.ticket.v1.ConnectorSecret
+	9,  // 47: kefu.ticket.v1.IntakeService.SwitchConnector:output_type -> kefu.ticket.v1.Connector
+	15, // 48: kefu.ticket.v1.IntakeService.ListConnectors:output_type -> kefu.ticket.v1.ListConnectorsResponse
+	40, // [40:49] is the sub-list for method output_type
+	31, // [31:40] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_intake_proto_init() }

@@ -11,12 +11,10 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
-	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
-	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -476,7 +474,14 @@ type Substitution struct {
 	// At most 200 characters.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Output only.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// True: what is in the absent one's hands when the substitution begins is handed over too, as
+	// HandOver does without a way: to the substitute, what they cannot take by the rules, and for
+	// what nobody is ready back to the queue. What is left shows in lists by `in_absent_hands`. It
+	// is done once; nothing comes back at the end.
+	TakeOver bool `protobuf:"varint,8,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	// When that was done; absent before, and without `take_over`. Output only.
+	TakeOverTime  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=take_over_time,json=takeOverTime,proto3" json:"take_over_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +561,20 @@ func (x *Substitution) GetReason() string {
 func (x *Substitution) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Substitution) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
+}
+
+func (x *Substitution) GetTakeOverTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TakeOverTime
 	}
 	return nil
 }
@@ -860,521 +879,11 @@ func (x *SetStaffStatusRequest) GetRequestId() string {
 	return ""
 }
 
-// Station is a service station.
-type Station struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7. Output only.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Short name, e.g. `wuhan-1`; lower case letters, digits and hyphens, 1 to 40
-	// characters; unique.
-	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	// In one language at least; each at most 100 characters.
-	Name *v1.Text `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// UUID of the department that runs it; empty for none.
-	DepartmentId string `protobuf:"bytes,4,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
-	// Degrees north, -90 to 90.
-	Latitude float64 `protobuf:"fixed64,5,opt,name=latitude,proto3" json:"latitude,omitempty"`
-	// Degrees east, -180 to 180.
-	Longitude float64 `protobuf:"fixed64,6,opt,name=longitude,proto3" json:"longitude,omitempty"`
-	// A closed station is never the nearest.
-	Closed bool `protobuf:"varint,7,opt,name=closed,proto3" json:"closed,omitempty"`
-	// Output only.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Output only.
-	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Version, changed at each write.
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Station) Reset() {
-	*x = Station{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Station) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Station) ProtoMessage() {}
-
-func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Station.ProtoReflect.Descriptor instead.
-func (*Station) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *Station) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *Station) GetCode() string {
-	if x != nil {
-		return x.Code
-	}
-	return ""
-}
-
-func (x *Station) GetName() *v1.Text {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Station) GetDepartmentId() string {
-	if x != nil {
-		return x.DepartmentId
-	}
-	return ""
-}
-
-func (x *Station) GetLatitude() float64 {
-	if x != nil {
-		return x.Latitude
-	}
-	return 0
-}
-
-func (x *Station) GetLongitude() float64 {
-	if x != nil {
-		return x.Longitude
-	}
-	return 0
-}
-
-func (x *Station) GetClosed() bool {
-	if x != nil {
-		return x.Closed
-	}
-	return false
-}
-
-func (x *Station) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *Station) GetUpdateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.UpdateTime
-	}
-	return nil
-}
-
-func (x *Station) GetEtag() string {
-	if x != nil {
-		return x.Etag
-	}
-	return ""
-}
-
-// CreateStationRequest adds a station.
-type CreateStationRequest struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Station *Station               `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreateStationRequest) Reset() {
-	*x = CreateStationRequest{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreateStationRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreateStationRequest) ProtoMessage() {}
-
-func (x *CreateStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreateStationRequest.ProtoReflect.Descriptor instead.
-func (*CreateStationRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *CreateStationRequest) GetStation() *Station {
-	if x != nil {
-		return x.Station
-	}
-	return nil
-}
-
-func (x *CreateStationRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// GetStationRequest names a station.
-type GetStationRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUID of the station.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetStationRequest) Reset() {
-	*x = GetStationRequest{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetStationRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetStationRequest) ProtoMessage() {}
-
-func (x *GetStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetStationRequest.ProtoReflect.Descriptor instead.
-func (*GetStationRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *GetStationRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-// UpdateStationRequest changes named fields.
-type UpdateStationRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new values, and the id; an `etag`, when given, must be current.
-	Station *Station `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
-	// Fields to change; over REST the fields of the body unless given.
-	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UpdateStationRequest) Reset() {
-	*x = UpdateStationRequest{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UpdateStationRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UpdateStationRequest) ProtoMessage() {}
-
-func (x *UpdateStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UpdateStationRequest.ProtoReflect.Descriptor instead.
-func (*UpdateStationRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *UpdateStationRequest) GetStation() *Station {
-	if x != nil {
-		return x.Station
-	}
-	return nil
-}
-
-func (x *UpdateStationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
-	if x != nil {
-		return x.UpdateMask
-	}
-	return nil
-}
-
-func (x *UpdateStationRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
-// ListStationsRequest pages stations.
-type ListStationsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 500; 50 unless given.
-	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListStationsRequest) Reset() {
-	*x = ListStationsRequest{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListStationsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListStationsRequest) ProtoMessage() {}
-
-func (x *ListStationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListStationsRequest.ProtoReflect.Descriptor instead.
-func (*ListStationsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *ListStationsRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListStationsRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-// ListStationsResponse is one page.
-type ListStationsResponse struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Stations []*Station             `protobuf:"bytes,1,rep,name=stations,proto3" json:"stations,omitempty"`
-	// Empty on the last page.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListStationsResponse) Reset() {
-	*x = ListStationsResponse{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListStationsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListStationsResponse) ProtoMessage() {}
-
-func (x *ListStationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListStationsResponse.ProtoReflect.Descriptor instead.
-func (*ListStationsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *ListStationsResponse) GetStations() []*Station {
-	if x != nil {
-		return x.Stations
-	}
-	return nil
-}
-
-func (x *ListStationsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// FindNearestStationRequest names a place.
-type FindNearestStationRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Degrees north, -90 to 90.
-	Latitude float64 `protobuf:"fixed64,1,opt,name=latitude,proto3" json:"latitude,omitempty"`
-	// Degrees east, -180 to 180.
-	Longitude     float64 `protobuf:"fixed64,2,opt,name=longitude,proto3" json:"longitude,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FindNearestStationRequest) Reset() {
-	*x = FindNearestStationRequest{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FindNearestStationRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FindNearestStationRequest) ProtoMessage() {}
-
-func (x *FindNearestStationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FindNearestStationRequest.ProtoReflect.Descriptor instead.
-func (*FindNearestStationRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *FindNearestStationRequest) GetLatitude() float64 {
-	if x != nil {
-		return x.Latitude
-	}
-	return 0
-}
-
-func (x *FindNearestStationRequest) GetLongitude() float64 {
-	if x != nil {
-		return x.Longitude
-	}
-	return 0
-}
-
-// NearestStation is the station nearest to a place.
-type NearestStation struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Station *Station               `protobuf:"bytes,1,opt,name=station,proto3" json:"station,omitempty"`
-	// Great-circle distance in kilometres, to one decimal.
-	DistanceKm    float64 `protobuf:"fixed64,2,opt,name=distance_km,json=distanceKm,proto3" json:"distance_km,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NearestStation) Reset() {
-	*x = NearestStation{}
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NearestStation) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NearestStation) ProtoMessage() {}
-
-func (x *NearestStation) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_organisation_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NearestStation.ProtoReflect.Descriptor instead.
-func (*NearestStation) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_organisation_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *NearestStation) GetStation() *Station {
-	if x != nil {
-		return x.Station
-	}
-	return nil
-}
-
-func (x *NearestStation) GetDistanceKm() float64 {
-	if x != nil {
-		return x.DistanceKm
-	}
-	return 0
-}
-
 var File_kefu_ticket_v1_organisation_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_organisation_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/ticket/v1/organisation.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x01\n" +
+	"!kefu/ticket/v1/organisation.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1ckefu/ticket/v1/station.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xeb\x01\n" +
 	"\x05Route\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x128\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12,\n" +
@@ -1405,7 +914,7 @@ const file_kefu_ticket_v1_organisation_proto_rawDesc = "" +
 	"\rproduct_model\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\fproductModel\"O\n" +
 	"\rResolvedRoute\x12#\n" +
 	"\rdepartment_id\x18\x01 \x01(\tR\fdepartmentId\x12\x19\n" +
-	"\broute_id\x18\x02 \x01(\tR\arouteId\"\xf4\x02\n" +
+	"\broute_id\x18\x02 \x01(\tR\arouteId\"\xd8\x03\n" +
 	"\fSubstitution\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\bstaff_id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\astaffId\x12;\n" +
@@ -1415,7 +924,9 @@ const file_kefu_ticket_v1_organisation_proto_rawDesc = "" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\aendTime\x12 \n" +
 	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\x90\x01\n" +
+	"createTime\x12\x1b\n" +
+	"\ttake_over\x18\b \x01(\bR\btakeOver\x12E\n" +
+	"\x0etake_over_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\ftakeOverTime\"\x90\x01\n" +
 	"\x19CreateSubstitutionRequest\x12K\n" +
 	"\fsubstitution\x18\x01 \x01(\v2\x1c.kefu.ticket.v1.SubstitutionB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\fsubstitution\x12&\n" +
 	"\n" +
@@ -1438,48 +949,7 @@ const file_kefu_ticket_v1_organisation_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\x0e2\x1b.kefu.ticket.v1.StaffStatusB\x0f\xe0A\x02\xbaH\t\x82\x01\x06\x10\x01 \x00 \x05R\x06status\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xf6\x03\n" +
-	"\aStation\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
-	"\x04code\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x04code\x121\n" +
-	"\x04name\x18\x03 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04name\x120\n" +
-	"\rdepartment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12?\n" +
-	"\blatitude\x18\x05 \x01(\x01B#\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0\xb2\xbb\x18\b\b\x02\"\x04workR\blatitude\x12A\n" +
-	"\tlongitude\x18\x06 \x01(\x01B#\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0\xb2\xbb\x18\b\b\x02\"\x04workR\tlongitude\x12\x16\n" +
-	"\x06closed\x18\a \x01(\bR\x06closed\x12@\n" +
-	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\x12@\n" +
-	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"|\n" +
-	"\x14CreateStationRequest\x12<\n" +
-	"\astation\x18\x01 \x01(\v2\x17.kefu.ticket.v1.StationB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\astation\x12&\n" +
-	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"0\n" +
-	"\x11GetStationRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xb9\x01\n" +
-	"\x14UpdateStationRequest\x12<\n" +
-	"\astation\x18\x01 \x01(\v2\x17.kefu.ticket.v1.StationB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\astation\x12;\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\x12&\n" +
-	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"g\n" +
-	"\x13ListStationsRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"s\n" +
-	"\x14ListStationsResponse\x123\n" +
-	"\bstations\x18\x01 \x03(\v2\x17.kefu.ticket.v1.StationR\bstations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
-	"\x19FindNearestStationRequest\x126\n" +
-	"\blatitude\x18\x01 \x01(\x01B\x1a\xe0A\x02\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\blatitude\x128\n" +
-	"\tlongitude\x18\x02 \x01(\x01B\x1a\xe0A\x02\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\tlongitude\"d\n" +
-	"\x0eNearestStation\x121\n" +
-	"\astation\x18\x01 \x01(\v2\x17.kefu.ticket.v1.StationR\astation\x12\x1f\n" +
-	"\vdistance_km\x18\x02 \x01(\x01R\n" +
-	"distanceKm2\xc9\x0e\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xc9\x0e\n" +
 	"\x13OrganisationService\x12r\n" +
 	"\bSetRoute\x12\x1f.kefu.ticket.v1.SetRouteRequest\x1a\x15.kefu.ticket.v1.Route\".\xaa\xbb\x18\x15\x12\x0fdirectory.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/routes\x12\x7f\n" +
@@ -1513,7 +983,7 @@ func file_kefu_ticket_v1_organisation_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_organisation_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_organisation_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_kefu_ticket_v1_organisation_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_kefu_ticket_v1_organisation_proto_goTypes = []any{
 	(*Route)(nil),                     // 0: kefu.ticket.v1.Route
 	(*SetRouteRequest)(nil),           // 1: kefu.ticket.v1.SetRouteRequest
@@ -1528,73 +998,64 @@ var file_kefu_ticket_v1_organisation_proto_goTypes = []any{
 	(*ListSubstitutionsRequest)(nil),  // 10: kefu.ticket.v1.ListSubstitutionsRequest
 	(*ListSubstitutionsResponse)(nil), // 11: kefu.ticket.v1.ListSubstitutionsResponse
 	(*SetStaffStatusRequest)(nil),     // 12: kefu.ticket.v1.SetStaffStatusRequest
-	(*Station)(nil),                   // 13: kefu.ticket.v1.Station
-	(*CreateStationRequest)(nil),      // 14: kefu.ticket.v1.CreateStationRequest
-	(*GetStationRequest)(nil),         // 15: kefu.ticket.v1.GetStationRequest
-	(*UpdateStationRequest)(nil),      // 16: kefu.ticket.v1.UpdateStationRequest
-	(*ListStationsRequest)(nil),       // 17: kefu.ticket.v1.ListStationsRequest
-	(*ListStationsResponse)(nil),      // 18: kefu.ticket.v1.ListStationsResponse
-	(*FindNearestStationRequest)(nil), // 19: kefu.ticket.v1.FindNearestStationRequest
-	(*NearestStation)(nil),            // 20: kefu.ticket.v1.NearestStation
-	(TicketType)(0),                   // 21: kefu.ticket.v1.TicketType
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(StaffStatus)(0),                  // 23: kefu.ticket.v1.StaffStatus
-	(*v1.Text)(nil),                   // 24: kefu.type.v1.Text
-	(*fieldmaskpb.FieldMask)(nil),     // 25: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),             // 26: google.protobuf.Empty
-	(*Staff)(nil),                     // 27: kefu.ticket.v1.Staff
+	(TicketType)(0),                   // 13: kefu.ticket.v1.TicketType
+	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
+	(StaffStatus)(0),                  // 15: kefu.ticket.v1.StaffStatus
+	(*CreateStationRequest)(nil),      // 16: kefu.ticket.v1.CreateStationRequest
+	(*GetStationRequest)(nil),         // 17: kefu.ticket.v1.GetStationRequest
+	(*UpdateStationRequest)(nil),      // 18: kefu.ticket.v1.UpdateStationRequest
+	(*ListStationsRequest)(nil),       // 19: kefu.ticket.v1.ListStationsRequest
+	(*FindNearestStationRequest)(nil), // 20: kefu.ticket.v1.FindNearestStationRequest
+	(*emptypb.Empty)(nil),             // 21: google.protobuf.Empty
+	(*Staff)(nil),                     // 22: kefu.ticket.v1.Staff
+	(*Station)(nil),                   // 23: kefu.ticket.v1.Station
+	(*ListStationsResponse)(nil),      // 24: kefu.ticket.v1.ListStationsResponse
+	(*NearestStation)(nil),            // 25: kefu.ticket.v1.NearestStation
 }
 var file_kefu_ticket_v1_organisation_proto_depIdxs = []int32{
-	21, // 0: kefu.ticket.v1.Route.type:type_name -> kefu.ticket.v1.TicketType
-	22, // 1: kefu.ticket.v1.Route.update_time:type_name -> google.protobuf.Timestamp
-	21, // 2: kefu.ticket.v1.SetRouteRequest.type:type_name -> kefu.ticket.v1.TicketType
+	13, // 0: kefu.ticket.v1.Route.type:type_name -> kefu.ticket.v1.TicketType
+	14, // 1: kefu.ticket.v1.Route.update_time:type_name -> google.protobuf.Timestamp
+	13, // 2: kefu.ticket.v1.SetRouteRequest.type:type_name -> kefu.ticket.v1.TicketType
 	0,  // 3: kefu.ticket.v1.ListRoutesResponse.routes:type_name -> kefu.ticket.v1.Route
-	21, // 4: kefu.ticket.v1.ResolveRouteRequest.type:type_name -> kefu.ticket.v1.TicketType
-	22, // 5: kefu.ticket.v1.Substitution.start_time:type_name -> google.protobuf.Timestamp
-	22, // 6: kefu.ticket.v1.Substitution.end_time:type_name -> google.protobuf.Timestamp
-	22, // 7: kefu.ticket.v1.Substitution.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 8: kefu.ticket.v1.CreateSubstitutionRequest.substitution:type_name -> kefu.ticket.v1.Substitution
-	7,  // 9: kefu.ticket.v1.ListSubstitutionsResponse.substitutions:type_name -> kefu.ticket.v1.Substitution
-	23, // 10: kefu.ticket.v1.SetStaffStatusRequest.status:type_name -> kefu.ticket.v1.StaffStatus
-	24, // 11: kefu.ticket.v1.Station.name:type_name -> kefu.type.v1.Text
-	22, // 12: kefu.ticket.v1.Station.create_time:type_name -> google.protobuf.Timestamp
-	22, // 13: kefu.ticket.v1.Station.update_time:type_name -> google.protobuf.Timestamp
-	13, // 14: kefu.ticket.v1.CreateStationRequest.station:type_name -> kefu.ticket.v1.Station
-	13, // 15: kefu.ticket.v1.UpdateStationRequest.station:type_name -> kefu.ticket.v1.Station
-	25, // 16: kefu.ticket.v1.UpdateStationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	13, // 17: kefu.ticket.v1.ListStationsResponse.stations:type_name -> kefu.ticket.v1.Station
-	13, // 18: kefu.ticket.v1.NearestStation.station:type_name -> kefu.ticket.v1.Station
-	1,  // 19: kefu.ticket.v1.OrganisationService.SetRoute:input_type -> kefu.ticket.v1.SetRouteRequest
-	2,  // 20: kefu.ticket.v1.OrganisationService.DeleteRoute:input_type -> kefu.ticket.v1.DeleteRouteRequest
-	3,  // 21: kefu.ticket.v1.OrganisationService.ListRoutes:input_type -> kefu.ticket.v1.ListRoutesRequest
-	5,  // 22: kefu.ticket.v1.OrganisationService.ResolveRoute:input_type -> kefu.ticket.v1.ResolveRouteRequest
-	8,  // 23: kefu.ticket.v1.OrganisationService.CreateSubstitution:input_type -> kefu.ticket.v1.CreateSubstitutionRequest
-	9,  // 24: kefu.ticket.v1.OrganisationService.DeleteSubstitution:input_type -> kefu.ticket.v1.DeleteSubstitutionRequest
-	10, // 25: kefu.ticket.v1.OrganisationService.ListSubstitutions:input_type -> kefu.ticket.v1.ListSubstitutionsRequest
-	12, // 26: kefu.ticket.v1.OrganisationService.SetStaffStatus:input_type -> kefu.ticket.v1.SetStaffStatusRequest
-	14, // 27: kefu.ticket.v1.OrganisationService.CreateStation:input_type -> kefu.ticket.v1.CreateStationRequest
-	15, // 28: kefu.ticket.v1.OrganisationService.GetStation:input_type -> kefu.ticket.v1.GetStationRequest
-	16, // 29: kefu.ticket.v1.OrganisationService.UpdateStation:input_type -> kefu.ticket.v1.UpdateStationRequest
-	17, // 30: kefu.ticket.v1.OrganisationService.ListStations:input_type -> kefu.ticket.v1.ListStationsRequest
-	19, // 31: kefu.ticket.v1.OrganisationService.FindNearestStation:input_type -> kefu.ticket.v1.FindNearestStationRequest
-	0,  // 32: kefu.ticket.v1.OrganisationService.SetRoute:output_type -> kefu.ticket.v1.Route
-	26, // 33: kefu.ticket.v1.OrganisationService.DeleteRoute:output_type -> google.protobuf.Empty
-	4,  // 34: kefu.ticket.v1.OrganisationService.ListRoutes:output_type -> kefu.ticket.v1.ListRoutesResponse
-	6,  // 35: kefu.ticket.v1.OrganisationService.ResolveRoute:output_type -> kefu.ticket.v1.ResolvedRoute
-	7,  // 36: kefu.ticket.v1.OrganisationService.CreateSubstitution:output_type -> kefu.ticket.v1.Substitution
-	26, // 37: kefu.ticket.v1.OrganisationService.DeleteSubstitution:output_type -> google.protobuf.Empty
-	11, // 38: kefu.ticket.v1.OrganisationService.ListSubstitutions:output_type -> kefu.ticket.v1.ListSubstitutionsResponse
-	27, // 39: kefu.ticket.v1.OrganisationService.SetStaffStatus:output_type -> kefu.ticket.v1.Staff
-	13, // 40: kefu.ticket.v1.OrganisationService.CreateStation:output_type -> kefu.ticket.v1.Station
-	13, // 41: kefu.ticket.v1.OrganisationService.GetStation:output_type -> kefu.ticket.v1.Station
-	13, // 42: kefu.ticket.v1.OrganisationService.UpdateStation:output_type -> kefu.ticket.v1.Station
-	18, // 43: kefu.ticket.v1.OrganisationService.ListStations:output_type -> kefu.ticket.v1.ListStationsResponse
-	20, // 44: kefu.ticket.v1.OrganisationService.FindNearestStation:output_type -> kefu.ticket.v1.NearestStation
-	32, // [32:45] is the sub-list for method output_type
-	19, // [19:32] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 4: kefu.ticket.v1.ResolveRouteRequest.type:type_name -> kefu.ticket.v1.TicketType
+	14, // 5: kefu.ticket.v1.Substitution.start_time:type_name -> google.protobuf.Timestamp
+	14, // 6: kefu.ticket.v1.Substitution.end_time:type_name -> google.protobuf.Timestamp
+	14, // 7: kefu.ticket.v1.Substitution.create_time:type_name -> google.protobuf.Timestamp
+	14, // 8: kefu.ticket.v1.Substitution.take_over_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: kefu.ticket.v1.CreateSubstitutionRequest.substitution:type_name -> kefu.ticket.v1.Substitution
+	7,  // 10: kefu.ticket.v1.ListSubstitutionsResponse.substitutions:type_name -> kefu.ticket.v1.Substitution
+	15, // 11: kefu.ticket.v1.SetStaffStatusRequest.status:type_name -> kefu.ticket.v1.StaffStatus
+	1,  // 12: kefu.ticket.v1.OrganisationService.SetRoute:input_type -> kefu.ticket.v1.SetRouteRequest
+	2,  // 13: kefu.ticket.v1.OrganisationService.DeleteRoute:input_type -> kefu.ticket.v1.DeleteRouteRequest
+	3,  // 14: kefu.ticket.v1.OrganisationService.ListRoutes:input_type -> kefu.ticket.v1.ListRoutesRequest
+	5,  // 15: kefu.ticket.v1.OrganisationService.ResolveRoute:input_type -> kefu.ticket.v1.ResolveRouteRequest
+	8,  // 16: kefu.ticket.v1.OrganisationService.CreateSubstitution:input_type -> kefu.ticket.v1.CreateSubstitutionRequest
+	9,  // 17: kefu.ticket.v1.OrganisationService.DeleteSubstitution:input_type -> kefu.ticket.v1.DeleteSubstitutionRequest
+	10, // 18: kefu.ticket.v1.OrganisationService.ListSubstitutions:input_type -> kefu.ticket.v1.ListSubstitutionsRequest
+	12, // 19: kefu.ticket.v1.OrganisationService.SetStaffStatus:input_type -> kefu.ticket.v1.SetStaffStatusRequest
+	16, // 20: kefu.ticket.v1.OrganisationService.CreateStation:input_type -> kefu.ticket.v1.CreateStationRequest
+	17, // 21: kefu.ticket.v1.OrganisationService.GetStation:input_type -> kefu.ticket.v1.GetStationRequest
+	18, // 22: kefu.ticket.v1.OrganisationService.UpdateStation:input_type -> kefu.ticket.v1.UpdateStationRequest
+	19, // 23: kefu.ticket.v1.OrganisationService.ListStations:input_type -> kefu.ticket.v1.ListStationsRequest
+	20, // 24: kefu.ticket.v1.OrganisationService.FindNearestStation:input_type -> kefu.ticket.v1.FindNearestStationRequest
+	0,  // 25: kefu.ticket.v1.OrganisationService.SetRoute:output_type -> kefu.ticket.v1.Route
+	21, // 26: kefu.ticket.v1.OrganisationService.DeleteRoute:output_type -> google.protobuf.Empty
+	4,  // 27: kefu.ticket.v1.OrganisationService.ListRoutes:output_type -> kefu.ticket.v1.ListRoutesResponse
+	6,  // 28: kefu.ticket.v1.OrganisationService.ResolveRoute:output_type -> kefu.ticket.v1.ResolvedRoute
+	7,  // 29: kefu.ticket.v1.OrganisationService.CreateSubstitution:output_type -> kefu.ticket.v1.Substitution
+	21, // 30: kefu.ticket.v1.OrganisationService.DeleteSubstitution:output_type -> google.protobuf.Empty
+	11, // 31: kefu.ticket.v1.OrganisationService.ListSubstitutions:output_type -> kefu.ticket.v1.ListSubstitutionsResponse
+	22, // 32: kefu.ticket.v1.OrganisationService.SetStaffStatus:output_type -> kefu.ticket.v1.Staff
+	23, // 33: kefu.ticket.v1.OrganisationService.CreateStation:output_type -> kefu.ticket.v1.Station
+	23, // 34: kefu.ticket.v1.OrganisationService.GetStation:output_type -> kefu.ticket.v1.Station
+	23, // 35: kefu.ticket.v1.OrganisationService.UpdateStation:output_type -> kefu.ticket.v1.Station
+	24, // 36: kefu.ticket.v1.OrganisationService.ListStations:output_type -> kefu.ticket.v1.ListStationsResponse
+	25, // 37: kefu.ticket.v1.OrganisationService.FindNearestStation:output_type -> kefu.ticket.v1.NearestStation
+	25, // [25:38] is the sub-list for method output_type
+	12, // [12:25] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_organisation_proto_init() }
@@ -1603,6 +1064,7 @@ func file_kefu_ticket_v1_organisation_proto_init() {
 		return
 	}
 	file_kefu_ticket_v1_directory_proto_init()
+	file_kefu_ticket_v1_station_proto_init()
 	file_kefu_ticket_v1_ticket_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1610,7 +1072,7 @@ func file_kefu_ticket_v1_organisation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_organisation_proto_rawDesc), len(file_kefu_ticket_v1_organisation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -61,7 +61,8 @@ type OrganisationServiceClient interface {
 	// Errors: VALIDATION_FAILED, ROUTE_NOT_FOUND (no department has the function).
 	ResolveRoute(ctx context.Context, in *ResolveRouteRequest, opts ...grpc.CallOption) (*ResolvedRoute, error)
 	// Says who stands in for an absent member of staff. Nobody has two substitutes at a
-	// time, and no chain of substitutes leads back to where it began.
+	// time, and no chain of substitutes leads back to where it began. It is for what is assigned
+	// from then on; what is in hand is handed over by `take_over`, or by HandOver.
 	// Errors: VALIDATION_FAILED (also for unknown staff), STAFF_OFF_DUTY (the substitute has
 	// left), SUBSTITUTION_OVERLAPS, SUBSTITUTION_CYCLE, REQUEST_ID_REUSED.
 	CreateSubstitution(ctx context.Context, in *CreateSubstitutionRequest, opts ...grpc.CallOption) (*Substitution, error)
@@ -257,7 +258,8 @@ type OrganisationServiceServer interface {
 	// Errors: VALIDATION_FAILED, ROUTE_NOT_FOUND (no department has the function).
 	ResolveRoute(context.Context, *ResolveRouteRequest) (*ResolvedRoute, error)
 	// Says who stands in for an absent member of staff. Nobody has two substitutes at a
-	// time, and no chain of substitutes leads back to where it began.
+	// time, and no chain of substitutes leads back to where it began. It is for what is assigned
+	// from then on; what is in hand is handed over by `take_over`, or by HandOver.
 	// Errors: VALIDATION_FAILED (also for unknown staff), STAFF_OFF_DUTY (the substitute has
 	// left), SUBSTITUTION_OVERLAPS, SUBSTITUTION_CYCLE, REQUEST_ID_REUSED.
 	CreateSubstitution(context.Context, *CreateSubstitutionRequest) (*Substitution, error)

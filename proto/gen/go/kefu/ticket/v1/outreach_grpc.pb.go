@@ -53,7 +53,8 @@ type OutreachServiceClient interface {
 	// Lists notices in the order they were made.
 	// Errors: VALIDATION_FAILED.
 	ListFaultNotices(ctx context.Context, in *ListFaultNoticesRequest, opts ...grpc.CallOption) (*ListFaultNoticesResponse, error)
-	// Lists the customers that a notice found, with their tickets, in the order of their ids.
+	// Lists the customers that a notice found, with their tickets, in the order of their ids:
+	// those whose tickets GetTicket shows the caller. The notice counts all of them.
 	// Errors: VALIDATION_FAILED, FAULT_NOTICE_NOT_FOUND.
 	ListFaultContacts(ctx context.Context, in *ListFaultContactsRequest, opts ...grpc.CallOption) (*ListFaultContactsResponse, error)
 }
@@ -141,7 +142,8 @@ type OutreachServiceServer interface {
 	// Lists notices in the order they were made.
 	// Errors: VALIDATION_FAILED.
 	ListFaultNotices(context.Context, *ListFaultNoticesRequest) (*ListFaultNoticesResponse, error)
-	// Lists the customers that a notice found, with their tickets, in the order of their ids.
+	// Lists the customers that a notice found, with their tickets, in the order of their ids:
+	// those whose tickets GetTicket shows the caller. The notice counts all of them.
 	// Errors: VALIDATION_FAILED, FAULT_NOTICE_NOT_FOUND.
 	ListFaultContacts(context.Context, *ListFaultContactsRequest) (*ListFaultContactsResponse, error)
 	mustEmbedUnimplementedOutreachServiceServer()

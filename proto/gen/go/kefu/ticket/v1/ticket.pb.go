@@ -175,7 +175,179 @@ func (TicketType) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{1}
 }
 
-// Priority follows from urgency and impact.
+// Urgency is how soon a ticket must be dealt with.
+type Urgency int32
+
+const (
+	Urgency_URGENCY_UNSPECIFIED Urgency = 0
+	// Work stands still, or harm grows while it waits.
+	Urgency_URGENCY_HIGH Urgency = 1
+	// It hinders, and there is a way around for a while.
+	Urgency_URGENCY_MEDIUM Urgency = 2
+	// It can wait.
+	Urgency_URGENCY_LOW Urgency = 3
+)
+
+// Enum value maps for Urgency.
+var (
+	Urgency_name = map[int32]string{
+		0: "URGENCY_UNSPECIFIED",
+		1: "URGENCY_HIGH",
+		2: "URGENCY_MEDIUM",
+		3: "URGENCY_LOW",
+	}
+	Urgency_value = map[string]int32{
+		"URGENCY_UNSPECIFIED": 0,
+		"URGENCY_HIGH":        1,
+		"URGENCY_MEDIUM":      2,
+		"URGENCY_LOW":         3,
+	}
+)
+
+func (x Urgency) Enum() *Urgency {
+	p := new(Urgency)
+	*p = x
+	return p
+}
+
+func (x Urgency) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Urgency) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[2].Descriptor()
+}
+
+func (Urgency) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[2]
+}
+
+func (x Urgency) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Urgency.Descriptor instead.
+func (Urgency) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
+}
+
+// Impact is how much of the customer's work a ticket is about.
+type Impact int32
+
+const (
+	Impact_IMPACT_UNSPECIFIED Impact = 0
+	// A whole site, line or business.
+	Impact_IMPACT_HIGH Impact = 1
+	// A department, a group or one machine of several.
+	Impact_IMPACT_MEDIUM Impact = 2
+	// One person or none.
+	Impact_IMPACT_LOW Impact = 3
+)
+
+// Enum value maps for Impact.
+var (
+	Impact_name = map[int32]string{
+		0: "IMPACT_UNSPECIFIED",
+		1: "IMPACT_HIGH",
+		2: "IMPACT_MEDIUM",
+		3: "IMPACT_LOW",
+	}
+	Impact_value = map[string]int32{
+		"IMPACT_UNSPECIFIED": 0,
+		"IMPACT_HIGH":        1,
+		"IMPACT_MEDIUM":      2,
+		"IMPACT_LOW":         3,
+	}
+)
+
+func (x Impact) Enum() *Impact {
+	p := new(Impact)
+	*p = x
+	return p
+}
+
+func (x Impact) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Impact) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[3].Descriptor()
+}
+
+func (Impact) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[3]
+}
+
+func (x Impact) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Impact.Descriptor instead.
+func (Impact) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
+}
+
+// PrioritySource is what the priority of a ticket rests on.
+type PrioritySource int32
+
+const (
+	PrioritySource_PRIORITY_SOURCE_UNSPECIFIED PrioritySource = 0
+	// Nobody and nothing said more: P3.
+	PrioritySource_PRIORITY_SOURCE_DEFAULT PrioritySource = 1
+	// Somebody gave it; where urgency and impact are known, in place of what they give.
+	PrioritySource_PRIORITY_SOURCE_GIVEN PrioritySource = 2
+	// A rule of triage says it.
+	PrioritySource_PRIORITY_SOURCE_RULE PrioritySource = 3
+	// Urgency and impact give it, by the matrix of the triage rules.
+	PrioritySource_PRIORITY_SOURCE_MATRIX PrioritySource = 4
+)
+
+// Enum value maps for PrioritySource.
+var (
+	PrioritySource_name = map[int32]string{
+		0: "PRIORITY_SOURCE_UNSPECIFIED",
+		1: "PRIORITY_SOURCE_DEFAULT",
+		2: "PRIORITY_SOURCE_GIVEN",
+		3: "PRIORITY_SOURCE_RULE",
+		4: "PRIORITY_SOURCE_MATRIX",
+	}
+	PrioritySource_value = map[string]int32{
+		"PRIORITY_SOURCE_UNSPECIFIED": 0,
+		"PRIORITY_SOURCE_DEFAULT":     1,
+		"PRIORITY_SOURCE_GIVEN":       2,
+		"PRIORITY_SOURCE_RULE":        3,
+		"PRIORITY_SOURCE_MATRIX":      4,
+	}
+)
+
+func (x PrioritySource) Enum() *PrioritySource {
+	p := new(PrioritySource)
+	*p = x
+	return p
+}
+
+func (x PrioritySource) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PrioritySource) Descriptor() protoreflect.EnumDescriptor {
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[4].Descriptor()
+}
+
+func (PrioritySource) Type() protoreflect.EnumType {
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[4]
+}
+
+func (x PrioritySource) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PrioritySource.Descriptor instead.
+func (PrioritySource) EnumDescriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
+}
+
+// Priority follows from urgency and impact, or is given.
 type Priority int32
 
 const (
@@ -215,11 +387,11 @@ func (x Priority) String() string {
 }
 
 func (Priority) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_ticket_proto_enumTypes[2].Descriptor()
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[5].Descriptor()
 }
 
 func (Priority) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_ticket_proto_enumTypes[2]
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[5]
 }
 
 func (x Priority) Number() protoreflect.EnumNumber {
@@ -228,7 +400,7 @@ func (x Priority) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Priority.Descriptor instead.
 func (Priority) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
 }
 
 // Mode says who began.
@@ -267,11 +439,11 @@ func (x Mode) String() string {
 }
 
 func (Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_ticket_proto_enumTypes[3].Descriptor()
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[6].Descriptor()
 }
 
 func (Mode) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_ticket_proto_enumTypes[3]
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[6]
 }
 
 func (x Mode) Number() protoreflect.EnumNumber {
@@ -280,7 +452,7 @@ func (x Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mode.Descriptor instead.
 func (Mode) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
 }
 
 // Phase of the sale a ticket belongs to.
@@ -320,11 +492,11 @@ func (x Phase) String() string {
 }
 
 func (Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_ticket_proto_enumTypes[4].Descriptor()
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[7].Descriptor()
 }
 
 func (Phase) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_ticket_proto_enumTypes[4]
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[7]
 }
 
 func (x Phase) Number() protoreflect.EnumNumber {
@@ -333,7 +505,7 @@ func (x Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Phase.Descriptor instead.
 func (Phase) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{7}
 }
 
 // WaitFor is whom a waiting ticket waits for.
@@ -370,11 +542,11 @@ func (x WaitFor) String() string {
 }
 
 func (WaitFor) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_ticket_proto_enumTypes[5].Descriptor()
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[8].Descriptor()
 }
 
 func (WaitFor) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_ticket_proto_enumTypes[5]
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[8]
 }
 
 func (x WaitFor) Number() protoreflect.EnumNumber {
@@ -383,7 +555,7 @@ func (x WaitFor) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WaitFor.Descriptor instead.
 func (WaitFor) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{8}
 }
 
 // AuthorKind is who wrote a comment.
@@ -424,11 +596,11 @@ func (x AuthorKind) String() string {
 }
 
 func (AuthorKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_kefu_ticket_v1_ticket_proto_enumTypes[6].Descriptor()
+	return file_kefu_ticket_v1_ticket_proto_enumTypes[9].Descriptor()
 }
 
 func (AuthorKind) Type() protoreflect.EnumType {
-	return &file_kefu_ticket_v1_ticket_proto_enumTypes[6]
+	return &file_kefu_ticket_v1_ticket_proto_enumTypes[9]
 }
 
 func (x AuthorKind) Number() protoreflect.EnumNumber {
@@ -437,7 +609,7 @@ func (x AuthorKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuthorKind.Descriptor instead.
 func (AuthorKind) EnumDescriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_ticket_proto_rawDescGZIP(), []int{9}
 }
 
 // Ticket is one service case.
@@ -457,7 +629,8 @@ type Ticket struct {
 	Phase Phase `protobuf:"varint,6,opt,name=phase,proto3,enum=kefu.ticket.v1.Phase" json:"phase,omitempty"`
 	// `other` unless given; settled by triage.
 	Type TicketType `protobuf:"varint,7,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
-	// P3 unless given; settled by triage.
+	// Given, it stands. Else it follows from urgency and impact where both are given, from the
+	// rules of triage, or is P3; settled by triage.
 	Priority Priority `protobuf:"varint,8,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// One line, 1 to 200 characters.
 	Title string `protobuf:"bytes,9,opt,name=title,proto3" json:"title,omitempty"`
@@ -507,9 +680,17 @@ type Ticket struct {
 	// What whoever takes it must be able to; absent for nothing. QueueService changes it.
 	Needs *TicketNeeds `protobuf:"bytes,40,opt,name=needs,proto3" json:"needs,omitempty"`
 	// When the first of its deadlines that run is due; absent for none. Output only.
-	DueTime       *timestamppb.Timestamp `protobuf:"bytes,41,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,41,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// How soon it must be dealt with. Left to the rules of triage unless given; changed by
+	// triage and `:prioritize`.
+	Urgency Urgency `protobuf:"varint,42,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	// How much it hinders the customer. Left to the rules of triage unless given; changed by
+	// triage and `:prioritize`.
+	Impact Impact `protobuf:"varint,43,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
+	// What the priority rests on; unspecified for tickets from before it was kept. Output only.
+	PrioritySource PrioritySource `protobuf:"varint,44,opt,name=priority_source,json=prioritySource,proto3,enum=kefu.ticket.v1.PrioritySource" json:"priority_source,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Ticket) Reset() {
@@ -764,6 +945,27 @@ func (x *Ticket) GetDueTime() *timestamppb.Timestamp {
 		return x.DueTime
 	}
 	return nil
+}
+
+func (x *Ticket) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *Ticket) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
+func (x *Ticket) GetPrioritySource() PrioritySource {
+	if x != nil {
+		return x.PrioritySource
+	}
+	return PrioritySource_PRIORITY_SOURCE_UNSPECIFIED
 }
 
 // TicketNeeds is what whoever takes a ticket must be able to.
@@ -1092,9 +1294,15 @@ type Transition struct {
 	// When.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// Whom it waits for; of `wait`, and of an `unmerge` that leads back to waiting, only.
-	WaitFor       WaitFor `protobuf:"varint,11,opt,name=wait_for,json=waitFor,proto3,enum=kefu.ticket.v1.WaitFor" json:"wait_for,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WaitFor WaitFor `protobuf:"varint,11,opt,name=wait_for,json=waitFor,proto3,enum=kefu.ticket.v1.WaitFor" json:"wait_for,omitempty"`
+	// Priority after the move, what it rests on, urgency and impact; unspecified in moves from
+	// before they were kept.
+	Priority       Priority       `protobuf:"varint,12,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
+	PrioritySource PrioritySource `protobuf:"varint,13,opt,name=priority_source,json=prioritySource,proto3,enum=kefu.ticket.v1.PrioritySource" json:"priority_source,omitempty"`
+	Urgency        Urgency        `protobuf:"varint,14,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact         Impact         `protobuf:"varint,15,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Transition) Reset() {
@@ -1204,6 +1412,34 @@ func (x *Transition) GetWaitFor() WaitFor {
 	return WaitFor_WAIT_FOR_UNSPECIFIED
 }
 
+func (x *Transition) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
+func (x *Transition) GetPrioritySource() PrioritySource {
+	if x != nil {
+		return x.PrioritySource
+	}
+	return PrioritySource_PRIORITY_SOURCE_UNSPECIFIED
+}
+
+func (x *Transition) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *Transition) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
 // TicketContact is a logged contact with the customer.
 type TicketContact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1306,7 +1542,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\x98\r\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xdd\x0e\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -1351,7 +1587,10 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x04etag\x18\x1d \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x126\n" +
 	"\x0epolicy_version\x18\x1e \x01(\x03B\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rpolicyVersion\x12?\n" +
 	"\x05needs\x18( \x01(\v2\x1b.kefu.ticket.v1.TicketNeedsB\f\xb2\xbb\x18\b\b\x02\"\x04workR\x05needs\x12F\n" +
-	"\bdue_time\x18) \x01(\v2\x1a.google.protobuf.TimestampB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\adueTime\"\x86\x01\n" +
+	"\bdue_time\x18) \x01(\v2\x1a.google.protobuf.TimestampB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\adueTime\x12;\n" +
+	"\aurgency\x18* \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18+ \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\x12L\n" +
+	"\x0fpriority_source\x18, \x01(\x0e2\x1e.kefu.ticket.v1.PrioritySourceB\x03\xe0A\x03R\x0eprioritySource\"\x86\x01\n" +
 	"\vTicketNeeds\x12K\n" +
 	"\blanguage\x18\x01 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12*\n" +
 	"\x06skills\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\n" +
@@ -1376,7 +1615,7 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"authorKind\x127\n" +
 	"\x0fauthor_staff_id\x18\x06 \x01(\tB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\rauthorStaffId\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xee\x03\n" +
+	"createTime\"\xd0\x05\n" +
 	"\n" +
 	"Transition\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x12\n" +
@@ -1393,7 +1632,11 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x122\n" +
-	"\bwait_for\x18\v \x01(\x0e2\x17.kefu.ticket.v1.WaitForR\awaitFor\"\x8b\x02\n" +
+	"\bwait_for\x18\v \x01(\x0e2\x17.kefu.ticket.v1.WaitForR\awaitFor\x124\n" +
+	"\bpriority\x18\f \x01(\x0e2\x18.kefu.ticket.v1.PriorityR\bpriority\x12G\n" +
+	"\x0fpriority_source\x18\r \x01(\x0e2\x1e.kefu.ticket.v1.PrioritySourceR\x0eprioritySource\x121\n" +
+	"\aurgency\x18\x0e \x01(\x0e2\x17.kefu.ticket.v1.UrgencyR\aurgency\x12.\n" +
+	"\x06impact\x18\x0f \x01(\x0e2\x16.kefu.ticket.v1.ImpactR\x06impact\"\x8b\x02\n" +
 	"\rTicketContact\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05round\x18\x02 \x01(\x05R\x05round\x12/\n" +
@@ -1427,7 +1670,24 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\x16TICKET_TYPE_SUGGESTION\x10\b\x12\x15\n" +
 	"\x11TICKET_TYPE_OTHER\x10\t\x12\x19\n" +
 	"\x15TICKET_TYPE_FOLLOW_UP\x10\n" +
-	"*h\n" +
+	"*Y\n" +
+	"\aUrgency\x12\x17\n" +
+	"\x13URGENCY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fURGENCY_HIGH\x10\x01\x12\x12\n" +
+	"\x0eURGENCY_MEDIUM\x10\x02\x12\x0f\n" +
+	"\vURGENCY_LOW\x10\x03*T\n" +
+	"\x06Impact\x12\x16\n" +
+	"\x12IMPACT_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vIMPACT_HIGH\x10\x01\x12\x11\n" +
+	"\rIMPACT_MEDIUM\x10\x02\x12\x0e\n" +
+	"\n" +
+	"IMPACT_LOW\x10\x03*\x9f\x01\n" +
+	"\x0ePrioritySource\x12\x1f\n" +
+	"\x1bPRIORITY_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17PRIORITY_SOURCE_DEFAULT\x10\x01\x12\x19\n" +
+	"\x15PRIORITY_SOURCE_GIVEN\x10\x02\x12\x18\n" +
+	"\x14PRIORITY_SOURCE_RULE\x10\x03\x12\x1a\n" +
+	"\x16PRIORITY_SOURCE_MATRIX\x10\x04*h\n" +
 	"\bPriority\x12\x18\n" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vPRIORITY_P1\x10\x01\x12\x0f\n" +
@@ -1467,56 +1727,66 @@ func file_kefu_ticket_v1_ticket_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_ticket_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_kefu_ticket_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_kefu_ticket_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kefu_ticket_v1_ticket_proto_goTypes = []any{
 	(TicketState)(0),              // 0: kefu.ticket.v1.TicketState
 	(TicketType)(0),               // 1: kefu.ticket.v1.TicketType
-	(Priority)(0),                 // 2: kefu.ticket.v1.Priority
-	(Mode)(0),                     // 3: kefu.ticket.v1.Mode
-	(Phase)(0),                    // 4: kefu.ticket.v1.Phase
-	(WaitFor)(0),                  // 5: kefu.ticket.v1.WaitFor
-	(AuthorKind)(0),               // 6: kefu.ticket.v1.AuthorKind
-	(*Ticket)(nil),                // 7: kefu.ticket.v1.Ticket
-	(*TicketNeeds)(nil),           // 8: kefu.ticket.v1.TicketNeeds
-	(*Reporter)(nil),              // 9: kefu.ticket.v1.Reporter
-	(*Evidence)(nil),              // 10: kefu.ticket.v1.Evidence
-	(*Comment)(nil),               // 11: kefu.ticket.v1.Comment
-	(*Transition)(nil),            // 12: kefu.ticket.v1.Transition
-	(*TicketContact)(nil),         // 13: kefu.ticket.v1.TicketContact
-	(v1.Channel)(0),               // 14: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(Urgency)(0),                  // 2: kefu.ticket.v1.Urgency
+	(Impact)(0),                   // 3: kefu.ticket.v1.Impact
+	(PrioritySource)(0),           // 4: kefu.ticket.v1.PrioritySource
+	(Priority)(0),                 // 5: kefu.ticket.v1.Priority
+	(Mode)(0),                     // 6: kefu.ticket.v1.Mode
+	(Phase)(0),                    // 7: kefu.ticket.v1.Phase
+	(WaitFor)(0),                  // 8: kefu.ticket.v1.WaitFor
+	(AuthorKind)(0),               // 9: kefu.ticket.v1.AuthorKind
+	(*Ticket)(nil),                // 10: kefu.ticket.v1.Ticket
+	(*TicketNeeds)(nil),           // 11: kefu.ticket.v1.TicketNeeds
+	(*Reporter)(nil),              // 12: kefu.ticket.v1.Reporter
+	(*Evidence)(nil),              // 13: kefu.ticket.v1.Evidence
+	(*Comment)(nil),               // 14: kefu.ticket.v1.Comment
+	(*Transition)(nil),            // 15: kefu.ticket.v1.Transition
+	(*TicketContact)(nil),         // 16: kefu.ticket.v1.TicketContact
+	(v1.Channel)(0),               // 17: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_kefu_ticket_v1_ticket_proto_depIdxs = []int32{
-	14, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
-	3,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
-	4,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
+	17, // 0: kefu.ticket.v1.Ticket.channel:type_name -> kefu.type.v1.Channel
+	6,  // 1: kefu.ticket.v1.Ticket.mode:type_name -> kefu.ticket.v1.Mode
+	7,  // 2: kefu.ticket.v1.Ticket.phase:type_name -> kefu.ticket.v1.Phase
 	1,  // 3: kefu.ticket.v1.Ticket.type:type_name -> kefu.ticket.v1.TicketType
-	2,  // 4: kefu.ticket.v1.Ticket.priority:type_name -> kefu.ticket.v1.Priority
-	9,  // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
+	5,  // 4: kefu.ticket.v1.Ticket.priority:type_name -> kefu.ticket.v1.Priority
+	12, // 5: kefu.ticket.v1.Ticket.reporter:type_name -> kefu.ticket.v1.Reporter
 	0,  // 6: kefu.ticket.v1.Ticket.state:type_name -> kefu.ticket.v1.TicketState
-	5,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	10, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
-	15, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	15, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
-	15, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
-	15, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
-	15, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
-	6,  // 15: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
-	15, // 16: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 17: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
-	0,  // 18: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
-	6,  // 19: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
-	15, // 20: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
-	5,  // 21: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	14, // 22: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
-	15, // 23: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	8,  // 7: kefu.ticket.v1.Ticket.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	13, // 8: kefu.ticket.v1.Ticket.evidence:type_name -> kefu.ticket.v1.Evidence
+	18, // 9: kefu.ticket.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	18, // 10: kefu.ticket.v1.Ticket.update_time:type_name -> google.protobuf.Timestamp
+	18, // 11: kefu.ticket.v1.Ticket.resolve_time:type_name -> google.protobuf.Timestamp
+	18, // 12: kefu.ticket.v1.Ticket.close_time:type_name -> google.protobuf.Timestamp
+	11, // 13: kefu.ticket.v1.Ticket.needs:type_name -> kefu.ticket.v1.TicketNeeds
+	18, // 14: kefu.ticket.v1.Ticket.due_time:type_name -> google.protobuf.Timestamp
+	2,  // 15: kefu.ticket.v1.Ticket.urgency:type_name -> kefu.ticket.v1.Urgency
+	3,  // 16: kefu.ticket.v1.Ticket.impact:type_name -> kefu.ticket.v1.Impact
+	4,  // 17: kefu.ticket.v1.Ticket.priority_source:type_name -> kefu.ticket.v1.PrioritySource
+	9,  // 18: kefu.ticket.v1.Comment.author_kind:type_name -> kefu.ticket.v1.AuthorKind
+	18, // 19: kefu.ticket.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 20: kefu.ticket.v1.Transition.from:type_name -> kefu.ticket.v1.TicketState
+	0,  // 21: kefu.ticket.v1.Transition.to:type_name -> kefu.ticket.v1.TicketState
+	9,  // 22: kefu.ticket.v1.Transition.actor_kind:type_name -> kefu.ticket.v1.AuthorKind
+	18, // 23: kefu.ticket.v1.Transition.occur_time:type_name -> google.protobuf.Timestamp
+	8,  // 24: kefu.ticket.v1.Transition.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	5,  // 25: kefu.ticket.v1.Transition.priority:type_name -> kefu.ticket.v1.Priority
+	4,  // 26: kefu.ticket.v1.Transition.priority_source:type_name -> kefu.ticket.v1.PrioritySource
+	2,  // 27: kefu.ticket.v1.Transition.urgency:type_name -> kefu.ticket.v1.Urgency
+	3,  // 28: kefu.ticket.v1.Transition.impact:type_name -> kefu.ticket.v1.Impact
+	17, // 29: kefu.ticket.v1.TicketContact.channel:type_name -> kefu.type.v1.Channel
+	18, // 30: kefu.ticket.v1.TicketContact.contact_time:type_name -> google.protobuf.Timestamp
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_proto_init() }
@@ -1529,7 +1799,7 @@ func file_kefu_ticket_v1_ticket_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_ticket_proto_rawDesc), len(file_kefu_ticket_v1_ticket_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      10,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,

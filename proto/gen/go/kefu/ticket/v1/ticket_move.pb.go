@@ -32,7 +32,8 @@ type TriageTicketRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Required.
 	Type TicketType `protobuf:"varint,2,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
-	// Required.
+	// Required unless urgency and impact are known: then what they give, and another one needs a
+	// reason.
 	Priority Priority `protobuf:"varint,3,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// UUID of the department. Required.
 	DepartmentId string `protobuf:"bytes,4,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
@@ -41,7 +42,11 @@ type TriageTicketRequest struct {
 	// When given, must be current.
 	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
 	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// As the ticket has it unless given.
+	Urgency Urgency `protobuf:"varint,8,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	// As the ticket has it unless given.
+	Impact        Impact `protobuf:"varint,9,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,19 +130,39 @@ func (x *TriageTicketRequest) GetRequestId() string {
 	return ""
 }
 
-// PrioritizeTicketRequest says which priority and why.
+func (x *TriageTicketRequest) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TriageTicketRequest) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
+// PrioritizeTicketRequest says which priority, or which urgency and impact, and why.
 type PrioritizeTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUID of the ticket.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Required.
+	// Stands in place of what urgency and impact give. Required unless one of those is given and
+	// both are known then: without it the priority is taken from them anew, also where somebody
+	// had given another.
 	Priority Priority `protobuf:"varint,2,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// 1 to 500 characters.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When given, must be current.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
 	// See CreateTicketRequest.
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// As the ticket has it unless given.
+	Urgency Urgency `protobuf:"varint,6,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	// As the ticket has it unless given.
+	Impact        Impact `protobuf:"varint,7,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +230,20 @@ func (x *PrioritizeTicketRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *PrioritizeTicketRequest) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *PrioritizeTicketRequest) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
 }
 
 // RetargetTicketRequest says which version of the policy and why.
@@ -1195,23 +1234,27 @@ var File_kefu_ticket_v1_ticket_move_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_move_proto_rawDesc = "" +
 	"\n" +
-	" kefu/ticket/v1/ticket_move.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xcf\x02\n" +
+	" kefu/ticket/v1/ticket_move.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xc1\x03\n" +
 	"\x13TriageTicketRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12=\n" +
-	"\x04type\x18\x02 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12C\n" +
-	"\bpriority\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bpriority\x120\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x1a.kefu.ticket.v1.TicketTypeB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12>\n" +
+	"\bpriority\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x120\n" +
 	"\rdepartment_id\x18\x04 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\fdepartmentId\x12 \n" +
 	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe7\x01\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12;\n" +
+	"\aurgency\x18\b \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\t \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"\xd9\x02\n" +
 	"\x17PrioritizeTicketRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
-	"\bpriority\x18\x02 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\bpriority\x12%\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12>\n" +
+	"\bpriority\x18\x02 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x12%\n" +
 	"\x06reason\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd3\x01\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12;\n" +
+	"\aurgency\x18\x06 \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\a \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"\xd3\x01\n" +
 	"\x15RetargetTicketRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
 	"\x0epolicy_version\x18\x02 \x01(\x03B\n" +
@@ -1330,24 +1373,30 @@ var file_kefu_ticket_v1_ticket_move_proto_goTypes = []any{
 	(*MergeTicketRequest)(nil),         // 14: kefu.ticket.v1.MergeTicketRequest
 	(TicketType)(0),                    // 15: kefu.ticket.v1.TicketType
 	(Priority)(0),                      // 16: kefu.ticket.v1.Priority
-	(v1.Channel)(0),                    // 17: kefu.type.v1.Channel
-	(*timestamppb.Timestamp)(nil),      // 18: google.protobuf.Timestamp
-	(*TicketContact)(nil),              // 19: kefu.ticket.v1.TicketContact
-	(WaitFor)(0),                       // 20: kefu.ticket.v1.WaitFor
+	(Urgency)(0),                       // 17: kefu.ticket.v1.Urgency
+	(Impact)(0),                        // 18: kefu.ticket.v1.Impact
+	(v1.Channel)(0),                    // 19: kefu.type.v1.Channel
+	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(*TicketContact)(nil),              // 21: kefu.ticket.v1.TicketContact
+	(WaitFor)(0),                       // 22: kefu.ticket.v1.WaitFor
 }
 var file_kefu_ticket_v1_ticket_move_proto_depIdxs = []int32{
 	15, // 0: kefu.ticket.v1.TriageTicketRequest.type:type_name -> kefu.ticket.v1.TicketType
 	16, // 1: kefu.ticket.v1.TriageTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	16, // 2: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
-	17, // 3: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
-	18, // 4: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
-	19, // 5: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
-	20, // 6: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	17, // 2: kefu.ticket.v1.TriageTicketRequest.urgency:type_name -> kefu.ticket.v1.Urgency
+	18, // 3: kefu.ticket.v1.TriageTicketRequest.impact:type_name -> kefu.ticket.v1.Impact
+	16, // 4: kefu.ticket.v1.PrioritizeTicketRequest.priority:type_name -> kefu.ticket.v1.Priority
+	17, // 5: kefu.ticket.v1.PrioritizeTicketRequest.urgency:type_name -> kefu.ticket.v1.Urgency
+	18, // 6: kefu.ticket.v1.PrioritizeTicketRequest.impact:type_name -> kefu.ticket.v1.Impact
+	19, // 7: kefu.ticket.v1.RecordTicketContactRequest.channel:type_name -> kefu.type.v1.Channel
+	20, // 8: kefu.ticket.v1.RecordTicketContactRequest.contact_time:type_name -> google.protobuf.Timestamp
+	21, // 9: kefu.ticket.v1.ListTicketContactsResponse.contacts:type_name -> kefu.ticket.v1.TicketContact
+	22, // 10: kefu.ticket.v1.WaitTicketRequest.wait_for:type_name -> kefu.ticket.v1.WaitFor
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_ticket_move_proto_init() }

@@ -216,6 +216,9 @@ type ListTicketsRequest struct {
 	Order TicketOrder `protobuf:"varint,24,opt,name=order,proto3,enum=kefu.ticket.v1.TicketOrder" json:"order,omitempty"`
 	// With the order by due time: what is due before.
 	DueBefore *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=due_before,json=dueBefore,proto3" json:"due_before,omitempty"`
+	// True: only open tickets in the hands of somebody who is away: who has left the company, whose
+	// status is away, or for whom somebody stands in now. Not for customers.
+	InAbsentHands bool `protobuf:"varint,26,opt,name=in_absent_hands,json=inAbsentHands,proto3" json:"in_absent_hands,omitempty"`
 	// Tickets whose evidence names this answer. Not for customers.
 	AnswerId      string `protobuf:"bytes,11,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -362,6 +365,13 @@ func (x *ListTicketsRequest) GetDueBefore() *timestamppb.Timestamp {
 		return x.DueBefore
 	}
 	return nil
+}
+
+func (x *ListTicketsRequest) GetInAbsentHands() bool {
+	if x != nil {
+		return x.InAbsentHands
+	}
+	return false
 }
 
 func (x *ListTicketsRequest) GetAnswerId() string {
@@ -1213,7 +1223,7 @@ const file_kefu_ticket_v1_ticket_request_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"/\n" +
 	"\x10GetTicketRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xc6\x06\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xee\x06\n" +
 	"\x12ListTicketsRequest\x12F\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1b.kefu.ticket.v1.TicketStateB\x11\xbaH\x0e\x92\x01\v\x10\n" +
 	"\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12,\n" +
@@ -1237,7 +1247,8 @@ const file_kefu_ticket_v1_ticket_request_proto_rawDesc = "" +
 	"\x04text\x18\x17 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04text\x12;\n" +
 	"\x05order\x18\x18 \x01(\x0e2\x1b.kefu.ticket.v1.TicketOrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x129\n" +
 	"\n" +
-	"due_before\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tdueBefore\x12(\n" +
+	"due_before\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tdueBefore\x12&\n" +
+	"\x0fin_absent_hands\x18\x1a \x01(\bR\rinAbsentHands\x12(\n" +
 	"\tanswer_id\x18\v \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\banswerId\"o\n" +
 	"\x13ListTicketsResponse\x120\n" +
 	"\atickets\x18\x01 \x03(\v2\x16.kefu.ticket.v1.TicketR\atickets\x12&\n" +

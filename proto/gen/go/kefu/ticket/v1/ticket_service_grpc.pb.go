@@ -89,12 +89,15 @@ type TicketServiceClient interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, TICKET_NOT_FOUND, TICKET_WRONG_STATE,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateTicket(ctx context.Context, in *UpdateTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Settles type, priority and department: new → triaged.
-	// Errors: VALIDATION_FAILED (also for an unknown department), TICKET_NOT_FOUND,
+	// Settles type, priority and department, urgency and impact: new → triaged.
+	// Errors: VALIDATION_FAILED (also for an unknown department, for no priority where urgency
+	// and impact give none, and for no reason where it departs from rules or matrix),
+	// TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	TriageTicket(ctx context.Context, in *TriageTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// Changes the priority, with a reason; the state stays. Possible before resolved. The
-	// running deadlines are computed anew from their start.
+	// Changes the priority, or urgency and impact and with them the priority, with a reason; the
+	// state stays. Possible before resolved. The matrix is that of the triage rules in effect
+	// when the ticket was registered. The running deadlines are computed anew from their start.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	PrioritizeTicket(ctx context.Context, in *PrioritizeTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
@@ -475,12 +478,15 @@ type TicketServiceServer interface {
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, TICKET_NOT_FOUND, TICKET_WRONG_STATE,
 	// ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateTicket(context.Context, *UpdateTicketRequest) (*Ticket, error)
-	// Settles type, priority and department: new → triaged.
-	// Errors: VALIDATION_FAILED (also for an unknown department), TICKET_NOT_FOUND,
+	// Settles type, priority and department, urgency and impact: new → triaged.
+	// Errors: VALIDATION_FAILED (also for an unknown department, for no priority where urgency
+	// and impact give none, and for no reason where it departs from rules or matrix),
+	// TICKET_NOT_FOUND,
 	// TICKET_WRONG_STATE, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	TriageTicket(context.Context, *TriageTicketRequest) (*Ticket, error)
-	// Changes the priority, with a reason; the state stays. Possible before resolved. The
-	// running deadlines are computed anew from their start.
+	// Changes the priority, or urgency and impact and with them the priority, with a reason; the
+	// state stays. Possible before resolved. The matrix is that of the triage rules in effect
+	// when the ticket was registered. The running deadlines are computed anew from their start.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND, TICKET_WRONG_STATE, ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	PrioritizeTicket(context.Context, *PrioritizeTicketRequest) (*Ticket, error)

@@ -91,7 +91,7 @@ type TriageRules struct {
 	// What changed and why; at most 500 characters.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	// Looked at in this order; the first that fits and says something of type, priority,
-	// department, or skills and language decides that. At most 300. A draft may hold rules with
+	// urgency, impact, department, or skills and language decides that. At most 300. A draft may hold rules with
 	// faults; `:validate` lists them, and publishing refuses them. Left out where versions are
 	// listed.
 	Rules []*TriageRule `protobuf:"bytes,5,rep,name=rules,proto3" json:"rules,omitempty"`
@@ -100,9 +100,14 @@ type TriageRules struct {
 	// Output only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Send it back with a change to be refused if somebody else changed the draft meanwhile.
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Which priority urgency and impact give: each pair of the two once. The built-in matrix
+	// (high urgency P1, P2, P3 by falling impact, medium P2, P3, P4, low P3, P4, P4) where an
+	// update empties it. A ticket keeps the matrix
+	// of the version in effect when it was registered. Left out where versions are listed.
+	PriorityMatrix []*PriorityCell `protobuf:"bytes,9,rep,name=priority_matrix,json=priorityMatrix,proto3" json:"priority_matrix,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TriageRules) Reset() {
@@ -191,6 +196,74 @@ func (x *TriageRules) GetEtag() string {
 	return ""
 }
 
+func (x *TriageRules) GetPriorityMatrix() []*PriorityCell {
+	if x != nil {
+		return x.PriorityMatrix
+	}
+	return nil
+}
+
+// PriorityCell is the priority of one urgency with one impact.
+type PriorityCell struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Urgency       Urgency                `protobuf:"varint,1,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact                 `protobuf:"varint,2,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
+	Priority      Priority               `protobuf:"varint,3,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriorityCell) Reset() {
+	*x = PriorityCell{}
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriorityCell) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriorityCell) ProtoMessage() {}
+
+func (x *PriorityCell) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriorityCell.ProtoReflect.Descriptor instead.
+func (*PriorityCell) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PriorityCell) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *PriorityCell) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
+func (x *PriorityCell) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
 // TriageRule says what tickets that fulfil all its conditions are taken for.
 type TriageRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -209,7 +282,8 @@ type TriageRule struct {
 	Words []string `protobuf:"bytes,4,rep,name=words,proto3" json:"words,omitempty"`
 	// Title and description hold none of these.
 	WithoutWords []string `protobuf:"bytes,5,rep,name=without_words,json=withoutWords,proto3" json:"without_words,omitempty"`
-	// What it decides: at least one of type, priority, department or its function, skills and language.
+	// What it decides: at least one of type, priority, urgency, impact, department or its function,
+	// skills and language.
 	Type     TicketType `protobuf:"varint,6,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority Priority   `protobuf:"varint,7,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// UUID of the department.
@@ -225,13 +299,15 @@ type TriageRule struct {
 	// department_id nor a route says which; of several departments the first made. It goes before
 	// the default department of the type.
 	DepartmentFunction DepartmentFunction `protobuf:"varint,12,opt,name=department_function,json=departmentFunction,proto3,enum=kefu.ticket.v1.DepartmentFunction" json:"department_function,omitempty"`
+	Urgency            Urgency            `protobuf:"varint,13,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact             Impact             `protobuf:"varint,14,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *TriageRule) Reset() {
 	*x = TriageRule{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +319,7 @@ func (x *TriageRule) String() string {
 func (*TriageRule) ProtoMessage() {}
 
 func (x *TriageRule) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[1]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +332,7 @@ func (x *TriageRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriageRule.ProtoReflect.Descriptor instead.
 func (*TriageRule) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{1}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *TriageRule) GetRuleId() string {
@@ -343,6 +419,20 @@ func (x *TriageRule) GetDepartmentFunction() DepartmentFunction {
 	return DepartmentFunction_DEPARTMENT_FUNCTION_UNSPECIFIED
 }
 
+func (x *TriageRule) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TriageRule) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
 // TriageFault is something wrong with a version.
 type TriageFault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,7 +446,7 @@ type TriageFault struct {
 
 func (x *TriageFault) Reset() {
 	*x = TriageFault{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +458,7 @@ func (x *TriageFault) String() string {
 func (*TriageFault) ProtoMessage() {}
 
 func (x *TriageFault) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[2]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +471,7 @@ func (x *TriageFault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriageFault.ProtoReflect.Descriptor instead.
 func (*TriageFault) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{2}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TriageFault) GetField() string {
@@ -411,7 +501,7 @@ type CreateTriageRulesRequest struct {
 
 func (x *CreateTriageRulesRequest) Reset() {
 	*x = CreateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +513,7 @@ func (x *CreateTriageRulesRequest) String() string {
 func (*CreateTriageRulesRequest) ProtoMessage() {}
 
 func (x *CreateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[3]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +526,7 @@ func (x *CreateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*CreateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{3}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateTriageRulesRequest) GetTriageRules() *TriageRules {
@@ -464,7 +554,7 @@ type GetTriageRulesRequest struct {
 
 func (x *GetTriageRulesRequest) Reset() {
 	*x = GetTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +566,7 @@ func (x *GetTriageRulesRequest) String() string {
 func (*GetTriageRulesRequest) ProtoMessage() {}
 
 func (x *GetTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +579,7 @@ func (x *GetTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*GetTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetTriageRulesRequest) GetVersion() int64 {
@@ -512,7 +602,7 @@ type ListTriageRulesRequest struct {
 
 func (x *ListTriageRulesRequest) Reset() {
 	*x = ListTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +614,7 @@ func (x *ListTriageRulesRequest) String() string {
 func (*ListTriageRulesRequest) ProtoMessage() {}
 
 func (x *ListTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +627,7 @@ func (x *ListTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListTriageRulesRequest) GetPageSize() int32 {
@@ -566,7 +656,7 @@ type ListTriageRulesResponse struct {
 
 func (x *ListTriageRulesResponse) Reset() {
 	*x = ListTriageRulesResponse{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +668,7 @@ func (x *ListTriageRulesResponse) String() string {
 func (*ListTriageRulesResponse) ProtoMessage() {}
 
 func (x *ListTriageRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +681,7 @@ func (x *ListTriageRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTriageRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListTriageRulesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListTriageRulesResponse) GetTriageRules() []*TriageRules {
@@ -623,7 +713,7 @@ type UpdateTriageRulesRequest struct {
 
 func (x *UpdateTriageRulesRequest) Reset() {
 	*x = UpdateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +725,7 @@ func (x *UpdateTriageRulesRequest) String() string {
 func (*UpdateTriageRulesRequest) ProtoMessage() {}
 
 func (x *UpdateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +738,7 @@ func (x *UpdateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateTriageRulesRequest) GetTriageRules() *TriageRules {
@@ -685,7 +775,7 @@ type ValidateTriageRulesRequest struct {
 
 func (x *ValidateTriageRulesRequest) Reset() {
 	*x = ValidateTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +787,7 @@ func (x *ValidateTriageRulesRequest) String() string {
 func (*ValidateTriageRulesRequest) ProtoMessage() {}
 
 func (x *ValidateTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +800,7 @@ func (x *ValidateTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*ValidateTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ValidateTriageRulesRequest) GetVersion() int64 {
@@ -738,7 +828,7 @@ type ValidateTriageRulesResponse struct {
 
 func (x *ValidateTriageRulesResponse) Reset() {
 	*x = ValidateTriageRulesResponse{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +840,7 @@ func (x *ValidateTriageRulesResponse) String() string {
 func (*ValidateTriageRulesResponse) ProtoMessage() {}
 
 func (x *ValidateTriageRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[9]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +853,7 @@ func (x *ValidateTriageRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateTriageRulesResponse.ProtoReflect.Descriptor instead.
 func (*ValidateTriageRulesResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{9}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ValidateTriageRulesResponse) GetFaults() []*TriageFault {
@@ -790,7 +880,7 @@ type PublishTriageRulesRequest struct {
 
 func (x *PublishTriageRulesRequest) Reset() {
 	*x = PublishTriageRulesRequest{}
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +892,7 @@ func (x *PublishTriageRulesRequest) String() string {
 func (*PublishTriageRulesRequest) ProtoMessage() {}
 
 func (x *PublishTriageRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[10]
+	mi := &file_kefu_ticket_v1_triage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +905,7 @@ func (x *PublishTriageRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishTriageRulesRequest.ProtoReflect.Descriptor instead.
 func (*PublishTriageRulesRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{10}
+	return file_kefu_ticket_v1_triage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PublishTriageRulesRequest) GetVersion() int64 {
@@ -850,7 +940,7 @@ var File_kefu_ticket_v1_triage_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\xbd\x03\n" +
+	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\x8e\x04\n" +
 	"\vTriageRules\x12!\n" +
 	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .kefu.ticket.v1.TriageRulesStateB\x03\xe0A\x03R\x05state\x12F\n" +
@@ -861,7 +951,12 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xa7\x05\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12O\n" +
+	"\x0fpriority_matrix\x18\t \x03(\v2\x1c.kefu.ticket.v1.PriorityCellB\b\xbaH\x05\x92\x01\x02\x10\x14R\x0epriorityMatrix\"\xc5\x01\n" +
+	"\fPriorityCell\x12;\n" +
+	"\aurgency\x18\x01 \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\x02 \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\x12>\n" +
+	"\bpriority\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\"\x9e\x06\n" +
 	"\n" +
 	"TriageRule\x12 \n" +
 	"\arule_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18<R\x06ruleId\x12A\n" +
@@ -880,7 +975,9 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\x10\n" +
 	"\"\x06r\x04\x10\x01\x18<R\x06skills\x12K\n" +
 	"\blanguage\x18\v \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12]\n" +
-	"\x13department_function\x18\f \x01(\x0e2\".kefu.ticket.v1.DepartmentFunctionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12departmentFunction\"K\n" +
+	"\x13department_function\x18\f \x01(\x0e2\".kefu.ticket.v1.DepartmentFunctionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12departmentFunction\x12;\n" +
+	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"K\n" +
 	"\vTriageFault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12&\n" +
 	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextR\x04text\"\x8d\x01\n" +
@@ -949,76 +1046,85 @@ func file_kefu_ticket_v1_triage_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_triage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_ticket_v1_triage_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_kefu_ticket_v1_triage_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_kefu_ticket_v1_triage_proto_goTypes = []any{
 	(TriageRulesState)(0),               // 0: kefu.ticket.v1.TriageRulesState
 	(*TriageRules)(nil),                 // 1: kefu.ticket.v1.TriageRules
-	(*TriageRule)(nil),                  // 2: kefu.ticket.v1.TriageRule
-	(*TriageFault)(nil),                 // 3: kefu.ticket.v1.TriageFault
-	(*CreateTriageRulesRequest)(nil),    // 4: kefu.ticket.v1.CreateTriageRulesRequest
-	(*GetTriageRulesRequest)(nil),       // 5: kefu.ticket.v1.GetTriageRulesRequest
-	(*ListTriageRulesRequest)(nil),      // 6: kefu.ticket.v1.ListTriageRulesRequest
-	(*ListTriageRulesResponse)(nil),     // 7: kefu.ticket.v1.ListTriageRulesResponse
-	(*UpdateTriageRulesRequest)(nil),    // 8: kefu.ticket.v1.UpdateTriageRulesRequest
-	(*ValidateTriageRulesRequest)(nil),  // 9: kefu.ticket.v1.ValidateTriageRulesRequest
-	(*ValidateTriageRulesResponse)(nil), // 10: kefu.ticket.v1.ValidateTriageRulesResponse
-	(*PublishTriageRulesRequest)(nil),   // 11: kefu.ticket.v1.PublishTriageRulesRequest
-	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
-	(TicketType)(0),                     // 13: kefu.ticket.v1.TicketType
-	(Priority)(0),                       // 14: kefu.ticket.v1.Priority
-	(DepartmentFunction)(0),             // 15: kefu.ticket.v1.DepartmentFunction
-	(*v1.Text)(nil),                     // 16: kefu.type.v1.Text
-	(*fieldmaskpb.FieldMask)(nil),       // 17: google.protobuf.FieldMask
-	(*SuggestTriageRequest)(nil),        // 18: kefu.ticket.v1.SuggestTriageRequest
-	(*GetTicketTriageRequest)(nil),      // 19: kefu.ticket.v1.GetTicketTriageRequest
-	(*TrainTriageModelRequest)(nil),     // 20: kefu.ticket.v1.TrainTriageModelRequest
-	(*ListTriageModelsRequest)(nil),     // 21: kefu.ticket.v1.ListTriageModelsRequest
-	(*TicketTriage)(nil),                // 22: kefu.ticket.v1.TicketTriage
-	(*TriageModel)(nil),                 // 23: kefu.ticket.v1.TriageModel
-	(*ListTriageModelsResponse)(nil),    // 24: kefu.ticket.v1.ListTriageModelsResponse
+	(*PriorityCell)(nil),                // 2: kefu.ticket.v1.PriorityCell
+	(*TriageRule)(nil),                  // 3: kefu.ticket.v1.TriageRule
+	(*TriageFault)(nil),                 // 4: kefu.ticket.v1.TriageFault
+	(*CreateTriageRulesRequest)(nil),    // 5: kefu.ticket.v1.CreateTriageRulesRequest
+	(*GetTriageRulesRequest)(nil),       // 6: kefu.ticket.v1.GetTriageRulesRequest
+	(*ListTriageRulesRequest)(nil),      // 7: kefu.ticket.v1.ListTriageRulesRequest
+	(*ListTriageRulesResponse)(nil),     // 8: kefu.ticket.v1.ListTriageRulesResponse
+	(*UpdateTriageRulesRequest)(nil),    // 9: kefu.ticket.v1.UpdateTriageRulesRequest
+	(*ValidateTriageRulesRequest)(nil),  // 10: kefu.ticket.v1.ValidateTriageRulesRequest
+	(*ValidateTriageRulesResponse)(nil), // 11: kefu.ticket.v1.ValidateTriageRulesResponse
+	(*PublishTriageRulesRequest)(nil),   // 12: kefu.ticket.v1.PublishTriageRulesRequest
+	(*timestamppb.Timestamp)(nil),       // 13: google.protobuf.Timestamp
+	(Urgency)(0),                        // 14: kefu.ticket.v1.Urgency
+	(Impact)(0),                         // 15: kefu.ticket.v1.Impact
+	(Priority)(0),                       // 16: kefu.ticket.v1.Priority
+	(TicketType)(0),                     // 17: kefu.ticket.v1.TicketType
+	(DepartmentFunction)(0),             // 18: kefu.ticket.v1.DepartmentFunction
+	(*v1.Text)(nil),                     // 19: kefu.type.v1.Text
+	(*fieldmaskpb.FieldMask)(nil),       // 20: google.protobuf.FieldMask
+	(*SuggestTriageRequest)(nil),        // 21: kefu.ticket.v1.SuggestTriageRequest
+	(*GetTicketTriageRequest)(nil),      // 22: kefu.ticket.v1.GetTicketTriageRequest
+	(*TrainTriageModelRequest)(nil),     // 23: kefu.ticket.v1.TrainTriageModelRequest
+	(*ListTriageModelsRequest)(nil),     // 24: kefu.ticket.v1.ListTriageModelsRequest
+	(*TicketTriage)(nil),                // 25: kefu.ticket.v1.TicketTriage
+	(*TriageModel)(nil),                 // 26: kefu.ticket.v1.TriageModel
+	(*ListTriageModelsResponse)(nil),    // 27: kefu.ticket.v1.ListTriageModelsResponse
 }
 var file_kefu_ticket_v1_triage_proto_depIdxs = []int32{
 	0,  // 0: kefu.ticket.v1.TriageRules.state:type_name -> kefu.ticket.v1.TriageRulesState
-	12, // 1: kefu.ticket.v1.TriageRules.effective_time:type_name -> google.protobuf.Timestamp
-	2,  // 2: kefu.ticket.v1.TriageRules.rules:type_name -> kefu.ticket.v1.TriageRule
-	12, // 3: kefu.ticket.v1.TriageRules.create_time:type_name -> google.protobuf.Timestamp
-	12, // 4: kefu.ticket.v1.TriageRules.update_time:type_name -> google.protobuf.Timestamp
-	13, // 5: kefu.ticket.v1.TriageRule.types:type_name -> kefu.ticket.v1.TicketType
-	13, // 6: kefu.ticket.v1.TriageRule.type:type_name -> kefu.ticket.v1.TicketType
-	14, // 7: kefu.ticket.v1.TriageRule.priority:type_name -> kefu.ticket.v1.Priority
-	15, // 8: kefu.ticket.v1.TriageRule.department_function:type_name -> kefu.ticket.v1.DepartmentFunction
-	16, // 9: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
-	1,  // 10: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	1,  // 11: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	1,  // 12: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
-	17, // 13: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 14: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
-	12, // 15: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
-	4,  // 16: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
-	5,  // 17: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
-	6,  // 18: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
-	8,  // 19: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
-	9,  // 20: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
-	11, // 21: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
-	18, // 22: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
-	19, // 23: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
-	20, // 24: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
-	21, // 25: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
-	1,  // 26: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	1,  // 27: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	7,  // 28: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
-	1,  // 29: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	10, // 30: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
-	1,  // 31: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
-	22, // 32: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
-	22, // 33: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
-	23, // 34: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
-	24, // 35: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 1: kefu.ticket.v1.TriageRules.effective_time:type_name -> google.protobuf.Timestamp
+	3,  // 2: kefu.ticket.v1.TriageRules.rules:type_name -> kefu.ticket.v1.TriageRule
+	13, // 3: kefu.ticket.v1.TriageRules.create_time:type_name -> google.protobuf.Timestamp
+	13, // 4: kefu.ticket.v1.TriageRules.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 5: kefu.ticket.v1.TriageRules.priority_matrix:type_name -> kefu.ticket.v1.PriorityCell
+	14, // 6: kefu.ticket.v1.PriorityCell.urgency:type_name -> kefu.ticket.v1.Urgency
+	15, // 7: kefu.ticket.v1.PriorityCell.impact:type_name -> kefu.ticket.v1.Impact
+	16, // 8: kefu.ticket.v1.PriorityCell.priority:type_name -> kefu.ticket.v1.Priority
+	17, // 9: kefu.ticket.v1.TriageRule.types:type_name -> kefu.ticket.v1.TicketType
+	17, // 10: kefu.ticket.v1.TriageRule.type:type_name -> kefu.ticket.v1.TicketType
+	16, // 11: kefu.ticket.v1.TriageRule.priority:type_name -> kefu.ticket.v1.Priority
+	18, // 12: kefu.ticket.v1.TriageRule.department_function:type_name -> kefu.ticket.v1.DepartmentFunction
+	14, // 13: kefu.ticket.v1.TriageRule.urgency:type_name -> kefu.ticket.v1.Urgency
+	15, // 14: kefu.ticket.v1.TriageRule.impact:type_name -> kefu.ticket.v1.Impact
+	19, // 15: kefu.ticket.v1.TriageFault.text:type_name -> kefu.type.v1.Text
+	1,  // 16: kefu.ticket.v1.CreateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 17: kefu.ticket.v1.ListTriageRulesResponse.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	1,  // 18: kefu.ticket.v1.UpdateTriageRulesRequest.triage_rules:type_name -> kefu.ticket.v1.TriageRules
+	20, // 19: kefu.ticket.v1.UpdateTriageRulesRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 20: kefu.ticket.v1.ValidateTriageRulesResponse.faults:type_name -> kefu.ticket.v1.TriageFault
+	13, // 21: kefu.ticket.v1.PublishTriageRulesRequest.effective_time:type_name -> google.protobuf.Timestamp
+	5,  // 22: kefu.ticket.v1.TriageService.CreateTriageRules:input_type -> kefu.ticket.v1.CreateTriageRulesRequest
+	6,  // 23: kefu.ticket.v1.TriageService.GetTriageRules:input_type -> kefu.ticket.v1.GetTriageRulesRequest
+	7,  // 24: kefu.ticket.v1.TriageService.ListTriageRules:input_type -> kefu.ticket.v1.ListTriageRulesRequest
+	9,  // 25: kefu.ticket.v1.TriageService.UpdateTriageRules:input_type -> kefu.ticket.v1.UpdateTriageRulesRequest
+	10, // 26: kefu.ticket.v1.TriageService.ValidateTriageRules:input_type -> kefu.ticket.v1.ValidateTriageRulesRequest
+	12, // 27: kefu.ticket.v1.TriageService.PublishTriageRules:input_type -> kefu.ticket.v1.PublishTriageRulesRequest
+	21, // 28: kefu.ticket.v1.TriageService.SuggestTriage:input_type -> kefu.ticket.v1.SuggestTriageRequest
+	22, // 29: kefu.ticket.v1.TriageService.GetTicketTriage:input_type -> kefu.ticket.v1.GetTicketTriageRequest
+	23, // 30: kefu.ticket.v1.TriageService.TrainTriageModel:input_type -> kefu.ticket.v1.TrainTriageModelRequest
+	24, // 31: kefu.ticket.v1.TriageService.ListTriageModels:input_type -> kefu.ticket.v1.ListTriageModelsRequest
+	1,  // 32: kefu.ticket.v1.TriageService.CreateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	1,  // 33: kefu.ticket.v1.TriageService.GetTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	8,  // 34: kefu.ticket.v1.TriageService.ListTriageRules:output_type -> kefu.ticket.v1.ListTriageRulesResponse
+	1,  // 35: kefu.ticket.v1.TriageService.UpdateTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	11, // 36: kefu.ticket.v1.TriageService.ValidateTriageRules:output_type -> kefu.ticket.v1.ValidateTriageRulesResponse
+	1,  // 37: kefu.ticket.v1.TriageService.PublishTriageRules:output_type -> kefu.ticket.v1.TriageRules
+	25, // 38: kefu.ticket.v1.TriageService.SuggestTriage:output_type -> kefu.ticket.v1.TicketTriage
+	25, // 39: kefu.ticket.v1.TriageService.GetTicketTriage:output_type -> kefu.ticket.v1.TicketTriage
+	26, // 40: kefu.ticket.v1.TriageService.TrainTriageModel:output_type -> kefu.ticket.v1.TriageModel
+	27, // 41: kefu.ticket.v1.TriageService.ListTriageModels:output_type -> kefu.ticket.v1.ListTriageModelsResponse
+	32, // [32:42] is the sub-list for method output_type
+	22, // [22:32] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_triage_proto_init() }
@@ -1036,7 +1142,7 @@ func file_kefu_ticket_v1_triage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_triage_proto_rawDesc), len(file_kefu_ticket_v1_triage_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

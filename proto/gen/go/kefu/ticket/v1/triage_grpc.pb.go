@@ -39,12 +39,14 @@ const (
 // teach beside them.
 //
 // Every new ticket is looked at by the version in effect, whichever way it comes in. What the
-// registrant gave stays; a type, a priority, skills or a language that were left open are taken
-// from the rules, and the department from a rule or else from the routes. The ticket stays `new` until somebody
+// registrant gave stays; a type, a priority, urgency, impact, skills or a language that were left open are
+// taken from the rules, and the department from a rule or else from the routes. Urgency and
+// impact give the priority by the matrix where nobody gave one; a priority that a rule says goes
+// before that unless the registrant gave both. The ticket stays `new` until somebody
 // triages it: they may settle something else, with a reason. Imported tickets are history and
 // stay as told. Version 1 is built in, with words in Chinese and English.
 type TriageServiceClient interface {
-	// Makes a draft, a copy of the version in effect unless rules are given.
+	// Makes a draft; rules and matrix are those of the version in effect unless given.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateTriageRules(ctx context.Context, in *CreateTriageRulesRequest, opts ...grpc.CallOption) (*TriageRules, error)
 	// Returns a version.
@@ -202,12 +204,14 @@ func (c *triageServiceClient) ListTriageModels(ctx context.Context, in *ListTria
 // teach beside them.
 //
 // Every new ticket is looked at by the version in effect, whichever way it comes in. What the
-// registrant gave stays; a type, a priority, skills or a language that were left open are taken
-// from the rules, and the department from a rule or else from the routes. The ticket stays `new` until somebody
+// registrant gave stays; a type, a priority, urgency, impact, skills or a language that were left open are
+// taken from the rules, and the department from a rule or else from the routes. Urgency and
+// impact give the priority by the matrix where nobody gave one; a priority that a rule says goes
+// before that unless the registrant gave both. The ticket stays `new` until somebody
 // triages it: they may settle something else, with a reason. Imported tickets are history and
 // stay as told. Version 1 is built in, with words in Chinese and English.
 type TriageServiceServer interface {
-	// Makes a draft, a copy of the version in effect unless rules are given.
+	// Makes a draft; rules and matrix are those of the version in effect unless given.
 	// Errors: VALIDATION_FAILED, REQUEST_ID_REUSED.
 	CreateTriageRules(context.Context, *CreateTriageRulesRequest) (*TriageRules, error)
 	// Returns a version.

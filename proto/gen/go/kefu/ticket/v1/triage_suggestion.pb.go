@@ -34,7 +34,9 @@ const (
 	TriageField_TRIAGE_FIELD_PRIORITY    TriageField = 2
 	TriageField_TRIAGE_FIELD_DEPARTMENT  TriageField = 3
 	// Skills and language.
-	TriageField_TRIAGE_FIELD_NEEDS TriageField = 4
+	TriageField_TRIAGE_FIELD_NEEDS   TriageField = 4
+	TriageField_TRIAGE_FIELD_URGENCY TriageField = 5
+	TriageField_TRIAGE_FIELD_IMPACT  TriageField = 6
 )
 
 // Enum value maps for TriageField.
@@ -45,6 +47,8 @@ var (
 		2: "TRIAGE_FIELD_PRIORITY",
 		3: "TRIAGE_FIELD_DEPARTMENT",
 		4: "TRIAGE_FIELD_NEEDS",
+		5: "TRIAGE_FIELD_URGENCY",
+		6: "TRIAGE_FIELD_IMPACT",
 	}
 	TriageField_value = map[string]int32{
 		"TRIAGE_FIELD_UNSPECIFIED": 0,
@@ -52,6 +56,8 @@ var (
 		"TRIAGE_FIELD_PRIORITY":    2,
 		"TRIAGE_FIELD_DEPARTMENT":  3,
 		"TRIAGE_FIELD_NEEDS":       4,
+		"TRIAGE_FIELD_URGENCY":     5,
+		"TRIAGE_FIELD_IMPACT":      6,
 	}
 )
 
@@ -92,6 +98,8 @@ const (
 	TriageSource_TRIAGE_SOURCE_ROUTE TriageSource = 2
 	// Past tickets.
 	TriageSource_TRIAGE_SOURCE_LEARNED TriageSource = 3
+	// Urgency and impact, by the matrix of the rules.
+	TriageSource_TRIAGE_SOURCE_MATRIX TriageSource = 4
 )
 
 // Enum value maps for TriageSource.
@@ -101,12 +109,14 @@ var (
 		1: "TRIAGE_SOURCE_RULE",
 		2: "TRIAGE_SOURCE_ROUTE",
 		3: "TRIAGE_SOURCE_LEARNED",
+		4: "TRIAGE_SOURCE_MATRIX",
 	}
 	TriageSource_value = map[string]int32{
 		"TRIAGE_SOURCE_UNSPECIFIED": 0,
 		"TRIAGE_SOURCE_RULE":        1,
 		"TRIAGE_SOURCE_ROUTE":       2,
 		"TRIAGE_SOURCE_LEARNED":     3,
+		"TRIAGE_SOURCE_MATRIX":      4,
 	}
 )
 
@@ -146,7 +156,8 @@ type TriageSuggestion struct {
 	Type         TicketType `protobuf:"varint,3,opt,name=type,proto3,enum=kefu.ticket.v1.TicketType" json:"type,omitempty"`
 	Priority     Priority   `protobuf:"varint,4,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	DepartmentId string     `protobuf:"bytes,5,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
-	// 0 to 1: of a rule what the rule says, of a route 1, of past tickets the measured share of
+	// 0 to 1: of a rule what the rule says, of a route 1, of the matrix that of the rules that said
+	// urgency or impact and 1 where both were given, of past tickets the measured share of
 	// tickets seen with such a clear text for which the model was right.
 	Confidence float64 `protobuf:"fixed64,6,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// Of a rule.
@@ -163,7 +174,10 @@ type TriageSuggestion struct {
 	Overridden bool `protobuf:"varint,11,opt,name=overridden,proto3" json:"overridden,omitempty"`
 	// What whoever takes the ticket must be able to, as the rule has it. What the registrant gave,
 	// skills or language, stays; `applied` is true when the ticket asks for all of it.
-	Needs         *TicketNeeds `protobuf:"bytes,12,opt,name=needs,proto3" json:"needs,omitempty"`
+	Needs *TicketNeeds `protobuf:"bytes,12,opt,name=needs,proto3" json:"needs,omitempty"`
+	// As type above.
+	Urgency       Urgency `protobuf:"varint,13,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,14,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,12 +296,26 @@ func (x *TriageSuggestion) GetNeeds() *TicketNeeds {
 	return nil
 }
 
+func (x *TriageSuggestion) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *TriageSuggestion) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
 // TicketTriage is what is suggested for a ticket.
 type TicketTriage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the rules; 0 where none was in effect.
 	RulesVersion int64 `protobuf:"varint,1,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
-	// Of rules and routes, at most one for each field; none where nothing fits.
+	// Of rules, routes and matrix, at most one for each field; none where nothing fits.
 	Suggestions []*TriageSuggestion `protobuf:"bytes,2,rep,name=suggestions,proto3" json:"suggestions,omitempty"`
 	// What past tickets suggest; none where too few teach or the model is not better than saying
 	// the commonest.
@@ -371,7 +399,10 @@ type SuggestTriageRequest struct {
 	// Version of the rules, also a draft; those in effect unless given.
 	RulesVersion int64 `protobuf:"varint,6,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
 	// See CreateTicketRequest; a suggestion changes nothing and may be repeated freely.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Where they are known already.
+	Urgency       Urgency `protobuf:"varint,8,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	Impact        Impact  `protobuf:"varint,9,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -455,6 +486,20 @@ func (x *SuggestTriageRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *SuggestTriageRequest) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *SuggestTriageRequest) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
+}
+
 // GetTicketTriageRequest names a ticket.
 type GetTicketTriageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -505,7 +550,7 @@ var File_kefu_ticket_v1_triage_suggestion_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_triage_suggestion_proto_rawDesc = "" +
 	"\n" +
-	"&kefu/ticket/v1/triage_suggestion.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xfc\x03\n" +
+	"&kefu/ticket/v1/triage_suggestion.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xdf\x04\n" +
 	"\x10TriageSuggestion\x121\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x1b.kefu.ticket.v1.TriageFieldR\x05field\x124\n" +
 	"\x06source\x18\x02 \x01(\x0e2\x1c.kefu.ticket.v1.TriageSourceR\x06source\x12.\n" +
@@ -523,12 +568,14 @@ const file_kefu_ticket_v1_triage_suggestion_proto_rawDesc = "" +
 	"\n" +
 	"overridden\x18\v \x01(\bR\n" +
 	"overridden\x121\n" +
-	"\x05needs\x18\f \x01(\v2\x1b.kefu.ticket.v1.TicketNeedsR\x05needs\"\xd8\x01\n" +
+	"\x05needs\x18\f \x01(\v2\x1b.kefu.ticket.v1.TicketNeedsR\x05needs\x121\n" +
+	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyR\aurgency\x12.\n" +
+	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactR\x06impact\"\xd8\x01\n" +
 	"\fTicketTriage\x12#\n" +
 	"\rrules_version\x18\x01 \x01(\x03R\frulesVersion\x12B\n" +
 	"\vsuggestions\x18\x02 \x03(\v2 .kefu.ticket.v1.TriageSuggestionR\vsuggestions\x12:\n" +
 	"\alearned\x18\x03 \x03(\v2 .kefu.ticket.v1.TriageSuggestionR\alearned\x12#\n" +
-	"\rmodel_version\x18\x04 \x01(\x03R\fmodelVersion\"\xe5\x02\n" +
+	"\rmodel_version\x18\x04 \x01(\x03R\fmodelVersion\"\xdc\x03\n" +
 	"\x14SuggestTriageRequest\x12#\n" +
 	"\x05title\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vdescription\x12,\n" +
@@ -537,20 +584,25 @@ const file_kefu_ticket_v1_triage_suggestion_proto_rawDesc = "" +
 	"\bpriority\x18\x05 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\x12,\n" +
 	"\rrules_version\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\frulesVersion\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12;\n" +
+	"\aurgency\x18\b \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\t \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"B\n" +
 	"\x16GetTicketTriageRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId*\x92\x01\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId*\xc5\x01\n" +
 	"\vTriageField\x12\x1c\n" +
 	"\x18TRIAGE_FIELD_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11TRIAGE_FIELD_TYPE\x10\x01\x12\x19\n" +
 	"\x15TRIAGE_FIELD_PRIORITY\x10\x02\x12\x1b\n" +
 	"\x17TRIAGE_FIELD_DEPARTMENT\x10\x03\x12\x16\n" +
-	"\x12TRIAGE_FIELD_NEEDS\x10\x04*y\n" +
+	"\x12TRIAGE_FIELD_NEEDS\x10\x04\x12\x18\n" +
+	"\x14TRIAGE_FIELD_URGENCY\x10\x05\x12\x17\n" +
+	"\x13TRIAGE_FIELD_IMPACT\x10\x06*\x93\x01\n" +
 	"\fTriageSource\x12\x1d\n" +
 	"\x19TRIAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12TRIAGE_SOURCE_RULE\x10\x01\x12\x17\n" +
 	"\x13TRIAGE_SOURCE_ROUTE\x10\x02\x12\x19\n" +
-	"\x15TRIAGE_SOURCE_LEARNED\x10\x03B\xc6\x01\n" +
+	"\x15TRIAGE_SOURCE_LEARNED\x10\x03\x12\x18\n" +
+	"\x14TRIAGE_SOURCE_MATRIX\x10\x04B\xc6\x01\n" +
 	"\x12com.kefu.ticket.v1B\x15TriageSuggestionProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -578,6 +630,8 @@ var file_kefu_ticket_v1_triage_suggestion_proto_goTypes = []any{
 	(Priority)(0),                  // 7: kefu.ticket.v1.Priority
 	(*v1.Text)(nil),                // 8: kefu.type.v1.Text
 	(*TicketNeeds)(nil),            // 9: kefu.ticket.v1.TicketNeeds
+	(Urgency)(0),                   // 10: kefu.ticket.v1.Urgency
+	(Impact)(0),                    // 11: kefu.ticket.v1.Impact
 }
 var file_kefu_ticket_v1_triage_suggestion_proto_depIdxs = []int32{
 	0,  // 0: kefu.ticket.v1.TriageSuggestion.field:type_name -> kefu.ticket.v1.TriageField
@@ -586,15 +640,19 @@ var file_kefu_ticket_v1_triage_suggestion_proto_depIdxs = []int32{
 	7,  // 3: kefu.ticket.v1.TriageSuggestion.priority:type_name -> kefu.ticket.v1.Priority
 	8,  // 4: kefu.ticket.v1.TriageSuggestion.reason:type_name -> kefu.type.v1.Text
 	9,  // 5: kefu.ticket.v1.TriageSuggestion.needs:type_name -> kefu.ticket.v1.TicketNeeds
-	2,  // 6: kefu.ticket.v1.TicketTriage.suggestions:type_name -> kefu.ticket.v1.TriageSuggestion
-	2,  // 7: kefu.ticket.v1.TicketTriage.learned:type_name -> kefu.ticket.v1.TriageSuggestion
-	6,  // 8: kefu.ticket.v1.SuggestTriageRequest.type:type_name -> kefu.ticket.v1.TicketType
-	7,  // 9: kefu.ticket.v1.SuggestTriageRequest.priority:type_name -> kefu.ticket.v1.Priority
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 6: kefu.ticket.v1.TriageSuggestion.urgency:type_name -> kefu.ticket.v1.Urgency
+	11, // 7: kefu.ticket.v1.TriageSuggestion.impact:type_name -> kefu.ticket.v1.Impact
+	2,  // 8: kefu.ticket.v1.TicketTriage.suggestions:type_name -> kefu.ticket.v1.TriageSuggestion
+	2,  // 9: kefu.ticket.v1.TicketTriage.learned:type_name -> kefu.ticket.v1.TriageSuggestion
+	6,  // 10: kefu.ticket.v1.SuggestTriageRequest.type:type_name -> kefu.ticket.v1.TicketType
+	7,  // 11: kefu.ticket.v1.SuggestTriageRequest.priority:type_name -> kefu.ticket.v1.Priority
+	10, // 12: kefu.ticket.v1.SuggestTriageRequest.urgency:type_name -> kefu.ticket.v1.Urgency
+	11, // 13: kefu.ticket.v1.SuggestTriageRequest.impact:type_name -> kefu.ticket.v1.Impact
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_triage_suggestion_proto_init() }
