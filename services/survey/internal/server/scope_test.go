@@ -32,7 +32,8 @@ func (k *kit) owned() *owned {
 	o := &owned{questionnaire: k.published(question("a", rating), question("t", words)).GetId(), customer: k.customer()}
 	o.answer = k.submit(k.invite(o.questionnaire, o.customer).GetToken(), score("a", 2), comment("t", "late")).GetAnswerId()
 	o.invitation = k.invite(o.questionnaire, o.customer).GetInvitation().GetId()
-	o.campaign = k.campaign(func(c *surveyv1.Campaign) { c.QuestionnaireId = o.questionnaire }).GetId()
+	o.campaign = k.schedule(k.campaign(func(c *surveyv1.Campaign) { c.QuestionnaireId = o.questionnaire }).GetId()).GetId()
+	k.run(o.campaign)
 	return o
 }
 
@@ -79,7 +80,7 @@ var requests = map[string]string{
 	"CleaningService/SetCleaningRules":          `{"rules": {"questionnaireId": "$Q", "etag": "999"}}`,
 	"CleaningService/GetCleaning":               `{"questionnaireId": "$Q"}`,
 	"CleaningService/ListFlaggedAnswers":        `{"questionnaireId": "$Q"}`,
-	"CleaningService/JudgeAnswer":               `{"questionnaireId": "$Q", "answerId": "$A", "verdict": "ANSWER_VERDICT_KEEP", "reason": "x"}`,
+	"CleaningService/JudgeAnswer":               `{"questionnaireId": "$Q", "answerId": "$A", "verdict": "ANSWER_VERDICT_INCLUDE", "reason": "x"}`,
 	"TopicService/GetTopicDictionary":           `{"questionnaireId": "$Q"}`,
 	"TopicService/SetTopicDictionary":           `{"dictionary": {"questionnaireId": "$Q", "etag": "999"}}`,
 	"TopicService/GetTopics":                    `{"questionnaireId": "$Q"}`,
@@ -283,10 +284,11 @@ func (l *listing) pages(ctx context.Context, size int32) ([]string, error) {
 func TestListsGiveWhatGetGives(t *testing.T) {
 	k := newKit(t)
 	quest := k.published(question("a", rating), question("t", words)).GetId()
-	k.setRules(quest, func(r *surveyv1.CleaningRules) { r.Duplicate = nil })
+	k.setRules(quest, func(r *surveyv1.CleaningRules) { r.Duplicate = &surveyv1.DuplicateRule{} })
 	for _, c := range k.customers(5, 0) {
-		link := k.invite(quest, c)
-		k.submit(link.GetToken(), score("a", 3), comment("t", "late"))
+		for range 2 { // the second is flagged
+			k.submit(k.invite(quest, c).GetToken(), score("a", 3), comment("t", "late"))
+		}
 		k.invite(quest, c)
 	}
 	campaign := k.schedule(k.campaign(func(c *surveyv1.Campaign) { c.QuestionnaireId = quest }).GetId()).GetId()
