@@ -88,7 +88,13 @@ func tour(t *testing.T, path ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	written := strings.NewReplacer(
+		"grpcurl -cacert .kefu/ca/ca.pem", self+" grpcurl -cacert "+st.CAFile,
+		"127.0.0.1:9001", st.grpc("customer-registry"),
 		"http://127.0.0.1:8080", st.REST,
 		"bin/kefuctl token", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" token",
 		"bin/kefuctl import", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" import",

@@ -57,24 +57,47 @@ func digits(runes []rune, i int) (n int) {
 	return n
 }
 
-// QueryGrams gives what an index can find of a folded query: its pairs, which imply its
-// characters, and in place of pairs of digits the threes; or the character when there is but
-// one.
+// mostThrees are as many threes of digits as are asked for.
+const mostThrees = 3
+
+// QueryGrams gives what an index is asked for to find a folded query: its pairs, which imply
+// its characters, and in place of pairs of digits the threes; or the character when there is
+// but one. Of the threes it is the last few, and two of them are enough without any pair:
+// how a number begins is shared by many, and an index looks through a long list for each
+// term that many have.
 func QueryGrams(folded string) []string {
 	runes := []rune(folded)
 	if len(runes) == 1 {
 		return []string{folded}
 	}
-	out := make([]string, 0, len(runes))
+	var threes, pairs []string
 	for i := range len(runes) - 1 {
 		switch n := digits(runes, i); {
 		case n >= 3:
-			out = append(out, string(runes[i:i+3]))
+			threes = append(threes, string(runes[i:i+3]))
 		case n == 2 && i > 0 && digits(runes, i-1) >= 3: // within the three before
 		default:
-			out = append(out, string(runes[i:i+2]))
+			pairs = append(pairs, string(runes[i:i+2]))
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	threes = lastThrees(threes)
+	if len(threes) < 2 {
+		threes = append(threes, pairs...)
+	}
+	slices.Sort(threes)
+	return slices.Compact(threes)
+}
+
+// lastThrees are the last distinct threes, noughts only where there is nothing else.
+func lastThrees(threes []string) []string {
+	var out []string
+	for _, three := range slices.Backward(threes) {
+		if len(out) < mostThrees && three != "000" && !slices.Contains(out, three) {
+			out = append(out, three)
+		}
+	}
+	if len(out) == 0 && len(threes) > 0 {
+		return threes[:1]
+	}
+	return out
 }

@@ -34,6 +34,22 @@ func TestGramsFindEveryPart(t *testing.T) {
 	})
 }
 
+func TestNumbersAreSoughtByTheirEnd(t *testing.T) {
+	for query, want := range map[string][]string{
+		"sn-0000777":       {"007", "077", "777"},
+		"c-202611-0001234": {"012", "123", "234"},
+		"5678":             {"567", "678"},
+		"武汉12":             {"12", "武汉", "汉1"},
+		"武汉123":            {"123", "武汉", "汉1"},
+		"0000":             {"000"},
+		"1000":             {"100"},
+	} {
+		if got := textsearch.QueryGrams(query); !slices.Equal(got, want) {
+			t.Errorf("%s is sought by %q, want %q", query, got, want)
+		}
+	}
+}
+
 func TestLinesKeepWordsApart(t *testing.T) {
 	if got, want := textsearch.Lines("Ａ  b", "", "a B", " c"), "a b\nc"; got != want {
 		t.Errorf("%q, want %q", got, want)

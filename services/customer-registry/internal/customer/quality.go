@@ -11,7 +11,7 @@ import (
 
 // QualityDefinition is the number of the definition by which Score scores; the contract of
 // QualityService says what it is.
-const QualityDefinition = 1
+const QualityDefinition = 2
 
 // QualityFacts are what a file is scored by.
 type QualityFacts struct {
@@ -21,7 +21,8 @@ type QualityFacts struct {
 	Needs                                                       bool
 	PhoneInvalid, EmailInvalid                                  bool
 	Contacts, InvalidContacts, DecisionMakers                   int64
-	// Verified of phone, e-mail and address, of those that the file has.
+	// Verified of phone, e-mail and address of the file, and of phone and e-mail of its
+	// contacts, of those that there are.
 	Verified, Verifiable int
 	ReviewDue            time.Time
 	IntervalDays         int32

@@ -19,9 +19,9 @@ type Origin struct {
 	Time   time.Time
 }
 
-// States tells of each value of a file where it came from. kept are the states of what was
-// changed or verified since the file was opened; everything else came with it.
-func States(file *customerv1.Customer, opened Origin, kept *customerv1.FieldStates) *customerv1.FieldStates {
+// States tells of each value of a file or contact where it came from. kept are the states of
+// what was changed or verified since it was opened; everything else came with it.
+func States(file proto.Message, opened Origin, kept *customerv1.FieldStates) *customerv1.FieldStates {
 	known := byField(kept)
 	out := &customerv1.FieldStates{}
 	for _, field := range slices.Sorted(maps.Keys(Values(file))) {
@@ -62,14 +62,14 @@ func Changed(kept *customerv1.FieldStates, changes []Change, by Origin) *custome
 
 // Verified gives the states to keep after values were verified. A field without a value is a
 // fault.
-func Verified(file *customerv1.Customer, opened Origin, kept *customerv1.FieldStates, fields []string, method string, by Origin) (*customerv1.FieldStates, []Fault) {
+func Verified(file proto.Message, opened Origin, kept *customerv1.FieldStates, fields []string, method string, by Origin) (*customerv1.FieldStates, []Fault) {
 	known, values := byField(kept), Values(file)
 	var faults []Fault
 	for _, field := range fields {
 		if values[field] == "" {
 			faults = append(faults, Fault{"fields", rpcerr.T(
-				"%[1]q has no value in this file; name fields of its fieldStates",
-				"该档案的 %[1]q 没有值；请填写 fieldStates 中列出的字段", field)})
+				"%[1]q has no value here; name fields of the fieldStates",
+				"%[1]q 没有值；请填写 fieldStates 中列出的字段", field)})
 			continue
 		}
 		state := set(field, opened)
@@ -139,4 +139,15 @@ func DecideReport(state customerv1.ChangeReportState) *rpcerr.Error {
 	return rpcerr.WrongState("CHANGE_REPORT_DECIDED", rpcerr.T(
 		"The report is decided already (%[1]s); only an open one can be.",
 		"该变更报告已处理（%[1]s）；只能处理未决的报告。", state))
+}
+
+// VerifiedPoints counts which of phone and e-mail are verified.
+func VerifiedPoints(states *customerv1.FieldStates) int {
+	n, known := 0, byField(states)
+	for _, field := range []string{"phone", "email"} {
+		if known[field].GetVerified() {
+			n++
+		}
+	}
+	return n
 }

@@ -14,7 +14,8 @@ import (
 
 const eraseContact = `-- name: EraseContact :exec
 UPDATE contacts SET name = '', decision_role = 0, phone = NULL, phone_index = NULL, phone_last4_index = NULL,
-  email = NULL, email_index = NULL, preferred_channel = 0, birthday = NULL, phone_quality = 0, email_quality = 0, update_time = $1::timestamptz, delete_time = $1::timestamptz,
+  email = NULL, email_index = NULL, preferred_channel = 0, birthday = NULL, phone_quality = 0, email_quality = 0, field_states = NULL,
+  verified_points = 0, update_time = $1::timestamptz, delete_time = $1::timestamptz,
   version = version + 1
 WHERE id = $2
 `
@@ -25,7 +26,7 @@ func (q *Queries) EraseContact(ctx context.Context, db DBTX, now time.Time, iD u
 }
 
 const getContact = `-- name: GetContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, field_states, verified_points FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL
 `
 
 func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -50,15 +51,19 @@ func (q *Queries) GetContact(ctx context.Context, db DBTX, iD uuid.UUID, custome
 		&i.Birthday,
 		&i.PhoneQuality,
 		&i.EmailQuality,
+		&i.Creator,
+		&i.CreateSource,
+		&i.FieldStates,
+		&i.VerifiedPoints,
 	)
 	return i, err
 }
 
 const insertContact = `-- name: InsertContact :exec
 INSERT INTO contacts (id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index,
-  email, email_index, preferred_channel, birthday, phone_quality, email_quality, create_time, update_time, version)
+  email, email_index, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, create_time, update_time, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-  $9, $10, $11, $12, $13, $14, $15, $16, 1)
+  $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)
 `
 
 type InsertContactParams struct {
@@ -76,6 +81,8 @@ type InsertContactParams struct {
 	Birthday         []byte
 	PhoneQuality     int16
 	EmailQuality     int16
+	Creator          string
+	CreateSource     int16
 	CreateTime       time.Time
 	UpdateTime       time.Time
 }
@@ -96,6 +103,8 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 		arg.Birthday,
 		arg.PhoneQuality,
 		arg.EmailQuality,
+		arg.Creator,
+		arg.CreateSource,
 		arg.CreateTime,
 		arg.UpdateTime,
 	)
@@ -103,7 +112,7 @@ func (q *Queries) InsertContact(ctx context.Context, db DBTX, arg InsertContactP
 }
 
 const listContacts = `-- name: ListContacts :many
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, field_states, verified_points FROM contacts WHERE customer_id = $1 AND delete_time IS NULL AND id > $2
 ORDER BY id LIMIT $3
 `
 
@@ -135,6 +144,10 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 			&i.Birthday,
 			&i.PhoneQuality,
 			&i.EmailQuality,
+			&i.Creator,
+			&i.CreateSource,
+			&i.FieldStates,
+			&i.VerifiedPoints,
 		); err != nil {
 			return nil, err
 		}
@@ -147,7 +160,7 @@ func (q *Queries) ListContacts(ctx context.Context, db DBTX, customerID uuid.UUI
 }
 
 const lockContact = `-- name: LockContact :one
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, field_states, verified_points FROM contacts WHERE id = $1 AND customer_id = $2 AND delete_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Contact, error) {
@@ -172,6 +185,10 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 		&i.Birthday,
 		&i.PhoneQuality,
 		&i.EmailQuality,
+		&i.Creator,
+		&i.CreateSource,
+		&i.FieldStates,
+		&i.VerifiedPoints,
 	)
 	return i, err
 }
@@ -179,8 +196,9 @@ func (q *Queries) LockContact(ctx context.Context, db DBTX, iD uuid.UUID, custom
 const updateContact = `-- name: UpdateContact :exec
 UPDATE contacts SET name = $1, decision_role = $2, language = $3, phone = $4,
   phone_index = $5, phone_last4_index = $6, email = $7, email_index = $8,
-  preferred_channel = $9, birthday = $10, phone_quality = $11, email_quality = $12, update_time = $13, version = version + 1
-WHERE id = $14
+  preferred_channel = $9, birthday = $10, phone_quality = $11, email_quality = $12,
+  field_states = $13, verified_points = $14, update_time = $15, version = version + 1
+WHERE id = $16
 `
 
 type UpdateContactParams struct {
@@ -196,6 +214,8 @@ type UpdateContactParams struct {
 	Birthday         []byte
 	PhoneQuality     int16
 	EmailQuality     int16
+	FieldStates      []byte
+	VerifiedPoints   int16
 	UpdateTime       time.Time
 	ID               uuid.UUID
 }
@@ -214,6 +234,8 @@ func (q *Queries) UpdateContact(ctx context.Context, db DBTX, arg UpdateContactP
 		arg.Birthday,
 		arg.PhoneQuality,
 		arg.EmailQuality,
+		arg.FieldStates,
+		arg.VerifiedPoints,
 		arg.UpdateTime,
 		arg.ID,
 	)

@@ -174,6 +174,10 @@ type Contact struct {
 	Birthday         []byte
 	PhoneQuality     int16
 	EmailQuality     int16
+	Creator          string
+	CreateSource     int16
+	FieldStates      []byte
+	VerifiedPoints   int16
 }
 
 type ContactReservation struct {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
@@ -122,27 +121,6 @@ func explain(t *testing.T, on pg.DBTX, sql string, args ...any) string {
 	return strings.Join(lines, "\n")
 }
 
-// onePlan is the plan of a statement for any arguments.
-func onePlan(t *testing.T, pool *pgxpool.Pool, sql string, args int) string {
-	t.Helper()
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", args), ", ")
-	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE once AS "+sql+
-		"; EXPLAIN EXECUTE once("+nulls+"); DEALLOCATE once; COMMIT").ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var plan []string
-	for _, row := range results[3].Rows {
-		plan = append(plan, string(row[0]))
-	}
-	return strings.Join(plan, "\n")
-}
-
 func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	base := crowded(t)
 	var none any
@@ -238,7 +216,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"found":  {listFound, 7, "customer_summaries_position_of_idx"},
 		"which":  {listNewestFound, 3, "Index Only Scan using customer_summaries_position_of_idx"},
 	} {
-		plan := onePlan(t, base.Pool, c.sql, c.args)
+		plan := testkit.OnePlan(t, base.Pool, c.sql, c.args)
 		if strings.Contains(plan, "Seq Scan") || strings.Count(plan, " using ")+strings.Count(plan, "Bitmap Index Scan") != 1 || !strings.Contains(plan, c.index) {
 			t.Errorf("%s: wants %s alone:\n%s", name, c.index, plan)
 		}

@@ -73,10 +73,11 @@ const listQualityFacts = `-- name: ListQualityFacts :many
 SELECT c.id, c.number, c.party, (c.status = 1 AND c.merged_into IS NULL)::boolean AS active, c.owner_staff_id, c.responsible_staff_id, c.region, c.industry,
   (c.phone IS NOT NULL)::boolean AS has_phone, (c.email IS NOT NULL)::boolean AS has_email, (c.address IS NOT NULL)::boolean AS has_address,
   (c.needs IS NOT NULL)::boolean AS has_needs, c.phone_quality, c.email_quality, c.field_states, c.review_due_time, c.update_interval_days,
-  people.contacts, people.invalid_contacts, people.decision_makers
+  people.contacts, people.invalid_contacts, people.decision_makers, people.points, people.verified_points
 FROM customers c, LATERAL (
   SELECT count(*) AS contacts, count(*) FILTER (WHERE p.phone_quality <> 0 OR p.email_quality <> 0) AS invalid_contacts,
-    count(*) FILTER (WHERE p.decision_role = 3) AS decision_makers
+    count(*) FILTER (WHERE p.decision_role = 3) AS decision_makers,
+    count(p.phone) + count(p.email) AS points, coalesce(sum(p.verified_points), 0)::bigint AS verified_points
   FROM contacts p WHERE p.customer_id = c.id AND p.delete_time IS NULL) people
 WHERE c.id = ANY($1::uuid[])
 `
@@ -102,6 +103,8 @@ type ListQualityFactsRow struct {
 	Contacts           int64
 	InvalidContacts    int64
 	DecisionMakers     int64
+	Points             int32
+	VerifiedPoints     int64
 }
 
 // What files are scored by.
@@ -135,6 +138,8 @@ func (q *Queries) ListQualityFacts(ctx context.Context, db DBTX, ids []uuid.UUID
 			&i.Contacts,
 			&i.InvalidContacts,
 			&i.DecisionMakers,
+			&i.Points,
+			&i.VerifiedPoints,
 		); err != nil {
 			return nil, err
 		}

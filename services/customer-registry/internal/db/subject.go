@@ -53,13 +53,14 @@ func fileTables() []subject.Table {
 		},
 		{
 			Name: "contacts", Set: SetContact, Column: "id",
-			Kept:  "id customer_id decision_role language preferred_channel create_time update_time delete_time version phone_quality email_quality",
-			Blank: "name", Null: "phone phone_index phone_last4_index email email_index birthday",
-			Also: "decision_role = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
+			Kept: "id customer_id decision_role language preferred_channel create_time update_time delete_time version phone_quality email_quality " +
+				"creator create_source verified_points",
+			Blank: "name", Null: "phone phone_index phone_last4_index email email_index birthday field_states",
+			Also: "decision_role = 0, verified_points = 0, delete_time = coalesce(delete_time, $2), update_time = $2, version = version + 1",
 			Sealed: []subject.Sealed{
 				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "birthday", Subject: "id", Open: openDate},
 			},
-			Hidden: "phone_index phone_last4_index email_index version",
+			Hidden: "phone_index phone_last4_index email_index version field_states verified_points",
 		},
 		{
 			Name: "customer_changes", Set: SetCustomer, Column: "customer_id", Where: "customer_id = ANY($1) AND contact_id IS NULL",

@@ -311,7 +311,7 @@ func (q *Queries) ListLegalHolds(ctx context.Context, db DBTX, before uuid.UUID,
 }
 
 const listPersonContacts = `-- name: ListPersonContacts :many
-SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality FROM contacts WHERE customer_id = ANY($1::uuid[]) AND delete_time IS NULL
+SELECT id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, email, email_index, create_time, update_time, delete_time, version, preferred_channel, birthday, phone_quality, email_quality, creator, create_source, field_states, verified_points FROM contacts WHERE customer_id = ANY($1::uuid[]) AND delete_time IS NULL
   AND ($2::uuid IS NULL OR id = $2::uuid)
 ORDER BY id LIMIT 1000
 `
@@ -344,6 +344,10 @@ func (q *Queries) ListPersonContacts(ctx context.Context, db DBTX, ids []uuid.UU
 			&i.Birthday,
 			&i.PhoneQuality,
 			&i.EmailQuality,
+			&i.Creator,
+			&i.CreateSource,
+			&i.FieldStates,
+			&i.VerifiedPoints,
 		); err != nil {
 			return nil, err
 		}

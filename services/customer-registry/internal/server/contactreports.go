@@ -53,11 +53,8 @@ func namedContact(proposed *customerv1.Contact, customer, id uuid.UUID) *custome
 }
 
 func (s *Server) applyToContact(ctx context.Context, tx *write.Tx, row *db.ChangeReport, told *customerv1.ChangeReport) error {
-	target, err := s.lockContact(ctx, tx, row.CustomerID, *row.ContactID, "")
+	target, err := s.lockOpenContact(ctx, tx, row.CustomerID, *row.ContactID, "", s.changeableByID)
 	if err != nil {
-		return err
-	}
-	if err := s.changeableByID(ctx, tx, row.CustomerID); err != nil {
 		return err
 	}
 	change, err := s.changeOf(ctx, tx, target, told.GetContact(), told.GetUpdateMask(), false)

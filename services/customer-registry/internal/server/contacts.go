@@ -7,14 +7,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
-	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
@@ -48,6 +46,7 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 		}
 		now := s.now()
 		row := &db.Contact{ID: id, CustomerID: customerID, CreateTime: now, UpdateTime: now, Version: 1}
+		row.Creator, row.CreateSource = authn.FromContext(ctx).Actor(), int16(req.GetSource())
 		var b pg.Batch
 		subject, err := s.keys.Create(ctx, &b, id)
 		if err != nil {
@@ -157,6 +156,7 @@ func (s *Server) contacts(ctx context.Context, on pg.DBTX, rows []db.Contact) ([
 		if err != nil {
 			return nil, err
 		}
+		hideSetters(ctx, c.GetFieldStates())
 		out = append(out, c)
 	}
 	return out, nil
@@ -170,11 +170,8 @@ func (s *Server) UpdateContact(ctx context.Context, req *customerv1.UpdateContac
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Contact, error) {
-		row, err := s.lockContact(ctx, tx, customerID, id, given.GetEtag())
+		row, err := s.lockOpenContact(ctx, tx, customerID, id, given.GetEtag(), s.changeableByID)
 		if err != nil {
-			return nil, err
-		}
-		if err := s.changeableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		change, err := s.changeOf(ctx, tx, row, given, req.GetUpdateMask(), req.GetKeepInvalid())
@@ -212,17 +209,20 @@ func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contac
 	if err := s.fillContact(row, change.after, change.subject); err != nil {
 		return nil, err
 	}
-	by := s.origin(ctx, source)
-	row.UpdateTime, row.Version = by.Time, row.Version+1
-	if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
-		return nil, fmt.Errorf("update contact: %w", err)
+	by, changes := s.origin(ctx, source), customer.Diff(change.before, change.after)
+	kept, err := fieldStates(row.ID, row.FieldStates)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.storeContact(ctx, tx, row, customer.Changed(kept, changes, by)); err != nil {
+		return nil, err
 	}
 	if change.before.GetName() != change.after.GetName() {
 		if err := s.refreshSearch(ctx, tx, row.CustomerID); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.keepChanges(ctx, tx, trail{change.subject, row.CustomerID, &row.ID, row.Version}, customer.Diff(change.before, change.after), by); err != nil {
+	if err := s.keepChanges(ctx, tx, trail{change.subject, row.CustomerID, &row.ID, row.Version}, changes, by); err != nil {
 		return nil, err
 	}
 	out, err := contactProto(row, pii.Subjects{row.ID: change.subject})
@@ -231,6 +231,19 @@ func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contac
 	}
 	tx.Audit("contact", row.ID, out)
 	return out, nil
+}
+
+// storeContact writes the locked row, with the origins of its values.
+func (s *Server) storeContact(ctx context.Context, tx *write.Tx, row *db.Contact, states *customerv1.FieldStates) (err error) {
+	if row.FieldStates, err = proto.Marshal(states); err != nil {
+		return fmt.Errorf("encode field states: %w", err)
+	}
+	row.VerifiedPoints = int16(customer.VerifiedPoints(states))
+	row.UpdateTime, row.Version = s.now(), row.Version+1
+	if err := s.q.UpdateContact(ctx, tx, updateContact(row)); err != nil {
+		return fmt.Errorf("update contact: %w", err)
+	}
+	return nil
 }
 
 func (s *Server) mergeContact(before, given *customerv1.Contact, mask *fieldmaskpb.FieldMask, keep bool) (*customerv1.Contact, error) {
@@ -255,11 +268,8 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*emptypb.Empty, error) {
-		row, err := s.lockContact(ctx, tx, customerID, id, req.GetEtag())
+		row, err := s.lockOpenContact(ctx, tx, customerID, id, req.GetEtag(), s.writableByID)
 		if err != nil {
-			return nil, err
-		}
-		if err := s.writableByID(ctx, tx, customerID); err != nil {
 			return nil, err
 		}
 		if err := s.q.EraseContact(ctx, tx, s.now(), id); err != nil {
@@ -280,12 +290,25 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 	})
 }
 
-func (s *Server) lockContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID, given string) (*db.Contact, error) {
+func (s *Server) lockContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID) (*db.Contact, error) {
 	row, err := s.q.LockContact(ctx, tx, id, customerID)
 	if err != nil {
 		return nil, missingContact(err, id)
 	}
-	return &row, current(given, row.Version, "contact", id)
+	return &row, nil
+}
+
+// lockOpenContact locks a contact of a customer who is open to the caller, and refuses a stale
+// etag after that.
+func (s *Server) lockOpenContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID, given string, open func(context.Context, pg.DBTX, uuid.UUID) error) (*db.Contact, error) {
+	row, err := s.lockContact(ctx, tx, customerID, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := open(ctx, tx, customerID); err != nil {
+		return nil, err
+	}
+	return row, current(given, row.Version, "contact", id)
 }
 
 func contactIDs(customerField, customerID, field, id string) (uuid.UUID, uuid.UUID, error) {
@@ -312,60 +335,4 @@ func missingContact(err error, id uuid.UUID) error {
 		return contactNotFound(id)
 	}
 	return fmt.Errorf("read contact: %w", err)
-}
-
-// fillContact writes to a row what a caller may set of a contact.
-func (s *Server) fillContact(row *db.Contact, c *customerv1.Contact, subject *pii.Subject) error {
-	p, err := s.sealPoints(subject, tableContacts, row.ID, customer.PointsOfContact(c))
-	if err != nil {
-		return err
-	}
-	row.Name, row.DecisionRole, row.Language = c.GetName(), int16(c.GetDecisionRole()), c.GetLanguage()
-	row.Phone, row.PhoneIndex, row.PhoneLast4Index = p.phone, p.phoneIndex, p.last4Index
-	row.PhoneQuality, row.EmailQuality = p.phoneQuality, p.emailQuality
-	row.Email, row.EmailIndex, row.PreferredChannel = p.email, p.emailIndex, int16(c.GetPreferredChannel())
-	row.Birthday, err = sealPart(subject, birthdayPlace(row.ID), c.GetBirthday())
-	return err
-}
-
-func birthdayPlace(row uuid.UUID) pii.Place {
-	return pii.Place{Table: tableContacts, Column: "birthday", Row: row}
-}
-
-func contactProto(row *db.Contact, keys pii.Subjects) (*customerv1.Contact, error) {
-	out := &customerv1.Contact{}
-	if err := openPoints(keys, tableContacts, row.ID, contactPoints(row), customer.PointsOfContact(out)); err != nil {
-		return nil, err
-	}
-	birthday, err := openPart(keys, birthdayPlace(row.ID), row.Birthday, new(date.Date))
-	if err != nil {
-		return nil, err
-	}
-	out.Id, out.CustomerId, out.Name = row.ID.String(), row.CustomerID.String(), row.Name
-	out.DecisionRole, out.Language = customerv1.DecisionRole(row.DecisionRole), row.Language
-	out.PreferredChannel, out.Birthday = typev1.Channel(row.PreferredChannel), birthday
-	out.CreateTime, out.UpdateTime, out.Etag = timestamppb.New(row.CreateTime), timestamppb.New(row.UpdateTime), etag(row.Version)
-	return out, nil
-}
-
-func contactPoints(row *db.Contact) points {
-	return points{phone: row.Phone, email: row.Email, phoneQuality: row.PhoneQuality, emailQuality: row.EmailQuality}
-}
-
-func insertContact(row *db.Contact) db.InsertContactParams {
-	return db.InsertContactParams{
-		ID: row.ID, CustomerID: row.CustomerID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language,
-		Phone: row.Phone, PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email,
-		EmailIndex: row.EmailIndex, PreferredChannel: row.PreferredChannel, Birthday: row.Birthday,
-		PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, CreateTime: row.CreateTime, UpdateTime: row.UpdateTime,
-	}
-}
-
-func updateContact(row *db.Contact) db.UpdateContactParams {
-	return db.UpdateContactParams{
-		ID: row.ID, Name: row.Name, DecisionRole: row.DecisionRole, Language: row.Language, Phone: row.Phone,
-		PhoneIndex: row.PhoneIndex, PhoneLast4Index: row.PhoneLast4Index, Email: row.Email, EmailIndex: row.EmailIndex,
-		PreferredChannel: row.PreferredChannel, Birthday: row.Birthday,
-		PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, UpdateTime: row.UpdateTime,
-	}
 }

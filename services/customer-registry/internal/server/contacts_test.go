@@ -38,7 +38,7 @@ func TestContacts(t *testing.T) {
 	made := r.addContact(t, owner.GetId(), person("李四"))
 	want := person("李四")
 	want.Phone, want.Email, want.Etag = "+8613912345678", "li.si@example.com", "1"
-	want.PhoneQuality, want.EmailQuality = valid, valid
+	want.PhoneQuality, want.EmailQuality, want.FieldStates = valid, valid, made.GetFieldStates()
 	want.Id, want.CustomerId, want.CreateTime, want.UpdateTime = made.GetId(), owner.GetId(), made.GetCreateTime(), made.GetUpdateTime()
 	if !proto.Equal(made, want) {
 		t.Errorf("made %v\nwant %v", made, want)
@@ -140,7 +140,7 @@ func TestUpdateContact(t *testing.T) {
 	}
 	want := proto.CloneOf(made)
 	want.Phone, want.Email, want.Language, want.Etag, want.UpdateTime = "+12125550199", "", "zh-CN", "2", got.GetUpdateTime()
-	want.EmailQuality = customerv1.PointQuality_POINT_QUALITY_UNSPECIFIED
+	want.EmailQuality, want.FieldStates = customerv1.PointQuality_POINT_QUALITY_UNSPECIFIED, got.GetFieldStates()
 	if !proto.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}

@@ -166,11 +166,8 @@ func (s *Server) UpdateCustomer(ctx context.Context, req *customerv1.UpdateCusto
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
-		row, err := s.lockCustomer(ctx, tx, id, req.GetCustomer().GetEtag())
+		row, err := s.lockChangeable(ctx, tx, id, req.GetCustomer().GetEtag())
 		if err != nil {
-			return nil, err
-		}
-		if err := s.changeable(ctx, row); err != nil {
 			return nil, err
 		}
 		before, err := s.file(ctx, tx, row)
@@ -194,6 +191,10 @@ func (s *Server) changeable(ctx context.Context, row *db.Customer) error {
 	if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
 		return err
 	}
+	return inUse(row)
+}
+
+func inUse(row *db.Customer) error {
 	if row.Status == int16(customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED) {
 		return customer.Retired()
 	}
@@ -238,7 +239,7 @@ func (s *Server) changeCustomer(ctx context.Context, tx *write.Tx, row *db.Custo
 func (s *Server) storeFile(ctx context.Context, tx *write.Tx, row *db.Customer, before, after *customerv1.Customer, source customerv1.ValueSource) error {
 	changes := customer.Diff(before, after)
 	by := s.origin(ctx, source)
-	kept, err := fieldStates(row)
+	kept, err := fieldStates(row.ID, row.FieldStates)
 	if err != nil {
 		return err
 	}

@@ -29,11 +29,11 @@ func opened(row *db.Customer) customer.Origin {
 	return customer.Origin{Source: source, Actor: row.Creator, Time: row.CreateTime}
 }
 
-// fieldStates reads what a row keeps of its values' origins.
-func fieldStates(row *db.Customer) (*customerv1.FieldStates, error) {
+// fieldStates reads what a row of a customer or contact keeps of its values' origins.
+func fieldStates(id uuid.UUID, kept []byte) (*customerv1.FieldStates, error) {
 	out := new(customerv1.FieldStates)
-	if err := proto.Unmarshal(row.FieldStates, out); err != nil {
-		return nil, fmt.Errorf("decode field states of customer %s: %w", row.ID, err)
+	if err := proto.Unmarshal(kept, out); err != nil {
+		return nil, fmt.Errorf("decode field states of %s: %w", id, err)
 	}
 	return out, nil
 }
@@ -53,17 +53,22 @@ func (s *Server) GetFieldStates(ctx context.Context, req *customerv1.GetFieldSta
 	if err != nil {
 		return nil, err
 	}
-	kept, err := fieldStates(row)
+	kept, err := fieldStates(row.ID, row.FieldStates)
 	if err != nil {
 		return nil, err
 	}
 	out := customer.States(view(ctx, file), opened(row), kept)
+	hideSetters(ctx, out.GetStates())
+	return out, recorded(ctx)
+}
+
+// hideSetters keeps from customers which member of staff set or verified a value.
+func hideSetters(ctx context.Context, states []*customerv1.FieldState) {
 	if authn.FromContext(ctx).Kind == authn.Customer {
-		for _, state := range out.GetStates() {
+		for _, state := range states {
 			state.Setter, state.Verifier = "", ""
 		}
 	}
-	return out, recorded(ctx)
 }
 
 // VerifyCustomer records that values of a file were verified.
@@ -81,7 +86,7 @@ func (s *Server) VerifyCustomer(ctx context.Context, req *customerv1.VerifyCusto
 		if err != nil {
 			return nil, err
 		}
-		kept, err := fieldStates(row)
+		kept, err := fieldStates(row.ID, row.FieldStates)
 		if err != nil {
 			return nil, err
 		}
@@ -106,13 +111,26 @@ func (s *Server) VerifyCustomer(ctx context.Context, req *customerv1.VerifyCusto
 	})
 }
 
-// lockChangeable locks a file that the caller may change.
-func (s *Server) lockChangeable(ctx context.Context, tx *write.Tx, id uuid.UUID, given string) (*db.Customer, error) {
-	row, err := s.lockCustomer(ctx, tx, id, given)
+// lockWritable locks a file that is open to the caller for changes. Whom it is closed to does
+// not hear whether their etag is the file's.
+func (s *Server) lockWritable(ctx context.Context, tx *write.Tx, id uuid.UUID, given string) (*db.Customer, error) {
+	row, err := s.lockCustomer(ctx, tx, id, "")
 	if err != nil {
 		return nil, err
 	}
-	return row, s.changeable(ctx, row)
+	if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
+		return nil, err
+	}
+	return row, current(given, row.Version, "customer", id)
+}
+
+// lockChangeable locks a file in use that the caller may change.
+func (s *Server) lockChangeable(ctx context.Context, tx *write.Tx, id uuid.UUID, given string) (*db.Customer, error) {
+	row, err := s.lockWritable(ctx, tx, id, given)
+	if err != nil {
+		return nil, err
+	}
+	return row, inUse(row)
 }
 
 // changeableByID is changeable for a customer not loaded yet.
@@ -155,11 +173,8 @@ func (s *Server) RetireCustomer(ctx context.Context, req *customerv1.RetireCusto
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
-		row, err := s.lockCustomer(ctx, tx, id, req.GetEtag())
+		row, err := s.lockWritable(ctx, tx, id, req.GetEtag())
 		if err != nil {
-			return nil, err
-		}
-		if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
 			return nil, err
 		}
 		if refusal := customer.Retire(customerv1.CustomerStatus(row.Status)); refusal != nil {
@@ -180,11 +195,8 @@ func (s *Server) RestoreCustomer(ctx context.Context, req *customerv1.RestoreCus
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.Customer, error) {
-		row, err := s.lockCustomer(ctx, tx, id, req.GetEtag())
+		row, err := s.lockWritable(ctx, tx, id, req.GetEtag())
 		if err != nil {
-			return nil, err
-		}
-		if err := s.writable(ctx, row.Tier, row.OwnerStaffID); err != nil {
 			return nil, err
 		}
 		if refusal := customer.Restore(customerv1.CustomerStatus(row.Status)); refusal != nil {

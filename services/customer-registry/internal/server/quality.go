@@ -123,9 +123,9 @@ func score(row *db.ListQualityFactsRow, now time.Time) (*customerv1.CustomerQual
 		Contacts: row.Contacts, InvalidContacts: row.InvalidContacts, DecisionMakers: row.DecisionMakers,
 		ReviewDue: row.ReviewDueTime, IntervalDays: row.UpdateIntervalDays,
 	}
-	states := new(customerv1.FieldStates)
-	if err := proto.Unmarshal(row.FieldStates, states); err != nil {
-		return nil, time.Time{}, fmt.Errorf("decode field states of customer %s: %w", row.ID, err)
+	states, err := fieldStates(row.ID, row.FieldStates)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
 	verified := map[string]bool{}
 	for _, state := range states.GetStates() {
@@ -139,6 +139,7 @@ func score(row *db.ListQualityFactsRow, now time.Time) (*customerv1.CustomerQual
 			facts.Verified++
 		}
 	}
+	facts.Verifiable, facts.Verified = facts.Verifiable+int(row.Points), facts.Verified+int(row.VerifiedPoints)
 	out, next := customer.Score(facts, now)
 	out.CustomerId, out.Number, out.ScoreTime = row.ID.String(), row.Number, timestamppb.New(now)
 	out.ResponsibleStaffId = idString(row.ResponsibleStaffID)

@@ -23,11 +23,13 @@ func (r *registry) qualityOf(t *testing.T, id string) *customerv1.CustomerQualit
 func TestQuality(t *testing.T) {
 	r := start(t)
 	good, poor, gone := r.make(t, rich()), r.make(t, file("poor")), r.make(t, file("gone"))
-	r.addContact(t, good.GetId(), person("李四"))
+	if _, err := r.verify(r.admin(), r.addContact(t, good.GetId(), person("李四")), "", "phone", "email"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := r.files.VerifyCustomer(r.admin(), &customerv1.VerifyCustomerRequest{Id: good.GetId(), Fields: []string{"phone", "email", "address"}, Method: "called"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.qualityOf(t, good.GetId()); got.GetOverall() != 100 || len(got.GetReasons()) != 0 || got.GetDefinition() != 1 {
+	if got := r.qualityOf(t, good.GetId()); got.GetOverall() != 100 || len(got.GetReasons()) != 0 || got.GetDefinition() != 2 {
 		t.Errorf("the good file: %v", got)
 	}
 	got := r.qualityOf(t, poor.GetId())

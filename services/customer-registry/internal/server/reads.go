@@ -114,6 +114,7 @@ func contactsForVisit(v disclosure.Verdict, contacts []*customerv1.Contact) []*c
 	if v.Basis == disclosure.ByVisit {
 		for _, c := range contacts {
 			c.Email, c.DecisionRole, c.Birthday = mask.Text(accessv1.Mask_MASK_EMAIL, c.GetEmail()), 0, nil
+			c.FieldStates = nil
 		}
 	}
 	return contacts

@@ -121,8 +121,9 @@ type Server struct {
 	// reads gathers the records of files that are read at the same time.
 	reads    *pg.Gather[fileRead]
 	auditKey []byte
-	// sheetRows is how many files a sheet of an export takes.
-	sheetRows int64
+	// sheetRows is how many files a sheet of an export takes, sheetKept how much is kept of the
+	// faults of an import, and of what a dry run would change.
+	sheetRows, sheetKept int64
 }
 
 // Migrations are all tables that the service needs besides those of the runtime.
@@ -150,7 +151,7 @@ func New(cfg Config) (*Server, error) {
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, time: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
-		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows,
+		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
 	s.reads = pg.NewGather(s.storeReads)
 	return s, nil

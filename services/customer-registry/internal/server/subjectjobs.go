@@ -256,7 +256,7 @@ func (j *SubjectJobs) correctOwn(ctx context.Context, row *db.SubjectRequest, ri
 }
 
 func (j *SubjectJobs) correctContact(ctx context.Context, tx *write.Tx, customerID, id uuid.UUID, right *customerv1.SubjectCorrection) error {
-	row, err := j.lockContact(ctx, tx, customerID, id, "")
+	row, err := j.lockContact(ctx, tx, customerID, id)
 	if err != nil {
 		return err
 	}

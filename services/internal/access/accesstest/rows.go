@@ -33,6 +33,9 @@ type Matrix struct {
 	// Rowless are the methods that are about no row there is: who may call them may,
 	// whichever row the attempt is about. Customers are for themselves there too.
 	Rowless []string
+	// Bare are permissions that open no row to a system: to use what was granted to somebody,
+	// and to do what people alone may.
+	Bare []string
 
 	t        testing.TB
 	service  string
@@ -111,7 +114,7 @@ func (m *Matrix) Others(s *testkit.Service, row string) {
 	}
 	for _, p := range slices.Sorted(maps.Keys(permissions)) {
 		m.Check("an account with "+p, s.AsAccount("erp", p), func(l Line) Reach {
-			if slices.Contains(l.Permissions, p) {
+			if slices.Contains(l.Permissions, p) && !slices.Contains(m.Bare, p) {
 				return Company
 			}
 			return None

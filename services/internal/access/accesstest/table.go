@@ -206,7 +206,7 @@ customer.v1.CustomerService ListCustomerSummaries                        ***..**
 customer.v1.CustomerService GetProfile                                   ***oo**oooo.o profiles.read,profiles.readmasked,grants.use
 customer.v1.CustomerService ResolveCustomer                              ............. - service-ticket,complaint,survey
 customer.v1.ContactService GetContact,ListContacts                       ***oo**oooo.o contacts.read,contacts.readmasked,grants.use,visits.read
-customer.v1.ContactService CreateContact,UpdateContact,DeleteContact     .....**...... contacts.write
+customer.v1.ContactService CreateContact,UpdateContact,DeleteContact,VerifyContact .....**...... contacts.write
 customer.v1.OrderService ListOrders,ListInstalledProducts                ***oo**oooo.o orders.read,grants.use
 customer.v1.OrderService UpsertOrder,UpsertInstalledProduct              ......*...... orders.write
 customer.v1.ConsentService ListConsents                                  ***..**.....o consents.read

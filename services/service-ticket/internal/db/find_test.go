@@ -11,6 +11,7 @@ import (
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	"github.com/kefu-suite/kefu/runtime/pg"
+	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/textsearch"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/ticket"
 )
@@ -32,6 +33,13 @@ func (r *recorder) Query(ctx context.Context, sql string, args ...any) (pgx.Rows
 	}
 	r.args = append(r.args, plain)
 	return r.Sender.Query(ctx, sql, args...)
+}
+
+// SendBatch records the last of the statements, before which OnePlan says how it is planned.
+func (r *recorder) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	last := b.QueuedQueries[len(b.QueuedQueries)-1]
+	r.sql, r.args = append(r.sql, last.SQL), append(r.args, last.Arguments)
+	return r.Sender.SendBatch(ctx, b)
 }
 
 // few takes out of a plan that it reads all staff or substitutions, of which there are few.
@@ -64,7 +72,7 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 		t.Fatalf("found %d, %v", len(found), err)
 	}
 	for i, sql := range r.sql[1:] {
-		if plan := explain(t, base, sql, r.args[i+1]...); !strings.Contains(plan, "ticket_texts_grams_idx") || strings.Contains(plan, "Seq Scan on ticket_texts") {
+		if plan := testkit.OnePlan(t, base.Pool, sql, len(r.args[i+1])); !strings.Contains(plan, "ticket_texts_grams_idx") || strings.Contains(plan, "Seq Scan on ticket_texts") {
 			t.Errorf("step %d of a search:\n%s", i+1, plan)
 		}
 	}

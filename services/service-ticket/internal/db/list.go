@@ -216,7 +216,12 @@ func (f *TicketFilter) byState(bind binder, size, what string) string {
 	}
 	where = append(where, "t.state >= s.state", "(t.state, t.id) < (s.state, "+bind(f.Before)+")")
 	where = append(where, f.conditions(bind)...)
-	return from + "SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY t.state DESC, t.id DESC LIMIT " + size +
+	order := "t.state DESC, t.id DESC"
+	if f.noDepartment {
+		// Postgres does not take "is null" for the equality with which an order by the index begins.
+		order = "t.department_id DESC, " + order
+	}
+	return from + "SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY " + order + " LIMIT " + size +
 		") t ORDER BY t.id DESC LIMIT " + size
 }
 

@@ -54,10 +54,6 @@ func (f TicketFilter) search(ctx context.Context, db pg.Sender, grams []string, 
 		cond += " AND (x.position >> 14) = ANY(" + bind(p.Spans) + "::bigint[])"
 	}
 	f.Text, f.whole = "", true
-	sql := "SELECT t.*, h.position FROM (SELECT x.ticket_id, x.position FROM ticket_texts x WHERE " + cond + ") h JOIN tickets t ON t.id = h.ticket_id"
-	if p.Indexed {
-		sql = "WITH h AS MATERIALIZED (SELECT x.ticket_id, x.position FROM ticket_texts x WHERE " + cond + ") SELECT t.*, h.position FROM h JOIN tickets t ON t.id = h.ticket_id"
-	}
 	where := f.conditions(bind)
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
@@ -65,12 +61,22 @@ func (f TicketFilter) search(ctx context.Context, db pg.Sender, grams []string, 
 	if reach := f.reached(bind); reach != "" {
 		where = append(where, reach)
 	}
-	if len(where) > 0 {
-		sql += all(where)
+	newest := " ORDER BY h.position DESC LIMIT " + strconv.Itoa(p.Count)
+	hits := "SELECT x.ticket_id, x.position FROM ticket_texts x WHERE " + cond
+	var sql string
+	switch {
+	case p.Indexed && len(where) == 0:
+		sql = "WITH h AS MATERIALIZED (" + hits + ") SELECT t.*, h.position FROM (SELECT * FROM h" + newest + ") h JOIN tickets t ON t.id = h.ticket_id"
+	case p.Indexed:
+		sql = "WITH h AS MATERIALIZED (" + hits + ") SELECT t.*, h.position FROM h JOIN tickets t ON t.id = h.ticket_id" + all(where)
+	default:
+		sql = "SELECT t.*, h.position FROM (" + hits + ") h JOIN tickets t ON t.id = h.ticket_id"
+		if len(where) > 0 {
+			sql += all(where)
+		}
 	}
-	sql += " ORDER BY h.position DESC LIMIT " + strconv.Itoa(p.Count)
-	// A plan for any arguments cannot know whether a text is rare.
-	rows, err := db.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	// The plan goes by the index whatever the text is; making one took as long as running it.
+	rows, err := pg.OnePlan{Sender: db}.Query(ctx, sql+newest, args...)
 	if err != nil {
 		return nil, err
 	}

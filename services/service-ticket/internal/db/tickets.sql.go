@@ -82,6 +82,91 @@ func (q *Queries) GetTicketByOriginEvent(ctx context.Context, db DBTX, originEve
 	return id, err
 }
 
+const getTicketSeen = `-- name: GetTicketSeen :one
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
+  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
+FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
+`
+
+type GetTicketSeenParams struct {
+	Actor   string
+	Issuer  string
+	Subject string
+	ID      uuid.UUID
+}
+
+type GetTicketSeenRow struct {
+	Ticket            Ticket
+	StaffID           *uuid.UUID
+	StaffDepartmentID *uuid.UUID
+	Registered        bool
+}
+
+// A ticket with what decides whether somebody reaches it: their place in the directory, and
+// whether they registered it.
+func (q *Queries) GetTicketSeen(ctx context.Context, db DBTX, arg GetTicketSeenParams) (GetTicketSeenRow, error) {
+	row := db.QueryRow(ctx, getTicketSeen,
+		arg.Actor,
+		arg.Issuer,
+		arg.Subject,
+		arg.ID,
+	)
+	var i GetTicketSeenRow
+	err := row.Scan(
+		&i.Ticket.ID,
+		&i.Ticket.Number,
+		&i.Ticket.CustomerID,
+		&i.Ticket.Channel,
+		&i.Ticket.Mode,
+		&i.Ticket.Phase,
+		&i.Ticket.Type,
+		&i.Ticket.Priority,
+		&i.Ticket.Title,
+		&i.Ticket.Description,
+		&i.Ticket.ProductModel,
+		&i.Ticket.SerialNumber,
+		&i.Ticket.OrderNumber,
+		&i.Ticket.ReporterName,
+		&i.Ticket.ReporterSubjectID,
+		&i.Ticket.ReporterPhone,
+		&i.Ticket.ReporterPhoneIndex,
+		&i.Ticket.ReporterEmail,
+		&i.Ticket.State,
+		&i.Ticket.Round,
+		&i.Ticket.DepartmentID,
+		&i.Ticket.AssigneeStaffID,
+		&i.Ticket.WaitFor,
+		&i.Ticket.Resolution,
+		&i.Ticket.MergedInto,
+		&i.Ticket.EvidenceAnswerID,
+		&i.Ticket.EvidenceQuestionKey,
+		&i.Ticket.EvidenceScore,
+		&i.Ticket.EvidenceTicketID,
+		&i.Ticket.EvidenceComplaintID,
+		&i.Ticket.OriginEventID,
+		&i.Ticket.Source,
+		&i.Ticket.ExternalID,
+		&i.Ticket.CreateTime,
+		&i.Ticket.UpdateTime,
+		&i.Ticket.ResolveTime,
+		&i.Ticket.CloseTime,
+		&i.Ticket.ConfirmDue,
+		&i.Ticket.Version,
+		&i.Ticket.ServiceTier,
+		&i.Ticket.PolicyVersion,
+		&i.Ticket.Needs,
+		&i.Ticket.DueTime,
+		&i.Ticket.QueueRank,
+		&i.Ticket.Urgency,
+		&i.Ticket.Impact,
+		&i.Ticket.PrioritySource,
+		&i.StaffID,
+		&i.StaffDepartmentID,
+		&i.Registered,
+	)
+	return i, err
+}
+
 const insertTicket = `-- name: InsertTicket :exec
 INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priority, title, description,
   product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone,
@@ -427,6 +512,91 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.Urgency,
 		&i.Impact,
 		&i.PrioritySource,
+	)
+	return i, err
+}
+
+const lockTicketSeen = `-- name: LockTicketSeen :one
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
+  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
+FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
+FOR NO KEY UPDATE OF tickets
+`
+
+type LockTicketSeenParams struct {
+	Actor   string
+	Issuer  string
+	Subject string
+	ID      uuid.UUID
+}
+
+type LockTicketSeenRow struct {
+	Ticket            Ticket
+	StaffID           *uuid.UUID
+	StaffDepartmentID *uuid.UUID
+	Registered        bool
+}
+
+// GetTicketSeen of a ticket that is held.
+func (q *Queries) LockTicketSeen(ctx context.Context, db DBTX, arg LockTicketSeenParams) (LockTicketSeenRow, error) {
+	row := db.QueryRow(ctx, lockTicketSeen,
+		arg.Actor,
+		arg.Issuer,
+		arg.Subject,
+		arg.ID,
+	)
+	var i LockTicketSeenRow
+	err := row.Scan(
+		&i.Ticket.ID,
+		&i.Ticket.Number,
+		&i.Ticket.CustomerID,
+		&i.Ticket.Channel,
+		&i.Ticket.Mode,
+		&i.Ticket.Phase,
+		&i.Ticket.Type,
+		&i.Ticket.Priority,
+		&i.Ticket.Title,
+		&i.Ticket.Description,
+		&i.Ticket.ProductModel,
+		&i.Ticket.SerialNumber,
+		&i.Ticket.OrderNumber,
+		&i.Ticket.ReporterName,
+		&i.Ticket.ReporterSubjectID,
+		&i.Ticket.ReporterPhone,
+		&i.Ticket.ReporterPhoneIndex,
+		&i.Ticket.ReporterEmail,
+		&i.Ticket.State,
+		&i.Ticket.Round,
+		&i.Ticket.DepartmentID,
+		&i.Ticket.AssigneeStaffID,
+		&i.Ticket.WaitFor,
+		&i.Ticket.Resolution,
+		&i.Ticket.MergedInto,
+		&i.Ticket.EvidenceAnswerID,
+		&i.Ticket.EvidenceQuestionKey,
+		&i.Ticket.EvidenceScore,
+		&i.Ticket.EvidenceTicketID,
+		&i.Ticket.EvidenceComplaintID,
+		&i.Ticket.OriginEventID,
+		&i.Ticket.Source,
+		&i.Ticket.ExternalID,
+		&i.Ticket.CreateTime,
+		&i.Ticket.UpdateTime,
+		&i.Ticket.ResolveTime,
+		&i.Ticket.CloseTime,
+		&i.Ticket.ConfirmDue,
+		&i.Ticket.Version,
+		&i.Ticket.ServiceTier,
+		&i.Ticket.PolicyVersion,
+		&i.Ticket.Needs,
+		&i.Ticket.DueTime,
+		&i.Ticket.QueueRank,
+		&i.Ticket.Urgency,
+		&i.Ticket.Impact,
+		&i.Ticket.PrioritySource,
+		&i.StaffID,
+		&i.StaffDepartmentID,
+		&i.Registered,
 	)
 	return i, err
 }

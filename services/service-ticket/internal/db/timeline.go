@@ -106,8 +106,10 @@ held_tasks AS MATERIALIZED (
   SELECT t.department_id AS id, count(*) AS n FROM away a CROSS JOIN LATERAL (
     SELECT h.department_id FROM tasks h WHERE h.owner_staff_id = a.id AND h.state = 1 LIMIT 10000) t GROUP BY 1)
 SELECT d.id,
-  (SELECT count(*) FROM (SELECT 1 FROM tickets t WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = COALESCE(d.id, '00000000-0000-0000-0000-000000000000')
-    AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) LIMIT 10000) n)::integer,
+  (SELECT count(*) FROM (
+    (SELECT 1 FROM tickets t WHERE t.department_id = d.id AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) LIMIT 10000)
+    UNION ALL
+    (SELECT 1 FROM tickets t WHERE d.id IS NULL AND t.department_id IS NULL AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) LIMIT 10000)) n)::integer,
   (SELECT count(*) FROM (SELECT 1 FROM tickets t WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = COALESCE(d.id, '00000000-0000-0000-0000-000000000000')
     AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.queue_rank = 0 LIMIT 10000) n)::integer,
   (SELECT count(*) FROM (SELECT 1 FROM tickets t WHERE t.department_id = d.id AND t.state IN (3, 4) LIMIT 10000) n)::integer,

@@ -31,16 +31,27 @@ func customer(ctx context.Context) uuid.UUID {
 	return id
 }
 
-// viewer is the caller with a grant that reaches as far as the scope.
-func (s *Server) viewer(ctx context.Context, on db.DBTX, scope accessv1.Scope) (ticket.Viewer, error) {
+// viewerIn is the caller with a grant that reaches as far as the scope, wherever they work.
+func viewerIn(ctx context.Context, scope accessv1.Scope) ticket.Viewer {
 	caller := authn.FromContext(ctx)
-	v := ticket.Viewer{
+	return ticket.Viewer{
 		Customer: customer(ctx), Scope: scope, Actor: caller.Actor(),
 		Queue: authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED,
 	}
-	if caller.Kind != authn.Person || v.Everything() {
+}
+
+// placed tells whether the caller's reach depends on their place in the directory.
+func placed(ctx context.Context, v ticket.Viewer) bool {
+	return authn.FromContext(ctx).Kind == authn.Person && !v.Everything()
+}
+
+// viewer is the caller with a grant that reaches as far as the scope.
+func (s *Server) viewer(ctx context.Context, on db.DBTX, scope accessv1.Scope) (ticket.Viewer, error) {
+	v := viewerIn(ctx, scope)
+	if !placed(ctx, v) {
 		return v, nil
 	}
+	caller := authn.FromContext(ctx)
 	row, err := s.q.GetStaffByIdentity(ctx, on, caller.Issuer, caller.Subject)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return v, nil
@@ -55,22 +66,37 @@ func (s *Server) viewer(ctx context.Context, on db.DBTX, scope accessv1.Scope) (
 // reach refuses a caller whose grant does not cover the ticket: as if there were none where
 // they may not even read it.
 func (s *Server) reach(ctx context.Context, on db.DBTX, row *db.Ticket) error {
+	return refuse(ctx, row.ID, func(scope accessv1.Scope) (bool, error) { return s.covers(ctx, on, scope, row) })
+}
+
+// reachSeen is reach for a ticket that was read with what decides it.
+func reachSeen(ctx context.Context, seen *db.GetTicketSeenRow) error {
+	return refuse(ctx, seen.Ticket.ID, func(scope accessv1.Scope) (bool, error) {
+		v := viewerIn(ctx, scope)
+		if placed(ctx, v) {
+			v.Staff, v.Department = idValue(seen.StaffID), idValue(seen.StaffDepartmentID)
+		}
+		return v.Covers(holding(&seen.Ticket)) || v.Registers() && seen.Registered, nil
+	})
+}
+
+func refuse(ctx context.Context, id uuid.UUID, covers func(accessv1.Scope) (bool, error)) error {
 	scope := authz.FromContext(ctx).Scope
-	covered, err := s.covers(ctx, on, scope, row)
+	covered, err := covers(scope)
 	if err != nil || covered {
 		return err
 	}
 	if read := authz.Held(ctx, "tickets.read"); read > scope {
-		if covered, err = s.covers(ctx, on, read, row); err != nil {
+		if covered, err = covers(read); err != nil {
 			return err
 		}
 	}
 	if !covered {
-		return ticketNotFound(row.ID)
+		return ticketNotFound(id)
 	}
 	return rpcerr.Denied(authz.ReasonDenied, rpcerr.T(
 		"You may read ticket %[1]s and not do this to it: it is not yours.",
-		"您可以查看工单 %[1]s，但不能执行此操作：该工单不由您负责。", row.ID))
+		"您可以查看工单 %[1]s，但不能执行此操作：该工单不由您负责。", id))
 }
 
 func (s *Server) covers(ctx context.Context, on db.DBTX, scope accessv1.Scope, row *db.Ticket) (bool, error) {
@@ -78,20 +104,21 @@ func (s *Server) covers(ctx context.Context, on db.DBTX, scope accessv1.Scope, r
 	if err != nil {
 		return false, err
 	}
-	if v.Covers(ticket.Holding{
-		Customer: idValue(row.CustomerID), Assignee: idValue(row.AssigneeStaffID),
-		Department: idValue(row.DepartmentID), State: ticket.State(row.State),
-	}) {
-		return true, nil
-	}
-	if v.Customer != uuid.Nil || v.Scope == accessv1.Scope_SCOPE_UNSPECIFIED {
-		return false, nil
+	if covered := v.Covers(holding(row)); covered || !v.Registers() {
+		return covered, nil
 	}
 	registered, err := s.q.IsRegistrar(ctx, on, row.ID, v.Actor)
 	if err != nil {
 		return false, fmt.Errorf("read who registered the ticket: %w", err)
 	}
 	return registered, nil
+}
+
+func holding(row *db.Ticket) ticket.Holding {
+	return ticket.Holding{
+		Customer: idValue(row.CustomerID), Assignee: idValue(row.AssigneeStaffID),
+		Department: idValue(row.DepartmentID), State: ticket.State(row.State),
+	}
 }
 
 func ticketNotFound(id uuid.UUID) error { return rpcerr.NotFound("ticket", id.String()) }

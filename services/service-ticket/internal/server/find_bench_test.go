@@ -30,7 +30,7 @@ const (
 // finding is one question to the desk.
 type finding struct {
 	name string
-	as   context.Context
+	as   func(caller int) context.Context
 	ask  func(ctx context.Context) (found int, err error)
 }
 
@@ -81,8 +81,9 @@ func (f *finding) cost(t *testing.T, postgres string) (c findCost) {
 	}
 	calls := make([]func(context.Context) error, findCallers)
 	for i := range calls {
+		as := f.as(i)
 		calls[i] = func(context.Context) error {
-			found, err := f.ask(f.as)
+			found, err := f.ask(as)
 			if err == nil && found == 0 {
 				err = fmt.Errorf("%s: nothing found", f.name)
 			}
@@ -112,12 +113,12 @@ func (w *world) findings(t *testing.T) []finding {
 	}
 	// One person may not call so often.
 	people := 0
-	boss := func() context.Context {
+	boss := func(int) context.Context {
 		people++
 		return w.AsPerson(fmt.Sprint("finder-", people), access.ServiceManager)
 	}
-	agent := w.AsStaff(access.ServiceAgent, "agent-1")
-	list := func(name string, as context.Context, req *ticketv1.ListTicketsRequest) finding {
+	agent := func(caller int) context.Context { return w.AsStaff(access.ServiceAgent, fmt.Sprint("s", caller+1)) }
+	list := func(name string, as func(int) context.Context, req *ticketv1.ListTicketsRequest) finding {
 		req.PageSize = 50
 		return finding{name, as, func(ctx context.Context) (int, error) {
 			page, err := w.tickets.ListTickets(ctx, req)
@@ -126,25 +127,25 @@ func (w *world) findings(t *testing.T) []finding {
 	}
 	waiting := []ticketv1.TicketState{ticketv1.TicketState_TICKET_STATE_NEW, ticketv1.TicketState_TICKET_STATE_TRIAGED}
 	return []finding{
-		list("all", boss(), &ticketv1.ListTicketsRequest{}),
-		list("queue of a department", boss(), &ticketv1.ListTicketsRequest{DepartmentId: w.desk.GetId(), States: waiting}),
-		list("owner", boss(), &ticketv1.ListTicketsRequest{AssigneeStaffId: w.agent.GetId()}),
+		list("all", boss, &ticketv1.ListTicketsRequest{}),
+		list("queue of a department", boss, &ticketv1.ListTicketsRequest{DepartmentId: w.desk.GetId(), States: waiting}),
+		list("owner", boss, &ticketv1.ListTicketsRequest{AssigneeStaffId: w.agent.GetId()}),
 		list("an agent's own", agent, &ticketv1.ListTicketsRequest{}),
-		list("customer", boss(), &ticketv1.ListTicketsRequest{CustomerId: customer}),
-		list("state", boss(), &ticketv1.ListTicketsRequest{States: []ticketv1.TicketState{ticketv1.TicketState_TICKET_STATE_WAITING}}),
-		list("due", boss(), &ticketv1.ListTicketsRequest{Order: ticketv1.TicketOrder_TICKET_ORDER_DUE}),
-		list("due of a department", boss(), &ticketv1.ListTicketsRequest{Order: ticketv1.TicketOrder_TICKET_ORDER_DUE, DepartmentId: w.desk.GetId()}),
-		list("tier", boss(), &ticketv1.ListTicketsRequest{Tier: typev1.Tier_TIER_KEY}),
-		list("phase", boss(), &ticketv1.ListTicketsRequest{Phase: ticketv1.Phase_PHASE_PRE_SALE}),
-		list("channel", boss(), &ticketv1.ListTicketsRequest{Channel: typev1.Channel_CHANNEL_LETTER}),
-		list("tier, channel and state", boss(), &ticketv1.ListTicketsRequest{
+		list("customer", boss, &ticketv1.ListTicketsRequest{CustomerId: customer}),
+		list("state", boss, &ticketv1.ListTicketsRequest{States: []ticketv1.TicketState{ticketv1.TicketState_TICKET_STATE_WAITING}}),
+		list("due", boss, &ticketv1.ListTicketsRequest{Order: ticketv1.TicketOrder_TICKET_ORDER_DUE}),
+		list("due of a department", boss, &ticketv1.ListTicketsRequest{Order: ticketv1.TicketOrder_TICKET_ORDER_DUE, DepartmentId: w.desk.GetId()}),
+		list("tier", boss, &ticketv1.ListTicketsRequest{Tier: typev1.Tier_TIER_KEY}),
+		list("phase", boss, &ticketv1.ListTicketsRequest{Phase: ticketv1.Phase_PHASE_PRE_SALE}),
+		list("channel", boss, &ticketv1.ListTicketsRequest{Channel: typev1.Channel_CHANNEL_LETTER}),
+		list("tier, channel and state", boss, &ticketv1.ListTicketsRequest{
 			Tier: typev1.Tier_TIER_KEY, Channel: typev1.Channel_CHANNEL_PHONE, States: waiting,
 		}),
-		list("text: two Chinese characters that many have", boss(), &ticketv1.ListTicketsRequest{Text: "漏油"}),
-		list("text: a Latin word that many have", boss(), &ticketv1.ListTicketsRequest{Text: "bearing"}),
-		list("text: one in two thousand", boss(), &ticketv1.ListTicketsRequest{Text: "真空泵"}),
-		list("text: a serial number", boss(), &ticketv1.ListTicketsRequest{Text: "sn-0000777"}),
-		{"counts of the queues", boss(), func(ctx context.Context) (int, error) {
+		list("text: two Chinese characters that many have", boss, &ticketv1.ListTicketsRequest{Text: "漏油"}),
+		list("text: a Latin word that many have", boss, &ticketv1.ListTicketsRequest{Text: "bearing"}),
+		list("text: one in two thousand", boss, &ticketv1.ListTicketsRequest{Text: "真空泵"}),
+		list("text: a serial number", boss, &ticketv1.ListTicketsRequest{Text: "sn-0000777"}),
+		{"counts of the queues", boss, func(ctx context.Context) (int, error) {
 			all, err := w.deskService().CountQueues(ctx, &ticketv1.CountQueuesRequest{})
 			return len(all.GetQueues()), err
 		}},
@@ -189,7 +190,7 @@ func (w *world) fillDesk(t *testing.T, n int) {
 		run(`INSERT INTO departments (id, code, name_zh, name_en, function, create_time, update_time, version)
 			SELECT gen_random_uuid(), 'd' || i, '', '', 0, now(), now(), 1 FROM generate_series(1, 9) i`)
 		run(`INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version)
-			SELECT gen_random_uuid(), 'x', $1, '{}', '{}', '{}', 1, 'x', 's' || i, now(), now(), 1 FROM generate_series(1, 199) i`, w.desk.GetId())
+			SELECT gen_random_uuid(), 'x', department_id, '{}', '{}', '{}', 1, issuer, 's' || i, now(), now(), 1 FROM staff, generate_series(1, 199) i WHERE staff.id = $1`, w.agent.GetId())
 	}
 	run(deskTickets, have+1, n)
 	w.copyTexts(t, conn.Conn(), have+1)

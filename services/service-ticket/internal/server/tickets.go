@@ -11,6 +11,7 @@ import (
 
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/pii"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -332,27 +333,34 @@ func (s *Server) find(ctx context.Context, field, given string) (db.Ticket, erro
 	if err != nil {
 		return db.Ticket{}, err
 	}
-	row, err := s.q.GetTicket(ctx, s.pool, id)
+	caller := authn.FromContext(ctx)
+	seen, err := s.q.GetTicketSeen(ctx, s.pool, db.GetTicketSeenParams{
+		ID: id, Issuer: caller.Issuer, Subject: caller.Subject, Actor: caller.Actor(),
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return db.Ticket{}, ticketNotFound(id)
 	}
 	if err != nil {
 		return db.Ticket{}, fmt.Errorf("read ticket: %w", err)
 	}
-	return row, s.reach(ctx, s.pool, &row)
+	return seen.Ticket, reachSeen(ctx, &seen)
 }
 
 // lock reads a ticket that the caller may change, and holds it.
 func (s *Server) lock(ctx context.Context, tx *write.Tx, id uuid.UUID, etag string) (*db.Ticket, error) {
-	row, err := s.q.LockTicket(ctx, tx, id)
+	caller := authn.FromContext(ctx)
+	locked, err := s.q.LockTicketSeen(ctx, tx, db.LockTicketSeenParams{
+		ID: id, Issuer: caller.Issuer, Subject: caller.Subject, Actor: caller.Actor(),
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ticketNotFound(id)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock ticket: %w", err)
 	}
-	if err := s.reach(ctx, tx, &row); err != nil {
+	seen := db.GetTicketSeenRow(locked)
+	if err := reachSeen(ctx, &seen); err != nil {
 		return nil, err
 	}
-	return &row, current(etag, row.Version, "ticket", id)
+	return &seen.Ticket, current(etag, seen.Ticket.Version, "ticket", id)
 }

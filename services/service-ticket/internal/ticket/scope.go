@@ -49,5 +49,10 @@ func (v Viewer) Covers(h Holding) bool {
 	return v.Queue && Queued(h.State) && h.Assignee == uuid.Nil && (h.Department == uuid.Nil || h.Department == v.Department)
 }
 
+// Registers tells whether having registered a ticket is a reason to reach it.
+func (v Viewer) Registers() bool {
+	return v.Customer == uuid.Nil && v.Scope != accessv1.Scope_SCOPE_UNSPECIFIED
+}
+
 // Queued tells the states in which a ticket waits for somebody to take it.
 func Queued(s State) bool { return s == New || s == Triaged }

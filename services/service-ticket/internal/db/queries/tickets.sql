@@ -18,6 +18,20 @@ VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, 
 -- name: GetTicket :one
 SELECT * FROM tickets WHERE id = @id;
 
+-- name: GetTicketSeen :one
+-- A ticket with what decides whether somebody reaches it: their place in the directory, and
+-- whether they registered it.
+SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id,
+  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = @actor) AS registered
+FROM tickets LEFT JOIN staff ON staff.issuer = @issuer AND staff.subject = @subject WHERE tickets.id = @id;
+
+-- name: LockTicketSeen :one
+-- GetTicketSeen of a ticket that is held.
+SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id,
+  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = @actor) AS registered
+FROM tickets LEFT JOIN staff ON staff.issuer = @issuer AND staff.subject = @subject WHERE tickets.id = @id
+FOR NO KEY UPDATE OF tickets;
+
 -- name: GetTicketByOriginEvent :one
 SELECT id FROM tickets WHERE origin_event_id = @origin_event_id;
 

@@ -115,7 +115,11 @@ type Contact struct {
 	// See Customer. Output only.
 	PhoneQuality PointQuality `protobuf:"varint,14,opt,name=phone_quality,json=phoneQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"phone_quality,omitempty"`
 	// See Customer. Output only.
-	EmailQuality  PointQuality `protobuf:"varint,15,opt,name=email_quality,json=emailQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"email_quality,omitempty"`
+	EmailQuality PointQuality `protobuf:"varint,15,opt,name=email_quality,json=emailQuality,proto3,enum=kefu.customer.v1.PointQuality" json:"email_quality,omitempty"`
+	// Where each value that the contact has came from and whether it was verified, in order of
+	// the fields; customers see nobody's name there. Absent where a visit opens the file. Output
+	// only.
+	FieldStates   []*FieldState `protobuf:"bytes,16,rep,name=field_states,json=fieldStates,proto3" json:"field_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -255,6 +259,13 @@ func (x *Contact) GetEmailQuality() PointQuality {
 	return PointQuality_POINT_QUALITY_UNSPECIFIED
 }
 
+func (x *Contact) GetFieldStates() []*FieldState {
+	if x != nil {
+		return x.FieldStates
+	}
+	return nil
+}
+
 // CreateContactRequest adds a person.
 type CreateContactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -264,7 +275,9 @@ type CreateContactRequest struct {
 	// See CreateCustomerRequest.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// See CreateCustomerRequest.
-	KeepInvalid   bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	KeepInvalid bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	// Where the values come from.
+	Source        ValueSource `protobuf:"varint,5,opt,name=source,proto3,enum=kefu.customer.v1.ValueSource" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +338,13 @@ func (x *CreateContactRequest) GetKeepInvalid() bool {
 		return x.KeepInvalid
 	}
 	return false
+}
+
+func (x *CreateContactRequest) GetSource() ValueSource {
+	if x != nil {
+		return x.Source
+	}
+	return ValueSource_VALUE_SOURCE_UNSPECIFIED
 }
 
 // GetContactRequest names a contact.
@@ -582,6 +602,97 @@ func (x *UpdateContactRequest) GetKeepInvalid() bool {
 	return false
 }
 
+// VerifyContactRequest names the values that were verified.
+type VerifyContactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the customer.
+	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// UUID of the contact.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Fields of its `field_states`, 1 to 20.
+	Fields []string `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	// How it was verified, 1 to 200 characters.
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateCustomerRequest.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyContactRequest) Reset() {
+	*x = VerifyContactRequest{}
+	mi := &file_kefu_customer_v1_contact_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyContactRequest) ProtoMessage() {}
+
+func (x *VerifyContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_contact_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyContactRequest.ProtoReflect.Descriptor instead.
+func (*VerifyContactRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_contact_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *VerifyContactRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *VerifyContactRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *VerifyContactRequest) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *VerifyContactRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *VerifyContactRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *VerifyContactRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // DeleteContactRequest names a contact.
 type DeleteContactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -599,7 +710,7 @@ type DeleteContactRequest struct {
 
 func (x *DeleteContactRequest) Reset() {
 	*x = DeleteContactRequest{}
-	mi := &file_kefu_customer_v1_contact_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_contact_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +722,7 @@ func (x *DeleteContactRequest) String() string {
 func (*DeleteContactRequest) ProtoMessage() {}
 
 func (x *DeleteContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_contact_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_contact_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +735,7 @@ func (x *DeleteContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContactRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContactRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_contact_proto_rawDescGZIP(), []int{6}
+	return file_kefu_customer_v1_contact_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteContactRequest) GetCustomerId() string {
@@ -659,7 +770,7 @@ var File_kefu_customer_v1_contact_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xe2\x06\n" +
+	"\x1ekefu/customer/v1/contact.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xa8\a\n" +
 	"\aContact\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12$\n" +
 	"\vcustomer_id\x18\x02 \x01(\tB\x03\xe0A\x03R\n" +
@@ -679,14 +790,16 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\bbirthday\x18\f \x01(\v2\x11.google.type.DateB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\bbirthday\x12=\n" +
 	"\x0fphone_extension\x18\r \x01(\tB\x14\xe0A\x03\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x0ephoneExtension\x12H\n" +
 	"\rphone_quality\x18\x0e \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\fphoneQuality\x12H\n" +
-	"\remail_quality\x18\x0f \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\xcf\x01\n" +
+	"\remail_quality\x18\x0f \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\x12D\n" +
+	"\ffield_states\x18\x10 \x03(\v2\x1c.kefu.customer.v1.FieldStateB\x03\xe0A\x03R\vfieldStates\"\x90\x02\n" +
 	"\x14CreateContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12>\n" +
 	"\acontact\x18\x02 \x01(\v2\x19.kefu.customer.v1.ContactB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\acontact\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12!\n" +
-	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\"^\n" +
+	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\x12?\n" +
+	"\x06source\x18\x05 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"^\n" +
 	"\x11GetContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1b\n" +
@@ -708,7 +821,16 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12?\n" +
 	"\x06source\x18\x04 \x01(\x0e2\x1d.kefu.customer.v1.ValueSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12!\n" +
-	"\fkeep_invalid\x18\x05 \x01(\bR\vkeepInvalid\"\xa6\x01\n" +
+	"\fkeep_invalid\x18\x05 \x01(\bR\vkeepInvalid\"\xfe\x01\n" +
+	"\x14VerifyContactRequest\x12,\n" +
+	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"customerId\x12\x1b\n" +
+	"\x02id\x18\x02 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12/\n" +
+	"\x06fields\x18\x03 \x03(\tB\x17\xe0A\x02\xbaH\x11\x92\x01\x0e\b\x01\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18dR\x06fields\x12%\n" +
+	"\x06method\x18\x04 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06method\x12\x1b\n" +
+	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa6\x01\n" +
 	"\x14DeleteContactRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12\x1b\n" +
@@ -720,7 +842,7 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"\x19DECISION_ROLE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DECISION_ROLE_INITIATOR\x10\x01\x12\x1d\n" +
 	"\x19DECISION_ROLE_PARTICIPANT\x10\x02\x12 \n" +
-	"\x1cDECISION_ROLE_DECISION_MAKER\x10\x032\xee\a\n" +
+	"\x1cDECISION_ROLE_DECISION_MAKER\x10\x032\xa5\t\n" +
 	"\x0eContactService\x12\xae\x01\n" +
 	"\rCreateContact\x12&.kefu.customer.v1.CreateContactRequest\x1a\x19.kefu.customer.v1.Contact\"Z\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02/:\acontact\"$/v1/customers/{customer_id}/contacts\x12\xd2\x01\n" +
 	"\n" +
@@ -728,7 +850,8 @@ const file_kefu_customer_v1_contact_proto_rawDesc = "" +
 	"grants.use\x12\vvisits.read\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/contacts/{id}\x12\xdd\x01\n" +
 	"\fListContacts\x12%.kefu.customer.v1.ListContactsRequest\x1a&.kefu.customer.v1.ListContactsResponse\"~\xaa\xbb\x18N\x12\rcontacts.read\x12\x13contacts.readmasked\x12\n" +
 	"grants.use\x12\vvisits.read\x18\x01\"\vcustomer_id@\x03\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/contacts\x12\xcb\x01\n" +
-	"\rUpdateContact\x12&.kefu.customer.v1.UpdateContactRequest\x1a\x19.kefu.customer.v1.Contact\"w\xaa\xbb\x18)\x12\x0econtacts.write\x18\x03\"\x13contact.customer_id@\x02\x82\xd3\xe4\x93\x02D:\acontact29/v1/customers/{contact.customer_id}/contacts/{contact.id}\x12\xa7\x01\n" +
+	"\rUpdateContact\x12&.kefu.customer.v1.UpdateContactRequest\x1a\x19.kefu.customer.v1.Contact\"w\xaa\xbb\x18)\x12\x0econtacts.write\x18\x03\"\x13contact.customer_id@\x02\x82\xd3\xe4\x93\x02D:\acontact29/v1/customers/{contact.customer_id}/contacts/{contact.id}\x12\xb4\x01\n" +
+	"\rVerifyContact\x12&.kefu.customer.v1.VerifyContactRequest\x1a\x19.kefu.customer.v1.Contact\"`\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x025:\x01*\"0/v1/customers/{customer_id}/contacts/{id}:verify\x12\xa7\x01\n" +
 	"\rDeleteContact\x12&.kefu.customer.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"V\xaa\xbb\x18!\x12\x0econtacts.write\x18\x03\"\vcustomer_id@\x02\x82\xd3\xe4\x93\x02+*)/v1/customers/{customer_id}/contacts/{id}B\xcb\x01\n" +
 	"\x14com.kefu.customer.v1B\fContactProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
@@ -745,7 +868,7 @@ func file_kefu_customer_v1_contact_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_customer_v1_contact_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kefu_customer_v1_contact_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_kefu_customer_v1_contact_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_kefu_customer_v1_contact_proto_goTypes = []any{
 	(DecisionRole)(0),             // 0: kefu.customer.v1.DecisionRole
 	(*Contact)(nil),               // 1: kefu.customer.v1.Contact
@@ -754,43 +877,49 @@ var file_kefu_customer_v1_contact_proto_goTypes = []any{
 	(*ListContactsRequest)(nil),   // 4: kefu.customer.v1.ListContactsRequest
 	(*ListContactsResponse)(nil),  // 5: kefu.customer.v1.ListContactsResponse
 	(*UpdateContactRequest)(nil),  // 6: kefu.customer.v1.UpdateContactRequest
-	(*DeleteContactRequest)(nil),  // 7: kefu.customer.v1.DeleteContactRequest
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(v1.Channel)(0),               // 9: kefu.type.v1.Channel
-	(*date.Date)(nil),             // 10: google.type.Date
-	(PointQuality)(0),             // 11: kefu.customer.v1.PointQuality
-	(*fieldmaskpb.FieldMask)(nil), // 12: google.protobuf.FieldMask
-	(ValueSource)(0),              // 13: kefu.customer.v1.ValueSource
-	(*emptypb.Empty)(nil),         // 14: google.protobuf.Empty
+	(*VerifyContactRequest)(nil),  // 7: kefu.customer.v1.VerifyContactRequest
+	(*DeleteContactRequest)(nil),  // 8: kefu.customer.v1.DeleteContactRequest
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(v1.Channel)(0),               // 10: kefu.type.v1.Channel
+	(*date.Date)(nil),             // 11: google.type.Date
+	(PointQuality)(0),             // 12: kefu.customer.v1.PointQuality
+	(*FieldState)(nil),            // 13: kefu.customer.v1.FieldState
+	(ValueSource)(0),              // 14: kefu.customer.v1.ValueSource
+	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),         // 16: google.protobuf.Empty
 }
 var file_kefu_customer_v1_contact_proto_depIdxs = []int32{
 	0,  // 0: kefu.customer.v1.Contact.decision_role:type_name -> kefu.customer.v1.DecisionRole
-	8,  // 1: kefu.customer.v1.Contact.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 2: kefu.customer.v1.Contact.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: kefu.customer.v1.Contact.preferred_channel:type_name -> kefu.type.v1.Channel
-	10, // 4: kefu.customer.v1.Contact.birthday:type_name -> google.type.Date
-	11, // 5: kefu.customer.v1.Contact.phone_quality:type_name -> kefu.customer.v1.PointQuality
-	11, // 6: kefu.customer.v1.Contact.email_quality:type_name -> kefu.customer.v1.PointQuality
-	1,  // 7: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	1,  // 8: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
-	1,  // 9: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
-	12, // 10: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
-	13, // 11: kefu.customer.v1.UpdateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
-	2,  // 12: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
-	3,  // 13: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
-	4,  // 14: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
-	6,  // 15: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
-	7,  // 16: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
-	1,  // 17: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
-	1,  // 18: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
-	5,  // 19: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
-	1,  // 20: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
-	14, // 21: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	9,  // 1: kefu.customer.v1.Contact.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 2: kefu.customer.v1.Contact.update_time:type_name -> google.protobuf.Timestamp
+	10, // 3: kefu.customer.v1.Contact.preferred_channel:type_name -> kefu.type.v1.Channel
+	11, // 4: kefu.customer.v1.Contact.birthday:type_name -> google.type.Date
+	12, // 5: kefu.customer.v1.Contact.phone_quality:type_name -> kefu.customer.v1.PointQuality
+	12, // 6: kefu.customer.v1.Contact.email_quality:type_name -> kefu.customer.v1.PointQuality
+	13, // 7: kefu.customer.v1.Contact.field_states:type_name -> kefu.customer.v1.FieldState
+	1,  // 8: kefu.customer.v1.CreateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	14, // 9: kefu.customer.v1.CreateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
+	1,  // 10: kefu.customer.v1.ListContactsResponse.contacts:type_name -> kefu.customer.v1.Contact
+	1,  // 11: kefu.customer.v1.UpdateContactRequest.contact:type_name -> kefu.customer.v1.Contact
+	15, // 12: kefu.customer.v1.UpdateContactRequest.update_mask:type_name -> google.protobuf.FieldMask
+	14, // 13: kefu.customer.v1.UpdateContactRequest.source:type_name -> kefu.customer.v1.ValueSource
+	2,  // 14: kefu.customer.v1.ContactService.CreateContact:input_type -> kefu.customer.v1.CreateContactRequest
+	3,  // 15: kefu.customer.v1.ContactService.GetContact:input_type -> kefu.customer.v1.GetContactRequest
+	4,  // 16: kefu.customer.v1.ContactService.ListContacts:input_type -> kefu.customer.v1.ListContactsRequest
+	6,  // 17: kefu.customer.v1.ContactService.UpdateContact:input_type -> kefu.customer.v1.UpdateContactRequest
+	7,  // 18: kefu.customer.v1.ContactService.VerifyContact:input_type -> kefu.customer.v1.VerifyContactRequest
+	8,  // 19: kefu.customer.v1.ContactService.DeleteContact:input_type -> kefu.customer.v1.DeleteContactRequest
+	1,  // 20: kefu.customer.v1.ContactService.CreateContact:output_type -> kefu.customer.v1.Contact
+	1,  // 21: kefu.customer.v1.ContactService.GetContact:output_type -> kefu.customer.v1.Contact
+	5,  // 22: kefu.customer.v1.ContactService.ListContacts:output_type -> kefu.customer.v1.ListContactsResponse
+	1,  // 23: kefu.customer.v1.ContactService.UpdateContact:output_type -> kefu.customer.v1.Contact
+	1,  // 24: kefu.customer.v1.ContactService.VerifyContact:output_type -> kefu.customer.v1.Contact
+	16, // 25: kefu.customer.v1.ContactService.DeleteContact:output_type -> google.protobuf.Empty
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_contact_proto_init() }
@@ -805,7 +934,7 @@ func file_kefu_customer_v1_contact_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_contact_proto_rawDesc), len(file_kefu_customer_v1_contact_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	ContactService_GetContact_FullMethodName    = "/kefu.customer.v1.ContactService/GetContact"
 	ContactService_ListContacts_FullMethodName  = "/kefu.customer.v1.ContactService/ListContacts"
 	ContactService_UpdateContact_FullMethodName = "/kefu.customer.v1.ContactService/UpdateContact"
+	ContactService_VerifyContact_FullMethodName = "/kefu.customer.v1.ContactService/VerifyContact"
 	ContactService_DeleteContact_FullMethodName = "/kefu.customer.v1.ContactService/DeleteContact"
 )
 
@@ -45,11 +46,17 @@ type ContactServiceClient interface {
 	// opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names and keeps what they were; a key customer's
+	// Changes the fields that `update_mask` names and keeps what they were; a value that changed
+	// has the source of the change and is not verified any more. A key customer's
 	// file is closed as to UpdateCustomer.
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
 	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(ctx context.Context, in *UpdateContactRequest, opts ...grpc.CallOption) (*Contact, error)
+	// Records that values of a contact were verified, by whom, how and when. A field that has no
+	// value cannot be verified. A key customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_RETIRED, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	VerifyContact(ctx context.Context, in *VerifyContactRequest, opts ...grpc.CallOption) (*Contact, error)
 	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
 	// customer's file is closed as to UpdateCustomer.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, FILE_CLOSED, ETAG_MISMATCH,
@@ -105,6 +112,16 @@ func (c *contactServiceClient) UpdateContact(ctx context.Context, in *UpdateCont
 	return out, nil
 }
 
+func (c *contactServiceClient) VerifyContact(ctx context.Context, in *VerifyContactRequest, opts ...grpc.CallOption) (*Contact, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Contact)
+	err := c.cc.Invoke(ctx, ContactService_VerifyContact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *contactServiceClient) DeleteContact(ctx context.Context, in *DeleteContactRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
@@ -133,11 +150,17 @@ type ContactServiceServer interface {
 	// opens the file, and masked as it masks.
 	// Errors: VALIDATION_FAILED, CUSTOMER_NOT_FOUND, GRANT_NEEDED, GRANT_EXPIRED.
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
-	// Changes the fields that `update_mask` names and keeps what they were; a key customer's
+	// Changes the fields that `update_mask` names and keeps what they were; a value that changed
+	// has the source of the change and is not verified any more. A key customer's
 	// file is closed as to UpdateCustomer.
 	// Errors: VALIDATION_FAILED, UPDATE_MASK_INVALID, CONTACT_NOT_FOUND, CUSTOMER_RETIRED,
 	// FILE_CLOSED, ETAG_MISMATCH, REQUEST_ID_REUSED.
 	UpdateContact(context.Context, *UpdateContactRequest) (*Contact, error)
+	// Records that values of a contact were verified, by whom, how and when. A field that has no
+	// value cannot be verified. A key customer's file is closed as to UpdateCustomer.
+	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, CUSTOMER_RETIRED, FILE_CLOSED,
+	// ETAG_MISMATCH, REQUEST_ID_REUSED.
+	VerifyContact(context.Context, *VerifyContactRequest) (*Contact, error)
 	// Removes a contact; its name is overwritten and its encryption key destroyed. A key
 	// customer's file is closed as to UpdateCustomer.
 	// Errors: VALIDATION_FAILED, CONTACT_NOT_FOUND, FILE_CLOSED, ETAG_MISMATCH,
@@ -164,6 +187,9 @@ func (UnimplementedContactServiceServer) ListContacts(context.Context, *ListCont
 }
 func (UnimplementedContactServiceServer) UpdateContact(context.Context, *UpdateContactRequest) (*Contact, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateContact not implemented")
+}
+func (UnimplementedContactServiceServer) VerifyContact(context.Context, *VerifyContactRequest) (*Contact, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyContact not implemented")
 }
 func (UnimplementedContactServiceServer) DeleteContact(context.Context, *DeleteContactRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteContact not implemented")
@@ -261,6 +287,24 @@ func _ContactService_UpdateContact_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ContactService_VerifyContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyContactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContactServiceServer).VerifyContact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContactService_VerifyContact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContactServiceServer).VerifyContact(ctx, req.(*VerifyContactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ContactService_DeleteContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteContactRequest)
 	if err := dec(in); err != nil {
@@ -301,6 +345,10 @@ var ContactService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateContact",
 			Handler:    _ContactService_UpdateContact_Handler,
+		},
+		{
+			MethodName: "VerifyContact",
+			Handler:    _ContactService_VerifyContact_Handler,
 		},
 		{
 			MethodName: "DeleteContact",

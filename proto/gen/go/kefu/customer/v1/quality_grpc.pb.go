@@ -28,7 +28,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// QualityService tells how good the customer files are. This is definition 1:
+// QualityService tells how good the customer files are. This is definition 2:
 //
 // Completeness is 100 less what is missing: phone and e-mail both 25, one of them 10,
 // address 10, owner 10, region 10, industry 5, responsible person 10, every contact 15 (an
@@ -36,14 +36,16 @@ const (
 // one), needs and pain points 10.
 //
 // Accuracy is 100 less 40 for an invalid phone, 30 for an invalid e-mail, 20 for contacts
-// with an invalid phone or e-mail, and less 30 where none of the values phone, e-mail and
-// address that the file has was verified, 15 where some were.
+// with an invalid phone or e-mail, and less 30 where none of the values that can be verified
+// was, 15 where some were: phone, e-mail and address of the file, and phone and e-mail of its
+// contacts.
 //
 // Timeliness is 100 until the review is due, then 90, and 10 less for each tenth of the update
 // interval after that, down to 0.
 //
 // The overall score is 0.4 of completeness, 0.3 of accuracy and 0.3 of timeliness, rounded.
-// Another definition has another number, which stands with every score and snapshot, so
+// Definition 1 counted the file's own values alone as verified or not. Another definition has
+// another number, which stands with every score and snapshot, so
 // that scores of two definitions are not compared unawares.
 type QualityServiceClient interface {
 	// Scores one file as it stands now, with the reasons.
@@ -102,7 +104,7 @@ func (c *qualityServiceClient) ListQualitySnapshots(ctx context.Context, in *Lis
 // All implementations must embed UnimplementedQualityServiceServer
 // for forward compatibility.
 //
-// QualityService tells how good the customer files are. This is definition 1:
+// QualityService tells how good the customer files are. This is definition 2:
 //
 // Completeness is 100 less what is missing: phone and e-mail both 25, one of them 10,
 // address 10, owner 10, region 10, industry 5, responsible person 10, every contact 15 (an
@@ -110,14 +112,16 @@ func (c *qualityServiceClient) ListQualitySnapshots(ctx context.Context, in *Lis
 // one), needs and pain points 10.
 //
 // Accuracy is 100 less 40 for an invalid phone, 30 for an invalid e-mail, 20 for contacts
-// with an invalid phone or e-mail, and less 30 where none of the values phone, e-mail and
-// address that the file has was verified, 15 where some were.
+// with an invalid phone or e-mail, and less 30 where none of the values that can be verified
+// was, 15 where some were: phone, e-mail and address of the file, and phone and e-mail of its
+// contacts.
 //
 // Timeliness is 100 until the review is due, then 90, and 10 less for each tenth of the update
 // interval after that, down to 0.
 //
 // The overall score is 0.4 of completeness, 0.3 of accuracy and 0.3 of timeliness, rounded.
-// Another definition has another number, which stands with every score and snapshot, so
+// Definition 1 counted the file's own values alone as verified or not. Another definition has
+// another number, which stands with every score and snapshot, so
 // that scores of two definitions are not compared unawares.
 type QualityServiceServer interface {
 	// Scores one file as it stands now, with the reasons.

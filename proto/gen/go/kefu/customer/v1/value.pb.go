@@ -25,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ValueSource is where a value of a file came from.
+// ValueSource is where a value of a file or contact came from.
 type ValueSource int32
 
 const (
@@ -160,7 +160,7 @@ func (PointQuality) EnumDescriptor() ([]byte, []int) {
 	return file_kefu_customer_v1_value_proto_rawDescGZIP(), []int{1}
 }
 
-// FieldState is where one value of a file came from and whether it was verified.
+// FieldState is where one value of a file or contact came from and whether it was verified.
 type FieldState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Path of the field, e.g. `region`, `needs.pain_points` or `attributes.fleet_size`.
