@@ -261,7 +261,7 @@ func (k *kit) listings(questionnaire, campaign string) map[string]listing {
 			return keys(out.GetAnswers(), (*surveyv1.FlaggedAnswer).GetAnswerId), out.GetNextPageToken(), err
 		}, get: trace},
 		"texts": {list: func(ctx context.Context, size int32, token string) ([]string, string, error) {
-			out, err := topics.ListCodedTexts(ctx, &surveyv1.ListCodedTextsRequest{QuestionnaireId: questionnaire, PageSize: size, PageToken: token})
+			out, err := topics.ListCodedTexts(ctx, &surveyv1.ListCodedTextsRequest{QuestionnaireId: questionnaire, TopicKey: "late", PageSize: size, PageToken: token})
 			return keys(out.GetTexts(), (*surveyv1.CodedText).GetAnswerId), out.GetNextPageToken(), err
 		}, get: trace},
 	}
@@ -295,6 +295,7 @@ func TestListsGiveWhatGetGives(t *testing.T) {
 	k.run(campaign)
 	k.campaign(nil)
 	k.draft(question("b", rating))
+	k.setTopics(quest, topic("late", "late"))
 	k.coded(quest)
 	lists := k.listings(quest, campaign)
 	for name, l := range lists {
