@@ -55,13 +55,14 @@ func TestDeskTour(t *testing.T) {
 		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
 		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
 		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
-		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "due in two days", `"tasks":[],`, "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
+		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "due in two days", `"tasks":[],`,
+		`"field":"reason"`, "due in four days", "请按 RFC 3339", "due in two days", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
 		"TICKET_STATE_WAITING", "STAFF_STATUS_AWAY", "水泵漏水", "只有状态为“已分派、处理中”时才能退回待分配队列", `"done":1`, "TICKET_STATE_WAITING", "工作交接：工单由 韩梅 转交 赵总。原因：休产假",
 		"成员 2 人、分派规则 1 条", "taken over", "routed to the successor", "moved to the successor", "departmentId",
 		"TICKET_STATE_TRIAGED", `"waiting":1`, `"openTickets":0`, "STAFF_STATUS_AWAY", "You get no ticket now", "您现在不能领取工单", "STAFF_STATUS_AVAILABLE",
 		`"title":"Pump leaks 液压泵漏油"`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "您的工单已由客户服务部王芳受理", "Dear John Smith", "第三次漏油",
 		"更换密封件", `"minutes":45`, "TICKET_STATE_WAITING", "CLOCK_STATE_PAUSED", "The ticket is waiting; start is possible only when it is assigned.",
-		"工单当前状态为“等待中”；只有状态为“已分派”时才能开始处理。", "TICKET_STATE_MERGED", "TICKET_STATE_NEW", "LINK_KIND_RELATED", "TICKET_STATE_RESOLVED", "TICKET_WRONG_STATE", "TICKET_STATE_CLOSED",
+		"工单当前状态为“等待中”；只有状态为“已分派”时才能开始处理。", "TICKET_STATE_MERGED", "TICKET_STATE_NEW", "LINK_KIND_RELATED", "ETAG_MISMATCH", "TICKET_STATE_RESOLVED", "TICKET_WRONG_STATE", "TICKET_STATE_CLOSED",
 		"Pump leaks", "Pump leaks", `"verb":"create"`, `"verb":"assign"`, "第三次漏油", `"verb":"confirm"`, "TICKET_STATE_CANCELLED", "ticket.cancelled.v1",
 		"未包含现有范围", `"serialTo":"SN299"`, `"customers":0`)
 }
@@ -98,6 +99,7 @@ func tour(t *testing.T, path ...string) string {
 		"http://127.0.0.1:8080", st.REST,
 		"bin/kefuctl token", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" token",
 		"bin/kefuctl import", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" import",
+		"bin/kefuctl demo", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" demo",
 		"bin/kefuctl dry-run", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" dry-run",
 	).Replace(script.String())
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
