@@ -65,6 +65,8 @@ type Disclosure struct {
 	UnmaskBudget int32
 	// ContactBudget is the time in which one message of a kind is sent to a contact.
 	ContactBudget time.Duration
+	// ReviewDays is how many days after its end a quarter's access review is to be signed.
+	ReviewDays int32
 	// Zone is that of the company's days and quarters.
 	Zone *time.Location
 }
@@ -72,7 +74,7 @@ type Disclosure struct {
 // DefaultDisclosure has the values of the business rules, in China's time zone.
 func DefaultDisclosure(zone *time.Location) Disclosure {
 	return Disclosure{
-		GrantDays: 7, BreakGlass: time.Hour, UnmaskBudget: 20, ContactBudget: 30 * 24 * time.Hour, Zone: zone,
+		GrantDays: 7, BreakGlass: time.Hour, UnmaskBudget: 20, ContactBudget: 30 * 24 * time.Hour, ReviewDays: 30, Zone: zone,
 	}
 }
 

@@ -219,6 +219,7 @@ customer.v1.BreakGlassService CreateBreakGlass                           ooo..o.
 customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             ooo..o...***. breakglass.read
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        ...........*. accessreviews.read
+customer.v1.AccessReviewService ListAccessReviewReaders,ListAccessReviewGrants,ListDueAccessReviews ...........*. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
 customer.v1.SubjectRequestService CreateSubjectRequest,GetSubjectRequest,ListSubjectRequests .....**.....o subjectrequests.create
 customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,ListLegalHolds .....**...... subjectrequests.decide
