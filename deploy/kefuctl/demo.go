@@ -30,7 +30,7 @@ func demoCommand(dir *string) *cobra.Command {
 			return demo.Run(cmd.Context(), client, data, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "folder with olist/, nyc311_2018.csv and airline_satisfaction.csv; samples are made without it")
+	cmd.Flags().StringVar(&data, "data", "", "folder with olist/, nyc311_2018.csv, airline_satisfaction.csv or some of them; samples are made without it")
 	cmd.Flags().StringVar(&url, "url", "", "URL of the REST API (default: that of the running stack)")
 	return cmd
 }

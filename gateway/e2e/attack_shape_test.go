@@ -266,13 +266,11 @@ func (a *attacker) addressOf(program string) string {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	for _, p := range st.Programs {
-		if p.Name == program {
-			return p.GRPC
-		}
+	address := st.grpc(program)
+	if address == "" {
+		a.t.Fatalf("there is no %s", program)
 	}
-	a.t.Fatalf("there is no %s", program)
-	return ""
+	return address
 }
 
 func (a *attacker) try(conn *grpc.ClientConn, err error) codes.Code {

@@ -15,5 +15,6 @@ func TestIntakeTour(t *testing.T) {
 		"CONTACT_FORM_PASS_INVALID", "T-", "joined",
 		`"joined":false`, `"joined":true`, "SIGNATURE_INVALID",
 		"resolution-c-p3", `"inEffect":true`, "resolution-a-p3",
-		"SECOND_PERSON_NEEDED", "ESCALATION_STATE_GRANTED", "TIER_KEY", "resolution-key-p3")
+		"SECOND_PERSON_NEEDED", "ESCALATION_STATE_GRANTED", "TIER_KEY", "resolution-key-p3",
+		"read 4 requests of 311", "CHANNEL_APP", "2018-06-27T03:15:00Z", "under version 1", "request              p3       resolution               2         2         0         0    50.0 %")
 }

@@ -29,7 +29,7 @@ func TestSecurityTour(t *testing.T) {
 		"ACCESS_REQUEST_STATE_APPROVED", "赵六（市场监督管理局）", `"phone":"138****5678"`,
 		"TIER_KEY", "GRANT_NEEDED", "+8613800135678", "the fire brigade confirms it",
 		"CONSENT_PURPOSE_SURVEYS", `"granted":false`, `"granted":true`, "INVITATION_STATE_REVOKED", "CONSENT_WITHDRAWN",
-		`"byGrant":1`, "QUARTER_NOT_OVER", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
+		`"byGrant":1`, "QUARTER_NOT_OVER", `"right":"role:service-agent/customers.readmasked"`, `"lastUseTime"`, `"accessReviews":[`, `"address":"127.0.0.1"`, "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
 		"GRANT_NEEDED", "TICKET_STATE_ASSIGNED", `"phone":"+8613800135678","email":"z***@jinggong.example"`, "TICKET_STATE_RESOLVED", "GRANT_NEEDED",
 		`"name":"周小川"`, `"phone":"+8613900007788"`, "LEGAL_HOLD", "SUBJECT_REQUEST_STATE_RUNNING",
 		"service-ticket complaint survey customer-registry", "CUSTOMER_NOT_FOUND")
@@ -55,13 +55,14 @@ func TestDeskTour(t *testing.T) {
 		`"routeId":""`, `"routeId":"0`, "STAFF_STATUS_BUSY", "工作状态", `"openTickets":0`, `"expired":true`,
 		"SUBSTITUTION_CYCLE", `"insteadOfStaffId":"0`, `"gaps":[{`, "DUTY_SHIFT_OVERLAPS",
 		"HOTLINES_INCOMPLETE", "公司经理手机", "HOTLINE_OVERDUE_", `"version":`, `"purpose":"HOTLINE_PURPOSE_COMPLAINT"`,
-		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "due in two days", `"tasks":[],`, "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
+		`"distanceKm":83.`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "TICKET_TASKS_OPEN", "测量轴径", "due in two days", `"tasks":[],`,
+		`"field":"reason"`, "due in four days", "请按 RFC 3339", "due in two days", "TASK_STATE_DONE", "TICKET_STATE_RESOLVED",
 		"TICKET_STATE_WAITING", "STAFF_STATUS_AWAY", "水泵漏水", "只有状态为“已分派、处理中”时才能退回待分配队列", `"done":1`, "TICKET_STATE_WAITING", "工作交接：工单由 韩梅 转交 赵总。原因：休产假",
 		"成员 2 人、分派规则 1 条", "taken over", "routed to the successor", "moved to the successor", "departmentId",
 		"TICKET_STATE_TRIAGED", `"waiting":1`, `"openTickets":0`, "STAFF_STATUS_AWAY", "You get no ticket now", "您现在不能领取工单", "STAFF_STATUS_AVAILABLE",
 		`"title":"Pump leaks 液压泵漏油"`, "TICKET_STATE_ASSIGNED", "TICKET_STATE_IN_PROGRESS", "您的工单已由客户服务部王芳受理", "Dear John Smith", "第三次漏油",
 		"更换密封件", `"minutes":45`, "TICKET_STATE_WAITING", "CLOCK_STATE_PAUSED", "The ticket is waiting; start is possible only when it is assigned.",
-		"工单当前状态为“等待中”；只有状态为“已分派”时才能开始处理。", "TICKET_STATE_MERGED", "TICKET_STATE_NEW", "LINK_KIND_RELATED", "TICKET_STATE_RESOLVED", "TICKET_WRONG_STATE", "TICKET_STATE_CLOSED",
+		"工单当前状态为“等待中”；只有状态为“已分派”时才能开始处理。", "TICKET_STATE_MERGED", "TICKET_STATE_NEW", "LINK_KIND_RELATED", "ETAG_MISMATCH", "TICKET_STATE_RESOLVED", "TICKET_WRONG_STATE", "TICKET_STATE_CLOSED",
 		"Pump leaks", "Pump leaks", `"verb":"create"`, `"verb":"assign"`, "第三次漏油", `"verb":"confirm"`, "TICKET_STATE_CANCELLED", "ticket.cancelled.v1",
 		"未包含现有范围", `"serialTo":"SN299"`, `"customers":0`)
 }
@@ -88,10 +89,17 @@ func tour(t *testing.T, path ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	written := strings.NewReplacer(
+		"grpcurl -cacert .kefu/ca/ca.pem", self+" grpcurl -cacert "+st.CAFile,
+		"127.0.0.1:9001", st.grpc("customer-registry"),
 		"http://127.0.0.1:8080", st.REST,
 		"bin/kefuctl token", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" token",
 		"bin/kefuctl import", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" import",
+		"bin/kefuctl demo", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" demo",
 		"bin/kefuctl dry-run", filepath.Join(suite.bin, "kefuctl")+" --dir "+suite.dir+" dry-run",
 	).Replace(script.String())
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

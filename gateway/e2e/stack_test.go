@@ -37,6 +37,16 @@ type state struct {
 	} `json:"programs"`
 }
 
+// grpc is the address of a program's first replica.
+func (s *state) grpc(program string) string {
+	for _, p := range s.Programs {
+		if p.Name == program {
+			return p.GRPC
+		}
+	}
+	return ""
+}
+
 // stack is a running suite.
 type stack struct {
 	bin, dir string
@@ -70,6 +80,13 @@ func (w *transcript) String() string {
 var suite *stack
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "grpcurl" { // a tour calls
+		if err := grpcurl(os.Args[2:], os.Stdout); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	flag.Parse()
 	code, err := run(m)
 	if err != nil {

@@ -36,6 +36,8 @@ type Config struct {
 	UnmaskBudget int32 `env:"KEFU_UNMASK_BUDGET" envDefault:"20"`
 	// ContactBudget (1 h to a year) is the time in which one message of a kind is sent.
 	ContactBudget time.Duration `env:"KEFU_CONTACT_BUDGET" envDefault:"720h"`
+	// AccessReviewDays (1 to 366) is how many days after its end a quarter's access review is due.
+	AccessReviewDays int32 `env:"KEFU_ACCESS_REVIEW_DAYS" envDefault:"30"`
 	// TierSchedule is how often customers are scored by themselves: off, monthly or quarterly.
 	TierSchedule tier.Schedule `env:"KEFU_TIER_SCHEDULE" envDefault:"monthly"`
 
@@ -68,6 +70,9 @@ func (c *Config) Check() []error {
 	if c.ContactBudget < time.Hour || c.ContactBudget > 366*24*time.Hour {
 		problems = append(problems, fmt.Errorf("KEFU_CONTACT_BUDGET is %s; it must be from 1h to 8784h", c.ContactBudget))
 	}
+	if c.AccessReviewDays < 1 || c.AccessReviewDays > 366 {
+		problems = append(problems, fmt.Errorf("KEFU_ACCESS_REVIEW_DAYS is %d; it must be from 1 to 366", c.AccessReviewDays))
+	}
 	if !c.TierSchedule.Valid() {
 		problems = append(problems, fmt.Errorf("KEFU_TIER_SCHEDULE is %q; it must be off, monthly or quarterly", c.TierSchedule))
 	}
@@ -93,7 +98,7 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 		Log: p.Log, Now: p.Now, Region: cfg.DefaultRegion,
 		Disclosure: server.Disclosure{
 			GrantDays: cfg.GrantDays, BreakGlass: cfg.BreakGlassTime, UnmaskBudget: cfg.UnmaskBudget,
-			ContactBudget: cfg.ContactBudget, Zone: zone,
+			ContactBudget: cfg.ContactBudget, ReviewDays: cfg.AccessReviewDays, Zone: zone,
 		},
 		Schedule: cfg.TierSchedule,
 	})
@@ -114,6 +119,7 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 	p.Go("imports", s.RunSheets)
 	p.Go("sweep of clocks", s.Sweep)
 	p.Go("quality sweep", s.SweepQuality)
+	p.Go("sweep of access reviews", s.SweepAccessReviews)
 	return errors.Join(
 		// Under a name of its own: calendars that were told of before are read too.
 		p.FollowAs(server.Name+"/calendars", directory.Source, cfg.ServiceTicketTarget, calendar.Handle),

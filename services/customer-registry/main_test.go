@@ -157,7 +157,7 @@ func TestAnUnknownDefaultRegionStopsTheStart(t *testing.T) {
 
 func testConfig(region string) Config {
 	return Config{
-		DefaultRegion: region, TimeZone: "Asia/Shanghai", GrantDays: 7, BreakGlassTime: time.Hour, UnmaskBudget: 20,
+		DefaultRegion: region, TimeZone: "Asia/Shanghai", GrantDays: 7, BreakGlassTime: time.Hour, UnmaskBudget: 20, AccessReviewDays: 30,
 		ContactBudget: 720 * time.Hour, TierSchedule: "off",
 	}
 }
@@ -166,12 +166,13 @@ func TestConfigNamesEachLimitThatIsWrong(t *testing.T) {
 	good := testConfig("CN")
 	base := len(good.Check())
 	for name, spoil := range map[string]func(*Config){
-		"KEFU_TIME_ZONE":        func(c *Config) { c.TimeZone = "Mars/Base" },
-		"KEFU_GRANT_DAYS":       func(c *Config) { c.GrantDays = 31 },
-		"KEFU_BREAK_GLASS_TIME": func(c *Config) { c.BreakGlassTime = 25 * time.Hour },
-		"KEFU_UNMASK_BUDGET":    func(c *Config) { c.UnmaskBudget = -1 },
-		"KEFU_CONTACT_BUDGET":   func(c *Config) { c.ContactBudget = time.Minute },
-		"KEFU_TIER_SCHEDULE":    func(c *Config) { c.TierSchedule = "weekly" },
+		"KEFU_TIME_ZONE":          func(c *Config) { c.TimeZone = "Mars/Base" },
+		"KEFU_GRANT_DAYS":         func(c *Config) { c.GrantDays = 31 },
+		"KEFU_BREAK_GLASS_TIME":   func(c *Config) { c.BreakGlassTime = 25 * time.Hour },
+		"KEFU_ACCESS_REVIEW_DAYS": func(c *Config) { c.AccessReviewDays = 0 },
+		"KEFU_UNMASK_BUDGET":      func(c *Config) { c.UnmaskBudget = -1 },
+		"KEFU_CONTACT_BUDGET":     func(c *Config) { c.ContactBudget = time.Minute },
+		"KEFU_TIER_SCHEDULE":      func(c *Config) { c.TierSchedule = "weekly" },
 	} {
 		c := testConfig("CN")
 		spoil(&c)

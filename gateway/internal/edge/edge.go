@@ -133,7 +133,7 @@ func New(ctx context.Context, cfg Config) (http.Handler, error) {
 		h = cors.New(cors.Options{
 			AllowedOrigins: cfg.Origins,
 			AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-			AllowedHeaders: []string{"Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id"},
+			AllowedHeaders: []string{"Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-Id"},
 			ExposedHeaders: []string{"ETag", "Retry-After", "X-Request-Id"},
 			MaxAge:         600,
 		}).Handler(h)

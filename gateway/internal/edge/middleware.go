@@ -309,19 +309,6 @@ func badBody(r *http.Request, body []byte, err error, most int64, depth int) *re
 	return nil
 }
 
-// refuseQuery refuses query parameters where the binding takes none: transcoding would
-// pass them over, and a caller who sent etag there would believe in a precondition.
-func refuseQuery(t *routeTable, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawQuery != "" && t.takesNoQuery(r.Method, r.URL.Path) {
-			writeError(w, r, refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonBody, rpcerr.T(
-				"this call takes no query parameters; /openapi.json says what it takes", "此调用不接受查询参数；可用参数见 /openapi.json"))})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // conditional answers 304 in place of what the caller has already.
 type conditional struct {
 	http.ResponseWriter

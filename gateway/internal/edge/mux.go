@@ -25,6 +25,7 @@ func muxOptions(t *routeTable) []runtime.ServeMuxOption {
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithForwardResponseOption(etagHeader),
 		runtime.WithForwardResponseOption(sheetHeader),
+		runtime.WithForwardResponseOption(streamHeader),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithRoutingErrorHandler(handleRouting(t)),
 		runtime.WithDisablePathLengthFallback(),
@@ -72,6 +73,16 @@ func sheetHeader(_ context.Context, w http.ResponseWriter, m proto.Message) erro
 		if strings.HasPrefix(body.GetContentType(), kind) {
 			w.Header().Set("Content-Disposition", `attachment; filename="export.`+ending+`"`)
 		}
+	}
+	return nil
+}
+
+// streamHeader keeps what stands between from holding server-sent events back or changing
+// them: nginx by its own header, others by no-transform.
+func streamHeader(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+	if body, ok := m.(*httpbody.HttpBody); ok && body.GetContentType() == "text/event-stream" {
+		w.Header().Set("Cache-Control", "no-store, no-transform")
+		w.Header().Set("X-Accel-Buffering", "no")
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ type routeTable struct {
 type route struct {
 	verb string
 	path *regexp.Regexp
+	// request is what the call takes.
+	request protoreflect.MessageDescriptor
 	// query: fields are left that neither the path nor the body gives.
 	query bool
 	// stream: the answer is a stream of messages.
@@ -71,7 +73,9 @@ func (t *routeTable) add(m protoreflect.MethodDescriptor) error {
 		if err != nil {
 			return fmt.Errorf("path of %s: %w", full, err)
 		}
-		t.routes = append(t.routes, route{verb: verb, path: pattern, query: leavesFields(m.Input(), template, rule.GetBody()), stream: m.IsStreamingServer()})
+		t.routes = append(t.routes, route{
+			verb: verb, path: pattern, request: m.Input(), query: leavesFields(m.Input(), template, rule.GetBody()), stream: m.IsStreamingServer(),
+		})
 	}
 	return nil
 }
@@ -131,14 +135,13 @@ func (t *routeTable) streams(verb, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r route) bool { return r.stream && r.verb == verb && r.path.MatchString(path) })
 }
 
-// takesNoQuery tells whether the call is one whose request is whole without a query.
-func (t *routeTable) takesNoQuery(verb, path string) bool {
-	for _, r := range t.routes {
-		if r.verb == verb && r.path.MatchString(path) {
-			return !r.query
-		}
+// find gives the route of a call, nil for none.
+func (t *routeTable) find(verb, path string) *route {
+	at := slices.IndexFunc(t.routes, func(r route) bool { return r.verb == verb && r.path.MatchString(path) })
+	if at < 0 {
+		return nil
 	}
-	return false
+	return &t.routes[at]
 }
 
 // allowed gives the verbs that the path answers to, sorted; none for an unknown path.

@@ -23,7 +23,9 @@ type Case struct {
 	Create time.Time
 	// Source it was imported from; empty for none.
 	Source string
-	Facts  Facts
+	// Type is what it is about; empty where the service tells none.
+	Type  string
+	Facts Facts
 	// Events as they came; those of one instant in their order, stops before starts. One that
 	// happened again is there again.
 	Events []Event
@@ -76,6 +78,7 @@ func NewDryRun(tried, inEffect *clockv1.Policy, calendars Calendars, asOf time.T
 func (r *DryRun) Replay(c *Case) (*clockv1.DryRunCase, error) {
 	out := &clockv1.DryRunCase{
 		SubjectId: c.ID.String(), Number: c.Number, Source: c.Source, CreateTime: stamp(c.Create),
+		Type: c.Type, Level: cmp.Or(c.Facts.Priority, c.Facts.Severity), Tier: c.Facts.Tier,
 	}
 	kinds := Kinds(r.tried.policy)
 	for _, kind := range Kinds(r.inEffect.policy) {

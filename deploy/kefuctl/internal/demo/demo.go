@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -49,22 +52,62 @@ func Run(ctx context.Context, c *Client, data string, out io.Writer) error {
 	return s.print(out)
 }
 
+// dataSet is one that a folder may hold.
+type dataSet struct {
+	name string // of its file or folder
+	// read reads it and tells what it holds.
+	read func() (string, error)
+	load func(ctx context.Context, p *progress.Progress) error
+}
+
+// dataSets are those that are known, with what was read of them told in the summary.
+func dataSets(c *Client, dir string, s *summary) []dataSet {
+	var shop *olist
+	var town *nyc311
+	var flights *airline
+	return []dataSet{
+		{"olist", func() (_ string, err error) {
+			if shop, err = readOlist(filepath.Join(dir, "olist")); err != nil {
+				return "", err
+			}
+			s.describeShop(shop)
+			return fmt.Sprintf("%d customers, %d orders, %d reviews", len(shop.customers), len(shop.orders), len(shop.answers)), nil
+		}, func(ctx context.Context, p *progress.Progress) error { return loadOlist(ctx, c, p, shop, s) }},
+		{nycFile, func() (_ string, err error) {
+			if town, err = readNYC311(dir); err != nil {
+				return "", err
+			}
+			s.describeTown(town)
+			return fmt.Sprintf("%d requests of 311", town.rows), nil
+		}, func(ctx context.Context, p *progress.Progress) error { return loadNYC311(ctx, c, p, town, s) }},
+		{airlineFile, func() (_ string, err error) {
+			if flights, err = readAirline(dir); err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%d answers of passengers", len(flights.answers)), nil
+		}, func(ctx context.Context, p *progress.Progress) error { return loadAirline(ctx, c, p, flights, s) }},
+	}
+}
+
+// loadData loads those data sets that the folder has.
 func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *summary) error {
-	shop, err := readOlist(filepath.Join(data, "olist"))
-	if err != nil {
-		return err
+	var there []dataSet
+	var read, known []string
+	for _, set := range dataSets(c, data, s) {
+		known = append(known, set.name)
+		if _, err := os.Stat(filepath.Join(data, set.name)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		what, err := set.read()
+		if err != nil {
+			return err
+		}
+		there, read = append(there, set), append(read, what)
 	}
-	city, err := readNYC311(data)
-	if err != nil {
-		return err
+	if len(there) == 0 {
+		return fmt.Errorf("%s has none of %s", data, strings.Join(known, ", "))
 	}
-	flights, err := readAirline(data)
-	if err != nil {
-		return err
-	}
-	s.describe(shop, city)
-	_, _ = fmt.Fprintf(out, "read %d customers, %d orders, %d reviews, %d requests of 311, %d answers of passengers\n",
-		len(shop.customers), len(shop.orders), len(shop.answers), city.rows, len(flights.answers))
+	_, _ = fmt.Fprintf(out, "read %s\n", strings.Join(read, ", "))
 	p := progress.New(out)
 	defer p.Wait()
 	_, departments, staff, err := ensureDirectory(ctx, c, p)
@@ -72,7 +115,11 @@ func loadData(ctx context.Context, c *Client, data string, out io.Writer, s *sum
 		return err
 	}
 	s.add(departments, staff)
-	return errors.Join(loadOlist(ctx, c, p, shop, s), loadNYC311(ctx, c, p, city, s), loadAirline(ctx, c, p, flights, s))
+	var failed error
+	for _, set := range there {
+		failed = errors.Join(failed, set.load(ctx, p))
+	}
+	return failed
 }
 
 func loadOlist(ctx context.Context, c *Client, p *progress.Progress, shop *olist, s *summary) error {

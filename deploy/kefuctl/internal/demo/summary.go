@@ -38,14 +38,21 @@ type summary struct {
 func (s *summary) add(tallies ...*tally) { s.tallies = append(s.tallies, tallies...) }
 
 // describe says what the files hold that their counts do not.
-func (s *summary) describe(shop *olist, city *nyc311) {
-	fact := func(format string, args ...any) { s.facts = append(s.facts, fmt.Sprintf(format, args...)) }
-	fact("Olist: %d orders hold %d items, %d hold none; %d persons have no position, %d have several postcodes",
+func (s *summary) describeShop(shop *olist) {
+	s.fact("Olist: %d orders hold %d items, %d hold none; %d persons have no position, %d have several postcodes",
 		len(shop.orders), shop.items, shop.empty, shop.unplaced, shop.mixed)
-	fact("Olist: %d times were skipped by summer time, %d were shown twice", shop.skipped, shop.twice)
-	fact("311: %d requests have no closing date, %d have one but another status than Closed, %d were closed before they were created",
+	s.fact("Olist: %d times were skipped by summer time, %d were shown twice", shop.skipped, shop.twice)
+	s.notes = slices.Concat(s.notes, shop.notes)
+}
+
+func (s *summary) describeTown(city *nyc311) {
+	s.fact("311: %d requests have no closing date, %d have one but another status than Closed, %d were closed before they were created",
 		city.open, city.ended, city.backwards)
-	s.notes = slices.Concat(s.notes, shop.notes, city.notes)
+	s.notes = slices.Concat(s.notes, city.notes)
+}
+
+func (s *summary) fact(format string, args ...any) {
+	s.facts = append(s.facts, fmt.Sprintf(format, args...))
 }
 
 // count asks the suite what it holds now.

@@ -31,7 +31,8 @@ type Request struct {
 }
 
 // Do makes the call and writes a line for each deadline that the version would have missed or
-// would no longer miss, and the totals. It fails when the suite refuses the call, and when
+// would no longer miss, the totals, and which standards it would have met and missed by type
+// and priority; the last only where all cases are told. It fails when the suite refuses the call, and when
 // the answer ends before the totals.
 func Do(ctx context.Context, r Request, out io.Writer) error {
 	body, err := protojson.Marshal(r.Run)
@@ -57,11 +58,12 @@ func Do(ctx context.Context, r Request, out io.Writer) error {
 		}
 		return Refused(content, resp.Status)
 	}
-	return read(resp.Body, out)
+	return read(resp.Body, out, r.Run.GetChangedOnly())
 }
 
 // read takes the messages of the answer one at a time, however many there are.
-func read(answer io.Reader, out io.Writer) error {
+func read(answer io.Reader, out io.Writer, some bool) error {
+	met := table{}
 	for lines := json.NewDecoder(answer); ; {
 		var line struct{ Result, Error json.RawMessage }
 		if err := lines.Decode(&line); errors.Is(err, io.EOF) {
@@ -77,12 +79,16 @@ func read(answer io.Reader, out io.Writer) error {
 			return fmt.Errorf("read the answer: %w", err)
 		}
 		if c := got.GetCase(); c != nil {
+			met.add(c)
 			if err := writeCase(out, c); err != nil {
 				return err
 			}
 		}
 		if t := got.GetTotals(); t != nil {
-			return writeTotals(out, t)
+			if err := writeTotals(out, t); err != nil || some {
+				return err
+			}
+			return met.write(out, t.GetTried().GetPolicyVersion())
 		}
 	}
 }

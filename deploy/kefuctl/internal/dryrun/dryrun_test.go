@@ -10,15 +10,17 @@ import (
 )
 
 const (
-	oneCase = `{"result":{"case":{"number":"T-202611-000001","clocks":[` +
+	oneCase = `{"result":{"case":{"number":"T-202611-000001","type":"repair","level":"p3","clocks":[` +
 		`{"kind":"resolution","start":1,"tried":{"clauseId":"resolution-c-p3","state":"CLOCK_STATE_MISSED","missedBy":"5400s"},"inEffect":{"clauseId":"resolution-c-p3","state":"CLOCK_STATE_MET"}},` +
 		`{"kind":"progress","start":1,"tried":{"state":"CLOCK_STATE_MET"}}]}}}`
+	manyCases = oneCase + "\n" + `{"result":{"case":{"type":"repair","level":"p3","clocks":[{"kind":"resolution","tried":{"state":"CLOCK_STATE_MISSED"}},{"kind":"resolution","tried":{"state":"CLOCK_STATE_MET"}},` +
+		`{"kind":"resolution","tried":{"state":"CLOCK_STATE_PAUSED"}},{"kind":"resolution","tried":{"state":"CLOCK_STATE_CANCELLED"}},{"kind":"contact","inEffect":{"state":"CLOCK_STATE_MET"}}]}}}` + "\n"
 	totals = `{"result":{"totals":{"cases":"7","newlyMissed":"1","tried":{"policyVersion":"2","missed":"1","clauses":[{"clauseId":"resolution-c-p3","missed":"1","worst":"5400s"}]},"inEffect":{"policyVersion":"1","met":"1"},"asOf":"2026-11-02T01:00:00Z"}}}`
 	failed = `{"error":{"code":14,"message":"The database cannot be reached.","details":[{"reason":"DEPENDENCY_UNAVAILABLE"}]}}`
 )
 
 // ask makes a dry run of what a server answers.
-func ask(t *testing.T, code int, answer string) (string, error) {
+func ask(t *testing.T, code int, answer string, changedOnly ...bool) (string, error) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/ticketPolicies/2:dryRun" || r.Header.Get("Authorization") != "Bearer t" {
@@ -29,12 +31,12 @@ func ask(t *testing.T, code int, answer string) (string, error) {
 	}))
 	defer srv.Close()
 	var out strings.Builder
-	err := Do(t.Context(), Request{Base: srv.URL, Token: "t", Policies: "ticketPolicies", Run: &clockv1.DryRunPolicyRequest{Id: "2"}}, &out)
+	err := Do(t.Context(), Request{Base: srv.URL, Token: "t", Policies: "ticketPolicies", Run: &clockv1.DryRunPolicyRequest{Id: "2", ChangedOnly: len(changedOnly) > 0}}, &out)
 	return out.String(), err
 }
 
 func TestDoWritesWhoWouldHaveMissedAndTheTotals(t *testing.T) {
-	got, err := ask(t, http.StatusOK, oneCase+"\n"+totals+"\n")
+	got, err := ask(t, http.StatusOK, manyCases+totals+"\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +47,17 @@ func TestDoWritesWhoWouldHaveMissedAndTheTotals(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "progress") {
+	told, byType, _ := strings.Cut(got, "by type and priority, under version 2")
+	if strings.Contains(told, "progress") {
 		t.Errorf("a deadline that was met is told:\n%s", got)
+	}
+	for _, want := range []string{"repair p3 progress 1 0 0 0 100.0 %", "repair p3 resolution 1 2 1 1 33.3 %"} {
+		if !strings.Contains(strings.Join(strings.Fields(byType), " "), want) {
+			t.Errorf("no %q in\n%s", want, byType)
+		}
+	}
+	if some, err := ask(t, http.StatusOK, manyCases+totals+"\n", true); err != nil || strings.Contains(some, "by type") {
+		t.Errorf("of some cases alone: %v\n%s", err, some)
 	}
 }
 

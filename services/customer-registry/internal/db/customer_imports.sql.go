@@ -211,7 +211,7 @@ func (q *Queries) InsertImportPart(ctx context.Context, db DBTX, importID uuid.U
 
 const insertImportReview = `-- name: InsertImportReview :exec
 INSERT INTO customer_import_reviews (import_id, line, customer_id, external_id, fields, sealed, state)
-VALUES ($1, $2, $3, $4, $5, $6, 1)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type InsertImportReviewParams struct {
@@ -221,6 +221,7 @@ type InsertImportReviewParams struct {
 	ExternalID string
 	Fields     []string
 	Sealed     []byte
+	State      int16
 }
 
 func (q *Queries) InsertImportReview(ctx context.Context, db DBTX, arg InsertImportReviewParams) error {
@@ -231,6 +232,7 @@ func (q *Queries) InsertImportReview(ctx context.Context, db DBTX, arg InsertImp
 		arg.ExternalID,
 		arg.Fields,
 		arg.Sealed,
+		arg.State,
 	)
 	return err
 }

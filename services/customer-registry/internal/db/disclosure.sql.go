@@ -207,15 +207,17 @@ func (q *Queries) InsertBreakGlass(ctx context.Context, db DBTX, arg InsertBreak
 }
 
 const insertFileRead = `-- name: InsertFileRead :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
+VALUES ($1, $2, $3, $4, $5, $6)
 `
 
 type InsertFileReadParams struct {
-	ID         uuid.UUID
-	ReadTime   time.Time
-	Reader     string
-	CustomerID uuid.UUID
-	Basis      int16
+	ID          uuid.UUID
+	ReadTime    time.Time
+	Reader      string
+	CustomerID  uuid.UUID
+	Basis       int16
+	AccessRight string
 }
 
 func (q *Queries) InsertFileRead(ctx context.Context, db DBTX, arg InsertFileReadParams) error {
@@ -225,22 +227,24 @@ func (q *Queries) InsertFileRead(ctx context.Context, db DBTX, arg InsertFileRea
 		arg.Reader,
 		arg.CustomerID,
 		arg.Basis,
+		arg.AccessRight,
 	)
 	return err
 }
 
 const insertFileReads = `-- name: InsertFileReads :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
 SELECT unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::text[]), unnest($4::uuid[]),
-  unnest($5::smallint[])
+  unnest($5::smallint[]), unnest($6::text[])
 `
 
 type InsertFileReadsParams struct {
-	Ids         []uuid.UUID
-	ReadTimes   []time.Time
-	Readers     []string
-	CustomerIds []uuid.UUID
-	Bases       []int16
+	Ids          []uuid.UUID
+	ReadTimes    []time.Time
+	Readers      []string
+	CustomerIds  []uuid.UUID
+	Bases        []int16
+	AccessRights []string
 }
 
 func (q *Queries) InsertFileReads(ctx context.Context, db DBTX, arg InsertFileReadsParams) error {
@@ -250,6 +254,7 @@ func (q *Queries) InsertFileReads(ctx context.Context, db DBTX, arg InsertFileRe
 		arg.Readers,
 		arg.CustomerIds,
 		arg.Bases,
+		arg.AccessRights,
 	)
 	return err
 }

@@ -46,6 +46,11 @@ type AccessReview struct {
 	Report   []byte
 }
 
+type AccessReviewNotice struct {
+	Quarter  string
+	TellTime time.Time
+}
+
 type AttributeDefinition struct {
 	ID         uuid.UUID
 	Key        string
@@ -368,11 +373,12 @@ type DirectoryStaff struct {
 }
 
 type FileRead struct {
-	ID         uuid.UUID
-	ReadTime   time.Time
-	Reader     string
-	CustomerID uuid.UUID
-	Basis      int16
+	ID          uuid.UUID
+	ReadTime    time.Time
+	Reader      string
+	CustomerID  uuid.UUID
+	Basis       int16
+	AccessRight string
 }
 
 type InstalledProduct struct {

@@ -71,11 +71,16 @@ func crowded(t *testing.T) *testkit.DB {
 		`INSERT INTO access_request_customers (request_id, customer_id)
 		 SELECT u, ($2::uuid[])[1 + n % 300] FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO break_glasses (id, actor, customer_id, reason, end_time, create_time, reviewer, review_time, justified, note, version)
-		 SELECT u, 'asker ' || n % 300, ($2::uuid[])[1 + n % 300], '', now(), now() - n * interval '1 min', v, CASE WHEN v <> '' THEN now() END,
+		 SELECT u, 'asker ' || n % 300, ($2::uuid[])[1 + n % 300], '', now() - (n - 60) * interval '1 min', now() - n * interval '1 min', v, CASE WHEN v <> '' THEN now() END,
 			CASE WHEN v <> '' THEN true END, CASE WHEN v <> '' THEN '' END, 1
 		 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n), LATERAL (SELECT CASE WHEN n % 100 > 0 THEN 'boss' END AS v) reviewed`,
 		`INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
 		 SELECT u, now() - n * interval '1 hour', 'reader ' || n % 40, ($2::uuid[])[1 + n % 300], 1 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
+		`INSERT INTO access_extracts (id, request_id, create_time)
+		 SELECT u, u, now() - n * interval '1 min' FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
+		`INSERT INTO unmasks (id, actor, customer_id, field, purpose, unmask_time)
+		 SELECT u, 'asker ' || n % 300, ($2::uuid[])[1 + n % 300], 1, '', now() - n * interval '1 min'
+		 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO consents (customer_id, purpose, granted, decide_time, channel, wording_version, version)
 		 SELECT ($2::uuid[])[1 + n % 300], 1 + n % 4, true, now(), 1, 'v', n FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO customer_changes (id, customer_id, version, field, change_time, actor, source)
@@ -179,8 +184,15 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"a person's broken glass", listBreakGlasses, []any{anyID, "asker 7", int32(51)}, "break_glasses_actor_idx"},
 		{"unreviewed broken glass", listUnreviewedBreakGlasses, []any{anyID, none, int32(51)}, "break_glasses_unreviewed_idx"},
 		{"requests of a quarter", countAccessRequests, []any{time.Now().Add(-time.Hour), time.Now()}, "access_requests_create_time_idx"},
-		{"readers of a quarter", listReaders, []any{int32(500), "Asia/Shanghai", time.Now().Add(-48 * time.Hour), time.Now()}, "file_reads_read_time_idx"},
-		{"a signer's reads", hasRead, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "file_reads_reader_idx"},
+		{"readers of a quarter", listReaders, []any{"Asia/Shanghai", time.Now().Add(-48 * time.Hour), time.Now()}, "file_reads_read_time_idx"},
+		{"clearances of a quarter", listClearances, []any{time.Now().Add(-48 * time.Hour), time.Now()}, "file_reads_read_time_idx"},
+		{"a signer's reads", tookPart, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "file_reads_reader_idx"},
+		{"a signer's decisions", tookPart, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "access_requests_decider_idx"},
+		{"grants of a quarter", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "access_requests_end_time_idx"},
+		{"emergencies of a quarter", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "break_glasses_end_time_idx"},
+		{"reads under grants", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "file_reads_"}, // one of its two
+		{"extracts under grants", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "access_extracts_request_id_idx"},
+		{"the first access", firstAccess, []any{time.Now()}, "file_reads_read_time_idx"},
 		{"consent history", listConsentHistory, []any{anyID, int64(9), int32(51)}, "consents_customer_id_version_idx"},
 		{"last message", lastReservation, []any{anyID, "survey"}, "contact_reservations_recipient_id_idx"},
 		{"message of an event", reservedForEvent, []any{anyID, anyID, "survey"}, "contact_reservations_event_id_key"},

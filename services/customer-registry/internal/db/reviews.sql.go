@@ -94,6 +94,19 @@ func (q *Queries) CountUnmasks(ctx context.Context, db DBTX, startTime time.Time
 	return column_1, err
 }
 
+const firstAccess = `-- name: FirstAccess :one
+SELECT coalesce(least((SELECT min(read_time) FROM file_reads), (SELECT min(create_time) FROM access_requests),
+  (SELECT min(create_time) FROM break_glasses)), $1::timestamptz)::timestamptz AS first_time
+`
+
+// When there was first something to review; now where there was nothing.
+func (q *Queries) FirstAccess(ctx context.Context, db DBTX, now time.Time) (time.Time, error) {
+	row := db.QueryRow(ctx, firstAccess, now)
+	var first_time time.Time
+	err := row.Scan(&first_time)
+	return first_time, err
+}
+
 const getAccessReview = `-- name: GetAccessReview :one
 SELECT quarter, signer, sign_time, report FROM access_reviews WHERE quarter = $1
 `
@@ -108,17 +121,6 @@ func (q *Queries) GetAccessReview(ctx context.Context, db DBTX, quarter string) 
 		&i.Report,
 	)
 	return i, err
-}
-
-const hasRead = `-- name: HasRead :one
-SELECT EXISTS (SELECT FROM file_reads WHERE reader = $1 AND read_time >= $2 AND read_time < $3)
-`
-
-func (q *Queries) HasRead(ctx context.Context, db DBTX, reader string, startTime time.Time, endTime time.Time) (bool, error) {
-	row := db.QueryRow(ctx, hasRead, reader, startTime, endTime)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }
 
 const insertAccessReview = `-- name: InsertAccessReview :execrows
@@ -140,6 +142,18 @@ func (q *Queries) InsertAccessReview(ctx context.Context, db DBTX, arg InsertAcc
 		arg.SignTime,
 		arg.Report,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const insertAccessReviewNotice = `-- name: InsertAccessReviewNotice :execrows
+INSERT INTO access_review_notices (quarter, tell_time) VALUES ($1, $2) ON CONFLICT (quarter) DO NOTHING
+`
+
+func (q *Queries) InsertAccessReviewNotice(ctx context.Context, db DBTX, quarter string, tellTime time.Time) (int64, error) {
+	result, err := db.Exec(ctx, insertAccessReviewNotice, quarter, tellTime)
 	if err != nil {
 		return 0, err
 	}
@@ -175,31 +189,153 @@ func (q *Queries) ListAccessReviews(ctx context.Context, db DBTX, before string,
 	return items, nil
 }
 
+const listClearances = `-- name: ListClearances :many
+SELECT f.reader, (CASE WHEN f.basis = 5 THEN 'ticket' ELSE f.access_right END)::text AS access_right, f.basis,
+  count(*)::int AS reads, max(f.read_time)::timestamptz AS last_use_time
+FROM file_reads f WHERE f.read_time >= $1 AND f.read_time < $2 AND f.basis IN (1, 2, 5)
+GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
+`
+
+type ListClearancesRow struct {
+	Reader      string
+	AccessRight string
+	Basis       int16
+	Reads       int32
+	LastUseTime time.Time
+}
+
+// By which clearances files were read in a span: those of roles, of roles in the account team,
+// and of tickets, which count as one.
+func (q *Queries) ListClearances(ctx context.Context, db DBTX, startTime time.Time, endTime time.Time) ([]ListClearancesRow, error) {
+	rows, err := db.Query(ctx, listClearances, startTime, endTime)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListClearancesRow
+	for rows.Next() {
+		var i ListClearancesRow
+		if err := rows.Scan(
+			&i.Reader,
+			&i.AccessRight,
+			&i.Basis,
+			&i.Reads,
+			&i.LastUseTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listGrantUses = `-- name: ListGrantUses :many
+WITH known AS (
+  SELECT (d.issuer || '|' || d.subject)::text AS actor, min(d.id::text) AS id
+  FROM directory_staff d GROUP BY 1 HAVING count(*) = 1
+), granted AS (
+  SELECT r.id, 3::smallint AS basis, 'grant:' || r.id::text AS access_right, r.asker AS holder, r.decider,
+    r.decide_time AS start_time, r.end_time, r.state = 4 AS revoked, r.outsider IS NOT NULL AS outsider,
+    ARRAY(SELECT c.customer_id FROM access_request_customers c WHERE c.request_id = r.id ORDER BY 1) AS customer_ids
+  FROM access_requests r WHERE r.end_time > $1 AND r.decide_time < $2
+  UNION ALL
+  SELECT b.id, 4::smallint, 'break-glass:' || b.id::text, b.actor, b.reviewer, b.create_time, b.end_time, false, false, ARRAY[b.customer_id]
+  FROM break_glasses b
+  WHERE b.end_time > $1 AND b.create_time < $2
+)
+SELECT g.id::uuid AS id, (g.basis = 4)::boolean AS break_glass, g.holder::text AS holder, coalesce(g.decider, '')::text AS decider,
+  g.start_time::timestamptz AS start_time, g.end_time::timestamptz AS end_time, g.revoked::boolean AS revoked, g.outsider::boolean AS outsider,
+  g.customer_ids::uuid[] AS customer_ids, coalesce(s.id, '')::text AS staff_id,
+  u.uses::int AS uses, coalesce(u.last_use_time, 'epoch')::timestamptz AS last_use_time
+FROM granted g LEFT JOIN known s ON s.actor = g.holder
+CROSS JOIN LATERAL (
+  SELECT count(*) AS uses, max(a.at) AS last_use_time FROM (
+    SELECT f.read_time AS at FROM file_reads f
+    WHERE NOT g.outsider AND f.reader = g.holder AND f.basis = g.basis
+      AND f.read_time >= greatest(g.start_time, $1) AND f.read_time < least(g.end_time, $2)
+      AND (f.access_right = g.access_right OR f.access_right = '' AND f.customer_id = ANY (g.customer_ids))
+    UNION ALL
+    SELECT e.create_time FROM access_extracts e
+    WHERE g.outsider AND e.request_id = g.id AND e.create_time >= $1 AND e.create_time < $2
+  ) a
+) u
+ORDER BY g.id DESC
+`
+
+type ListGrantUsesRow struct {
+	ID          uuid.UUID
+	BreakGlass  bool
+	Holder      string
+	Decider     string
+	StartTime   time.Time
+	EndTime     time.Time
+	Revoked     bool
+	Outsider    bool
+	CustomerIds []uuid.UUID
+	StaffID     string
+	Uses        int32
+	LastUseTime time.Time
+}
+
+// The grants that were in force at some time of a span, the latest first, with what was done
+// under them in it: reads, or extracts for somebody outside.
+func (q *Queries) ListGrantUses(ctx context.Context, db DBTX, startTime time.Time, endTime time.Time) ([]ListGrantUsesRow, error) {
+	rows, err := db.Query(ctx, listGrantUses, startTime, endTime)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListGrantUsesRow
+	for rows.Next() {
+		var i ListGrantUsesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.BreakGlass,
+			&i.Holder,
+			&i.Decider,
+			&i.StartTime,
+			&i.EndTime,
+			&i.Revoked,
+			&i.Outsider,
+			&i.CustomerIds,
+			&i.StaffID,
+			&i.Uses,
+			&i.LastUseTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listReaders = `-- name: ListReaders :many
 WITH days AS (
-  SELECT f.reader, (f.read_time AT TIME ZONE $2::text)::date AS day, count(*) AS reads
-  FROM file_reads f WHERE f.read_time >= $3 AND f.read_time < $4 GROUP BY 1, 2
+  SELECT f.reader, (f.read_time AT TIME ZONE $1::text)::date AS day, count(*) AS reads
+  FROM file_reads f WHERE f.read_time >= $2 AND f.read_time < $3 GROUP BY 1, 2
 ), busiest AS (
   SELECT d.reader, max(d.reads)::int AS busiest_day FROM days d GROUP BY d.reader
 ), totals AS (
   SELECT f.reader, count(*)::int AS reads, count(DISTINCT f.customer_id)::int AS customers,
     (count(*) FILTER (WHERE f.basis = 1))::int AS by_role, (count(*) FILTER (WHERE f.basis = 2))::int AS by_team,
     (count(*) FILTER (WHERE f.basis = 3))::int AS by_grant, (count(*) FILTER (WHERE f.basis = 4))::int AS by_break_glass,
-    (count(*) FILTER (WHERE f.basis = 5))::int AS by_ticket
-  FROM file_reads f WHERE f.read_time >= $3 AND f.read_time < $4 GROUP BY f.reader
+    (count(*) FILTER (WHERE f.basis = 5))::int AS by_ticket, max(f.read_time)::timestamptz AS last_read_time
+  FROM file_reads f WHERE f.read_time >= $2 AND f.read_time < $3 GROUP BY f.reader
+), known AS (
+  SELECT (d.issuer || '|' || d.subject)::text AS actor, min(d.id::text) AS id
+  FROM directory_staff d GROUP BY 1 HAVING count(*) = 1
 )
-SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, t.by_ticket, b.busiest_day, s.id AS staff_id
-FROM totals t JOIN busiest b ON b.reader = t.reader
-LEFT JOIN directory_staff s ON s.issuer || '|' || s.subject = t.reader
-ORDER BY t.reads DESC, t.reader LIMIT $1
+SELECT t.reader, t.reads, t.customers, t.by_role, t.by_team, t.by_grant, t.by_break_glass, t.by_ticket, t.last_read_time,
+  b.busiest_day, coalesce(s.id, '')::text AS staff_id
+FROM totals t JOIN busiest b ON b.reader = t.reader LEFT JOIN known s ON s.actor = t.reader
+ORDER BY t.reads DESC, t.reader
 `
-
-type ListReadersParams struct {
-	Count     int32
-	Zone      string
-	StartTime time.Time
-	EndTime   time.Time
-}
 
 type ListReadersRow struct {
 	Reader       string
@@ -210,18 +346,15 @@ type ListReadersRow struct {
 	ByGrant      int32
 	ByBreakGlass int32
 	ByTicket     int32
+	LastReadTime time.Time
 	BusiestDay   int32
-	StaffID      *uuid.UUID
+	StaffID      string
 }
 
-// Who read files in a span, with the reads of their busiest day in the zone.
-func (q *Queries) ListReaders(ctx context.Context, db DBTX, arg ListReadersParams) ([]ListReadersRow, error) {
-	rows, err := db.Query(ctx, listReaders,
-		arg.Count,
-		arg.Zone,
-		arg.StartTime,
-		arg.EndTime,
-	)
+// Who read files in a span, with the reads of their busiest day in the zone. Nobody in the
+// directory whose identity two claim.
+func (q *Queries) ListReaders(ctx context.Context, db DBTX, zone string, startTime time.Time, endTime time.Time) ([]ListReadersRow, error) {
+	rows, err := db.Query(ctx, listReaders, zone, startTime, endTime)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +371,7 @@ func (q *Queries) ListReaders(ctx context.Context, db DBTX, arg ListReadersParam
 			&i.ByGrant,
 			&i.ByBreakGlass,
 			&i.ByTicket,
+			&i.LastReadTime,
 			&i.BusiestDay,
 			&i.StaffID,
 		); err != nil {
@@ -249,4 +383,78 @@ func (q *Queries) ListReaders(ctx context.Context, db DBTX, arg ListReadersParam
 		return nil, err
 	}
 	return items, nil
+}
+
+const listSignedQuarters = `-- name: ListSignedQuarters :many
+SELECT quarter FROM access_reviews
+`
+
+func (q *Queries) ListSignedQuarters(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, listSignedQuarters)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var quarter string
+		if err := rows.Scan(&quarter); err != nil {
+			return nil, err
+		}
+		items = append(items, quarter)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listToldQuarters = `-- name: ListToldQuarters :many
+SELECT quarter FROM access_reviews UNION SELECT quarter FROM access_review_notices
+`
+
+func (q *Queries) ListToldQuarters(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, listToldQuarters)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var quarter string
+		if err := rows.Scan(&quarter); err != nil {
+			return nil, err
+		}
+		items = append(items, quarter)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tookPart = `-- name: TookPart :one
+SELECT EXISTS (
+  SELECT 1 FROM file_reads f WHERE f.reader = $1 AND f.read_time >= $2 AND f.read_time < $3
+  UNION ALL
+  SELECT 1 FROM access_requests r WHERE r.asker = $1 AND r.create_time < $3
+    AND (r.create_time >= $2 OR r.end_time > $2)
+  UNION ALL
+  SELECT 1 FROM access_requests r WHERE r.decider = $1 AND r.decide_time < $3
+    AND (r.decide_time >= $2 OR r.end_time > $2)
+  UNION ALL
+  SELECT 1 FROM break_glasses b WHERE b.create_time >= $2 AND b.create_time < $3
+    AND (b.actor = $1 OR b.reviewer = $1)
+  UNION ALL
+  SELECT 1 FROM unmasks u WHERE u.actor = $1 AND u.unmask_time >= $2 AND u.unmask_time < $3
+)
+`
+
+// Whether somebody read, asked, decided, opened, reviewed or unmasked in a span, or held a grant
+// then: what a review is about.
+func (q *Queries) TookPart(ctx context.Context, db DBTX, actor string, startTime time.Time, endTime time.Time) (bool, error) {
+	row := db.QueryRow(ctx, tookPart, actor, startTime, endTime)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -1,6 +1,7 @@
 package disclosure_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -155,6 +156,39 @@ func TestQuarters(t *testing.T) {
 	day, next := disclosure.Day(time.Date(2026, 11, 25, 17, 0, 0, 0, time.UTC), shanghai)
 	if !day.Equal(time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)) || !next.Equal(time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC)) {
 		t.Errorf("day %v, next %v", day, next)
+	}
+}
+
+func TestUnsigned(t *testing.T) {
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(text string) time.Time {
+		out, err := time.ParseInLocation("2006-01-02 15:04:05", text, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.UTC() // where it is another day, and at times another quarter
+	}
+	for name, c := range map[string]struct {
+		first, now string
+		signed     []string
+		want       string
+	}{
+		"the first quarter goes on":  {"2026-10-01 00:00:00", "2026-12-31 23:59:59", nil, "[]"},
+		"over at midnight":           {"2026-10-01 00:00:00", "2027-01-01 00:00:00", nil, "[2026-q4]"},
+		"its last second counts":     {"2026-09-30 23:59:59", "2027-01-01 00:00:00", nil, "[2026-q4 2026-q3]"},
+		"over the turn of the year":  {"2025-11-01 09:00:00", "2026-07-01 09:00:00", []string{"2026-q1"}, "[2026-q2 2025-q4]"},
+		"all signed":                 {"2026-01-01 00:00:00", "2026-07-01 00:00:00", []string{"2026-q1", "2026-q2"}, "[]"},
+		"nothing was there till now": {"2026-11-26 09:00:00", "2026-11-26 09:00:00", nil, "[]"},
+	} {
+		if got := fmt.Sprint(disclosure.Unsigned(at(c.first), at(c.now), c.signed, zone)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	if due := (disclosure.Quarter{Year: 2026, Number: 4}).Due(30, zone); !due.Equal(at("2027-01-31 00:00:00")) {
+		t.Errorf("the last quarter is due %s", due)
 	}
 }
 

@@ -33,6 +33,41 @@ func (q Quarter) Span(zone *time.Location) (start, end time.Time) {
 	return start, start.AddDate(0, 3, 0)
 }
 
+// Next is the quarter after it.
+func (q Quarter) Next() Quarter {
+	if q.Number == 4 {
+		return Quarter{q.Year + 1, 1}
+	}
+	return Quarter{q.Year, q.Number + 1}
+}
+
+// Due is when the review of the quarter is overdue: so many days after its end.
+func (q Quarter) Due(days int32, zone *time.Location) time.Time {
+	_, end := q.Span(zone)
+	return end.AddDate(0, 0, int(days))
+}
+
+// QuarterOf gives the quarter of an instant.
+func QuarterOf(at time.Time, zone *time.Location) Quarter {
+	local := at.In(zone)
+	return Quarter{local.Year(), (int(local.Month()) + 2) / 3}
+}
+
+// Unsigned gives the quarters from the one of first that are over at now and not in signed,
+// the newest first.
+func Unsigned(first, now time.Time, signed []string, zone *time.Location) []Quarter {
+	var out []Quarter
+	for q := QuarterOf(first, zone); ; q = q.Next() {
+		if _, end := q.Span(zone); now.Before(end) {
+			slices.Reverse(out)
+			return out
+		}
+		if !slices.Contains(signed, q.String()) {
+			out = append(out, q)
+		}
+	}
+}
+
 // Day gives the civil day of an instant and the first instant after it.
 func Day(at time.Time, zone *time.Location) (day, next time.Time) {
 	local := at.In(zone)

@@ -186,6 +186,7 @@ func (s *Server) recordExtract(ctx context.Context, tx *write.Tx, row *db.Access
 		}
 		if err := s.q.InsertFileRead(ctx, &b, db.InsertFileReadParams{
 			ID: read, ReadTime: now, Reader: authn.FromContext(ctx).Actor(), CustomerID: id, Basis: int16(disclosure.ByGrant),
+			AccessRight: right,
 		}); err != nil {
 			return err
 		}

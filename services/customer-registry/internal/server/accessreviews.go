@@ -22,8 +22,8 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
 
-// maxReaders bounds a review.
-const maxReaders = 500
+// briefReaders is how many readers a review shows; ListAccessReviewReaders gives all.
+const briefReaders = 500
 
 // quarterIDs gives each quarter the id under which the audit trail and events name it.
 var quarterIDs = uuid.MustParse("01900000-0000-7000-8000-00000000ace5")
@@ -34,6 +34,16 @@ func (s *Server) GetAccessReview(ctx context.Context, req *customerv1.GetAccessR
 	if err != nil {
 		return nil, err
 	}
+	whole, err := s.wholeReview(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return brief(whole), nil
+}
+
+// wholeReview is the review of a quarter with all readers and grants, as it was signed or as it
+// is now.
+func (s *Server) wholeReview(ctx context.Context, q disclosure.Quarter) (*customerv1.AccessReview, error) {
 	signed, err := s.q.GetAccessReview(ctx, s.pool, q.String())
 	if err == nil {
 		return reviewProto(&signed)
@@ -42,6 +52,16 @@ func (s *Server) GetAccessReview(ctx context.Context, req *customerv1.GetAccessR
 		return nil, fmt.Errorf("read access review: %w", err)
 	}
 	return s.computeReview(ctx, s.pool, q)
+}
+
+// brief leaves of a review what one answer takes.
+func brief(whole *customerv1.AccessReview) *customerv1.AccessReview {
+	out := proto.CloneOf(whole)
+	out.Readers, out.Grants = out.Readers[:min(len(out.Readers), briefReaders)], nil
+	for _, r := range out.Readers {
+		r.Clearances = nil
+	}
+	return out
 }
 
 // quarter reads the id of a quarter that has begun.
@@ -59,6 +79,7 @@ func reviewProto(row *db.AccessReview) (*customerv1.AccessReview, error) {
 	if err := proto.Unmarshal(row.Report, out); err != nil {
 		return nil, fmt.Errorf("decode access review %s: %w", row.Quarter, err)
 	}
+	out.ReaderCount = max(out.GetReaderCount(), int32(len(out.GetReaders()))) // it was not counted at first
 	return out, nil
 }
 
@@ -86,7 +107,7 @@ func (s *Server) ListAccessReviews(ctx context.Context, req *customerv1.ListAcce
 		if err != nil {
 			return nil, err
 		}
-		out.AccessReviews = append(out.AccessReviews, review)
+		out.AccessReviews = append(out.AccessReviews, brief(review))
 	}
 	return out, nil
 }
@@ -116,24 +137,30 @@ func (s *Server) computeReview(ctx context.Context, on pg.DBTX, q disclosure.Qua
 	if out.Unmasks, err = s.q.CountUnmasks(ctx, on, start, end); err != nil {
 		return nil, fmt.Errorf("count unmasked values: %w", err)
 	}
-	out.Readers, err = s.readers(ctx, on, start, end)
+	if out.Readers, err = s.readers(ctx, on, start, end); err != nil {
+		return nil, err
+	}
+	out.Grants, err = s.grantUses(ctx, on, start, end)
+	out.ReaderCount, out.GrantCount = int32(len(out.Readers)), int32(len(out.Grants))
 	return out, err
 }
 
 func (s *Server) readers(ctx context.Context, on pg.DBTX, start, end time.Time) ([]*customerv1.ReaderActivity, error) {
-	rows, err := s.q.ListReaders(ctx, on, db.ListReadersParams{
-		Zone: s.disclosure.Zone.String(), StartTime: start, EndTime: end, Count: maxReaders,
-	})
+	rows, err := s.q.ListReaders(ctx, on, s.disclosure.Zone.String(), start, end)
 	if err != nil {
 		return nil, fmt.Errorf("count reads: %w", err)
+	}
+	clearances, err := s.clearances(ctx, on, start, end)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]*customerv1.ReaderActivity, 0, len(rows))
 	busiest := make([]int32, 0, len(rows))
 	for _, row := range rows {
 		out = append(out, &customerv1.ReaderActivity{
-			Reader: row.Reader, StaffId: idString(row.StaffID), Reads: row.Reads, Customers: row.Customers,
+			Reader: row.Reader, StaffId: row.StaffID, Reads: row.Reads, Customers: row.Customers,
 			ByRole: row.ByRole, ByTeam: row.ByTeam, ByGrant: row.ByGrant, ByBreakGlass: row.ByBreakGlass, ByTicket: row.ByTicket,
-			BusiestDay: row.BusiestDay,
+			BusiestDay: row.BusiestDay, LastReadTime: timestamppb.New(row.LastReadTime), Clearances: clearances[row.Reader],
 		})
 		busiest = append(busiest, row.BusiestDay)
 	}
@@ -160,15 +187,15 @@ func (s *Server) SignAccessReview(ctx context.Context, req *customerv1.SignAcces
 			q, end.UTC().Format(time.RFC3339)))
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*customerv1.AccessReview, error) {
-		read, err := s.q.HasRead(ctx, tx, signer, start, end)
+		took, err := s.q.TookPart(ctx, tx, signer, start, end)
 		if err != nil {
-			return nil, fmt.Errorf("look for the signer's reads: %w", err)
+			return nil, fmt.Errorf("look for the signer's part in the quarter: %w", err)
 		}
-		var readers []string
-		if read {
-			readers = append(readers, signer)
+		var concerned []string
+		if took {
+			concerned = append(concerned, signer)
 		}
-		if err := authz.SecondPerson(ctx, readers...); err != nil {
+		if err := authz.SecondPerson(ctx, concerned...); err != nil {
 			return nil, err
 		}
 		out, err := s.computeReview(ctx, tx, q)
@@ -188,6 +215,11 @@ func (s *Server) SignAccessReview(ctx context.Context, req *customerv1.SignAcces
 
 func (s *Server) storeReview(ctx context.Context, tx *write.Tx, q disclosure.Quarter, out *customerv1.AccessReview, by *customerv1.ReviewSignature) (*customerv1.AccessReview, error) {
 	out.Signature = by
+	// The notice that the review is overdue becomes moot, or has been told before.
+	first, err := s.q.InsertAccessReviewNotice(ctx, tx, q.String(), by.GetSignTime().AsTime())
+	if err != nil {
+		return nil, fmt.Errorf("insert notice of an access review: %w", err)
+	}
 	report, err := proto.Marshal(out)
 	if err != nil {
 		return nil, fmt.Errorf("encode access review: %w", err)
@@ -202,8 +234,16 @@ func (s *Server) storeReview(ctx context.Context, tx *write.Tx, q disclosure.Qua
 		return nil, rpcerr.WrongState("ACCESS_REVIEW_SIGNED", rpcerr.T(
 			"The review of %[1]s was signed already and is kept as it was.", "%[1]s 的查阅审查已签署，按签署时内容保存。", q))
 	}
-	id := uuid.NewSHA1(quarterIDs, []byte(q.String()))
-	tx.Emit(event.Event{Type: "accessreview.signed.v1", SubjectID: id, SubjectVersion: 1})
+	id := s.reviewTold(tx, "accessreview.signed.v1", q, 2-first)
 	tx.Audit("access_review", id, out)
-	return out, nil
+	return brief(out), nil
+}
+
+// reviewTold tells of the review of a quarter and gives the id that stands for it.
+func (s *Server) reviewTold(tx *write.Tx, kind string, q disclosure.Quarter, version int64) uuid.UUID {
+	id := uuid.NewSHA1(quarterIDs, []byte(q.String()))
+	tx.Emit(event.Event{Type: kind, SubjectID: id, SubjectVersion: version, Payload: &customerv1.AccessReviewTold{
+		Quarter: q.String(), DueTime: timestamppb.New(q.Due(s.disclosure.ReviewDays, s.disclosure.Zone)),
+	}})
+	return id
 }

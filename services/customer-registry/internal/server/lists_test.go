@@ -45,7 +45,8 @@ type listing struct {
 func notCompared() []string {
 	return []string{
 		"FileService/ListMaintenancePlans", "QualityService/ListQualitySnapshots", "SubjectRequestService/ListLegalHolds",
-		"AccessReviewService/ListAccessReviews", "CustomerImportService/ListCustomerImportErrors", "CustomerImportService/ListCustomerImportReviews",
+		"AccessReviewService/ListAccessReviews", "AccessReviewService/ListAccessReviewReaders", "AccessReviewService/ListAccessReviewGrants",
+		"AccessReviewService/ListDueAccessReviews", "CustomerImportService/ListCustomerImportErrors", "CustomerImportService/ListCustomerImportReviews",
 	}
 }
 

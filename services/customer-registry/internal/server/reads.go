@@ -73,7 +73,7 @@ func (s *Server) storeReads(ctx context.Context, reads []fileRead) error {
 		}
 		lines.Ids, lines.ReadTimes = append(lines.Ids, r.id), append(lines.ReadTimes, r.at)
 		lines.Readers, lines.CustomerIds = append(lines.Readers, r.act.Origin.Actor), append(lines.CustomerIds, r.reviewed)
-		lines.Bases = append(lines.Bases, int16(r.basis))
+		lines.Bases, lines.AccessRights = append(lines.Bases, int16(r.basis)), append(lines.AccessRights, r.act.Entry.Right)
 	}
 	return pg.InBatch(ctx, s.pool, func(b *pg.Batch) error {
 		if len(lines.Ids) > 0 {
@@ -90,6 +90,7 @@ func (s *Server) storeRead(ctx context.Context, r *fileRead) error {
 		if r.reviewed != uuid.Nil {
 			if err := s.q.InsertFileRead(ctx, b, db.InsertFileReadParams{
 				ID: r.id, ReadTime: r.at, Reader: r.act.Origin.Actor, CustomerID: r.reviewed, Basis: int16(r.basis),
+				AccessRight: r.act.Entry.Right,
 			}); err != nil {
 				return err
 			}

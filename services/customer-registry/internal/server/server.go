@@ -65,6 +65,8 @@ type Disclosure struct {
 	UnmaskBudget int32
 	// ContactBudget is the time in which one message of a kind is sent to a contact.
 	ContactBudget time.Duration
+	// ReviewDays is how many days after its end a quarter's access review is to be signed.
+	ReviewDays int32
 	// Zone is that of the company's days and quarters.
 	Zone *time.Location
 }
@@ -72,7 +74,7 @@ type Disclosure struct {
 // DefaultDisclosure has the values of the business rules, in China's time zone.
 func DefaultDisclosure(zone *time.Location) Disclosure {
 	return Disclosure{
-		GrantDays: 7, BreakGlass: time.Hour, UnmaskBudget: 20, ContactBudget: 30 * 24 * time.Hour, Zone: zone,
+		GrantDays: 7, BreakGlass: time.Hour, UnmaskBudget: 20, ContactBudget: 30 * 24 * time.Hour, ReviewDays: 30, Zone: zone,
 	}
 }
 
@@ -119,8 +121,9 @@ type Server struct {
 	// reads gathers the records of files that are read at the same time.
 	reads    *pg.Gather[fileRead]
 	auditKey []byte
-	// sheetRows is how many files a sheet of an export takes.
-	sheetRows int64
+	// sheetRows is how many files a sheet of an export takes, sheetKept how much is kept of the
+	// faults of an import, and of what a dry run would change.
+	sheetRows, sheetKept int64
 }
 
 // Migrations are all tables that the service needs besides those of the runtime.
@@ -148,7 +151,7 @@ func New(cfg Config) (*Server, error) {
 		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, time: cfg.Now, region: cfg.Region, q: db.New(), disclosure: cfg.Disclosure,
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
-		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows,
+		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
 	s.reads = pg.NewGather(s.storeReads)
 	return s, nil

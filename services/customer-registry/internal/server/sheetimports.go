@@ -291,6 +291,9 @@ func (s *Server) RunCustomerImport(ctx context.Context, req *customerv1.RunCusto
 		if err := s.q.DeleteImportErrors(ctx, tx, row.ID); err != nil {
 			return fmt.Errorf("delete the faults of the dry run: %w", err)
 		}
+		if err := s.q.DeleteImportReviews(ctx, tx, row.ID); err != nil {
+			return fmt.Errorf("delete what the dry run shows: %w", err)
+		}
 		return s.q.RestartCustomerImport(ctx, tx, row.ID)
 	})
 	s.sheets.wake()

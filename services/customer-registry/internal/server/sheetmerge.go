@@ -15,6 +15,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/sheet"
 	"github.com/kefu-suite/kefu/services/internal/customerref"
 	"github.com/kefu-suite/kefu/services/internal/fieldmask"
@@ -73,19 +74,9 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	if err != nil {
 		return false, missingCustomer(err, id)
 	}
-	if err := s.changeable(ctx, &row); err != nil {
+	before, after, err := s.proposal(ctx, tx, &row, proposed, given)
+	if err != nil || proto.Equal(before, after) {
 		return false, err
-	}
-	before, err := s.file(ctx, tx, &row)
-	if err != nil {
-		return false, err
-	}
-	after, err := s.merge(ctx, before, proposed, given)
-	if err != nil {
-		return false, err
-	}
-	if proto.Equal(before, after) {
-		return false, nil
 	}
 	if err := s.storeFile(ctx, tx, &row, before, after, customerv1.ValueSource_VALUE_SOURCE_IMPORT); err != nil {
 		return false, err
@@ -93,6 +84,28 @@ func (s *Server) takeOver(ctx context.Context, tx *write.Tx, id uuid.UUID, propo
 	emitCustomer(&tx.Record, customerref.TypeChanged, &row, nil, event.Event{Historic: true})
 	tx.Audit("customer", id, after)
 	return true, nil
+}
+
+// wouldChange tells whether takeOver would change anything.
+func (s *Server) wouldChange(ctx context.Context, tx *write.Tx, id uuid.UUID, proposed *customerv1.Customer, given []string) (bool, error) {
+	row, err := s.q.GetCustomer(ctx, tx, id)
+	if err != nil {
+		return false, missingCustomer(err, id)
+	}
+	before, after, err := s.proposal(ctx, tx, &row, proposed, given)
+	return err == nil && !proto.Equal(before, after), err
+}
+
+// proposal is the file of a customer that may be changed, and what a row would make of it.
+func (s *Server) proposal(ctx context.Context, tx *write.Tx, row *db.Customer, proposed *customerv1.Customer, given []string) (before, after *customerv1.Customer, err error) {
+	if err := s.changeable(ctx, row); err != nil {
+		return nil, nil, err
+	}
+	if before, err = s.file(ctx, tx, row); err != nil {
+		return nil, nil, err
+	}
+	after, err = s.merge(ctx, before, proposed, given)
+	return before, after, err
 }
 
 // blame lays an error on the cells of a row: each violation on that of its field, and what is

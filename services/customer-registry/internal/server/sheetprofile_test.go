@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -58,5 +59,30 @@ func TestSheetOfNeedsAndCredit(t *testing.T) {
 	// What the desk may see of a file is what it gets in a table.
 	if got, want := some(masked), "老客户|"+keeper+`|90|夜间到货;电子\；回单||`; got != want {
 		t.Errorf("exported for the desk %s, want %s", got, want)
+	}
+}
+
+// A file that says nothing of it is to be reviewed 180 days after it came, to the second.
+func TestSheetWithoutAnInterval(t *testing.T) {
+	r := start(t)
+	r.loadSheet(t, onExisting(0), []byte("external_id,名称,kind,party\nE-1,王伟,agent,person\n"))
+	c := r.byExternal(t, "E-1")
+	if want := r.Clock.Now().Add(180 * 24 * time.Hour); c.GetUpdateIntervalDays() != 180 || !c.GetReviewDueTime().AsTime().Equal(want) {
+		t.Errorf("every %d days, at %v, want %v", c.GetUpdateIntervalDays(), c.GetReviewDueTime().AsTime(), want)
+	}
+	overdue := func() int {
+		list, err := r.files.ListOverdueFiles(r.admin(), &customerv1.ListOverdueFilesRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list.GetOverdueFiles())
+	}
+	r.Clock.Advance(180*24*time.Hour - time.Second)
+	if n := overdue(); n != 0 {
+		t.Errorf("%d overdue a second early", n)
+	}
+	r.Clock.Advance(time.Second)
+	if n := overdue(); n != 1 {
+		t.Errorf("%d overdue in time", n)
 	}
 }

@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	reviewOpen = int16(customerv1.ReviewState_REVIEW_STATE_OPEN)
+	reviewOpen    = int16(customerv1.ReviewState_REVIEW_STATE_OPEN)
+	reviewPreview = int16(customerv1.ReviewState_REVIEW_STATE_PREVIEW)
 )
 
 // ListCustomerImportErrors lists the faults of the rows of an import.
@@ -209,6 +210,10 @@ func (s *Server) DecideCustomerImportReview(ctx context.Context, req *customerv1
 		row, err := s.q.LockImportReview(ctx, tx, id, req.GetLine())
 		if err != nil {
 			return nil, missingReview(err, req.GetLine())
+		}
+		if row.State == reviewPreview {
+			return nil, rpcerr.WrongState("IMPORT_WRONG_STATE", rpcerr.T(
+				"Line %[1]d is what a dry run shows; begin the import with :run, then decide.", "第 %[1]d 行是试运行的结果；请先用 :run 正式导入，再作决定。", row.Line))
 		}
 		if row.State != reviewOpen {
 			return nil, rpcerr.WrongState("IMPORT_REVIEW_DECIDED", rpcerr.T(

@@ -28,7 +28,7 @@ type sheetStore struct {
 	next  db.CustomerImport // with the counts after the batch
 	known map[string]*db.Customer
 	fresh []*sheetRow
-	// found are rows whose customer there is and that change something.
+	// found are rows whose customer there is and that may change something.
 	found  []*sheetRow
 	errors db.InsertImportErrorsParams
 }
@@ -127,11 +127,11 @@ func (st *sheetStore) sort(r *sheetRow) error {
 		return nil
 	}
 	switch policy := customerv1.OnExisting(st.row.OnExisting); {
-	case policy == customerv1.OnExisting_ON_EXISTING_SKIP:
+	case policy == customerv1.OnExisting_ON_EXISTING_SKIP, policy == customerv1.OnExisting_ON_EXISTING_UPDATE && r.same:
 		st.next.Existing++
-	case !st.row.DryRun:
+	case there:
 		st.found = append(st.found, r)
-	case policy == customerv1.OnExisting_ON_EXISTING_UPDATE:
+	case policy == customerv1.OnExisting_ON_EXISTING_UPDATE: // of one that the dry run has not made
 		st.next.Updated++
 	default:
 		st.next.Reviews++
@@ -145,7 +145,7 @@ func (st *sheetStore) refuse(r *sheetRow, faults []sheet.Fault) error {
 	slices.SortStableFunc(faults, func(a, b sheet.Fault) int { return cmp.Compare(uint(a.Column), uint(b.Column)) }) // without a column: last
 	for i, f := range faults {
 		st.next.Faults++
-		if st.next.Faults > maxKept {
+		if st.next.Faults > st.s.sheetKept {
 			continue
 		}
 		plain, err := proto.Marshal(faultProto(r.line, f))
@@ -210,23 +210,33 @@ func (st *sheetStore) insert(ctx context.Context, keys *pii.NewKeys) error {
 	return nil
 }
 
-// meet does with a row whose customer there is what the import says.
+// meet does with a row whose customer there is what the import says, or tells what that would
+// be in a dry run.
 func (st *sheetStore) meet(ctx context.Context, r *sheetRow) error {
 	id := st.known[r.record.GetExternalId()].ID
-	if customerv1.OnExisting(st.row.OnExisting) == customerv1.OnExisting_ON_EXISTING_REVIEW {
-		return st.review(ctx, id, r)
+	review := customerv1.OnExisting(st.row.OnExisting) == customerv1.OnExisting_ON_EXISTING_REVIEW
+	change := st.s.takeOver
+	if review || st.row.DryRun { // what could not be taken over is refused now, not when somebody decides
+		change = st.s.wouldChange
 	}
-	changed, err := st.s.takeOver(ctx, st.tx, id, r.record.GetCustomer(), r.given)
+	changed, err := change(ctx, st.tx, id, r.record.GetCustomer(), r.given)
 	if bad := new(rpcerr.Error); errors.As(err, &bad) {
 		return st.refuse(r, st.blame(r, bad))
 	}
 	if err != nil {
 		return err
 	}
-	if changed {
+	switch {
+	case review:
+		st.next.Reviews++
+	case changed:
 		st.next.Updated++
-	} else {
+	default:
 		st.next.Existing++
+		return nil
+	}
+	if review || st.row.DryRun {
+		return st.review(ctx, id, r)
 	}
 	return nil
 }
@@ -235,8 +245,15 @@ func reviewPlace(id uuid.UUID, line int64) pii.Place {
 	return pii.Place{Table: "customer_import_reviews", Column: fmt.Sprintf("sealed/%d", line), Row: id}
 }
 
-// review puts a row on the list, under the key of the customer it is about.
+// review puts a row on the list, under the key of the customer it is about. A dry run puts as
+// many there as somebody may look through.
 func (st *sheetStore) review(ctx context.Context, id uuid.UUID, r *sheetRow) error {
+	state := reviewOpen
+	if st.row.DryRun {
+		if state = reviewPreview; st.next.Updated+st.next.Reviews > st.s.sheetKept {
+			return nil
+		}
+	}
 	plain, err := proto.Marshal(r.record.GetCustomer())
 	if err != nil {
 		return fmt.Errorf("encode a row to be compared: %w", err)
@@ -249,9 +266,8 @@ func (st *sheetStore) review(ctx context.Context, id uuid.UUID, r *sheetRow) err
 	if err != nil {
 		return err
 	}
-	st.next.Reviews++
 	err = st.s.q.InsertImportReview(ctx, st.tx, db.InsertImportReviewParams{
-		ImportID: st.row.ID, Line: r.line, CustomerID: id, ExternalID: r.record.GetExternalId(), Fields: ownFields(r.given), Sealed: sealed,
+		ImportID: st.row.ID, Line: r.line, CustomerID: id, ExternalID: r.record.GetExternalId(), Fields: ownFields(r.given), Sealed: sealed, State: state,
 	})
 	if err != nil {
 		return fmt.Errorf("insert a row to be compared: %w", err)

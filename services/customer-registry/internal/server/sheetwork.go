@@ -27,7 +27,7 @@ const (
 	// sheetBatch is how many rows are stored at once: many, for a transaction has a price, and
 	// few enough to lock a source's other imports out only shortly.
 	sheetBatch = 2000
-	// maxKept bounds the faults that are kept of one import.
+	// maxKept bounds the faults that are kept of one import, and the rows that a dry run lists.
 	maxKept = 10_000
 )
 
@@ -111,9 +111,9 @@ type sheetJob struct {
 	key     *pii.Subject
 	reader  sheet.Reader
 	mapping *sheet.Mapping
-	// seen are the external ids of a dry run, as hashes: it stores none that later rows could
-	// be found to repeat.
-	seen map[uint64]struct{}
+	// seen are the rows of a dry run by their external ids, as hashes: it stores none that later
+	// rows could be found to repeat.
+	seen map[uint64]seenRow
 	seed maphash.Seed
 	// What reading needs of the row, which storing changes meanwhile.
 	source, author      string
@@ -130,7 +130,7 @@ func (s *Server) openSheet(ctx context.Context, row *db.CustomerImport) (*sheetJ
 	if err != nil {
 		return nil, err
 	}
-	job := &sheetJob{s: s, row: *row, key: key, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
+	job := &sheetJob{s: s, row: *row, key: key, seen: map[uint64]seenRow{}, seed: maphash.MakeSeed(),
 		source: row.Source, author: row.Author, dryRun: row.DryRun, keepInvalid: spec.GetKeepInvalid()}
 	parts := &partReader{ctx: ctx, s: s, id: row.ID, key: key}
 	if spec.GetFormat() == customerv1.SheetFormat_SHEET_FORMAT_XLSX {
@@ -215,8 +215,16 @@ type sheetRow struct {
 	at     int
 	folded string
 	grams  []string
-	// repeats: an earlier row of the file has the same external id, in a dry run.
+	// repeats: an earlier row of the file would have made the customer, in a dry run.
 	repeats bool
+	// same: the row before of the customer says the same, in a dry run.
+	same bool
+}
+
+// seenRow is what is kept of the rows of one customer.
+type seenRow struct {
+	said uint64
+	made bool
 }
 
 // sheetPart is a batch on its way from the reader to the database.
@@ -298,13 +306,19 @@ func (j *sheetJob) judge(ctx context.Context, line int64, cells []string) sheetR
 		out.faults = append(out.faults, sheet.Fault{Column: -1, Reason: rpcerr.ReasonInternal, Text: rpcerr.T("it could not be judged", "无法校验")})
 	}
 	if j.dryRun {
-		hash := maphash.String(j.seed, out.record.GetExternalId())
-		_, out.repeats = j.seen[hash]
-		if len(out.faults)+len(out.lacks) == 0 { // else it makes no customer for later rows to repeat
-			j.seen[hash] = struct{}{}
-		}
+		j.remember(&out)
 	}
 	return out
+}
+
+// remember notes a row of a dry run, and what those before it make of its customer.
+func (j *sheetJob) remember(r *sheetRow) {
+	of, said := maphash.String(j.seed, r.record.GetExternalId()), maphash.String(j.seed, strings.Join(r.cells, "\x00"))
+	before, again := j.seen[of]
+	r.repeats, r.same = before.made, again && before.said == said
+	if len(r.faults) == 0 { // else it does nothing
+		j.seen[of] = seenRow{said, before.made || len(r.lacks) == 0}
+	}
 }
 
 // check judges what a row says, and notes what it leaves open.

@@ -20,11 +20,16 @@ const (
 // SweepTiers ends overrides whose time has come, every 30 s until ctx ends. It
 // may run in every replica: each takes rows that no other holds.
 func (s *Server) SweepTiers(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
+	return s.every(ctx, sweepEvery, "sweep of ended tiers", s.EndTiers)
+}
+
+// every does something now and each time the interval has passed, until ctx ends.
+func (s *Server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if err := s.EndTiers(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "sweep of ended tiers failed; the next one tries again", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, what+" failed; the next one tries again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -106,7 +106,7 @@ ticket.v1.StandardService ListStandardExceptions                         **.....
 ticket.v1.StandardService RequestEscalation                              *toto.......o tickets.comment
 ticket.v1.StandardService DecideEscalation,FindEscalations               *t........... tickets.escalate
 ticket.v1.StandardService FindTicketEscalations                          *toto.......o tickets.read
-ticket.v1.TaskService    CreateTask,CancelTask                           *toto........ tickets.work
+ticket.v1.TaskService    CreateTask,CancelTask,ChangeTask                *toto........ tickets.work
 ticket.v1.TaskService    ListTicketTasks                                 *toto........ tickets.history
 ticket.v1.TaskService    CompleteTask,ListTasks                          *tooooooooo.. tasks.work
 ticket.v1.QueueService   NextTicket,SuggestAssignees                     *to.......... tickets.assign
@@ -219,6 +219,7 @@ customer.v1.BreakGlassService CreateBreakGlass                           ooo..o.
 customer.v1.BreakGlassService GetBreakGlass,ListBreakGlasses             ooo..o...***. breakglass.read
 customer.v1.BreakGlassService ReviewBreakGlass                           .........**.. breakglass.review
 customer.v1.AccessReviewService GetAccessReview,ListAccessReviews        ...........*. accessreviews.read
+customer.v1.AccessReviewService ListAccessReviewReaders,ListAccessReviewGrants,ListDueAccessReviews ...........*. accessreviews.read
 customer.v1.AccessReviewService SignAccessReview                         ...........*. accessreviews.sign
 customer.v1.SubjectRequestService CreateSubjectRequest,GetSubjectRequest,ListSubjectRequests .....**.....o subjectrequests.create
 customer.v1.SubjectRequestService ApproveSubjectRequest,RefuseSubjectRequest,ListLegalHolds .....**...... subjectrequests.decide

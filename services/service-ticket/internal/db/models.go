@@ -252,6 +252,23 @@ type Task struct {
 	ToldDueTime  *time.Time
 }
 
+type TaskChange struct {
+	ID               uuid.UUID
+	TicketID         uuid.UUID
+	TaskID           uuid.UUID
+	Version          int64
+	Reason           string
+	TitleChanged     bool
+	DueTimeBefore    time.Time
+	DueTime          time.Time
+	OwnerBefore      *uuid.UUID
+	Owner            *uuid.UUID
+	DepartmentBefore uuid.UUID
+	Department       uuid.UUID
+	StaffID          *uuid.UUID
+	CreateTime       time.Time
+}
+
 type Ticket struct {
 	ID                  uuid.UUID
 	Number              string

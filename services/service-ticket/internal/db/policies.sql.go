@@ -73,7 +73,7 @@ func (q *Queries) ListPastReplies(ctx context.Context, db DBTX, ids []uuid.UUID)
 }
 
 const listPastTickets = `-- name: ListPastTickets :many
-SELECT id, number, create_time, resolve_time, channel, priority, source,
+SELECT id, number, create_time, resolve_time, channel, type, priority, source,
   CASE WHEN service_tier <> 0 THEN service_tier ELSE GREATEST(customer_tier(customer_id), 1::smallint) END::smallint AS tier
 FROM tickets
 WHERE id > $1
@@ -105,6 +105,7 @@ type ListPastTicketsRow struct {
 	CreateTime  time.Time
 	ResolveTime *time.Time
 	Channel     int16
+	Type        int16
 	Priority    int16
 	Source      *string
 	Tier        int16
@@ -137,6 +138,7 @@ func (q *Queries) ListPastTickets(ctx context.Context, db DBTX, arg ListPastTick
 			&i.CreateTime,
 			&i.ResolveTime,
 			&i.Channel,
+			&i.Type,
 			&i.Priority,
 			&i.Source,
 			&i.Tier,

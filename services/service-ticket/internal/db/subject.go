@@ -81,6 +81,10 @@ func caseTables() []subject.Table {
 			Kept: "id ticket_id department_id owner_staff_id required due_time state end_time create_time update_time version kind told_due_time", Hidden: "version told_due_time",
 		},
 		{
+			Name: "task_changes", Set: SetTicket, Column: "ticket_id", Blank: "reason",
+			Kept: "id ticket_id task_id version title_changed due_time_before due_time owner_before owner department_before department staff_id create_time",
+		},
+		{
 			Name: "escalations", Set: SetTicket, Column: "ticket_id", Blank: "reason decision_reason",
 			Kept: "id ticket_id state actor by_customer request_staff_id from_tier to_tier create_time due_time decide_staff_id decide_time", Hidden: "actor",
 		},

@@ -12,6 +12,35 @@ import (
 	"github.com/google/uuid"
 )
 
+const changeTask = `-- name: ChangeTask :exec
+UPDATE tasks SET title = $1, department_id = $2, owner_staff_id = $3, due_time = $4,
+  update_time = $5, version = $6
+WHERE id = $7
+`
+
+type ChangeTaskParams struct {
+	Title        string
+	DepartmentID uuid.UUID
+	OwnerStaffID *uuid.UUID
+	DueTime      time.Time
+	UpdateTime   time.Time
+	Version      int64
+	ID           uuid.UUID
+}
+
+func (q *Queries) ChangeTask(ctx context.Context, db DBTX, arg ChangeTaskParams) error {
+	_, err := db.Exec(ctx, changeTask,
+		arg.Title,
+		arg.DepartmentID,
+		arg.OwnerStaffID,
+		arg.DueTime,
+		arg.UpdateTime,
+		arg.Version,
+		arg.ID,
+	)
+	return err
+}
+
 const endTask = `-- name: EndTask :exec
 UPDATE tasks SET state = $1, result = $2, end_time = $3::timestamptz, update_time = $3::timestamptz, version = $4
 WHERE id = $5
@@ -95,6 +124,89 @@ func (q *Queries) InsertTask(ctx context.Context, db DBTX, arg InsertTaskParams)
 		arg.ToldDueTime,
 	)
 	return err
+}
+
+const insertTaskChange = `-- name: InsertTaskChange :exec
+INSERT INTO task_changes (id, ticket_id, task_id, version, reason, title_changed, due_time_before, due_time, owner_before, owner,
+  department_before, department, staff_id, create_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+  $11, $12, $13, $14)
+`
+
+type InsertTaskChangeParams struct {
+	ID               uuid.UUID
+	TicketID         uuid.UUID
+	TaskID           uuid.UUID
+	Version          int64
+	Reason           string
+	TitleChanged     bool
+	DueTimeBefore    time.Time
+	DueTime          time.Time
+	OwnerBefore      *uuid.UUID
+	Owner            *uuid.UUID
+	DepartmentBefore uuid.UUID
+	Department       uuid.UUID
+	StaffID          *uuid.UUID
+	CreateTime       time.Time
+}
+
+func (q *Queries) InsertTaskChange(ctx context.Context, db DBTX, arg InsertTaskChangeParams) error {
+	_, err := db.Exec(ctx, insertTaskChange,
+		arg.ID,
+		arg.TicketID,
+		arg.TaskID,
+		arg.Version,
+		arg.Reason,
+		arg.TitleChanged,
+		arg.DueTimeBefore,
+		arg.DueTime,
+		arg.OwnerBefore,
+		arg.Owner,
+		arg.DepartmentBefore,
+		arg.Department,
+		arg.StaffID,
+		arg.CreateTime,
+	)
+	return err
+}
+
+const listTaskChangesByID = `-- name: ListTaskChangesByID :many
+SELECT id, ticket_id, task_id, version, reason, title_changed, due_time_before, due_time, owner_before, owner, department_before, department, staff_id, create_time FROM task_changes WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) ListTaskChangesByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]TaskChange, error) {
+	rows, err := db.Query(ctx, listTaskChangesByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TaskChange
+	for rows.Next() {
+		var i TaskChange
+		if err := rows.Scan(
+			&i.ID,
+			&i.TicketID,
+			&i.TaskID,
+			&i.Version,
+			&i.Reason,
+			&i.TitleChanged,
+			&i.DueTimeBefore,
+			&i.DueTime,
+			&i.OwnerBefore,
+			&i.Owner,
+			&i.DepartmentBefore,
+			&i.Department,
+			&i.StaffID,
+			&i.CreateTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listTicketTasks = `-- name: ListTicketTasks :many

@@ -22,6 +22,7 @@ const (
 	LineLink
 	LineMerged
 	LineDeadline
+	LineTaskChange
 )
 
 // Line is one line of a timeline: what, when, and the row that tells it. Version is that of a
@@ -50,7 +51,8 @@ UNION ALL SELECT create_time, 8, other_id, 0 FROM ticket_links WHERE ticket_id =
 UNION ALL SELECT create_time, 8, ticket_id, 0 FROM ticket_links WHERE other_id = $1
 UNION ALL SELECT merge_time, 9, ticket_id, 0 FROM ticket_merges WHERE into_id = $1 AND undo_time IS NULL
 UNION ALL SELECT l.record_time, 10, l.clock_id, l.position FROM clocks c JOIN clock_log l ON l.clock_id = c.id
-  WHERE c.subject_id = $1 AND l.type IN (7, 8, 9)`
+  WHERE c.subject_id = $1 AND l.type IN (7, 8, 9)
+UNION ALL SELECT create_time, 11, id, 0 FROM task_changes WHERE ticket_id = $1`
 )
 
 // ListLines reads a page of a timeline, from after a place in it.

@@ -52,10 +52,13 @@ func NoSubstitute(from uuid.UUID) error {
 		"当前没有人代理 %[1]s；请先设置代理人，或选择其他交接方式。", from)).With("staff_id", from.String())
 }
 
+// ReasonNotInHands is the reason of what NotInHands tells.
+const ReasonNotInHands = "HANDOVER_NOT_IN_HANDS"
+
 // NotInHands tells that a ticket or task is not, or no longer, in somebody's hands. what is its
 // number, or its id.
 func NotInHands(what string, from uuid.UUID) error {
-	return rpcerr.WrongState("HANDOVER_NOT_IN_HANDS", rpcerr.T(
+	return rpcerr.WrongState(ReasonNotInHands, rpcerr.T(
 		"%[1]s is not in the hands of %[2]s; look at the preview for what is.",
 		"%[1]s 不在 %[2]s 手中；请在交接预览中查看其在手工作。", what, from)).With("staff_id", from.String())
 }

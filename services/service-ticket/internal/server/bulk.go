@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -16,20 +17,20 @@ import (
 // bulkAction is a call for one ticket that a bulk makes for each.
 type bulkAction struct {
 	permission string
-	call       func(ctx context.Context, s *Server, id, requestID string) (*ticketv1.Ticket, error)
+	call       func(ctx context.Context, s *Server, id, etag, requestID string) (*ticketv1.Ticket, error)
 }
 
 // of makes a bulk action of a request without id and the method that takes it. The request of
 // each ticket is checked as if it had come by itself.
 func of[R proto.Message](permission string, request R, method func(s *Server, ctx context.Context, req R) (*ticketv1.Ticket, error)) *bulkAction {
-	return &bulkAction{permission, func(ctx context.Context, s *Server, id, requestID string) (*ticketv1.Ticket, error) {
+	return &bulkAction{permission, func(ctx context.Context, s *Server, id, etag, requestID string) (*ticketv1.Ticket, error) {
 		one := proto.CloneOf(request)
 		set := func(field, value string) {
 			m := one.ProtoReflect()
 			m.Set(m.Descriptor().Fields().ByTextName(field), protoreflect.ValueOfString(value))
 		}
 		set("id", id)
-		set("etag", "")
+		set("etag", etag)
 		set("request_id", "")
 		if err := rpc.Check(s.validator, one); err != nil {
 			return nil, err
@@ -81,6 +82,12 @@ func (s *Server) BulkTickets(ctx context.Context, req *ticketv1.BulkTicketsReque
 		return nil, rpcerr.Invalid("action", rpcerr.T(
 			"it says nothing to do; give one of the actions, e.g. cancel", "未指定操作；请填写其中一个操作，例如 cancel"))
 	}
+	for id := range req.GetEtags() {
+		if !slices.Contains(req.GetIds(), id) {
+			return nil, rpcerr.Invalid("etags", rpcerr.T(
+				"there is a version of %[1]q, which is none of the ids; name tickets as ids writes them", "etags 中的 %[1]q 不在 ids 中；请按 ids 中的写法填写工单", id))
+		}
+	}
 	ctx, held := authz.Under(ctx, action.permission)
 	if !held {
 		return nil, rpcerr.Denied(authz.ReasonDenied, rpcerr.T(
@@ -90,7 +97,7 @@ func (s *Server) BulkTickets(ctx context.Context, req *ticketv1.BulkTicketsReque
 	for _, id := range req.GetIds() {
 		result := &ticketv1.BulkResult{Id: id}
 		out.Results = append(out.Results, result)
-		t, err := action.call(ctx, s, id, req.GetRequestId())
+		t, err := action.call(ctx, s, id, req.GetEtags()[id], req.GetRequestId())
 		var public *rpcerr.Error
 		switch {
 		case errors.As(err, &public):

@@ -114,3 +114,30 @@ func TestBulkRefusals(t *testing.T) {
 		t.Errorf("a system: %v, %v", got, err)
 	}
 }
+
+// A version that is not current refuses its ticket alone, as the call for one ticket does.
+func TestBulkRefusesWhatIsStale(t *testing.T) {
+	w := newWorld(t)
+	current, stale, unnamed := w.at(ticket.New, ""), w.at(ticket.New, ""), w.at(ticket.New, "")
+	if _, err := w.do(w.manager(), "prioritize", stale.GetId(), ""); err != nil {
+		t.Fatal(err)
+	}
+	req := &ticketv1.BulkTicketsRequest{
+		Ids:    []string{stale.GetId(), current.GetId(), unnamed.GetId()},
+		Etags:  map[string]string{stale.GetId(): stale.GetEtag(), current.GetId(): current.GetEtag()},
+		Action: &ticketv1.BulkTicketsRequest_Cancel{Cancel: &ticketv1.CancelTicketRequest{Reason: "x"}},
+	}
+	got, err := w.bulk(w.manager(), req)
+	if err != nil || !slices.Equal(outcomes(got), []string{"ETAG_MISMATCH", "", ""}) || got.GetDone() != 2 || w.get(stale.GetId()).GetState() != ticket.New {
+		t.Fatalf("%v, %v", got, err)
+	}
+	req.Ids, req.Etags = []string{stale.GetId()}, map[string]string{stale.GetId(): w.get(stale.GetId()).GetEtag()}
+	if got, err = w.bulk(w.manager(), req); err != nil || got.GetDone() != 1 {
+		t.Errorf("with the present version: %v, %v", got, err)
+	}
+	for what, etags := range map[string]map[string]string{"etags": {current.GetId(): "1"}, "etags[\"" + stale.GetId() + "\"]": {stale.GetId(): ""}} {
+		req.Etags = etags
+		_, err := w.bulk(w.manager(), req)
+		refused(t, what, err, codes.InvalidArgument, "VALIDATION_FAILED", what)
+	}
+}

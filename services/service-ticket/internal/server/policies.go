@@ -74,7 +74,8 @@ func (s *Server) pastTickets(ctx context.Context, on pgx.Tx, f policy.Filter, af
 	for i, row := range rows {
 		at[row.ID], ids[i] = i, row.ID
 		out[i] = policy.Case{
-			ID: row.ID, Number: row.Number, Create: row.CreateTime.UTC(), Source: text(row.Source), Facts: policy.Facts{
+			ID: row.ID, Number: row.Number, Create: row.CreateTime.UTC(), Source: text(row.Source),
+			Type: ticket.TypeName(ticketv1.TicketType(row.Type)), Facts: policy.Facts{
 				Tier: typev1.Tier(row.Tier), Channel: typev1.Channel(row.Channel),
 				Priority: ticket.PriorityName(ticketv1.Priority(row.Priority)),
 			},

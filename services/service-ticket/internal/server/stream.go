@@ -36,12 +36,10 @@ func (s *Server) WatchTickets(req *ticketv1.WatchTicketsRequest, stream grpc.Ser
 	return s.feed.StreamEvents(&eventv1.StreamEventsRequest{AfterPosition: after}, w)
 }
 
-// watchFrom is the position after which a watch begins: the one asked for, the one a browser
-// had seen before it lost the connection, or the present one.
+// watchFrom is the position after which a watch begins: the one a browser had seen before it
+// lost the connection, the one asked for, or the present one. A browser that connects again
+// repeats what it asked for first, so what it has seen since goes before that.
 func (s *Server) watchFrom(ctx context.Context, req *ticketv1.WatchTicketsRequest) (int64, error) {
-	if req.GetAfterPosition() > 0 {
-		return req.GetAfterPosition(), nil
-	}
 	if seen := metadata.ValueFromIncomingContext(ctx, "last-event-id"); len(seen) == 1 {
 		n, err := strconv.ParseInt(seen[0], 10, 64)
 		if err != nil || n < 0 {
@@ -49,6 +47,9 @@ func (s *Server) watchFrom(ctx context.Context, req *ticketv1.WatchTicketsReques
 				"Last-Event-ID is %[1]q; it must be a position that this stream gave", "Last-Event-ID 为 %[1]q；应为本流给出过的位置", seen[0]))
 		}
 		return n, nil
+	}
+	if req.GetAfterPosition() > 0 {
+		return req.GetAfterPosition(), nil
 	}
 	last, err := event.LastPosition(ctx, s.pool)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
+	"github.com/kefu-suite/kefu/services/service-ticket/internal/organisation"
 )
 
 const (
@@ -56,7 +57,7 @@ func (s *Server) takeOver(ctx context.Context, row *db.Substitution) error {
 			return err
 		}
 		if len(things) == 0 {
-			return s.markTakenOver(ctx, row, left)
+			return s.markTakenOver(ctx, row)
 		}
 		for i := range things {
 			done, err := s.takeOverOne(ctx, h, &things[i])
@@ -70,7 +71,8 @@ func (s *Server) takeOver(ctx context.Context, row *db.Substitution) error {
 	}
 }
 
-// takeOverOne hands over one thing; false where it goes none of the ways.
+// takeOverOne hands over one thing; false where it goes none of the ways. What another replica, or
+// somebody by a call, has handed over meanwhile is not left.
 func (s *Server) takeOverOne(ctx context.Context, h *handover, t *thing) (bool, error) {
 	err := write.Job(ctx, s.write, "substitutions/take-over", func(ctx context.Context, tx *write.Tx) error {
 		held, err := s.holdThing(ctx, tx, h, t.item())
@@ -82,13 +84,16 @@ func (s *Server) takeOverOne(ctx context.Context, h *handover, t *thing) (bool, 
 	})
 	var public *rpcerr.Error
 	var refused turnedDown
-	if errors.As(err, &public) || errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &public):
+		return public.Reason() == organisation.ReasonNotInHands, nil
+	case errors.As(err, &refused):
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func (s *Server) markTakenOver(ctx context.Context, row *db.Substitution, left []uuid.UUID) error {
+func (s *Server) markTakenOver(ctx context.Context, row *db.Substitution) error {
 	return write.Job(ctx, s.write, "substitutions/taken-over", func(ctx context.Context, tx *write.Tx) error {
 		now := s.now()
 		n, err := s.q.MarkTakenOver(ctx, tx, now, row.ID)
@@ -99,8 +104,12 @@ func (s *Server) markTakenOver(ctx context.Context, row *db.Substitution, left [
 			tx.Unchanged()
 			return nil
 		}
-		if len(left) > 0 {
-			s.log.WarnContext(ctx, "nobody could take over some work", "staff", row.StaffID, "left", len(left))
+		left, err := s.q.CountInHands(ctx, tx, row.StaffID)
+		if err != nil {
+			return fmt.Errorf("count what is left in somebody's hands: %w", err)
+		}
+		if left > 0 {
+			s.log.WarnContext(ctx, "nobody could take over some work", "staff", row.StaffID, "left", left)
 		}
 		tx.Audit("substitution", row.ID, map[string]any{"take_over_time": now, "left": left})
 		return nil

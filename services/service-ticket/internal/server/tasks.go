@@ -44,7 +44,7 @@ func (s *Server) CreateTask(ctx context.Context, req *ticketv1.CreateTaskRequest
 		if err := ticket.Delegable(ticket.State(t.State), ticketv1.TaskKind(row.Kind)); err != nil {
 			return nil, err
 		}
-		if err := s.owned(ctx, tx, row); err != nil {
+		if err := s.owned(ctx, tx, row, "task.owner_staff_id"); err != nil {
 			return nil, err
 		}
 		if err := s.q.InsertTask(ctx, tx, insertTask(row)); err != nil {
@@ -90,17 +90,12 @@ func (s *Server) newTask(in *ticketv1.Task) (*db.Task, error) {
 			"neither a department nor an owner is given; give one of them",
 			"部门和负责人均未填写；请至少填写其一"))
 	}
-	if !row.DueTime.After(now) {
-		return nil, rpcerr.Invalid("task.due_time", rpcerr.T(
-			"%[1]s is not in the future; give a time after now, %[2]s",
-			"%[1]s 不是将来的时间；请填写晚于当前 %[2]s 的时间", row.DueTime.Format(time.RFC3339), now.Format(time.RFC3339)))
-	}
-	return row, nil
+	return row, ticket.DueAhead("task.due_time", row.DueTime, now)
 }
 
 // owned settles who does a task: whoever stands in for its owner now, and their department
 // where none is given.
-func (s *Server) owned(ctx context.Context, on db.DBTX, row *db.Task) error {
+func (s *Server) owned(ctx context.Context, on db.DBTX, row *db.Task, field string) error {
 	if row.OwnerStaffID == nil {
 		return nil
 	}
@@ -111,7 +106,7 @@ func (s *Server) owned(ctx context.Context, on db.DBTX, row *db.Task) error {
 	}
 	who, err := s.q.GetStaff(ctx, on, organisation.StandIn(*row.OwnerStaffID, now, absences))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return unknownStaff("task.owner_staff_id", *row.OwnerStaffID)
+		return unknownStaff(field, *row.OwnerStaffID)
 	}
 	if err != nil {
 		return fmt.Errorf("read staff: %w", err)
@@ -141,8 +136,18 @@ func (s *Server) CancelTask(ctx context.Context, req *ticketv1.CancelTaskRequest
 	})
 }
 
+// reaches tells whether a task is within the caller's reach for what they ask.
+type reaches func(ctx context.Context, tx *write.Tx, t *db.Ticket, row *db.Task) (bool, error)
+
 // endTask ends a task that is within the caller's reach.
-func (s *Server) endTask(ctx context.Context, req verb, to ticketv1.TaskState, result string, reached func(ctx context.Context, tx *write.Tx, t *db.Ticket, row *db.Task) (bool, error)) (*ticketv1.Task, error) {
+func (s *Server) endTask(ctx context.Context, req verb, to ticketv1.TaskState, result string, reached reaches) (*ticketv1.Task, error) {
+	return s.onTask(ctx, req, reached, func(ctx context.Context, tx *write.Tx, t *db.Ticket, row *db.Task) (*ticketv1.Task, error) {
+		return s.storeEnd(ctx, tx, t, row, to, result)
+	})
+}
+
+// onTask does something to an open task that is within the caller's reach, as one write.
+func (s *Server) onTask(ctx context.Context, req verb, reached reaches, do func(ctx context.Context, tx *write.Tx, t *db.Ticket, row *db.Task) (*ticketv1.Task, error)) (*ticketv1.Task, error) {
 	id, err := parseID("id", req.GetId())
 	if err != nil {
 		return nil, err
@@ -169,7 +174,7 @@ func (s *Server) endTask(ctx context.Context, req verb, to ticketv1.TaskState, r
 		if err := ticket.Endable(ticketv1.TaskState(row.State)); err != nil {
 			return nil, err
 		}
-		return s.storeEnd(ctx, tx, &t, &row, to, result)
+		return do(ctx, tx, &t, &row)
 	})
 }
 

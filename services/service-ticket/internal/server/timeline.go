@@ -85,6 +85,7 @@ type happened struct {
 	plans     map[uuid.UUID]*ticketv1.SolutionPlan
 	entries   map[uuid.UUID]*ticketv1.WorkEntry
 	tasks     map[uuid.UUID]*ticketv1.Task
+	changes   map[uuid.UUID]*ticketv1.TaskChange
 	deadlines map[string]*ticketv1.TimelineDeadline
 }
 
@@ -121,6 +122,9 @@ func (s *Server) happened(ctx context.Context, ticket uuid.UUID, lines []db.Line
 		return nil, err
 	}
 	if out.tasks, err = byIDs(ctx, append(ids[db.LineTask], ids[db.LineTaskEnd]...), s.q.ListTasksByID, s.pool, taskProto); err != nil {
+		return nil, err
+	}
+	if out.changes, err = byIDs(ctx, ids[db.LineTaskChange], s.q.ListTaskChangesByID, s.pool, taskChangeProto); err != nil {
 		return nil, err
 	}
 	if len(ids[db.LineDeadline]) == 0 {
@@ -181,6 +185,8 @@ func (t *happened) entry(l db.Line) *ticketv1.TimelineEntry {
 		e.What = &ticketv1.TimelineEntry_TaskCreated{TaskCreated: t.tasks[l.ID]}
 	case db.LineTaskEnd:
 		e.What = &ticketv1.TimelineEntry_TaskEnded{TaskEnded: t.tasks[l.ID]}
+	case db.LineTaskChange:
+		e.What = &ticketv1.TimelineEntry_TaskChanged{TaskChanged: t.changes[l.ID]}
 	case db.LineLink:
 		e.What = &ticketv1.TimelineEntry_LinkedTicketId{LinkedTicketId: l.ID.String()}
 	case db.LineMerged:

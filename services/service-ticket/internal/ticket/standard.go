@@ -58,6 +58,11 @@ func PriorityName(p ticketv1.Priority) string {
 // PriorityLabel is a priority as people read it in either language, e.g. "P3".
 func PriorityLabel(p ticketv1.Priority) string { return strings.ToUpper(PriorityName(p)) }
 
+// TypeName is a type as dry runs write it, e.g. "technical_problem".
+func TypeName(t ticketv1.TicketType) string {
+	return strings.ToLower(strings.TrimPrefix(t.String(), "TICKET_TYPE_"))
+}
+
 // PriorityOf reads a priority as policies write it; unspecified for none and what is none.
 func PriorityOf(name string) ticketv1.Priority {
 	return ticketv1.Priority(ticketv1.Priority_value["PRIORITY_"+strings.ToUpper(name)])

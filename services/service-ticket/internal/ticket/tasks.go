@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -48,13 +49,27 @@ func Delegable(s State, kind ticketv1.TaskKind) error {
 	return Before(s, "createTask")
 }
 
-// Endable refuses to end a sub-task that has ended.
+// DueAhead refuses a due time of a sub-task that has passed.
+func DueAhead(field string, due, now time.Time) error {
+	if due.After(now) {
+		return nil
+	}
+	return rpcerr.Invalid(field, rpcerr.T(
+		"%[1]s is not in the future; give a time after now, %[2]s",
+		"%[1]s 不是将来的时间；请填写晚于当前 %[2]s 的时间", stamp(due), stamp(now)))
+}
+
+// Endable refuses to end or to change a sub-task that has ended.
 func Endable(s ticketv1.TaskState) error {
 	if s == ticketv1.TaskState_TASK_STATE_OPEN {
 		return nil
 	}
 	name := strings.ToLower(strings.TrimPrefix(s.String(), "TASK_STATE_"))
+	label := rpcerr.T("done", "已完成")
+	if s == ticketv1.TaskState_TASK_STATE_CANCELLED {
+		label = rpcerr.T("cancelled", "已撤销")
+	}
 	return rpcerr.WrongState(ReasonTaskState, rpcerr.T(
-		"The task is %[1]s already; only an open one is completed or taken back.",
-		"该任务状态已为 %[1]s；只有未结束的任务才能完成或撤销。", name)).With("state", name)
+		"The task is %[1]s already; only an open one is completed, changed or taken back.",
+		"该任务状态为“%[1]s”；只有未结束的任务才能完成、修改或撤销。", label)).With("state", name)
 }

@@ -68,7 +68,7 @@ ORDER BY line, position LIMIT sqlc.arg(count);
 
 -- name: InsertImportReview :exec
 INSERT INTO customer_import_reviews (import_id, line, customer_id, external_id, fields, sealed, state)
-VALUES (sqlc.arg(import_id), sqlc.arg(line), sqlc.arg(customer_id), sqlc.arg(external_id), sqlc.arg(fields), sqlc.arg(sealed), 1);
+VALUES (sqlc.arg(import_id), sqlc.arg(line), sqlc.arg(customer_id), sqlc.arg(external_id), sqlc.arg(fields), sqlc.arg(sealed), sqlc.arg(state));
 
 -- name: ListImportReviews :many
 SELECT * FROM customer_import_reviews WHERE import_id = sqlc.arg(import_id) AND line > sqlc.arg(after_line)

@@ -46,12 +46,13 @@ LEFT JOIN LATERAL (
 WHERE c.id = @id AND c.erase_time IS NULL;
 
 -- name: InsertFileReads :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
 SELECT unnest(@ids::uuid[]), unnest(@read_times::timestamptz[]), unnest(@readers::text[]), unnest(@customer_ids::uuid[]),
-  unnest(@bases::smallint[]);
+  unnest(@bases::smallint[]), unnest(@access_rights::text[]);
 
 -- name: InsertFileRead :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis) VALUES (@id, @read_time, @reader, @customer_id, @basis);
+INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
+VALUES (@id, @read_time, @reader, @customer_id, @basis, @access_right);
 
 -- name: InsertAccessRequest :exec
 INSERT INTO access_requests (id, asker, purpose, days, outsider, organisation, identity_check, state, note, create_time, version)

@@ -1,7 +1,7 @@
 -- name: ListPastTickets :many
 -- A dry run reads all tickets once, so the filters need no index. The tier is the one whose
 -- standard the ticket goes by; of an imported one that of its customer now.
-SELECT id, number, create_time, resolve_time, channel, priority, source,
+SELECT id, number, create_time, resolve_time, channel, type, priority, source,
   CASE WHEN service_tier <> 0 THEN service_tier ELSE GREATEST(customer_tier(customer_id), 1::smallint) END::smallint AS tier
 FROM tickets
 WHERE id > @after

@@ -12,6 +12,20 @@ SELECT * FROM tasks WHERE id = @id FOR NO KEY UPDATE;
 UPDATE tasks SET state = @state, result = @result, end_time = @end_time::timestamptz, update_time = @end_time::timestamptz, version = @version
 WHERE id = @id;
 
+-- name: ChangeTask :exec
+UPDATE tasks SET title = @title, department_id = @department_id, owner_staff_id = @owner_staff_id, due_time = @due_time,
+  update_time = @update_time, version = @version
+WHERE id = @id;
+
+-- name: InsertTaskChange :exec
+INSERT INTO task_changes (id, ticket_id, task_id, version, reason, title_changed, due_time_before, due_time, owner_before, owner,
+  department_before, department, staff_id, create_time)
+VALUES (@id, @ticket_id, @task_id, @version, @reason, @title_changed, @due_time_before, @due_time, @owner_before, @owner,
+  @department_before, @department, @staff_id, @create_time);
+
+-- name: ListTaskChangesByID :many
+SELECT * FROM task_changes WHERE id = ANY(@ids::uuid[]);
+
 -- name: LockOpenTasks :many
 SELECT * FROM tasks WHERE ticket_id = @ticket_id AND state = 1 ORDER BY id FOR NO KEY UPDATE;
 

@@ -1576,7 +1576,13 @@ type DryRunCase struct {
 	// Source it was imported from; empty for one that was registered here.
 	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	// By kind in the order of the tried version, each kind in the order of its starts.
-	Clocks        []*DryRunClock `protobuf:"bytes,5,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	Clocks []*DryRunClock `protobuf:"bytes,5,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	// What it is about, e.g. `technical_problem`; of tickets.
+	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
+	// `p1` to `p4` of tickets, `general` or `major` of complaints: as clauses write it.
+	Level string `protobuf:"bytes,7,opt,name=level,proto3" json:"level,omitempty"`
+	// The tier whose standard it goes by.
+	Tier          v1.Tier `protobuf:"varint,8,opt,name=tier,proto3,enum=kefu.type.v1.Tier" json:"tier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1644,6 +1650,27 @@ func (x *DryRunCase) GetClocks() []*DryRunClock {
 		return x.Clocks
 	}
 	return nil
+}
+
+func (x *DryRunCase) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *DryRunCase) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *DryRunCase) GetTier() v1.Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return v1.Tier(0)
 }
 
 // DryRunClock is one deadline under both versions.
@@ -2213,7 +2240,7 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\x14DryRunPolicyResponse\x12/\n" +
 	"\x04case\x18\x01 \x01(\v2\x19.kefu.clock.v1.DryRunCaseH\x00R\x04case\x125\n" +
 	"\x06totals\x18\x02 \x01(\v2\x1b.kefu.clock.v1.DryRunTotalsH\x00R\x06totalsB\x06\n" +
-	"\x04part\"\xcc\x01\n" +
+	"\x04part\"\x9e\x02\n" +
 	"\n" +
 	"DryRunCase\x12\x1d\n" +
 	"\n" +
@@ -2222,7 +2249,10 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x122\n" +
-	"\x06clocks\x18\x05 \x03(\v2\x1a.kefu.clock.v1.DryRunClockR\x06clocks\"\xa6\x01\n" +
+	"\x06clocks\x18\x05 \x03(\v2\x1a.kefu.clock.v1.DryRunClockR\x06clocks\x12\x12\n" +
+	"\x04type\x18\x06 \x01(\tR\x04type\x12\x14\n" +
+	"\x05level\x18\a \x01(\tR\x05level\x12&\n" +
+	"\x04tier\x18\b \x01(\x0e2\x12.kefu.type.v1.TierR\x04tier\"\xa6\x01\n" +
 	"\vDryRunClock\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x05R\x05start\x122\n" +
@@ -2366,23 +2396,24 @@ var file_kefu_clock_v1_policy_proto_depIdxs = []int32{
 	24, // 32: kefu.clock.v1.DryRunPolicyResponse.totals:type_name -> kefu.clock.v1.DryRunTotals
 	27, // 33: kefu.clock.v1.DryRunCase.create_time:type_name -> google.protobuf.Timestamp
 	22, // 34: kefu.clock.v1.DryRunCase.clocks:type_name -> kefu.clock.v1.DryRunClock
-	23, // 35: kefu.clock.v1.DryRunClock.tried:type_name -> kefu.clock.v1.DryRunOutcome
-	23, // 36: kefu.clock.v1.DryRunClock.in_effect:type_name -> kefu.clock.v1.DryRunOutcome
-	34, // 37: kefu.clock.v1.DryRunOutcome.state:type_name -> kefu.clock.v1.ClockState
-	27, // 38: kefu.clock.v1.DryRunOutcome.start_time:type_name -> google.protobuf.Timestamp
-	27, // 39: kefu.clock.v1.DryRunOutcome.due_time:type_name -> google.protobuf.Timestamp
-	27, // 40: kefu.clock.v1.DryRunOutcome.stop_time:type_name -> google.protobuf.Timestamp
-	35, // 41: kefu.clock.v1.DryRunOutcome.missed_by:type_name -> google.protobuf.Duration
-	25, // 42: kefu.clock.v1.DryRunTotals.tried:type_name -> kefu.clock.v1.DryRunSide
-	25, // 43: kefu.clock.v1.DryRunTotals.in_effect:type_name -> kefu.clock.v1.DryRunSide
-	27, // 44: kefu.clock.v1.DryRunTotals.as_of:type_name -> google.protobuf.Timestamp
-	26, // 45: kefu.clock.v1.DryRunSide.clauses:type_name -> kefu.clock.v1.DryRunClause
-	35, // 46: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	28, // 35: kefu.clock.v1.DryRunCase.tier:type_name -> kefu.type.v1.Tier
+	23, // 36: kefu.clock.v1.DryRunClock.tried:type_name -> kefu.clock.v1.DryRunOutcome
+	23, // 37: kefu.clock.v1.DryRunClock.in_effect:type_name -> kefu.clock.v1.DryRunOutcome
+	34, // 38: kefu.clock.v1.DryRunOutcome.state:type_name -> kefu.clock.v1.ClockState
+	27, // 39: kefu.clock.v1.DryRunOutcome.start_time:type_name -> google.protobuf.Timestamp
+	27, // 40: kefu.clock.v1.DryRunOutcome.due_time:type_name -> google.protobuf.Timestamp
+	27, // 41: kefu.clock.v1.DryRunOutcome.stop_time:type_name -> google.protobuf.Timestamp
+	35, // 42: kefu.clock.v1.DryRunOutcome.missed_by:type_name -> google.protobuf.Duration
+	25, // 43: kefu.clock.v1.DryRunTotals.tried:type_name -> kefu.clock.v1.DryRunSide
+	25, // 44: kefu.clock.v1.DryRunTotals.in_effect:type_name -> kefu.clock.v1.DryRunSide
+	27, // 45: kefu.clock.v1.DryRunTotals.as_of:type_name -> google.protobuf.Timestamp
+	26, // 46: kefu.clock.v1.DryRunSide.clauses:type_name -> kefu.clock.v1.DryRunClause
+	35, // 47: kefu.clock.v1.DryRunClause.worst:type_name -> google.protobuf.Duration
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_kefu_clock_v1_policy_proto_init() }

@@ -36,7 +36,7 @@ type AccessReview struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Access requests of the quarter by what became of them.
 	Requests *RequestCounts `protobuf:"bytes,4,opt,name=requests,proto3" json:"requests,omitempty"`
-	// Who read files, most first; at most 500 people.
+	// Who read files, most first; the first 500 people of `reader_count`.
 	Readers []*ReaderActivity `protobuf:"bytes,5,rep,name=readers,proto3" json:"readers,omitempty"`
 	// Openings in an emergency, and their reviews.
 	BreakGlasses *BreakGlassCounts `protobuf:"bytes,6,opt,name=break_glasses,json=breakGlasses,proto3" json:"break_glasses,omitempty"`
@@ -45,7 +45,14 @@ type AccessReview struct {
 	// Single values unmasked.
 	Unmasks int32 `protobuf:"varint,8,opt,name=unmasks,proto3" json:"unmasks,omitempty"`
 	// Absent until signed.
-	Signature     *ReviewSignature `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature *ReviewSignature `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	// How many people read files.
+	ReaderCount int32 `protobuf:"varint,10,opt,name=reader_count,json=readerCount,proto3" json:"reader_count,omitempty"`
+	// How many grants were in force at some time of the quarter; 0 where the review was signed
+	// before they were listed.
+	GrantCount int32 `protobuf:"varint,11,opt,name=grant_count,json=grantCount,proto3" json:"grant_count,omitempty"`
+	// Kept with what was signed; empty in answers, see ListAccessReviewGrants.
+	Grants        []*GrantUse `protobuf:"bytes,12,rep,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,6 +146,27 @@ func (x *AccessReview) GetUnmasks() int32 {
 func (x *AccessReview) GetSignature() *ReviewSignature {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *AccessReview) GetReaderCount() int32 {
+	if x != nil {
+		return x.ReaderCount
+	}
+	return 0
+}
+
+func (x *AccessReview) GetGrantCount() int32 {
+	if x != nil {
+		return x.GrantCount
+	}
+	return 0
+}
+
+func (x *AccessReview) GetGrants() []*GrantUse {
+	if x != nil {
+		return x.Grants
 	}
 	return nil
 }
@@ -254,7 +282,11 @@ type ReaderActivity struct {
 	// all readers' busiest days.
 	Unusual bool `protobuf:"varint,10,opt,name=unusual,proto3" json:"unusual,omitempty"`
 	// Reads of address and phones for the sake of an open repair, return or installation.
-	ByTicket      int32 `protobuf:"varint,11,opt,name=by_ticket,json=byTicket,proto3" json:"by_ticket,omitempty"`
+	ByTicket int32 `protobuf:"varint,11,opt,name=by_ticket,json=byTicket,proto3" json:"by_ticket,omitempty"`
+	// The last read of the quarter.
+	LastReadTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_read_time,json=lastReadTime,proto3" json:"last_read_time,omitempty"`
+	// The clearances that were used, in ListAccessReviewReaders only.
+	Clearances    []*ClearanceUse `protobuf:"bytes,13,rep,name=clearances,proto3" json:"clearances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +398,313 @@ func (x *ReaderActivity) GetByTicket() int32 {
 	return 0
 }
 
+func (x *ReaderActivity) GetLastReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastReadTime
+	}
+	return nil
+}
+
+func (x *ReaderActivity) GetClearances() []*ClearanceUse {
+	if x != nil {
+		return x.Clearances
+	}
+	return nil
+}
+
+// ClearanceUse is how one person used one clearance in a quarter.
+type ClearanceUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in the audit trail, e.g. `role:service-agent/customers.readmasked`, or with `team/` before
+	// it where the account team was needed; `ticket` for all repairs, returns and installations
+	// together; empty for reads of before it was kept.
+	Right string `protobuf:"bytes,1,opt,name=right,proto3" json:"right,omitempty"`
+	// Reads by it.
+	Reads int32 `protobuf:"varint,2,opt,name=reads,proto3" json:"reads,omitempty"`
+	// The last of them.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearanceUse) Reset() {
+	*x = ClearanceUse{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearanceUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearanceUse) ProtoMessage() {}
+
+func (x *ClearanceUse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearanceUse.ProtoReflect.Descriptor instead.
+func (*ClearanceUse) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ClearanceUse) GetRight() string {
+	if x != nil {
+		return x.Right
+	}
+	return ""
+}
+
+func (x *ClearanceUse) GetReads() int32 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *ClearanceUse) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+// GrantUse is a grant that was in force at some time of a quarter, and its use in it.
+type GrantUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the access request, or of the emergency opening.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// An emergency opening.
+	BreakGlass bool `protobuf:"varint,2,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	// Who has or had it, as in the audit trail.
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// UUID of the holder in the directory; empty for whom it does not know.
+	StaffId string `protobuf:"bytes,4,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	// UUIDs of the customers whose files it opens; none once they were erased.
+	CustomerIds []string `protobuf:"bytes,5,rep,name=customer_ids,json=customerIds,proto3" json:"customer_ids,omitempty"`
+	// Who approved it, of an emergency who reviewed it; empty while nobody has.
+	Decider string `protobuf:"bytes,6,opt,name=decider,proto3" json:"decider,omitempty"`
+	// From when it was in force.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Until when.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Ended before its time.
+	Revoked bool `protobuf:"varint,9,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// For somebody outside: it gives extracts and no reads.
+	Outsider bool `protobuf:"varint,10,opt,name=outsider,proto3" json:"outsider,omitempty"`
+	// Reads under it in the quarter, or extracts.
+	Uses int32 `protobuf:"varint,11,opt,name=uses,proto3" json:"uses,omitempty"`
+	// The last of them; absent where it was not used in the quarter.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantUse) Reset() {
+	*x = GrantUse{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantUse) ProtoMessage() {}
+
+func (x *GrantUse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantUse.ProtoReflect.Descriptor instead.
+func (*GrantUse) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GrantUse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GrantUse) GetBreakGlass() bool {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return false
+}
+
+func (x *GrantUse) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *GrantUse) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+func (x *GrantUse) GetCustomerIds() []string {
+	if x != nil {
+		return x.CustomerIds
+	}
+	return nil
+}
+
+func (x *GrantUse) GetDecider() string {
+	if x != nil {
+		return x.Decider
+	}
+	return ""
+}
+
+func (x *GrantUse) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *GrantUse) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *GrantUse) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+func (x *GrantUse) GetOutsider() bool {
+	if x != nil {
+		return x.Outsider
+	}
+	return false
+}
+
+func (x *GrantUse) GetUses() int32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *GrantUse) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+// DueAccessReview is a quarter that is over and not signed.
+type DueAccessReview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The quarter, e.g. `2026-q4`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// First instant of the quarter in the company's time zone.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// First instant after it: from then it can be signed.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Until when it is to be signed, 30 days after the end unless configured otherwise.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// That time has passed.
+	Overdue       bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueAccessReview) Reset() {
+	*x = DueAccessReview{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueAccessReview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueAccessReview) ProtoMessage() {}
+
+func (x *DueAccessReview) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueAccessReview.ProtoReflect.Descriptor instead.
+func (*DueAccessReview) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DueAccessReview) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DueAccessReview) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *DueAccessReview) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *DueAccessReview) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *DueAccessReview) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 // BreakGlassCounts counts openings in an emergency.
 type BreakGlassCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -379,7 +718,7 @@ type BreakGlassCounts struct {
 
 func (x *BreakGlassCounts) Reset() {
 	*x = BreakGlassCounts{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[3]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +730,7 @@ func (x *BreakGlassCounts) String() string {
 func (*BreakGlassCounts) ProtoMessage() {}
 
 func (x *BreakGlassCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[3]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +743,7 @@ func (x *BreakGlassCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakGlassCounts.ProtoReflect.Descriptor instead.
 func (*BreakGlassCounts) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{3}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BreakGlassCounts) GetOpened() int32 {
@@ -449,7 +788,7 @@ type ReviewSignature struct {
 
 func (x *ReviewSignature) Reset() {
 	*x = ReviewSignature{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +800,7 @@ func (x *ReviewSignature) String() string {
 func (*ReviewSignature) ProtoMessage() {}
 
 func (x *ReviewSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[4]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +813,7 @@ func (x *ReviewSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewSignature.ProtoReflect.Descriptor instead.
 func (*ReviewSignature) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{4}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReviewSignature) GetSigner() string {
@@ -509,7 +848,7 @@ type GetAccessReviewRequest struct {
 
 func (x *GetAccessReviewRequest) Reset() {
 	*x = GetAccessReviewRequest{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +860,7 @@ func (x *GetAccessReviewRequest) String() string {
 func (*GetAccessReviewRequest) ProtoMessage() {}
 
 func (x *GetAccessReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +873,7 @@ func (x *GetAccessReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessReviewRequest.ProtoReflect.Descriptor instead.
 func (*GetAccessReviewRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{5}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAccessReviewRequest) GetId() string {
@@ -557,7 +896,7 @@ type ListAccessReviewsRequest struct {
 
 func (x *ListAccessReviewsRequest) Reset() {
 	*x = ListAccessReviewsRequest{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +908,7 @@ func (x *ListAccessReviewsRequest) String() string {
 func (*ListAccessReviewsRequest) ProtoMessage() {}
 
 func (x *ListAccessReviewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +921,7 @@ func (x *ListAccessReviewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessReviewsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccessReviewsRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{6}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAccessReviewsRequest) GetPageSize() int32 {
@@ -612,7 +951,7 @@ type ListAccessReviewsResponse struct {
 
 func (x *ListAccessReviewsResponse) Reset() {
 	*x = ListAccessReviewsResponse{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +963,7 @@ func (x *ListAccessReviewsResponse) String() string {
 func (*ListAccessReviewsResponse) ProtoMessage() {}
 
 func (x *ListAccessReviewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +976,7 @@ func (x *ListAccessReviewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessReviewsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccessReviewsResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{7}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccessReviewsResponse) GetAccessReviews() []*AccessReview {
@@ -669,7 +1008,7 @@ type SignAccessReviewRequest struct {
 
 func (x *SignAccessReviewRequest) Reset() {
 	*x = SignAccessReviewRequest{}
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[8]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +1020,7 @@ func (x *SignAccessReviewRequest) String() string {
 func (*SignAccessReviewRequest) ProtoMessage() {}
 
 func (x *SignAccessReviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[8]
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +1033,7 @@ func (x *SignAccessReviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignAccessReviewRequest.ProtoReflect.Descriptor instead.
 func (*SignAccessReviewRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{8}
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SignAccessReviewRequest) GetId() string {
@@ -718,11 +1057,359 @@ func (x *SignAccessReviewRequest) GetRequestId() string {
 	return ""
 }
 
+// ListAccessReviewReadersRequest names a quarter and pages.
+type ListAccessReviewReadersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// e.g. `2026-q4`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessReviewReadersRequest) Reset() {
+	*x = ListAccessReviewReadersRequest{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessReviewReadersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessReviewReadersRequest) ProtoMessage() {}
+
+func (x *ListAccessReviewReadersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessReviewReadersRequest.ProtoReflect.Descriptor instead.
+func (*ListAccessReviewReadersRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListAccessReviewReadersRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListAccessReviewReadersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccessReviewReadersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAccessReviewReadersResponse is one page.
+type ListAccessReviewReadersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By reader.
+	Readers []*ReaderActivity `protobuf:"bytes,1,rep,name=readers,proto3" json:"readers,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessReviewReadersResponse) Reset() {
+	*x = ListAccessReviewReadersResponse{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessReviewReadersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessReviewReadersResponse) ProtoMessage() {}
+
+func (x *ListAccessReviewReadersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessReviewReadersResponse.ProtoReflect.Descriptor instead.
+func (*ListAccessReviewReadersResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListAccessReviewReadersResponse) GetReaders() []*ReaderActivity {
+	if x != nil {
+		return x.Readers
+	}
+	return nil
+}
+
+func (x *ListAccessReviewReadersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListAccessReviewGrantsRequest names a quarter and pages.
+type ListAccessReviewGrantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// e.g. `2026-q4`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// 1 to 500; 50 unless given.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessReviewGrantsRequest) Reset() {
+	*x = ListAccessReviewGrantsRequest{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessReviewGrantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessReviewGrantsRequest) ProtoMessage() {}
+
+func (x *ListAccessReviewGrantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessReviewGrantsRequest.ProtoReflect.Descriptor instead.
+func (*ListAccessReviewGrantsRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListAccessReviewGrantsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListAccessReviewGrantsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccessReviewGrantsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAccessReviewGrantsResponse is one page.
+type ListAccessReviewGrantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The latest first.
+	Grants []*GrantUse `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessReviewGrantsResponse) Reset() {
+	*x = ListAccessReviewGrantsResponse{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessReviewGrantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessReviewGrantsResponse) ProtoMessage() {}
+
+func (x *ListAccessReviewGrantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessReviewGrantsResponse.ProtoReflect.Descriptor instead.
+func (*ListAccessReviewGrantsResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListAccessReviewGrantsResponse) GetGrants() []*GrantUse {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *ListAccessReviewGrantsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListDueAccessReviewsRequest pages.
+type ListDueAccessReviewsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100; 50 unless given.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDueAccessReviewsRequest) Reset() {
+	*x = ListDueAccessReviewsRequest{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDueAccessReviewsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDueAccessReviewsRequest) ProtoMessage() {}
+
+func (x *ListDueAccessReviewsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDueAccessReviewsRequest.ProtoReflect.Descriptor instead.
+func (*ListDueAccessReviewsRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListDueAccessReviewsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDueAccessReviewsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListDueAccessReviewsResponse is one page.
+type ListDueAccessReviewsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest quarter first.
+	AccessReviews []*DueAccessReview `protobuf:"bytes,1,rep,name=access_reviews,json=accessReviews,proto3" json:"access_reviews,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDueAccessReviewsResponse) Reset() {
+	*x = ListDueAccessReviewsResponse{}
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDueAccessReviewsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDueAccessReviewsResponse) ProtoMessage() {}
+
+func (x *ListDueAccessReviewsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_access_review_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDueAccessReviewsResponse.ProtoReflect.Descriptor instead.
+func (*ListDueAccessReviewsResponse) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_access_review_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListDueAccessReviewsResponse) GetAccessReviews() []*DueAccessReview {
+	if x != nil {
+		return x.AccessReviews
+	}
+	return nil
+}
+
+func (x *ListDueAccessReviewsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_kefu_customer_v1_access_review_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\n" +
-	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xd9\x03\n" +
+	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xd1\x04\n" +
 	"\fAccessReview\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -734,14 +1421,19 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\bextracts\x18\a \x01(\x05R\bextracts\x12\x18\n" +
 	"\aunmasks\x18\b \x01(\x05R\aunmasks\x12O\n" +
 	"\tsignature\x18\t \x01(\v2!.kefu.customer.v1.ReviewSignatureB\x0e\xb2\xbb\x18\n" +
-	"\b\x02\"\x04work(\x02R\tsignature\"\xaf\x01\n" +
+	"\b\x02\"\x04work(\x02R\tsignature\x12!\n" +
+	"\freader_count\x18\n" +
+	" \x01(\x05R\vreaderCount\x12\x1f\n" +
+	"\vgrant_count\x18\v \x01(\x05R\n" +
+	"grantCount\x122\n" +
+	"\x06grants\x18\f \x03(\v2\x1a.kefu.customer.v1.GrantUseR\x06grants\"\xaf\x01\n" +
 	"\rRequestCounts\x12\x16\n" +
 	"\x06lodged\x18\x01 \x01(\x05R\x06lodged\x12\x18\n" +
 	"\apending\x18\x02 \x01(\x05R\apending\x12\x1a\n" +
 	"\bapproved\x18\x03 \x01(\x05R\bapproved\x12\x18\n" +
 	"\arefused\x18\x04 \x01(\x05R\arefused\x12\x18\n" +
 	"\arevoked\x18\x05 \x01(\x05R\arevoked\x12\x1c\n" +
-	"\toutsiders\x18\x06 \x01(\x05R\toutsiders\"\xc2\x02\n" +
+	"\toutsiders\x18\x06 \x01(\x05R\toutsiders\"\xc4\x03\n" +
 	"\x0eReaderActivity\x12\x16\n" +
 	"\x06reader\x18\x01 \x01(\tR\x06reader\x12\x19\n" +
 	"\bstaff_id\x18\x02 \x01(\tR\astaffId\x12\x14\n" +
@@ -755,7 +1447,38 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"busiestDay\x12\x18\n" +
 	"\aunusual\x18\n" +
 	" \x01(\bR\aunusual\x12\x1b\n" +
-	"\tby_ticket\x18\v \x01(\x05R\bbyTicket\"\x8a\x01\n" +
+	"\tby_ticket\x18\v \x01(\x05R\bbyTicket\x12@\n" +
+	"\x0elast_read_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\flastReadTime\x12>\n" +
+	"\n" +
+	"clearances\x18\r \x03(\v2\x1e.kefu.customer.v1.ClearanceUseR\n" +
+	"clearances\"z\n" +
+	"\fClearanceUse\x12\x14\n" +
+	"\x05right\x18\x01 \x01(\tR\x05right\x12\x14\n" +
+	"\x05reads\x18\x02 \x01(\x05R\x05reads\x12>\n" +
+	"\rlast_use_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xa7\x03\n" +
+	"\bGrantUse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
+	"\vbreak_glass\x18\x02 \x01(\bR\n" +
+	"breakGlass\x12\x16\n" +
+	"\x06holder\x18\x03 \x01(\tR\x06holder\x12\x19\n" +
+	"\bstaff_id\x18\x04 \x01(\tR\astaffId\x12!\n" +
+	"\fcustomer_ids\x18\x05 \x03(\tR\vcustomerIds\x12\x18\n" +
+	"\adecider\x18\x06 \x01(\tR\adecider\x129\n" +
+	"\n" +
+	"start_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x18\n" +
+	"\arevoked\x18\t \x01(\bR\arevoked\x12\x1a\n" +
+	"\boutsider\x18\n" +
+	" \x01(\bR\boutsider\x12\x12\n" +
+	"\x04uses\x18\v \x01(\x05R\x04uses\x12>\n" +
+	"\rlast_use_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xe4\x01\n" +
+	"\x0fDueAccessReview\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
+	"\bdue_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12\x18\n" +
+	"\aoverdue\x18\x05 \x01(\bR\aoverdue\"\x8a\x01\n" +
 	"\x10BreakGlassCounts\x12\x16\n" +
 	"\x06opened\x18\x01 \x01(\x05R\x06opened\x12\x1c\n" +
 	"\tjustified\x18\x02 \x01(\x05R\tjustified\x12 \n" +
@@ -780,10 +1503,38 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12)\n" +
 	"\bfindings\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\bfindings\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\x83\x04\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x9f\x01\n" +
+	"\x1eListAccessReviewReadersRequest\x12+\n" +
+	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
+	"\x1fListAccessReviewReadersResponse\x12:\n" +
+	"\areaders\x18\x01 \x03(\v2 .kefu.customer.v1.ReaderActivityR\areaders\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x01\n" +
+	"\x1dListAccessReviewGrantsRequest\x12+\n" +
+	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"|\n" +
+	"\x1eListAccessReviewGrantsResponse\x122\n" +
+	"\x06grants\x18\x01 \x03(\v2\x1a.kefu.customer.v1.GrantUseR\x06grants\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"n\n" +
+	"\x1bListDueAccessReviewsRequest\x12&\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x90\x01\n" +
+	"\x1cListDueAccessReviewsResponse\x12H\n" +
+	"\x0eaccess_reviews\x18\x01 \x03(\v2!.kefu.customer.v1.DueAccessReviewR\raccessReviews\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc4\b\n" +
 	"\x13AccessReviewService\x12\x9b\x01\n" +
 	"\x0fGetAccessReview\x12(.kefu.customer.v1.GetAccessReviewRequest\x1a\x1e.kefu.customer.v1.AccessReview\">\xaa\xbb\x18\x1c\x12\x12accessreviews.read\x18\x03\"\x02id@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/accessReviews/{id}\x12\xa3\x01\n" +
-	"\x11ListAccessReviews\x12*.kefu.customer.v1.ListAccessReviewsRequest\x1a+.kefu.customer.v1.ListAccessReviewsResponse\"5\xaa\xbb\x18\x18\x12\x12accessreviews.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/accessReviews\x12\xa7\x01\n" +
+	"\x11ListAccessReviews\x12*.kefu.customer.v1.ListAccessReviewsRequest\x1a+.kefu.customer.v1.ListAccessReviewsResponse\"5\xaa\xbb\x18\x18\x12\x12accessreviews.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/accessReviews\x12\xc6\x01\n" +
+	"\x17ListAccessReviewReaders\x120.kefu.customer.v1.ListAccessReviewReadersRequest\x1a1.kefu.customer.v1.ListAccessReviewReadersResponse\"F\xaa\xbb\x18\x1c\x12\x12accessreviews.read\x18\x03\"\x02id@\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/accessReviews/{id}/readers\x12\xc2\x01\n" +
+	"\x16ListAccessReviewGrants\x12/.kefu.customer.v1.ListAccessReviewGrantsRequest\x1a0.kefu.customer.v1.ListAccessReviewGrantsResponse\"E\xaa\xbb\x18\x1c\x12\x12accessreviews.read\x18\x03\"\x02id@\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/accessReviews/{id}/grants\x12\xb0\x01\n" +
+	"\x14ListDueAccessReviews\x12-.kefu.customer.v1.ListDueAccessReviewsRequest\x1a..kefu.customer.v1.ListDueAccessReviewsResponse\"9\xaa\xbb\x18\x18\x12\x12accessreviews.read\x18\x03@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/accessReviews:due\x12\xa7\x01\n" +
 	"\x10SignAccessReview\x12).kefu.customer.v1.SignAccessReviewRequest\x1a\x1e.kefu.customer.v1.AccessReview\"H\xaa\xbb\x18\x1e\x12\x12accessreviews.sign\x18\x03\"\x02id0\x01@\x02\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/accessReviews/{id}:signB\xd0\x01\n" +
 	"\x14com.kefu.customer.v1B\x11AccessReviewProtoP\x01ZCgithub.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1;customerv1\xa2\x02\x03KCX\xaa\x02\x10Kefu.Customer.V1\xca\x02\x10Kefu\\Customer\\V1\xe2\x02\x1cKefu\\Customer\\V1\\GPBMetadata\xea\x02\x12Kefu::Customer::V1b\x06proto3"
 
@@ -799,39 +1550,67 @@ func file_kefu_customer_v1_access_review_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_access_review_proto_rawDescData
 }
 
-var file_kefu_customer_v1_access_review_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_kefu_customer_v1_access_review_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_kefu_customer_v1_access_review_proto_goTypes = []any{
-	(*AccessReview)(nil),              // 0: kefu.customer.v1.AccessReview
-	(*RequestCounts)(nil),             // 1: kefu.customer.v1.RequestCounts
-	(*ReaderActivity)(nil),            // 2: kefu.customer.v1.ReaderActivity
-	(*BreakGlassCounts)(nil),          // 3: kefu.customer.v1.BreakGlassCounts
-	(*ReviewSignature)(nil),           // 4: kefu.customer.v1.ReviewSignature
-	(*GetAccessReviewRequest)(nil),    // 5: kefu.customer.v1.GetAccessReviewRequest
-	(*ListAccessReviewsRequest)(nil),  // 6: kefu.customer.v1.ListAccessReviewsRequest
-	(*ListAccessReviewsResponse)(nil), // 7: kefu.customer.v1.ListAccessReviewsResponse
-	(*SignAccessReviewRequest)(nil),   // 8: kefu.customer.v1.SignAccessReviewRequest
-	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
+	(*AccessReview)(nil),                    // 0: kefu.customer.v1.AccessReview
+	(*RequestCounts)(nil),                   // 1: kefu.customer.v1.RequestCounts
+	(*ReaderActivity)(nil),                  // 2: kefu.customer.v1.ReaderActivity
+	(*ClearanceUse)(nil),                    // 3: kefu.customer.v1.ClearanceUse
+	(*GrantUse)(nil),                        // 4: kefu.customer.v1.GrantUse
+	(*DueAccessReview)(nil),                 // 5: kefu.customer.v1.DueAccessReview
+	(*BreakGlassCounts)(nil),                // 6: kefu.customer.v1.BreakGlassCounts
+	(*ReviewSignature)(nil),                 // 7: kefu.customer.v1.ReviewSignature
+	(*GetAccessReviewRequest)(nil),          // 8: kefu.customer.v1.GetAccessReviewRequest
+	(*ListAccessReviewsRequest)(nil),        // 9: kefu.customer.v1.ListAccessReviewsRequest
+	(*ListAccessReviewsResponse)(nil),       // 10: kefu.customer.v1.ListAccessReviewsResponse
+	(*SignAccessReviewRequest)(nil),         // 11: kefu.customer.v1.SignAccessReviewRequest
+	(*ListAccessReviewReadersRequest)(nil),  // 12: kefu.customer.v1.ListAccessReviewReadersRequest
+	(*ListAccessReviewReadersResponse)(nil), // 13: kefu.customer.v1.ListAccessReviewReadersResponse
+	(*ListAccessReviewGrantsRequest)(nil),   // 14: kefu.customer.v1.ListAccessReviewGrantsRequest
+	(*ListAccessReviewGrantsResponse)(nil),  // 15: kefu.customer.v1.ListAccessReviewGrantsResponse
+	(*ListDueAccessReviewsRequest)(nil),     // 16: kefu.customer.v1.ListDueAccessReviewsRequest
+	(*ListDueAccessReviewsResponse)(nil),    // 17: kefu.customer.v1.ListDueAccessReviewsResponse
+	(*timestamppb.Timestamp)(nil),           // 18: google.protobuf.Timestamp
 }
 var file_kefu_customer_v1_access_review_proto_depIdxs = []int32{
-	9,  // 0: kefu.customer.v1.AccessReview.start_time:type_name -> google.protobuf.Timestamp
-	9,  // 1: kefu.customer.v1.AccessReview.end_time:type_name -> google.protobuf.Timestamp
+	18, // 0: kefu.customer.v1.AccessReview.start_time:type_name -> google.protobuf.Timestamp
+	18, // 1: kefu.customer.v1.AccessReview.end_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: kefu.customer.v1.AccessReview.requests:type_name -> kefu.customer.v1.RequestCounts
 	2,  // 3: kefu.customer.v1.AccessReview.readers:type_name -> kefu.customer.v1.ReaderActivity
-	3,  // 4: kefu.customer.v1.AccessReview.break_glasses:type_name -> kefu.customer.v1.BreakGlassCounts
-	4,  // 5: kefu.customer.v1.AccessReview.signature:type_name -> kefu.customer.v1.ReviewSignature
-	9,  // 6: kefu.customer.v1.ReviewSignature.sign_time:type_name -> google.protobuf.Timestamp
-	0,  // 7: kefu.customer.v1.ListAccessReviewsResponse.access_reviews:type_name -> kefu.customer.v1.AccessReview
-	5,  // 8: kefu.customer.v1.AccessReviewService.GetAccessReview:input_type -> kefu.customer.v1.GetAccessReviewRequest
-	6,  // 9: kefu.customer.v1.AccessReviewService.ListAccessReviews:input_type -> kefu.customer.v1.ListAccessReviewsRequest
-	8,  // 10: kefu.customer.v1.AccessReviewService.SignAccessReview:input_type -> kefu.customer.v1.SignAccessReviewRequest
-	0,  // 11: kefu.customer.v1.AccessReviewService.GetAccessReview:output_type -> kefu.customer.v1.AccessReview
-	7,  // 12: kefu.customer.v1.AccessReviewService.ListAccessReviews:output_type -> kefu.customer.v1.ListAccessReviewsResponse
-	0,  // 13: kefu.customer.v1.AccessReviewService.SignAccessReview:output_type -> kefu.customer.v1.AccessReview
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	6,  // 4: kefu.customer.v1.AccessReview.break_glasses:type_name -> kefu.customer.v1.BreakGlassCounts
+	7,  // 5: kefu.customer.v1.AccessReview.signature:type_name -> kefu.customer.v1.ReviewSignature
+	4,  // 6: kefu.customer.v1.AccessReview.grants:type_name -> kefu.customer.v1.GrantUse
+	18, // 7: kefu.customer.v1.ReaderActivity.last_read_time:type_name -> google.protobuf.Timestamp
+	3,  // 8: kefu.customer.v1.ReaderActivity.clearances:type_name -> kefu.customer.v1.ClearanceUse
+	18, // 9: kefu.customer.v1.ClearanceUse.last_use_time:type_name -> google.protobuf.Timestamp
+	18, // 10: kefu.customer.v1.GrantUse.start_time:type_name -> google.protobuf.Timestamp
+	18, // 11: kefu.customer.v1.GrantUse.end_time:type_name -> google.protobuf.Timestamp
+	18, // 12: kefu.customer.v1.GrantUse.last_use_time:type_name -> google.protobuf.Timestamp
+	18, // 13: kefu.customer.v1.DueAccessReview.start_time:type_name -> google.protobuf.Timestamp
+	18, // 14: kefu.customer.v1.DueAccessReview.end_time:type_name -> google.protobuf.Timestamp
+	18, // 15: kefu.customer.v1.DueAccessReview.due_time:type_name -> google.protobuf.Timestamp
+	18, // 16: kefu.customer.v1.ReviewSignature.sign_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: kefu.customer.v1.ListAccessReviewsResponse.access_reviews:type_name -> kefu.customer.v1.AccessReview
+	2,  // 18: kefu.customer.v1.ListAccessReviewReadersResponse.readers:type_name -> kefu.customer.v1.ReaderActivity
+	4,  // 19: kefu.customer.v1.ListAccessReviewGrantsResponse.grants:type_name -> kefu.customer.v1.GrantUse
+	5,  // 20: kefu.customer.v1.ListDueAccessReviewsResponse.access_reviews:type_name -> kefu.customer.v1.DueAccessReview
+	8,  // 21: kefu.customer.v1.AccessReviewService.GetAccessReview:input_type -> kefu.customer.v1.GetAccessReviewRequest
+	9,  // 22: kefu.customer.v1.AccessReviewService.ListAccessReviews:input_type -> kefu.customer.v1.ListAccessReviewsRequest
+	12, // 23: kefu.customer.v1.AccessReviewService.ListAccessReviewReaders:input_type -> kefu.customer.v1.ListAccessReviewReadersRequest
+	14, // 24: kefu.customer.v1.AccessReviewService.ListAccessReviewGrants:input_type -> kefu.customer.v1.ListAccessReviewGrantsRequest
+	16, // 25: kefu.customer.v1.AccessReviewService.ListDueAccessReviews:input_type -> kefu.customer.v1.ListDueAccessReviewsRequest
+	11, // 26: kefu.customer.v1.AccessReviewService.SignAccessReview:input_type -> kefu.customer.v1.SignAccessReviewRequest
+	0,  // 27: kefu.customer.v1.AccessReviewService.GetAccessReview:output_type -> kefu.customer.v1.AccessReview
+	10, // 28: kefu.customer.v1.AccessReviewService.ListAccessReviews:output_type -> kefu.customer.v1.ListAccessReviewsResponse
+	13, // 29: kefu.customer.v1.AccessReviewService.ListAccessReviewReaders:output_type -> kefu.customer.v1.ListAccessReviewReadersResponse
+	15, // 30: kefu.customer.v1.AccessReviewService.ListAccessReviewGrants:output_type -> kefu.customer.v1.ListAccessReviewGrantsResponse
+	17, // 31: kefu.customer.v1.AccessReviewService.ListDueAccessReviews:output_type -> kefu.customer.v1.ListDueAccessReviewsResponse
+	0,  // 32: kefu.customer.v1.AccessReviewService.SignAccessReview:output_type -> kefu.customer.v1.AccessReview
+	27, // [27:33] is the sub-list for method output_type
+	21, // [21:27] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_access_review_proto_init() }
@@ -845,7 +1624,7 @@ func file_kefu_customer_v1_access_review_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_access_review_proto_rawDesc), len(file_kefu_customer_v1_access_review_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessReviewService_GetAccessReview_FullMethodName   = "/kefu.customer.v1.AccessReviewService/GetAccessReview"
-	AccessReviewService_ListAccessReviews_FullMethodName = "/kefu.customer.v1.AccessReviewService/ListAccessReviews"
-	AccessReviewService_SignAccessReview_FullMethodName  = "/kefu.customer.v1.AccessReviewService/SignAccessReview"
+	AccessReviewService_GetAccessReview_FullMethodName         = "/kefu.customer.v1.AccessReviewService/GetAccessReview"
+	AccessReviewService_ListAccessReviews_FullMethodName       = "/kefu.customer.v1.AccessReviewService/ListAccessReviews"
+	AccessReviewService_ListAccessReviewReaders_FullMethodName = "/kefu.customer.v1.AccessReviewService/ListAccessReviewReaders"
+	AccessReviewService_ListAccessReviewGrants_FullMethodName  = "/kefu.customer.v1.AccessReviewService/ListAccessReviewGrants"
+	AccessReviewService_ListDueAccessReviews_FullMethodName    = "/kefu.customer.v1.AccessReviewService/ListDueAccessReviews"
+	AccessReviewService_SignAccessReview_FullMethodName        = "/kefu.customer.v1.AccessReviewService/SignAccessReview"
 )
 
 // AccessReviewServiceClient is the client API for AccessReviewService service.
@@ -32,15 +35,31 @@ const (
 // right, and what stands out. The auditor signs it once the quarter is over; what was signed
 // is kept as it was.
 type AccessReviewServiceClient interface {
-	// Returns the review of a quarter: computed now, or as it was signed.
+	// Returns the review of a quarter: computed now, or as it was signed. Of those who read it
+	// has the 500 busiest; ListAccessReviewReaders has all.
 	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND (no such quarter, or not begun).
 	GetAccessReview(ctx context.Context, in *GetAccessReviewRequest, opts ...grpc.CallOption) (*AccessReview, error)
 	// Lists the signed reviews as they were signed, the newest quarter first.
 	// Errors: VALIDATION_FAILED.
 	ListAccessReviews(ctx context.Context, in *ListAccessReviewsRequest, opts ...grpc.CallOption) (*ListAccessReviewsResponse, error)
+	// Lists everybody who read files in a quarter, with each clearance they used and when last,
+	// by name of the reader. Who holds a role is known to the identity provider alone: the suite
+	// knows who used it.
+	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND.
+	ListAccessReviewReaders(ctx context.Context, in *ListAccessReviewReadersRequest, opts ...grpc.CallOption) (*ListAccessReviewReadersResponse, error)
+	// Lists every grant that was in force at some time of a quarter, used or not: approved access
+	// requests and emergency openings, with holder, decider and last use, the latest first.
+	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND.
+	ListAccessReviewGrants(ctx context.Context, in *ListAccessReviewGrantsRequest, opts ...grpc.CallOption) (*ListAccessReviewGrantsResponse, error)
+	// Lists the quarters that are over and not signed, the newest first, from the first in which
+	// a file was read or asked for. One that is overdue says so, and was told as
+	// `accessreview.overdue.v1`, once.
+	// Errors: VALIDATION_FAILED.
+	ListDueAccessReviews(ctx context.Context, in *ListDueAccessReviewsRequest, opts ...grpc.CallOption) (*ListDueAccessReviewsResponse, error)
 	// Signs the review of a quarter that is over, with the auditor's findings. It is refused
-	// while an emergency opening of the quarter is unreviewed, and to somebody who read files
-	// in it. Of two signatures at once one is kept.
+	// while an emergency opening of the quarter is unreviewed, and to somebody whom it is about:
+	// who read, unmasked, asked, decided, opened or reviewed in it, or held a grant then. All
+	// readers and grants are kept with it. Of two signatures at once one is kept.
 	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND, QUARTER_NOT_OVER,
 	// BREAK_GLASS_UNREVIEWED, SECOND_PERSON_NEEDED, ACCESS_REVIEW_SIGNED, PEOPLE_ONLY, REQUEST_ID_REUSED.
 	SignAccessReview(ctx context.Context, in *SignAccessReviewRequest, opts ...grpc.CallOption) (*AccessReview, error)
@@ -74,6 +93,36 @@ func (c *accessReviewServiceClient) ListAccessReviews(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *accessReviewServiceClient) ListAccessReviewReaders(ctx context.Context, in *ListAccessReviewReadersRequest, opts ...grpc.CallOption) (*ListAccessReviewReadersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessReviewReadersResponse)
+	err := c.cc.Invoke(ctx, AccessReviewService_ListAccessReviewReaders_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessReviewServiceClient) ListAccessReviewGrants(ctx context.Context, in *ListAccessReviewGrantsRequest, opts ...grpc.CallOption) (*ListAccessReviewGrantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessReviewGrantsResponse)
+	err := c.cc.Invoke(ctx, AccessReviewService_ListAccessReviewGrants_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessReviewServiceClient) ListDueAccessReviews(ctx context.Context, in *ListDueAccessReviewsRequest, opts ...grpc.CallOption) (*ListDueAccessReviewsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDueAccessReviewsResponse)
+	err := c.cc.Invoke(ctx, AccessReviewService_ListDueAccessReviews_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessReviewServiceClient) SignAccessReview(ctx context.Context, in *SignAccessReviewRequest, opts ...grpc.CallOption) (*AccessReview, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AccessReview)
@@ -92,15 +141,31 @@ func (c *accessReviewServiceClient) SignAccessReview(ctx context.Context, in *Si
 // right, and what stands out. The auditor signs it once the quarter is over; what was signed
 // is kept as it was.
 type AccessReviewServiceServer interface {
-	// Returns the review of a quarter: computed now, or as it was signed.
+	// Returns the review of a quarter: computed now, or as it was signed. Of those who read it
+	// has the 500 busiest; ListAccessReviewReaders has all.
 	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND (no such quarter, or not begun).
 	GetAccessReview(context.Context, *GetAccessReviewRequest) (*AccessReview, error)
 	// Lists the signed reviews as they were signed, the newest quarter first.
 	// Errors: VALIDATION_FAILED.
 	ListAccessReviews(context.Context, *ListAccessReviewsRequest) (*ListAccessReviewsResponse, error)
+	// Lists everybody who read files in a quarter, with each clearance they used and when last,
+	// by name of the reader. Who holds a role is known to the identity provider alone: the suite
+	// knows who used it.
+	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND.
+	ListAccessReviewReaders(context.Context, *ListAccessReviewReadersRequest) (*ListAccessReviewReadersResponse, error)
+	// Lists every grant that was in force at some time of a quarter, used or not: approved access
+	// requests and emergency openings, with holder, decider and last use, the latest first.
+	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND.
+	ListAccessReviewGrants(context.Context, *ListAccessReviewGrantsRequest) (*ListAccessReviewGrantsResponse, error)
+	// Lists the quarters that are over and not signed, the newest first, from the first in which
+	// a file was read or asked for. One that is overdue says so, and was told as
+	// `accessreview.overdue.v1`, once.
+	// Errors: VALIDATION_FAILED.
+	ListDueAccessReviews(context.Context, *ListDueAccessReviewsRequest) (*ListDueAccessReviewsResponse, error)
 	// Signs the review of a quarter that is over, with the auditor's findings. It is refused
-	// while an emergency opening of the quarter is unreviewed, and to somebody who read files
-	// in it. Of two signatures at once one is kept.
+	// while an emergency opening of the quarter is unreviewed, and to somebody whom it is about:
+	// who read, unmasked, asked, decided, opened or reviewed in it, or held a grant then. All
+	// readers and grants are kept with it. Of two signatures at once one is kept.
 	// Errors: VALIDATION_FAILED, ACCESS_REVIEW_NOT_FOUND, QUARTER_NOT_OVER,
 	// BREAK_GLASS_UNREVIEWED, SECOND_PERSON_NEEDED, ACCESS_REVIEW_SIGNED, PEOPLE_ONLY, REQUEST_ID_REUSED.
 	SignAccessReview(context.Context, *SignAccessReviewRequest) (*AccessReview, error)
@@ -119,6 +184,15 @@ func (UnimplementedAccessReviewServiceServer) GetAccessReview(context.Context, *
 }
 func (UnimplementedAccessReviewServiceServer) ListAccessReviews(context.Context, *ListAccessReviewsRequest) (*ListAccessReviewsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccessReviews not implemented")
+}
+func (UnimplementedAccessReviewServiceServer) ListAccessReviewReaders(context.Context, *ListAccessReviewReadersRequest) (*ListAccessReviewReadersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccessReviewReaders not implemented")
+}
+func (UnimplementedAccessReviewServiceServer) ListAccessReviewGrants(context.Context, *ListAccessReviewGrantsRequest) (*ListAccessReviewGrantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccessReviewGrants not implemented")
+}
+func (UnimplementedAccessReviewServiceServer) ListDueAccessReviews(context.Context, *ListDueAccessReviewsRequest) (*ListDueAccessReviewsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDueAccessReviews not implemented")
 }
 func (UnimplementedAccessReviewServiceServer) SignAccessReview(context.Context, *SignAccessReviewRequest) (*AccessReview, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignAccessReview not implemented")
@@ -180,6 +254,60 @@ func _AccessReviewService_ListAccessReviews_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessReviewService_ListAccessReviewReaders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessReviewReadersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessReviewServiceServer).ListAccessReviewReaders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessReviewService_ListAccessReviewReaders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessReviewServiceServer).ListAccessReviewReaders(ctx, req.(*ListAccessReviewReadersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessReviewService_ListAccessReviewGrants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessReviewGrantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessReviewServiceServer).ListAccessReviewGrants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessReviewService_ListAccessReviewGrants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessReviewServiceServer).ListAccessReviewGrants(ctx, req.(*ListAccessReviewGrantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessReviewService_ListDueAccessReviews_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDueAccessReviewsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessReviewServiceServer).ListDueAccessReviews(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessReviewService_ListDueAccessReviews_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessReviewServiceServer).ListDueAccessReviews(ctx, req.(*ListDueAccessReviewsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessReviewService_SignAccessReview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SignAccessReviewRequest)
 	if err := dec(in); err != nil {
@@ -212,6 +340,18 @@ var AccessReviewService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAccessReviews",
 			Handler:    _AccessReviewService_ListAccessReviews_Handler,
+		},
+		{
+			MethodName: "ListAccessReviewReaders",
+			Handler:    _AccessReviewService_ListAccessReviewReaders_Handler,
+		},
+		{
+			MethodName: "ListAccessReviewGrants",
+			Handler:    _AccessReviewService_ListAccessReviewGrants_Handler,
+		},
+		{
+			MethodName: "ListDueAccessReviews",
+			Handler:    _AccessReviewService_ListDueAccessReviews_Handler,
 		},
 		{
 			MethodName: "SignAccessReview",

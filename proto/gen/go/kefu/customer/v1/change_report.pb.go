@@ -87,7 +87,8 @@ type ChangeReport struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// UUID of the customer.
 	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	// The new values of the fields that `update_mask` names, where the file changes.
+	// The new values of the fields that `update_mask` names, where the file changes; what it
+	// leaves out of them is to be cleared. A report on a contact has none.
 	Customer *Customer `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Fields of the file to change, as for UpdateCustomer, or of the contact, as for
 	// UpdateContact.

@@ -210,6 +210,8 @@ const (
 	ReviewState_REVIEW_STATE_ACCEPTED ReviewState = 2
 	// The customer stayed as they were.
 	ReviewState_REVIEW_STATE_DISMISSED ReviewState = 3
+	// Of a dry run: what the row would do. It goes with `:run`.
+	ReviewState_REVIEW_STATE_PREVIEW ReviewState = 4
 )
 
 // Enum value maps for ReviewState.
@@ -219,12 +221,14 @@ var (
 		1: "REVIEW_STATE_OPEN",
 		2: "REVIEW_STATE_ACCEPTED",
 		3: "REVIEW_STATE_DISMISSED",
+		4: "REVIEW_STATE_PREVIEW",
 	}
 	ReviewState_value = map[string]int32{
 		"REVIEW_STATE_UNSPECIFIED": 0,
 		"REVIEW_STATE_OPEN":        1,
 		"REVIEW_STATE_ACCEPTED":    2,
 		"REVIEW_STATE_DISMISSED":   3,
+		"REVIEW_STATE_PREVIEW":     4,
 	}
 )
 
@@ -273,7 +277,11 @@ type CustomerImport struct {
 	Columns []*ImportColumn `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
 	// What becomes of rows whose customer there is already; `skip` unless given.
 	OnExisting OnExisting `protobuf:"varint,5,opt,name=on_existing,json=onExisting,proto3,enum=kefu.customer.v1.OnExisting" json:"on_existing,omitempty"`
-	// True checks every row and stores nothing; `:run` then imports the same file.
+	// True checks every row and stores nothing; `:run` then imports the same file. With `update`
+	// each row is held against the customer as they are now: what it would change is counted in
+	// `updated`, what it would not in `existing`, and its fields are on the list of reviews. A row
+	// like the one before of the same customer changes nothing; one that is not is held against the
+	// customer too, not against what that row would make of them.
 	DryRun bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Of CSV: the one character between cells; a comma unless given.
 	Delimiter string `protobuf:"bytes,7,opt,name=delimiter,proto3" json:"delimiter,omitempty"`
@@ -291,11 +299,11 @@ type CustomerImport struct {
 	Rows int64 `protobuf:"varint,13,opt,name=rows,proto3" json:"rows,omitempty"`
 	// Of them: stored as new customers. In a dry run: would be. Output only.
 	Created int64 `protobuf:"varint,14,opt,name=created,proto3" json:"created,omitempty"`
-	// Changed a customer there was. Output only.
+	// Changed a customer there was. In a dry run: would. Output only.
 	Updated int64 `protobuf:"varint,15,opt,name=updated,proto3" json:"updated,omitempty"`
-	// Left a customer there was as they are. Output only.
+	// Left a customer there was as they are. In a dry run: would. Output only.
 	Existing int64 `protobuf:"varint,16,opt,name=existing,proto3" json:"existing,omitempty"`
-	// Put on the list to be compared. Output only.
+	// Put on the list to be compared. In a dry run: would be. Output only.
 	Reviews int64 `protobuf:"varint,17,opt,name=reviews,proto3" json:"reviews,omitempty"`
 	// Refused; each has at least one fault. Output only.
 	Refused int64 `protobuf:"varint,18,opt,name=refused,proto3" json:"refused,omitempty"`
@@ -683,7 +691,7 @@ func (x *CustomerImportError) GetMessage() string {
 	return ""
 }
 
-// CustomerImportReview is a row that waits for a decision.
+// CustomerImportReview is a row that waits for a decision, or would change a customer.
 type CustomerImportReview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Line in the file.
@@ -693,7 +701,8 @@ type CustomerImportReview struct {
 	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	// The file as the row would make it.
 	Proposed *Customer `protobuf:"bytes,4,opt,name=proposed,proto3" json:"proposed,omitempty"`
-	// Fields that would change, e.g. `phone`.
+	// Fields that would change of the customer as they are now, e.g. `phone` or
+	// `attributes.fleet_size`.
 	Changes       []string    `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
 	State         ReviewState `protobuf:"varint,6,opt,name=state,proto3,enum=kefu.customer.v1.ReviewState" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1634,12 +1643,13 @@ const file_kefu_customer_v1_customer_import_proto_rawDesc = "" +
 	"\x14IMPORT_STATE_CHECKED\x10\x03\x12\x15\n" +
 	"\x11IMPORT_STATE_DONE\x10\x04\x12\x17\n" +
 	"\x13IMPORT_STATE_FAILED\x10\x05\x12\x1a\n" +
-	"\x16IMPORT_STATE_CANCELLED\x10\x06*y\n" +
+	"\x16IMPORT_STATE_CANCELLED\x10\x06*\x93\x01\n" +
 	"\vReviewState\x12\x1c\n" +
 	"\x18REVIEW_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REVIEW_STATE_OPEN\x10\x01\x12\x19\n" +
 	"\x15REVIEW_STATE_ACCEPTED\x10\x02\x12\x1a\n" +
-	"\x16REVIEW_STATE_DISMISSED\x10\x032\xca\r\n" +
+	"\x16REVIEW_STATE_DISMISSED\x10\x03\x12\x18\n" +
+	"\x14REVIEW_STATE_PREVIEW\x10\x042\xca\r\n" +
 	"\x15CustomerImportService\x12\xaf\x01\n" +
 	"\x14CreateCustomerImport\x12-.kefu.customer.v1.CreateCustomerImportRequest\x1a .kefu.customer.v1.CustomerImport\"F\xaa\xbb\x18\x16\x12\x10customers.import\x18\x03@\x02\x82\xd3\xe4\x93\x02&:\x0fcustomer_import\"\x13/v1/customerImports\x12\x87\x01\n" +
 	"\x14UploadCustomerImport\x12-.kefu.customer.v1.UploadCustomerImportRequest\x1a .kefu.customer.v1.CustomerImport\"\x1c\xaa\xbb\x18\x18\x12\x10customers.import\x18\x03@\x02H\x03(\x01\x12\xa1\x01\n" +

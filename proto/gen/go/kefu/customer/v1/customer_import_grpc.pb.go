@@ -59,14 +59,16 @@ type CustomerImportServiceClient interface {
 	// kept, for 30 days, encrypted.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportErrors(ctx context.Context, in *ListCustomerImportErrorsRequest, opts ...grpc.CallOption) (*ListCustomerImportErrorsResponse, error)
-	// Lists the rows whose customer there is already and is to be compared, in their order. The
-	// customer's file stands beside the row and counts as read; where it is not open to the caller
-	// it is left out.
+	// Lists the rows whose customer there is already and is to be compared, in their order; of a
+	// dry run the rows that would change a customer or be put on the list, at most the first 10,000.
+	// The customer's file stands beside the row and counts as read; where it is not open to the
+	// caller it is left out.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportReviews(ctx context.Context, in *ListCustomerImportReviewsRequest, opts ...grpc.CallOption) (*ListCustomerImportReviewsResponse, error)
-	// Takes over what a row says, or leaves the customer as they are.
+	// Takes over what a row says, or leaves the customer as they are. What a dry run shows is not
+	// decided on.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_REVIEW_NOT_FOUND,
-	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
+	// IMPORT_REVIEW_DECIDED, IMPORT_WRONG_STATE, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	DecideCustomerImportReview(ctx context.Context, in *DecideCustomerImportReviewRequest, opts ...grpc.CallOption) (*CustomerImportReview, error)
 	// Begins the import in earnest after a dry run, with the file that was checked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_WRONG_STATE, ETAG_MISMATCH,
@@ -208,14 +210,16 @@ type CustomerImportServiceServer interface {
 	// kept, for 30 days, encrypted.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportErrors(context.Context, *ListCustomerImportErrorsRequest) (*ListCustomerImportErrorsResponse, error)
-	// Lists the rows whose customer there is already and is to be compared, in their order. The
-	// customer's file stands beside the row and counts as read; where it is not open to the caller
-	// it is left out.
+	// Lists the rows whose customer there is already and is to be compared, in their order; of a
+	// dry run the rows that would change a customer or be put on the list, at most the first 10,000.
+	// The customer's file stands beside the row and counts as read; where it is not open to the
+	// caller it is left out.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND.
 	ListCustomerImportReviews(context.Context, *ListCustomerImportReviewsRequest) (*ListCustomerImportReviewsResponse, error)
-	// Takes over what a row says, or leaves the customer as they are.
+	// Takes over what a row says, or leaves the customer as they are. What a dry run shows is not
+	// decided on.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_REVIEW_NOT_FOUND,
-	// IMPORT_REVIEW_DECIDED, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
+	// IMPORT_REVIEW_DECIDED, IMPORT_WRONG_STATE, FILE_CLOSED, CUSTOMER_RETIRED, REQUEST_ID_REUSED.
 	DecideCustomerImportReview(context.Context, *DecideCustomerImportReviewRequest) (*CustomerImportReview, error)
 	// Begins the import in earnest after a dry run, with the file that was checked.
 	// Errors: VALIDATION_FAILED, CUSTOMER_IMPORT_NOT_FOUND, IMPORT_WRONG_STATE, ETAG_MISMATCH,

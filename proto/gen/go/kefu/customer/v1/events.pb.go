@@ -315,6 +315,62 @@ func (x *FileAccessChanged) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// AccessReviewTold is the payload of `accessreview.overdue.v1` and `accessreview.signed.v1`,
+// whose subject stands for the quarter.
+type AccessReviewTold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// e.g. `2026-q4`.
+	Quarter string `protobuf:"bytes,1,opt,name=quarter,proto3" json:"quarter,omitempty"`
+	// When it was to be signed.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessReviewTold) Reset() {
+	*x = AccessReviewTold{}
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessReviewTold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessReviewTold) ProtoMessage() {}
+
+func (x *AccessReviewTold) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessReviewTold.ProtoReflect.Descriptor instead.
+func (*AccessReviewTold) Descriptor() ([]byte, []int) {
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AccessReviewTold) GetQuarter() string {
+	if x != nil {
+		return x.Quarter
+	}
+	return ""
+}
+
+func (x *AccessReviewTold) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
 // ContactReserved is the payload of `contact.reserved.v1`, whose subject is the reservation.
 type ContactReserved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -327,7 +383,7 @@ type ContactReserved struct {
 
 func (x *ContactReserved) Reset() {
 	*x = ContactReserved{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +395,7 @@ func (x *ContactReserved) String() string {
 func (*ContactReserved) ProtoMessage() {}
 
 func (x *ContactReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[5]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +408,7 @@ func (x *ContactReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactReserved.ProtoReflect.Descriptor instead.
 func (*ContactReserved) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{5}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ContactReserved) GetKind() string {
@@ -384,7 +440,7 @@ type TierChanged struct {
 
 func (x *TierChanged) Reset() {
 	*x = TierChanged{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -396,7 +452,7 @@ func (x *TierChanged) String() string {
 func (*TierChanged) ProtoMessage() {}
 
 func (x *TierChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[6]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -409,7 +465,7 @@ func (x *TierChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierChanged.ProtoReflect.Descriptor instead.
 func (*TierChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{6}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TierChanged) GetFrom() v1.Tier {
@@ -452,7 +508,7 @@ type ChangeReportChanged struct {
 
 func (x *ChangeReportChanged) Reset() {
 	*x = ChangeReportChanged{}
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +520,7 @@ func (x *ChangeReportChanged) String() string {
 func (*ChangeReportChanged) ProtoMessage() {}
 
 func (x *ChangeReportChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_customer_v1_events_proto_msgTypes[7]
+	mi := &file_kefu_customer_v1_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +533,7 @@ func (x *ChangeReportChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeReportChanged.ProtoReflect.Descriptor instead.
 func (*ChangeReportChanged) Descriptor() ([]byte, []int) {
-	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{7}
+	return file_kefu_customer_v1_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ChangeReportChanged) GetState() string {
@@ -509,7 +565,10 @@ const file_kefu_customer_v1_events_proto_rawDesc = "" +
 	"\x11FileAccessChanged\x12!\n" +
 	"\fcustomer_ids\x18\x01 \x03(\tR\vcustomerIds\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x125\n" +
-	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"a\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"c\n" +
+	"\x10AccessReviewTold\x12\x18\n" +
+	"\aquarter\x18\x01 \x01(\tR\aquarter\x125\n" +
+	"\bdue_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"a\n" +
 	"\x0fContactReserved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12:\n" +
 	"\apurpose\x18\x02 \x01(\x0e2 .kefu.customer.v1.ConsentPurposeR\apurpose\"\xaf\x01\n" +
@@ -534,38 +593,40 @@ func file_kefu_customer_v1_events_proto_rawDescGZIP() []byte {
 	return file_kefu_customer_v1_events_proto_rawDescData
 }
 
-var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_kefu_customer_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_kefu_customer_v1_events_proto_goTypes = []any{
 	(*CustomerChanged)(nil),       // 0: kefu.customer.v1.CustomerChanged
 	(*ConsentDecision)(nil),       // 1: kefu.customer.v1.ConsentDecision
 	(*OrderRecorded)(nil),         // 2: kefu.customer.v1.OrderRecorded
 	(*ProductInstalled)(nil),      // 3: kefu.customer.v1.ProductInstalled
 	(*FileAccessChanged)(nil),     // 4: kefu.customer.v1.FileAccessChanged
-	(*ContactReserved)(nil),       // 5: kefu.customer.v1.ContactReserved
-	(*TierChanged)(nil),           // 6: kefu.customer.v1.TierChanged
-	(*ChangeReportChanged)(nil),   // 7: kefu.customer.v1.ChangeReportChanged
-	(*CustomerRef)(nil),           // 8: kefu.customer.v1.CustomerRef
-	(ConsentPurpose)(0),           // 9: kefu.customer.v1.ConsentPurpose
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(v1.Tier)(0),                  // 11: kefu.type.v1.Tier
-	(TierReason)(0),               // 12: kefu.customer.v1.TierReason
+	(*AccessReviewTold)(nil),      // 5: kefu.customer.v1.AccessReviewTold
+	(*ContactReserved)(nil),       // 6: kefu.customer.v1.ContactReserved
+	(*TierChanged)(nil),           // 7: kefu.customer.v1.TierChanged
+	(*ChangeReportChanged)(nil),   // 8: kefu.customer.v1.ChangeReportChanged
+	(*CustomerRef)(nil),           // 9: kefu.customer.v1.CustomerRef
+	(ConsentPurpose)(0),           // 10: kefu.customer.v1.ConsentPurpose
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(v1.Tier)(0),                  // 12: kefu.type.v1.Tier
+	(TierReason)(0),               // 13: kefu.customer.v1.TierReason
 }
 var file_kefu_customer_v1_events_proto_depIdxs = []int32{
-	8,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
+	9,  // 0: kefu.customer.v1.CustomerChanged.customer:type_name -> kefu.customer.v1.CustomerRef
 	1,  // 1: kefu.customer.v1.CustomerChanged.decision:type_name -> kefu.customer.v1.ConsentDecision
-	9,  // 2: kefu.customer.v1.ConsentDecision.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	10, // 3: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
-	10, // 4: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
-	10, // 5: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
-	11, // 7: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
-	11, // 8: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
-	12, // 9: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 2: kefu.customer.v1.ConsentDecision.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	11, // 3: kefu.customer.v1.OrderRecorded.order_time:type_name -> google.protobuf.Timestamp
+	11, // 4: kefu.customer.v1.OrderRecorded.delivery_time:type_name -> google.protobuf.Timestamp
+	11, // 5: kefu.customer.v1.FileAccessChanged.end_time:type_name -> google.protobuf.Timestamp
+	11, // 6: kefu.customer.v1.AccessReviewTold.due_time:type_name -> google.protobuf.Timestamp
+	10, // 7: kefu.customer.v1.ContactReserved.purpose:type_name -> kefu.customer.v1.ConsentPurpose
+	12, // 8: kefu.customer.v1.TierChanged.from:type_name -> kefu.type.v1.Tier
+	12, // 9: kefu.customer.v1.TierChanged.to:type_name -> kefu.type.v1.Tier
+	13, // 10: kefu.customer.v1.TierChanged.reason:type_name -> kefu.customer.v1.TierReason
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_kefu_customer_v1_events_proto_init() }
@@ -581,7 +642,7 @@ func file_kefu_customer_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_customer_v1_events_proto_rawDesc), len(file_kefu_customer_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -34,7 +34,7 @@ type BulkTicketsRequest struct {
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	// See CreateTicketRequest.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Required: one of these, without id, etag and request id.
+	// Required: one of these, without id, etag and request id; what is given of those is not read.
 	//
 	// Types that are valid to be assigned to Action:
 	//
@@ -51,7 +51,11 @@ type BulkTicketsRequest struct {
 	//	*BulkTicketsRequest_Reopen
 	//	*BulkTicketsRequest_Cancel
 	//	*BulkTicketsRequest_Merge
-	Action        isBulkTicketsRequest_Action `protobuf_oneof:"action"`
+	Action isBulkTicketsRequest_Action `protobuf_oneof:"action"`
+	// Versions of the tickets by their UUIDs, as `ids` writes them. One that is given must be
+	// current, else that ticket is refused and no other; a ticket without one is done as it
+	// stands.
+	Etags         map[string]string `protobuf:"bytes,16,rep,name=etags,proto3" json:"etags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -220,6 +224,13 @@ func (x *BulkTicketsRequest) GetMerge() *MergeTicketRequest {
 		if x, ok := x.Action.(*BulkTicketsRequest_Merge); ok {
 			return x.Merge
 		}
+	}
+	return nil
+}
+
+func (x *BulkTicketsRequest) GetEtags() map[string]string {
+	if x != nil {
+		return x.Etags
 	}
 	return nil
 }
@@ -439,7 +450,7 @@ var File_kefu_ticket_v1_bulk_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_bulk_proto_rawDesc = "" +
 	"\n" +
-	"\x19kefu/ticket/v1/bulk.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1akefu/ticket/v1/queue.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a kefu/ticket/v1/ticket_move.proto\x1a\x17kefu/type/v1/type.proto\"\xa4\b\n" +
+	"\x19kefu/ticket/v1/bulk.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1akefu/ticket/v1/queue.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a kefu/ticket/v1/ticket_move.proto\x1a\x17kefu/type/v1/type.proto\"\xb5\t\n" +
 	"\x12BulkTicketsRequest\x12(\n" +
 	"\x03ids\x18\x01 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10d\x18\x01\"\x05r\x03\xb0\x01\x01R\x03ids\x12&\n" +
 	"\n" +
@@ -460,7 +471,13 @@ const file_kefu_ticket_v1_bulk_proto_rawDesc = "" +
 	"\aconfirm\x18\f \x01(\v2$.kefu.ticket.v1.ConfirmTicketRequestB\x06\xbaH\x03\xd8\x01\x03H\x00R\aconfirm\x12E\n" +
 	"\x06reopen\x18\r \x01(\v2#.kefu.ticket.v1.ReopenTicketRequestB\x06\xbaH\x03\xd8\x01\x03H\x00R\x06reopen\x12E\n" +
 	"\x06cancel\x18\x0e \x01(\v2#.kefu.ticket.v1.CancelTicketRequestB\x06\xbaH\x03\xd8\x01\x03H\x00R\x06cancel\x12B\n" +
-	"\x05merge\x18\x0f \x01(\v2\".kefu.ticket.v1.MergeTicketRequestB\x06\xbaH\x03\xd8\x01\x03H\x00R\x05mergeB\b\n" +
+	"\x05merge\x18\x0f \x01(\v2\".kefu.ticket.v1.MergeTicketRequestB\x06\xbaH\x03\xd8\x01\x03H\x00R\x05merge\x12U\n" +
+	"\x05etags\x18\x10 \x03(\v2-.kefu.ticket.v1.BulkTicketsRequest.EtagsEntryB\x10\xbaH\r\x9a\x01\n" +
+	"\x10d*\x06r\x04\x10\x01\x18\x14R\x05etags\x1a8\n" +
+	"\n" +
+	"EtagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
 	"\x06action\"_\n" +
 	"\x13BulkTicketsResponse\x124\n" +
 	"\aresults\x18\x01 \x03(\v2\x1a.kefu.ticket.v1.BulkResultR\aresults\x12\x12\n" +
@@ -487,51 +504,53 @@ func file_kefu_ticket_v1_bulk_proto_rawDescGZIP() []byte {
 	return file_kefu_ticket_v1_bulk_proto_rawDescData
 }
 
-var file_kefu_ticket_v1_bulk_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_kefu_ticket_v1_bulk_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_kefu_ticket_v1_bulk_proto_goTypes = []any{
 	(*BulkTicketsRequest)(nil),      // 0: kefu.ticket.v1.BulkTicketsRequest
 	(*BulkTicketsResponse)(nil),     // 1: kefu.ticket.v1.BulkTicketsResponse
 	(*BulkResult)(nil),              // 2: kefu.ticket.v1.BulkResult
-	(*TriageTicketRequest)(nil),     // 3: kefu.ticket.v1.TriageTicketRequest
-	(*PrioritizeTicketRequest)(nil), // 4: kefu.ticket.v1.PrioritizeTicketRequest
-	(*AssignTicketRequest)(nil),     // 5: kefu.ticket.v1.AssignTicketRequest
-	(*AutoAssignTicketRequest)(nil), // 6: kefu.ticket.v1.AutoAssignTicketRequest
-	(*TransferTicketRequest)(nil),   // 7: kefu.ticket.v1.TransferTicketRequest
-	(*StartTicketRequest)(nil),      // 8: kefu.ticket.v1.StartTicketRequest
-	(*WaitTicketRequest)(nil),       // 9: kefu.ticket.v1.WaitTicketRequest
-	(*ResumeTicketRequest)(nil),     // 10: kefu.ticket.v1.ResumeTicketRequest
-	(*ResolveTicketRequest)(nil),    // 11: kefu.ticket.v1.ResolveTicketRequest
-	(*ConfirmTicketRequest)(nil),    // 12: kefu.ticket.v1.ConfirmTicketRequest
-	(*ReopenTicketRequest)(nil),     // 13: kefu.ticket.v1.ReopenTicketRequest
-	(*CancelTicketRequest)(nil),     // 14: kefu.ticket.v1.CancelTicketRequest
-	(*MergeTicketRequest)(nil),      // 15: kefu.ticket.v1.MergeTicketRequest
-	(TicketState)(0),                // 16: kefu.ticket.v1.TicketState
-	(*v1.Refusal)(nil),              // 17: kefu.type.v1.Refusal
+	nil,                             // 3: kefu.ticket.v1.BulkTicketsRequest.EtagsEntry
+	(*TriageTicketRequest)(nil),     // 4: kefu.ticket.v1.TriageTicketRequest
+	(*PrioritizeTicketRequest)(nil), // 5: kefu.ticket.v1.PrioritizeTicketRequest
+	(*AssignTicketRequest)(nil),     // 6: kefu.ticket.v1.AssignTicketRequest
+	(*AutoAssignTicketRequest)(nil), // 7: kefu.ticket.v1.AutoAssignTicketRequest
+	(*TransferTicketRequest)(nil),   // 8: kefu.ticket.v1.TransferTicketRequest
+	(*StartTicketRequest)(nil),      // 9: kefu.ticket.v1.StartTicketRequest
+	(*WaitTicketRequest)(nil),       // 10: kefu.ticket.v1.WaitTicketRequest
+	(*ResumeTicketRequest)(nil),     // 11: kefu.ticket.v1.ResumeTicketRequest
+	(*ResolveTicketRequest)(nil),    // 12: kefu.ticket.v1.ResolveTicketRequest
+	(*ConfirmTicketRequest)(nil),    // 13: kefu.ticket.v1.ConfirmTicketRequest
+	(*ReopenTicketRequest)(nil),     // 14: kefu.ticket.v1.ReopenTicketRequest
+	(*CancelTicketRequest)(nil),     // 15: kefu.ticket.v1.CancelTicketRequest
+	(*MergeTicketRequest)(nil),      // 16: kefu.ticket.v1.MergeTicketRequest
+	(TicketState)(0),                // 17: kefu.ticket.v1.TicketState
+	(*v1.Refusal)(nil),              // 18: kefu.type.v1.Refusal
 }
 var file_kefu_ticket_v1_bulk_proto_depIdxs = []int32{
-	3,  // 0: kefu.ticket.v1.BulkTicketsRequest.triage:type_name -> kefu.ticket.v1.TriageTicketRequest
-	4,  // 1: kefu.ticket.v1.BulkTicketsRequest.prioritize:type_name -> kefu.ticket.v1.PrioritizeTicketRequest
-	5,  // 2: kefu.ticket.v1.BulkTicketsRequest.assign:type_name -> kefu.ticket.v1.AssignTicketRequest
-	6,  // 3: kefu.ticket.v1.BulkTicketsRequest.auto_assign:type_name -> kefu.ticket.v1.AutoAssignTicketRequest
-	7,  // 4: kefu.ticket.v1.BulkTicketsRequest.transfer:type_name -> kefu.ticket.v1.TransferTicketRequest
-	8,  // 5: kefu.ticket.v1.BulkTicketsRequest.start:type_name -> kefu.ticket.v1.StartTicketRequest
-	9,  // 6: kefu.ticket.v1.BulkTicketsRequest.wait:type_name -> kefu.ticket.v1.WaitTicketRequest
-	10, // 7: kefu.ticket.v1.BulkTicketsRequest.resume:type_name -> kefu.ticket.v1.ResumeTicketRequest
-	11, // 8: kefu.ticket.v1.BulkTicketsRequest.resolve:type_name -> kefu.ticket.v1.ResolveTicketRequest
-	12, // 9: kefu.ticket.v1.BulkTicketsRequest.confirm:type_name -> kefu.ticket.v1.ConfirmTicketRequest
-	13, // 10: kefu.ticket.v1.BulkTicketsRequest.reopen:type_name -> kefu.ticket.v1.ReopenTicketRequest
-	14, // 11: kefu.ticket.v1.BulkTicketsRequest.cancel:type_name -> kefu.ticket.v1.CancelTicketRequest
-	15, // 12: kefu.ticket.v1.BulkTicketsRequest.merge:type_name -> kefu.ticket.v1.MergeTicketRequest
-	2,  // 13: kefu.ticket.v1.BulkTicketsResponse.results:type_name -> kefu.ticket.v1.BulkResult
-	16, // 14: kefu.ticket.v1.BulkResult.state:type_name -> kefu.ticket.v1.TicketState
-	17, // 15: kefu.ticket.v1.BulkResult.refusals:type_name -> kefu.type.v1.Refusal
-	0,  // 16: kefu.ticket.v1.BulkService.BulkTickets:input_type -> kefu.ticket.v1.BulkTicketsRequest
-	1,  // 17: kefu.ticket.v1.BulkService.BulkTickets:output_type -> kefu.ticket.v1.BulkTicketsResponse
-	17, // [17:18] is the sub-list for method output_type
-	16, // [16:17] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	4,  // 0: kefu.ticket.v1.BulkTicketsRequest.triage:type_name -> kefu.ticket.v1.TriageTicketRequest
+	5,  // 1: kefu.ticket.v1.BulkTicketsRequest.prioritize:type_name -> kefu.ticket.v1.PrioritizeTicketRequest
+	6,  // 2: kefu.ticket.v1.BulkTicketsRequest.assign:type_name -> kefu.ticket.v1.AssignTicketRequest
+	7,  // 3: kefu.ticket.v1.BulkTicketsRequest.auto_assign:type_name -> kefu.ticket.v1.AutoAssignTicketRequest
+	8,  // 4: kefu.ticket.v1.BulkTicketsRequest.transfer:type_name -> kefu.ticket.v1.TransferTicketRequest
+	9,  // 5: kefu.ticket.v1.BulkTicketsRequest.start:type_name -> kefu.ticket.v1.StartTicketRequest
+	10, // 6: kefu.ticket.v1.BulkTicketsRequest.wait:type_name -> kefu.ticket.v1.WaitTicketRequest
+	11, // 7: kefu.ticket.v1.BulkTicketsRequest.resume:type_name -> kefu.ticket.v1.ResumeTicketRequest
+	12, // 8: kefu.ticket.v1.BulkTicketsRequest.resolve:type_name -> kefu.ticket.v1.ResolveTicketRequest
+	13, // 9: kefu.ticket.v1.BulkTicketsRequest.confirm:type_name -> kefu.ticket.v1.ConfirmTicketRequest
+	14, // 10: kefu.ticket.v1.BulkTicketsRequest.reopen:type_name -> kefu.ticket.v1.ReopenTicketRequest
+	15, // 11: kefu.ticket.v1.BulkTicketsRequest.cancel:type_name -> kefu.ticket.v1.CancelTicketRequest
+	16, // 12: kefu.ticket.v1.BulkTicketsRequest.merge:type_name -> kefu.ticket.v1.MergeTicketRequest
+	3,  // 13: kefu.ticket.v1.BulkTicketsRequest.etags:type_name -> kefu.ticket.v1.BulkTicketsRequest.EtagsEntry
+	2,  // 14: kefu.ticket.v1.BulkTicketsResponse.results:type_name -> kefu.ticket.v1.BulkResult
+	17, // 15: kefu.ticket.v1.BulkResult.state:type_name -> kefu.ticket.v1.TicketState
+	18, // 16: kefu.ticket.v1.BulkResult.refusals:type_name -> kefu.type.v1.Refusal
+	0,  // 17: kefu.ticket.v1.BulkService.BulkTickets:input_type -> kefu.ticket.v1.BulkTicketsRequest
+	1,  // 18: kefu.ticket.v1.BulkService.BulkTickets:output_type -> kefu.ticket.v1.BulkTicketsResponse
+	18, // [18:19] is the sub-list for method output_type
+	17, // [17:18] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_bulk_proto_init() }
@@ -563,7 +582,7 @@ func file_kefu_ticket_v1_bulk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_bulk_proto_rawDesc), len(file_kefu_ticket_v1_bulk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

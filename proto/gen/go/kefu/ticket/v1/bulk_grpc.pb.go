@@ -35,9 +35,10 @@ type BulkServiceClient interface {
 	// other; each that is done is done for good. The caller needs the right of the action, and
 	// reaches each ticket as by the call of its own. Repeated with the same request id, what was
 	// done is not done again and what was refused is tried anew.
-	// Errors: VALIDATION_FAILED (also for no action), PERMISSION_DENIED. Refusals of a ticket:
+	// Errors: VALIDATION_FAILED (also for no action, and for a version of a ticket that is none of
+	// `ids`), PERMISSION_DENIED. Refusals of a ticket:
 	// those of the call for one ticket, e.g. TICKET_NOT_FOUND, TICKET_WRONG_STATE,
-	// TICKET_TASKS_OPEN.
+	// TICKET_TASKS_OPEN, ETAG_MISMATCH.
 	BulkTickets(ctx context.Context, in *BulkTicketsRequest, opts ...grpc.CallOption) (*BulkTicketsResponse, error)
 }
 
@@ -70,9 +71,10 @@ type BulkServiceServer interface {
 	// other; each that is done is done for good. The caller needs the right of the action, and
 	// reaches each ticket as by the call of its own. Repeated with the same request id, what was
 	// done is not done again and what was refused is tried anew.
-	// Errors: VALIDATION_FAILED (also for no action), PERMISSION_DENIED. Refusals of a ticket:
+	// Errors: VALIDATION_FAILED (also for no action, and for a version of a ticket that is none of
+	// `ids`), PERMISSION_DENIED. Refusals of a ticket:
 	// those of the call for one ticket, e.g. TICKET_NOT_FOUND, TICKET_WRONG_STATE,
-	// TICKET_TASKS_OPEN.
+	// TICKET_TASKS_OPEN, ETAG_MISMATCH.
 	BulkTickets(context.Context, *BulkTicketsRequest) (*BulkTicketsResponse, error)
 	mustEmbedUnimplementedBulkServiceServer()
 }

@@ -165,6 +165,7 @@ type TimelineEntry struct {
 	//	*TimelineEntry_LinkedTicketId
 	//	*TimelineEntry_MergedTicketId
 	//	*TimelineEntry_Deadline
+	//	*TimelineEntry_TaskChanged
 	What          isTimelineEntry_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -304,6 +305,15 @@ func (x *TimelineEntry) GetDeadline() *TimelineDeadline {
 	return nil
 }
 
+func (x *TimelineEntry) GetTaskChanged() *TaskChange {
+	if x != nil {
+		if x, ok := x.What.(*TimelineEntry_TaskChanged); ok {
+			return x.TaskChanged
+		}
+	}
+	return nil
+}
+
 type isTimelineEntry_What interface {
 	isTimelineEntry_What()
 }
@@ -352,6 +362,11 @@ type TimelineEntry_Deadline struct {
 	Deadline *TimelineDeadline `protobuf:"bytes,11,opt,name=deadline,proto3,oneof"`
 }
 
+type TimelineEntry_TaskChanged struct {
+	// A sub-task that was changed.
+	TaskChanged *TaskChange `protobuf:"bytes,12,opt,name=task_changed,json=taskChanged,proto3,oneof"`
+}
+
 func (*TimelineEntry_Transition) isTimelineEntry_What() {}
 
 func (*TimelineEntry_Comment) isTimelineEntry_What() {}
@@ -371,6 +386,8 @@ func (*TimelineEntry_LinkedTicketId) isTimelineEntry_What() {}
 func (*TimelineEntry_MergedTicketId) isTimelineEntry_What() {}
 
 func (*TimelineEntry_Deadline) isTimelineEntry_What() {}
+
+func (*TimelineEntry_TaskChanged) isTimelineEntry_What() {}
 
 // TimelineDeadline is what became of a deadline.
 type TimelineDeadline struct {
@@ -642,7 +659,8 @@ func (x *QueueCount) GetTasksInAbsentHands() int32 {
 // WatchTicketsRequest says where to begin.
 type WatchTicketsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Position of the last event that was seen; from now on unless given.
+	// Position of the last event that was seen; from now on unless given. The header
+	// Last-Event-ID, with which browsers connect again, goes before it.
 	AfterPosition int64 `protobuf:"varint,1,opt,name=after_position,json=afterPosition,proto3" json:"after_position,omitempty"`
 	// True: only what the caller watches.
 	WatchedOnly   bool `protobuf:"varint,2,opt,name=watched_only,json=watchedOnly,proto3" json:"watched_only,omitempty"`
@@ -822,7 +840,7 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"w\n" +
 	"\x14ListTimelineResponse\x127\n" +
 	"\aentries\x18\x01 \x03(\v2\x1d.kefu.ticket.v1.TimelineEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe6\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x05\n" +
 	"\rTimelineEntry\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12<\n" +
 	"\n" +
@@ -838,7 +856,8 @@ const file_kefu_ticket_v1_desk_proto_rawDesc = "" +
 	"\x10linked_ticket_id\x18\t \x01(\tH\x00R\x0elinkedTicketId\x12*\n" +
 	"\x10merged_ticket_id\x18\n" +
 	" \x01(\tH\x00R\x0emergedTicketId\x12>\n" +
-	"\bdeadline\x18\v \x01(\v2 .kefu.ticket.v1.TimelineDeadlineH\x00R\bdeadlineB\x06\n" +
+	"\bdeadline\x18\v \x01(\v2 .kefu.ticket.v1.TimelineDeadlineH\x00R\bdeadline\x12?\n" +
+	"\ftask_changed\x18\f \x01(\v2\x1a.kefu.ticket.v1.TaskChangeH\x00R\vtaskChangedB\x06\n" +
 	"\x04what\"P\n" +
 	"\x10TimelineDeadline\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
@@ -909,9 +928,10 @@ var file_kefu_ticket_v1_desk_proto_goTypes = []any{
 	(*SolutionPlan)(nil),          // 13: kefu.ticket.v1.SolutionPlan
 	(*WorkEntry)(nil),             // 14: kefu.ticket.v1.WorkEntry
 	(*Task)(nil),                  // 15: kefu.ticket.v1.Task
-	(TicketState)(0),              // 16: kefu.ticket.v1.TicketState
-	(Priority)(0),                 // 17: kefu.ticket.v1.Priority
-	(*httpbody.HttpBody)(nil),     // 18: google.api.HttpBody
+	(*TaskChange)(nil),            // 16: kefu.ticket.v1.TaskChange
+	(TicketState)(0),              // 17: kefu.ticket.v1.TicketState
+	(Priority)(0),                 // 18: kefu.ticket.v1.Priority
+	(*httpbody.HttpBody)(nil),     // 19: google.api.HttpBody
 }
 var file_kefu_ticket_v1_desk_proto_depIdxs = []int32{
 	2,  // 0: kefu.ticket.v1.ListTimelineResponse.entries:type_name -> kefu.ticket.v1.TimelineEntry
@@ -924,20 +944,21 @@ var file_kefu_ticket_v1_desk_proto_depIdxs = []int32{
 	15, // 7: kefu.ticket.v1.TimelineEntry.task_created:type_name -> kefu.ticket.v1.Task
 	15, // 8: kefu.ticket.v1.TimelineEntry.task_ended:type_name -> kefu.ticket.v1.Task
 	3,  // 9: kefu.ticket.v1.TimelineEntry.deadline:type_name -> kefu.ticket.v1.TimelineDeadline
-	6,  // 10: kefu.ticket.v1.CountQueuesResponse.queues:type_name -> kefu.ticket.v1.QueueCount
-	16, // 11: kefu.ticket.v1.TicketNotice.state:type_name -> kefu.ticket.v1.TicketState
-	17, // 12: kefu.ticket.v1.TicketNotice.priority:type_name -> kefu.ticket.v1.Priority
-	0,  // 13: kefu.ticket.v1.DeskService.ListTimeline:input_type -> kefu.ticket.v1.ListTimelineRequest
-	4,  // 14: kefu.ticket.v1.DeskService.CountQueues:input_type -> kefu.ticket.v1.CountQueuesRequest
-	7,  // 15: kefu.ticket.v1.DeskService.WatchTickets:input_type -> kefu.ticket.v1.WatchTicketsRequest
-	1,  // 16: kefu.ticket.v1.DeskService.ListTimeline:output_type -> kefu.ticket.v1.ListTimelineResponse
-	5,  // 17: kefu.ticket.v1.DeskService.CountQueues:output_type -> kefu.ticket.v1.CountQueuesResponse
-	18, // 18: kefu.ticket.v1.DeskService.WatchTickets:output_type -> google.api.HttpBody
-	16, // [16:19] is the sub-list for method output_type
-	13, // [13:16] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	16, // 10: kefu.ticket.v1.TimelineEntry.task_changed:type_name -> kefu.ticket.v1.TaskChange
+	6,  // 11: kefu.ticket.v1.CountQueuesResponse.queues:type_name -> kefu.ticket.v1.QueueCount
+	17, // 12: kefu.ticket.v1.TicketNotice.state:type_name -> kefu.ticket.v1.TicketState
+	18, // 13: kefu.ticket.v1.TicketNotice.priority:type_name -> kefu.ticket.v1.Priority
+	0,  // 14: kefu.ticket.v1.DeskService.ListTimeline:input_type -> kefu.ticket.v1.ListTimelineRequest
+	4,  // 15: kefu.ticket.v1.DeskService.CountQueues:input_type -> kefu.ticket.v1.CountQueuesRequest
+	7,  // 16: kefu.ticket.v1.DeskService.WatchTickets:input_type -> kefu.ticket.v1.WatchTicketsRequest
+	1,  // 17: kefu.ticket.v1.DeskService.ListTimeline:output_type -> kefu.ticket.v1.ListTimelineResponse
+	5,  // 18: kefu.ticket.v1.DeskService.CountQueues:output_type -> kefu.ticket.v1.CountQueuesResponse
+	19, // 19: kefu.ticket.v1.DeskService.WatchTickets:output_type -> google.api.HttpBody
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_desk_proto_init() }
@@ -959,6 +980,7 @@ func file_kefu_ticket_v1_desk_proto_init() {
 		(*TimelineEntry_LinkedTicketId)(nil),
 		(*TimelineEntry_MergedTicketId)(nil),
 		(*TimelineEntry_Deadline)(nil),
+		(*TimelineEntry_TaskChanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -779,8 +779,9 @@ func (x *EscalationChanged) GetDueTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// TaskChanged is the payload of `task.created.v1`, `task.completed.v1`, `task.cancelled.v1` and
-// `task.reassigned.v1` (it has another owner, or none), and of `task.overdue.v1`; their subject is the task. The last tells of a
+// TaskChanged is the payload of `task.created.v1`, `task.changed.v1`, `task.completed.v1`,
+// `task.cancelled.v1` and `task.reassigned.v1` (it has another owner, or none), and of
+// `task.overdue.v1`; their subject is the task. The last tells of a
 // task that is open when its due time has passed: once for each due time it had, also after a
 // time in which nobody looked. It occurred at the due time, and has the version of the task as
 // it stands, since nothing of it changes. Of imported tasks that were past theirs it never tells.
@@ -795,7 +796,9 @@ type TaskChanged struct {
 	DueTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	State        TaskState              `protobuf:"varint,7,opt,name=state,proto3,enum=kefu.ticket.v1.TaskState" json:"state,omitempty"`
 	// Unspecified in events from before it was told.
-	Kind          TaskKind `protobuf:"varint,8,opt,name=kind,proto3,enum=kefu.ticket.v1.TaskKind" json:"kind,omitempty"`
+	Kind TaskKind `protobuf:"varint,8,opt,name=kind,proto3,enum=kefu.ticket.v1.TaskKind" json:"kind,omitempty"`
+	// Of `changed`: the due time before it.
+	DueTimeBefore *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due_time_before,json=dueTimeBefore,proto3" json:"due_time_before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,6 +889,13 @@ func (x *TaskChanged) GetKind() TaskKind {
 	return TaskKind_TASK_KIND_UNSPECIFIED
 }
 
+func (x *TaskChanged) GetDueTimeBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTimeBefore
+	}
+	return nil
+}
+
 var File_kefu_ticket_v1_events_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_events_proto_rawDesc = "" +
@@ -951,7 +961,7 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x1f.kefu.ticket.v1.EscalationStateR\x05state\x12/\n" +
 	"\tfrom_tier\x18\x05 \x01(\x0e2\x12.kefu.type.v1.TierR\bfromTier\x12+\n" +
 	"\ato_tier\x18\x06 \x01(\x0e2\x12.kefu.type.v1.TierR\x06toTier\x125\n" +
-	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"\xcc\x02\n" +
+	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\"\x90\x03\n" +
 	"\vTaskChanged\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12#\n" +
 	"\rticket_number\x18\x02 \x01(\tR\fticketNumber\x12#\n" +
@@ -960,7 +970,8 @@ const file_kefu_ticket_v1_events_proto_rawDesc = "" +
 	"\brequired\x18\x05 \x01(\bR\brequired\x125\n" +
 	"\bdue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12/\n" +
 	"\x05state\x18\a \x01(\x0e2\x19.kefu.ticket.v1.TaskStateR\x05state\x12,\n" +
-	"\x04kind\x18\b \x01(\x0e2\x18.kefu.ticket.v1.TaskKindR\x04kindB\xbc\x01\n" +
+	"\x04kind\x18\b \x01(\x0e2\x18.kefu.ticket.v1.TaskKindR\x04kind\x12B\n" +
+	"\x0fdue_time_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\rdueTimeBeforeB\xbc\x01\n" +
 	"\x12com.kefu.ticket.v1B\vEventsProtoP\x01Z?github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1;ticketv1\xa2\x02\x03KTX\xaa\x02\x0eKefu.Ticket.V1\xca\x02\x0eKefu\\Ticket\\V1\xe2\x02\x1aKefu\\Ticket\\V1\\GPBMetadata\xea\x02\x10Kefu::Ticket::V1b\x06proto3"
 
 var (
@@ -1032,11 +1043,12 @@ var file_kefu_ticket_v1_events_proto_depIdxs = []int32{
 	22, // 20: kefu.ticket.v1.TaskChanged.due_time:type_name -> google.protobuf.Timestamp
 	28, // 21: kefu.ticket.v1.TaskChanged.state:type_name -> kefu.ticket.v1.TaskState
 	29, // 22: kefu.ticket.v1.TaskChanged.kind:type_name -> kefu.ticket.v1.TaskKind
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	22, // 23: kefu.ticket.v1.TaskChanged.due_time_before:type_name -> google.protobuf.Timestamp
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_events_proto_init() }

@@ -506,6 +506,264 @@ func (x *CancelTaskRequest) GetRequestId() string {
 	return ""
 }
 
+// ChangeTaskRequest says what becomes different, and why.
+type ChangeTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the task.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What is to be done; at most 200 characters.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// When it is to be done; in the future.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// UUID of the person who does it, or while they are absent of whoever gets it in their place.
+	OwnerStaffId string `protobuf:"bytes,4,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
+	// UUID of the department that does it; that of the owner where one is given. Alone it takes
+	// the task from its owner: anybody of the department does it.
+	DepartmentId string `protobuf:"bytes,5,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// 1 to 500 characters.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When given, must be current.
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateTicketRequest.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeTaskRequest) Reset() {
+	*x = ChangeTaskRequest{}
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeTaskRequest) ProtoMessage() {}
+
+func (x *ChangeTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeTaskRequest.ProtoReflect.Descriptor instead.
+func (*ChangeTaskRequest) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ChangeTaskRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *ChangeTaskRequest) GetOwnerStaffId() string {
+	if x != nil {
+		return x.OwnerStaffId
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ChangeTaskRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// TaskChange is one change of a task: what was before and after it.
+type TaskChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// UUID of the task.
+	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Version of the task after it.
+	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What is to be done was put in other words.
+	TitleChanged  bool                   `protobuf:"varint,5,opt,name=title_changed,json=titleChanged,proto3" json:"title_changed,omitempty"`
+	DueTimeBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_time_before,json=dueTimeBefore,proto3" json:"due_time_before,omitempty"`
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// Empty for anybody of the department.
+	OwnerStaffIdBefore string `protobuf:"bytes,8,opt,name=owner_staff_id_before,json=ownerStaffIdBefore,proto3" json:"owner_staff_id_before,omitempty"`
+	OwnerStaffId       string `protobuf:"bytes,9,opt,name=owner_staff_id,json=ownerStaffId,proto3" json:"owner_staff_id,omitempty"`
+	DepartmentIdBefore string `protobuf:"bytes,10,opt,name=department_id_before,json=departmentIdBefore,proto3" json:"department_id_before,omitempty"`
+	DepartmentId       string `protobuf:"bytes,11,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
+	// Who did it; empty where the directory does not know them.
+	StaffId       string                 `protobuf:"bytes,12,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskChange) Reset() {
+	*x = TaskChange{}
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskChange) ProtoMessage() {}
+
+func (x *TaskChange) ProtoReflect() protoreflect.Message {
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskChange.ProtoReflect.Descriptor instead.
+func (*TaskChange) Descriptor() ([]byte, []int) {
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TaskChange) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TaskChange) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *TaskChange) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TaskChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TaskChange) GetTitleChanged() bool {
+	if x != nil {
+		return x.TitleChanged
+	}
+	return false
+}
+
+func (x *TaskChange) GetDueTimeBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTimeBefore
+	}
+	return nil
+}
+
+func (x *TaskChange) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *TaskChange) GetOwnerStaffIdBefore() string {
+	if x != nil {
+		return x.OwnerStaffIdBefore
+	}
+	return ""
+}
+
+func (x *TaskChange) GetOwnerStaffId() string {
+	if x != nil {
+		return x.OwnerStaffId
+	}
+	return ""
+}
+
+func (x *TaskChange) GetDepartmentIdBefore() string {
+	if x != nil {
+		return x.DepartmentIdBefore
+	}
+	return ""
+}
+
+func (x *TaskChange) GetDepartmentId() string {
+	if x != nil {
+		return x.DepartmentId
+	}
+	return ""
+}
+
+func (x *TaskChange) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+func (x *TaskChange) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // ListTicketTasksRequest pages the tasks of a ticket.
 type ListTicketTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -521,7 +779,7 @@ type ListTicketTasksRequest struct {
 
 func (x *ListTicketTasksRequest) Reset() {
 	*x = ListTicketTasksRequest{}
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +791,7 @@ func (x *ListTicketTasksRequest) String() string {
 func (*ListTicketTasksRequest) ProtoMessage() {}
 
 func (x *ListTicketTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[4]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +804,7 @@ func (x *ListTicketTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketTasksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListTicketTasksRequest) GetTicketId() string {
@@ -582,7 +840,7 @@ type ListTicketTasksResponse struct {
 
 func (x *ListTicketTasksResponse) Reset() {
 	*x = ListTicketTasksResponse{}
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +852,7 @@ func (x *ListTicketTasksResponse) String() string {
 func (*ListTicketTasksResponse) ProtoMessage() {}
 
 func (x *ListTicketTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[5]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +865,7 @@ func (x *ListTicketTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketTasksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListTicketTasksResponse) GetTasks() []*Task {
@@ -641,7 +899,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +911,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[6]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +924,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListTasksRequest) GetPageSize() int32 {
@@ -709,7 +967,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +979,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[7]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +992,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -767,7 +1025,7 @@ type TaskRecord struct {
 
 func (x *TaskRecord) Reset() {
 	*x = TaskRecord{}
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +1037,7 @@ func (x *TaskRecord) String() string {
 func (*TaskRecord) ProtoMessage() {}
 
 func (x *TaskRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_kefu_ticket_v1_task_proto_msgTypes[8]
+	mi := &file_kefu_ticket_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +1050,7 @@ func (x *TaskRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRecord.ProtoReflect.Descriptor instead.
 func (*TaskRecord) Descriptor() ([]byte, []int) {
-	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_kefu_ticket_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskRecord) GetTitle() string {
@@ -864,7 +1122,35 @@ const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x94\x01\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd8\x02\n" +
+	"\x11ChangeTaskRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
+	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\x125\n" +
+	"\bdue_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x121\n" +
+	"\x0eowner_staff_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fownerStaffId\x120\n" +
+	"\rdepartment_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12%\n" +
+	"\x06reason\x18\x06 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x1b\n" +
+	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x9f\x04\n" +
+	"\n" +
+	"TaskChange\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\x12&\n" +
+	"\x06reason\x18\x04 \x01(\tB\x0e\xb2\xbb\x18\n" +
+	"\b\x02\"\x04work(\x02R\x06reason\x12#\n" +
+	"\rtitle_changed\x18\x05 \x01(\bR\ftitleChanged\x12B\n" +
+	"\x0fdue_time_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rdueTimeBefore\x125\n" +
+	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x121\n" +
+	"\x15owner_staff_id_before\x18\b \x01(\tR\x12ownerStaffIdBefore\x12$\n" +
+	"\x0eowner_staff_id\x18\t \x01(\tR\fownerStaffId\x120\n" +
+	"\x14department_id_before\x18\n" +
+	" \x01(\tR\x12departmentIdBefore\x12#\n" +
+	"\rdepartment_id\x18\v \x01(\tR\fdepartmentId\x12\x19\n" +
+	"\bstaff_id\x18\f \x01(\tR\astaffId\x12;\n" +
+	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x94\x01\n" +
 	"\x16ListTicketTasksRequest\x12(\n" +
 	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -899,14 +1185,16 @@ const file_kefu_ticket_v1_task_proto_rawDesc = "" +
 	"\bTaskKind\x12\x19\n" +
 	"\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eTASK_KIND_WORK\x10\x01\x12\x17\n" +
-	"\x13TASK_KIND_CALL_BACK\x10\x022\xd8\x05\n" +
+	"\x13TASK_KIND_CALL_BACK\x10\x022\xdc\x06\n" +
 	"\vTaskService\x12\x93\x01\n" +
 	"\n" +
 	"CreateTask\x12!.kefu.ticket.v1.CreateTaskRequest\x1a\x14.kefu.ticket.v1.Task\"L\xaa\xbb\x18\x1d\x12\ftickets.work\x18\x01\"\tticket_id@\x02\x82\xd3\xe4\x93\x02%:\x04task\"\x1d/v1/tickets/{ticket_id}/tasks\x12\x85\x01\n" +
 	"\fCompleteTask\x12#.kefu.ticket.v1.CompleteTaskRequest\x1a\x14.kefu.ticket.v1.Task\":\xaa\xbb\x18\x14\x12\n" +
 	"tasks.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:complete\x12\x81\x01\n" +
 	"\n" +
-	"CancelTask\x12!.kefu.ticket.v1.CancelTaskRequest\x1a\x14.kefu.ticket.v1.Task\":\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tasks/{id}:cancel\x12\xad\x01\n" +
+	"CancelTask\x12!.kefu.ticket.v1.CancelTaskRequest\x1a\x14.kefu.ticket.v1.Task\":\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tasks/{id}:cancel\x12\x81\x01\n" +
+	"\n" +
+	"ChangeTask\x12!.kefu.ticket.v1.ChangeTaskRequest\x1a\x14.kefu.ticket.v1.Task\":\xaa\xbb\x18\x16\x12\ftickets.work\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/tasks/{id}:change\x12\xad\x01\n" +
 	"\x0fListTicketTasks\x12&.kefu.ticket.v1.ListTicketTasksRequest\x1a'.kefu.ticket.v1.ListTicketTasksResponse\"I\xaa\xbb\x18 \x12\x0ftickets.history\x18\x01\"\tticket_id@\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/tickets/{ticket_id}/tasks\x12w\n" +
 	"\tListTasks\x12 .kefu.ticket.v1.ListTasksRequest\x1a!.kefu.ticket.v1.ListTasksResponse\"%\xaa\xbb\x18\x10\x12\n" +
 	"tasks.work\x18\x01@\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasksB\xba\x01\n" +
@@ -925,7 +1213,7 @@ func file_kefu_ticket_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_kefu_ticket_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kefu_ticket_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_kefu_ticket_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_kefu_ticket_v1_task_proto_goTypes = []any{
 	(TaskState)(0),                  // 0: kefu.ticket.v1.TaskState
 	(TaskKind)(0),                   // 1: kefu.ticket.v1.TaskKind
@@ -933,41 +1221,49 @@ var file_kefu_ticket_v1_task_proto_goTypes = []any{
 	(*CreateTaskRequest)(nil),       // 3: kefu.ticket.v1.CreateTaskRequest
 	(*CompleteTaskRequest)(nil),     // 4: kefu.ticket.v1.CompleteTaskRequest
 	(*CancelTaskRequest)(nil),       // 5: kefu.ticket.v1.CancelTaskRequest
-	(*ListTicketTasksRequest)(nil),  // 6: kefu.ticket.v1.ListTicketTasksRequest
-	(*ListTicketTasksResponse)(nil), // 7: kefu.ticket.v1.ListTicketTasksResponse
-	(*ListTasksRequest)(nil),        // 8: kefu.ticket.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),       // 9: kefu.ticket.v1.ListTasksResponse
-	(*TaskRecord)(nil),              // 10: kefu.ticket.v1.TaskRecord
-	(*timestamppb.Timestamp)(nil),   // 11: google.protobuf.Timestamp
+	(*ChangeTaskRequest)(nil),       // 6: kefu.ticket.v1.ChangeTaskRequest
+	(*TaskChange)(nil),              // 7: kefu.ticket.v1.TaskChange
+	(*ListTicketTasksRequest)(nil),  // 8: kefu.ticket.v1.ListTicketTasksRequest
+	(*ListTicketTasksResponse)(nil), // 9: kefu.ticket.v1.ListTicketTasksResponse
+	(*ListTasksRequest)(nil),        // 10: kefu.ticket.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),       // 11: kefu.ticket.v1.ListTasksResponse
+	(*TaskRecord)(nil),              // 12: kefu.ticket.v1.TaskRecord
+	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
 }
 var file_kefu_ticket_v1_task_proto_depIdxs = []int32{
-	11, // 0: kefu.ticket.v1.Task.due_time:type_name -> google.protobuf.Timestamp
+	13, // 0: kefu.ticket.v1.Task.due_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: kefu.ticket.v1.Task.state:type_name -> kefu.ticket.v1.TaskState
-	11, // 2: kefu.ticket.v1.Task.end_time:type_name -> google.protobuf.Timestamp
-	11, // 3: kefu.ticket.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	11, // 4: kefu.ticket.v1.Task.update_time:type_name -> google.protobuf.Timestamp
+	13, // 2: kefu.ticket.v1.Task.end_time:type_name -> google.protobuf.Timestamp
+	13, // 3: kefu.ticket.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	13, // 4: kefu.ticket.v1.Task.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: kefu.ticket.v1.Task.kind:type_name -> kefu.ticket.v1.TaskKind
 	2,  // 6: kefu.ticket.v1.CreateTaskRequest.task:type_name -> kefu.ticket.v1.Task
-	2,  // 7: kefu.ticket.v1.ListTicketTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	11, // 8: kefu.ticket.v1.ListTasksRequest.due_before:type_name -> google.protobuf.Timestamp
-	1,  // 9: kefu.ticket.v1.ListTasksRequest.kind:type_name -> kefu.ticket.v1.TaskKind
-	2,  // 10: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
-	11, // 11: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
-	4,  // 13: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
-	5,  // 14: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
-	6,  // 15: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
-	8,  // 16: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
-	2,  // 17: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
-	2,  // 18: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
-	2,  // 19: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
-	7,  // 20: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
-	9,  // 21: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 7: kefu.ticket.v1.ChangeTaskRequest.due_time:type_name -> google.protobuf.Timestamp
+	13, // 8: kefu.ticket.v1.TaskChange.due_time_before:type_name -> google.protobuf.Timestamp
+	13, // 9: kefu.ticket.v1.TaskChange.due_time:type_name -> google.protobuf.Timestamp
+	13, // 10: kefu.ticket.v1.TaskChange.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: kefu.ticket.v1.ListTicketTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
+	13, // 12: kefu.ticket.v1.ListTasksRequest.due_before:type_name -> google.protobuf.Timestamp
+	1,  // 13: kefu.ticket.v1.ListTasksRequest.kind:type_name -> kefu.ticket.v1.TaskKind
+	2,  // 14: kefu.ticket.v1.ListTasksResponse.tasks:type_name -> kefu.ticket.v1.Task
+	13, // 15: kefu.ticket.v1.TaskRecord.due_time:type_name -> google.protobuf.Timestamp
+	3,  // 16: kefu.ticket.v1.TaskService.CreateTask:input_type -> kefu.ticket.v1.CreateTaskRequest
+	4,  // 17: kefu.ticket.v1.TaskService.CompleteTask:input_type -> kefu.ticket.v1.CompleteTaskRequest
+	5,  // 18: kefu.ticket.v1.TaskService.CancelTask:input_type -> kefu.ticket.v1.CancelTaskRequest
+	6,  // 19: kefu.ticket.v1.TaskService.ChangeTask:input_type -> kefu.ticket.v1.ChangeTaskRequest
+	8,  // 20: kefu.ticket.v1.TaskService.ListTicketTasks:input_type -> kefu.ticket.v1.ListTicketTasksRequest
+	10, // 21: kefu.ticket.v1.TaskService.ListTasks:input_type -> kefu.ticket.v1.ListTasksRequest
+	2,  // 22: kefu.ticket.v1.TaskService.CreateTask:output_type -> kefu.ticket.v1.Task
+	2,  // 23: kefu.ticket.v1.TaskService.CompleteTask:output_type -> kefu.ticket.v1.Task
+	2,  // 24: kefu.ticket.v1.TaskService.CancelTask:output_type -> kefu.ticket.v1.Task
+	2,  // 25: kefu.ticket.v1.TaskService.ChangeTask:output_type -> kefu.ticket.v1.Task
+	9,  // 26: kefu.ticket.v1.TaskService.ListTicketTasks:output_type -> kefu.ticket.v1.ListTicketTasksResponse
+	11, // 27: kefu.ticket.v1.TaskService.ListTasks:output_type -> kefu.ticket.v1.ListTasksResponse
+	22, // [22:28] is the sub-list for method output_type
+	16, // [16:22] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_task_proto_init() }
@@ -981,7 +1277,7 @@ func file_kefu_ticket_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kefu_ticket_v1_task_proto_rawDesc), len(file_kefu_ticket_v1_task_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	TaskService_CreateTask_FullMethodName      = "/kefu.ticket.v1.TaskService/CreateTask"
 	TaskService_CompleteTask_FullMethodName    = "/kefu.ticket.v1.TaskService/CompleteTask"
 	TaskService_CancelTask_FullMethodName      = "/kefu.ticket.v1.TaskService/CancelTask"
+	TaskService_ChangeTask_FullMethodName      = "/kefu.ticket.v1.TaskService/ChangeTask"
 	TaskService_ListTicketTasks_FullMethodName = "/kefu.ticket.v1.TaskService/ListTicketTasks"
 	TaskService_ListTasks_FullMethodName       = "/kefu.ticket.v1.TaskService/ListTasks"
 )
@@ -52,6 +53,13 @@ type TaskServiceClient interface {
 	// Errors: VALIDATION_FAILED, TASK_NOT_FOUND, TASK_WRONG_STATE (not open), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*Task, error)
+	// Changes an open task, with a reason: what it is, when it is due, who does it. What is left
+	// out stays. Whoever works on the ticket does; the timeline of the ticket tells what was
+	// before. A due time that has been told as passed is told again only if the new one passes.
+	// Errors: VALIDATION_FAILED (also for nothing to change, a due time that is not in the future,
+	// an unknown department or unknown staff), TASK_NOT_FOUND, TASK_WRONG_STATE (not open),
+	// STAFF_OFF_DUTY (has left), ETAG_MISMATCH, REQUEST_ID_REUSED.
+	ChangeTask(ctx context.Context, in *ChangeTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Lists the tasks of a ticket in the order they were made.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTicketTasks(ctx context.Context, in *ListTicketTasksRequest, opts ...grpc.CallOption) (*ListTicketTasksResponse, error)
@@ -94,6 +102,16 @@ func (c *taskServiceClient) CancelTask(ctx context.Context, in *CancelTaskReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Task)
 	err := c.cc.Invoke(ctx, TaskService_CancelTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) ChangeTask(ctx context.Context, in *ChangeTaskRequest, opts ...grpc.CallOption) (*Task, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Task)
+	err := c.cc.Invoke(ctx, TaskService_ChangeTask_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +162,13 @@ type TaskServiceServer interface {
 	// Errors: VALIDATION_FAILED, TASK_NOT_FOUND, TASK_WRONG_STATE (not open), ETAG_MISMATCH,
 	// REQUEST_ID_REUSED.
 	CancelTask(context.Context, *CancelTaskRequest) (*Task, error)
+	// Changes an open task, with a reason: what it is, when it is due, who does it. What is left
+	// out stays. Whoever works on the ticket does; the timeline of the ticket tells what was
+	// before. A due time that has been told as passed is told again only if the new one passes.
+	// Errors: VALIDATION_FAILED (also for nothing to change, a due time that is not in the future,
+	// an unknown department or unknown staff), TASK_NOT_FOUND, TASK_WRONG_STATE (not open),
+	// STAFF_OFF_DUTY (has left), ETAG_MISMATCH, REQUEST_ID_REUSED.
+	ChangeTask(context.Context, *ChangeTaskRequest) (*Task, error)
 	// Lists the tasks of a ticket in the order they were made.
 	// Errors: VALIDATION_FAILED, TICKET_NOT_FOUND.
 	ListTicketTasks(context.Context, *ListTicketTasksRequest) (*ListTicketTasksResponse, error)
@@ -170,6 +195,9 @@ func (UnimplementedTaskServiceServer) CompleteTask(context.Context, *CompleteTas
 }
 func (UnimplementedTaskServiceServer) CancelTask(context.Context, *CancelTaskRequest) (*Task, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelTask not implemented")
+}
+func (UnimplementedTaskServiceServer) ChangeTask(context.Context, *ChangeTaskRequest) (*Task, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeTask not implemented")
 }
 func (UnimplementedTaskServiceServer) ListTicketTasks(context.Context, *ListTicketTasksRequest) (*ListTicketTasksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTicketTasks not implemented")
@@ -252,6 +280,24 @@ func _TaskService_CancelTask_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_ChangeTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).ChangeTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_ChangeTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).ChangeTask(ctx, req.(*ChangeTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TaskService_ListTicketTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListTicketTasksRequest)
 	if err := dec(in); err != nil {
@@ -306,6 +352,10 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelTask",
 			Handler:    _TaskService_CancelTask_Handler,
+		},
+		{
+			MethodName: "ChangeTask",
+			Handler:    _TaskService_ChangeTask_Handler,
 		},
 		{
 			MethodName: "ListTicketTasks",
