@@ -20,9 +20,9 @@ func importCommand(dir *string) *cobra.Command {
 	r := sheetload.Request{Import: &customerv1.CustomerImport{}, Every: 300 * time.Millisecond}
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "imports customers from a spreadsheet, CSV or XLSX", Args: cobra.ExactArgs(1),
-		Example: `  kefuctl import customers.xlsx --source erp --dry-run
-  kefuctl import customers.csv --source erp --column name=客户名称 --value kind=direct_user --value party=organisation
-  kefuctl import customers.csv --source erp --on-existing update
+		Example: `  kefuctl import customers.xlsx --source erp --purpose "first load from ERP" --dry-run
+  kefuctl import customers.csv --source erp --purpose "first load from ERP" --column name=客户名称 --value kind=direct_user --value party=organisation
+  kefuctl import customers.csv --source erp --purpose "new phones" --on-existing update
   kefuctl import customers.csv --source erp --resume 01936b8e-…`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.File = args[0]
@@ -49,6 +49,7 @@ func importCommand(dir *string) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&r.Import.Source, "source", "", "name of the system the customers come from, e.g. erp; required")
+	flags.StringVar(&r.Import.Purpose, "purpose", "", "what the data is taken in for; required unless an upload is resumed")
 	flags.BoolVar(&r.Import.DryRun, "dry-run", false, "check every row and store nothing")
 	flags.BoolVar(&r.Import.KeepInvalid, "keep-invalid", false, "keep phones and e-mails that are none, marked, rather than refuse their rows")
 	flags.StringVar(&existing, "on-existing", "", "skip (unless given), update or review")
@@ -60,6 +61,7 @@ func importCommand(dir *string) *cobra.Command {
 	flags.StringVar(&r.Resume, "resume", "", "id of an import whose upload broke off")
 	flags.StringVar(&address, "url", "", "URL of the REST API (default: that of the running stack)")
 	_ = cmd.MarkFlagRequired("source") // the flag is there
+	cmd.MarkFlagsOneRequired("purpose", "resume")
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func openDoors(t *testing.T, s *stack, me string) []string {
 	secret := keeper.post("/v1/connectors", object{"code": "attacked", "channel": "CHANNEL_CHAT"}).text("secret")
 	off := keeper.post("/v1/connectors", object{"code": "switched-off", "channel": "CHANNEL_CHAT"})
 	keeper.post("/v1/connectors/"+off.text("connector", "id")+":switch", object{"off": true})
-	sheet := keeper.post("/v1/customerImports", object{"source": "attack", "format": "SHEET_FORMAT_CSV", "onExisting": "ON_EXISTING_SKIP",
+	sheet := keeper.post("/v1/customerImports", object{"source": "attack", "purpose": "attacked", "format": "SHEET_FORMAT_CSV", "onExisting": "ON_EXISTING_SKIP",
 		"columns": []object{{"field": "name", "heading": "name"}, {"field": "kind", "value": "agent"}, {"field": "party", "value": "person"}}}).text("id")
 	if secret == "" || link == "" || off.text("secret") == "" || made.text("receipt", "secret") == "" {
 		t.Fatal("something has no secret")

@@ -28,7 +28,7 @@ func imported(t *testing.T, s *stack, source, region string, externalIDs []strin
 				"name": source + " " + id, "kind": "CUSTOMER_KIND_DIRECT_USER", "party": "PARTY_ORGANISATION", "region": region, "email": id + "@" + source + ".example",
 				"language": languages[i%2]}})
 		}
-		for _, made := range admin.post("/v1/customers:import", object{"source": source, "records": records}).list("results") {
+		for _, made := range admin.post("/v1/customers:import", object{"source": source, "purpose": "an audience to kill at", "records": records}).list("results") {
 			if made.text("outcome") != "IMPORT_OUTCOME_CREATED" {
 				t.Fatalf("imported %v", made)
 			}

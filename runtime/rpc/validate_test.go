@@ -31,7 +31,7 @@ func TestNULIsRefused(t *testing.T) {
 		"below":     {&customerv1.CreateCustomerRequest{Customer: file(func(c *customerv1.Customer) { c.Address = &customerv1.Address{City: "\x00"} })}, "customer.address.city"},
 		"top level": {&customerv1.ListCustomerSummariesRequest{Query: "\x00"}, "query"},
 		// One bad record must not refuse the others: its handler checks each.
-		"in a record": {&customerv1.ImportCustomersRequest{Source: "erp", Records: []*customerv1.CustomerRecord{
+		"in a record": {&customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", Records: []*customerv1.CustomerRecord{
 			{ExternalId: "1", Customer: file(func(c *customerv1.Customer) { c.Name = "\x00" })}}}, ""},
 		"the record": {&customerv1.CustomerRecord{ExternalId: "1", Customer: file(func(c *customerv1.Customer) { c.Name = "\x00" })}, "customer.name"},
 	} {

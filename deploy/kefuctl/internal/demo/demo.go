@@ -165,7 +165,7 @@ func importCustomers(source string, where func(string) origin) importer[*custome
 	return importer[*customerv1.CustomerRecord]{
 		name: "customers", path: "/v1/customers:import", role: administrator, where: where,
 		request: func(batch []*customerv1.CustomerRecord) proto.Message {
-			return &customerv1.ImportCustomersRequest{Source: source, Records: batch}
+			return &customerv1.ImportCustomersRequest{Source: source, Records: batch, Purpose: "demonstration"}
 		},
 		response: func() (proto.Message, func() []*typev1.ImportResult) {
 			m := &customerv1.ImportCustomersResponse{}

@@ -58,7 +58,7 @@ func (s *Server) ImportCustomers(ctx context.Context, req *customerv1.ImportCust
 			}
 			result.Outcome = typev1.ImportOutcome_IMPORT_OUTCOME_EXISTS
 		}
-		if err := s.storeImported(ctx, tx, rows, files); err != nil {
+		if err := s.storeImported(ctx, tx, req.GetPurpose(), rows, files); err != nil {
 			return nil, err
 		}
 		for _, result := range out.GetResults() {
@@ -198,7 +198,7 @@ func (s *Server) importedRow(source string, record *customerv1.CustomerRecord, f
 	return row, nil
 }
 
-func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Customer, files []*customerv1.Customer) error {
+func (s *Server) storeImported(ctx context.Context, tx *write.Tx, purpose string, rows []*db.Customer, files []*customerv1.Customer) error {
 	if len(rows) == 0 {
 		tx.Unchanged()
 		return nil
@@ -219,7 +219,9 @@ func (s *Server) storeImported(ctx context.Context, tx *write.Tx, rows []*db.Cus
 	}
 	for i, row := range rows {
 		emitCustomer(&tx.Record, customerref.TypeCreated, row, nil, event.Event{OccurTime: row.CreateTime, Historic: true})
-		tx.Audit("customer", row.ID, files[i])
+		tx.Audit("customer", row.ID, &customerv1.ImportCustomersRequest{
+			Source: *row.Source, Purpose: purpose, Records: []*customerv1.CustomerRecord{{ExternalId: *row.ExternalID, Customer: files[i]}},
+		})
 	}
 	return nil
 }

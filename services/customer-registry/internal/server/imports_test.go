@@ -31,7 +31,7 @@ func record(id string) *customerv1.CustomerRecord {
 
 func (r *registry) load(t *testing.T, records ...*customerv1.CustomerRecord) []*typev1.ImportResult {
 	t.Helper()
-	out, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Source: "erp", Records: records})
+	out, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", Records: records})
 	if err != nil {
 		t.Fatalf("ImportCustomers: %v", err)
 	}
@@ -124,21 +124,22 @@ func TestImportRefuses(t *testing.T) {
 		many[i] = record(fmt.Sprint(i))
 	}
 	for name, req := range map[string]*customerv1.ImportCustomersRequest{
-		"source":  {Source: "ERP 1", Records: []*customerv1.CustomerRecord{record("1")}},
-		"records": {Source: "erp"},
+		"source":  {Purpose: "first load", Source: "ERP 1", Records: []*customerv1.CustomerRecord{record("1")}},
+		"records": {Purpose: "first load", Source: "erp"},
+		"purpose": {Source: "erp", Records: []*customerv1.CustomerRecord{record("1")}},
 	} {
 		_, err := r.customers.ImportCustomers(r.admin(), req)
 		refused(t, name, err, codes.InvalidArgument, "VALIDATION_FAILED", name)
 	}
-	_, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Source: "erp", Records: many})
+	_, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", Records: many})
 	refused(t, "too many", err, codes.InvalidArgument, "VALIDATION_FAILED", "records")
-	_, err = r.customers.ImportCustomers(r.As(access.CRMSpecialist), &customerv1.ImportCustomersRequest{Source: "erp", Records: many[:1]})
+	_, err = r.customers.ImportCustomers(r.As(access.CRMSpecialist), &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", Records: many[:1]})
 	refused(t, "crm", err, codes.PermissionDenied, "PERMISSION_DENIED")
 }
 
 func TestImportOf500IsQuickAndRepeatable(t *testing.T) {
 	r := start(t)
-	req := &customerv1.ImportCustomersRequest{Source: "erp", RequestId: "batch-1"}
+	req := &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", RequestId: "batch-1"}
 	for i := range 500 {
 		req.Records = append(req.Records, record(fmt.Sprint(i)))
 	}

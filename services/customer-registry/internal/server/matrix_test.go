@@ -77,7 +77,7 @@ func (l *ledger) customerAttempts() map[string]accesstest.Attempt {
 			return failed(c.CreateCustomer(ctx, &customerv1.CreateCustomerRequest{Customer: file("made")}))
 		},
 		"ImportCustomers": func(ctx context.Context, _ string) error {
-			return failed(c.ImportCustomers(ctx, &customerv1.ImportCustomersRequest{Source: "erp", Records: []*customerv1.CustomerRecord{
+			return failed(c.ImportCustomers(ctx, &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "erp", Records: []*customerv1.CustomerRecord{
 				{ExternalId: "1", Customer: file("imported")}}}))
 		},
 		"GetCustomer": func(ctx context.Context, id string) error { return failed(l.read(ctx, id)) },

@@ -119,7 +119,7 @@ func (r *registry) importPersons(t *testing.T, persons []string) map[string]stri
 	t.Helper()
 	ids := map[string]string{}
 	for from := 0; from < len(persons); from += 500 {
-		req := &customerv1.ImportCustomersRequest{Source: "olist"}
+		req := &customerv1.ImportCustomersRequest{Purpose: "first load", Source: "olist"}
 		for _, p := range persons[from:min(from+500, len(persons))] {
 			req.Records = append(req.Records, &customerv1.CustomerRecord{ExternalId: p, Customer: file("Cliente " + p[:8])})
 		}

@@ -24,7 +24,7 @@ func productOf(external string, p *customerv1.InstalledProduct) *customerv1.Purc
 // importOne makes a customer of a source.
 func (r *registry) importOne(t *testing.T, source, external string) string {
 	t.Helper()
-	out, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Source: source, Records: []*customerv1.CustomerRecord{
+	out, err := r.customers.ImportCustomers(r.admin(), &customerv1.ImportCustomersRequest{Purpose: "first load", Source: source, Records: []*customerv1.CustomerRecord{
 		{ExternalId: external, Customer: file("imported " + external)}}})
 	if err != nil || out.GetResults()[0].GetId() == "" {
 		t.Fatalf("import %v, %v", out, err)

@@ -59,7 +59,7 @@ func (s *Server) CreateCustomerImport(ctx context.Context, req *customerv1.Creat
 	}
 	definition, err := protojson.Marshal(&customerv1.CustomerImport{
 		Format: given.GetFormat(), Columns: given.GetColumns(), Delimiter: given.GetDelimiter(),
-		Encoding: given.GetEncoding(), Sheet: given.GetSheet(), KeepInvalid: given.GetKeepInvalid(),
+		Encoding: given.GetEncoding(), Sheet: given.GetSheet(), KeepInvalid: given.GetKeepInvalid(), Purpose: given.GetPurpose(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode import: %w", err)

@@ -29,6 +29,7 @@ func plan() *customerv1.CustomerImport {
 
 func (r *registry) begin(t *testing.T, p *customerv1.CustomerImport) *customerv1.CustomerImport {
 	t.Helper()
+	p.Purpose = "first load"
 	made, err := r.imports.CreateCustomerImport(r.admin(), &customerv1.CreateCustomerImportRequest{CustomerImport: p})
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +217,7 @@ func TestSheetUpdatesAndReviews(t *testing.T) {
 	update := plan()
 	update.OnExisting = customerv1.OnExisting_ON_EXISTING_UPDATE
 	got := r.loadSheet(t, update, []byte(sheetHeading+"E-1,王伟,agent,person,,new@example.com,,2001-01-01\nE-2,李雷,agent,person,,,,\nE-3,韩梅梅,agent,person,,,,\n"))
-	if got.GetCreated() != 1 || got.GetUpdated() != 1 || got.GetExisting() != 1 {
+	if got.GetCreated() != 1 || got.GetUpdated() != 1 || got.GetExisting() != 1 || got.GetPurpose() != "first load" {
 		t.Errorf("update %v", got)
 	}
 	after := r.byExternal(t, "E-1")
@@ -395,8 +396,8 @@ func TestUpload(t *testing.T) {
 	bad := plan()
 	bad.Source, bad.Columns[0].Field, bad.Delimiter = "ERP", "nonsense", "x"
 	_, err = r.imports.CreateCustomerImport(r.admin(), &customerv1.CreateCustomerImportRequest{CustomerImport: bad})
-	refused(t, "a bad plan", err, codes.InvalidArgument, "VALIDATION_FAILED", "customer_import.source", "customer_import.delimiter")
-	bad.Source, bad.Delimiter = "erp", ""
+	refused(t, "a bad plan", err, codes.InvalidArgument, "VALIDATION_FAILED", "customer_import.source", "customer_import.delimiter", "customer_import.purpose")
+	bad.Source, bad.Delimiter, bad.Purpose = "erp", "", "first load"
 	_, err = r.imports.CreateCustomerImport(r.admin(), &customerv1.CreateCustomerImportRequest{CustomerImport: bad})
 	refused(t, "no such field", err, codes.InvalidArgument, "VALIDATION_FAILED", "customer_import.columns[0].field")
 }

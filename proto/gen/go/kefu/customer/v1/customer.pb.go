@@ -632,7 +632,9 @@ type ImportCustomersRequest struct {
 	// See CreateCustomerRequest.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// See CreateCustomerRequest.
-	KeepInvalid   bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	KeepInvalid bool `protobuf:"varint,4,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	// What the data is taken in for, 1 to 200 characters; it stands in the audit trail.
+	Purpose       string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +695,13 @@ func (x *ImportCustomersRequest) GetKeepInvalid() bool {
 		return x.KeepInvalid
 	}
 	return false
+}
+
+func (x *ImportCustomersRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
 }
 
 // CustomerRecord is one customer of a source.
@@ -900,14 +909,15 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\rUnmaskedValue\x12'\n" +
 	"\x05value\x18\x01 \x01(\tB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x05value\x12F\n" +
 	"\aaddress\x18\x02 \x01(\v2\x19.kefu.customer.v1.AddressB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\aaddress\x12\x1c\n" +
-	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\xee\x01\n" +
+	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\x97\x02\n" +
 	"\x16ImportCustomersRequest\x128\n" +
 	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12O\n" +
 	"\arecords\x18\x02 \x03(\v2 .kefu.customer.v1.CustomerRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12!\n" +
-	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\"\xbf\x01\n" +
+	"\fkeep_invalid\x18\x04 \x01(\bR\vkeepInvalid\x12'\n" +
+	"\apurpose\x18\x05 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apurpose\"\xbf\x01\n" +
 	"\x0eCustomerRecord\x12-\n" +
 	"\vexternal_id\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"externalId\x12A\n" +
@@ -922,7 +932,7 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x18UNMASK_FIELD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12UNMASK_FIELD_PHONE\x10\x01\x12\x16\n" +
 	"\x12UNMASK_FIELD_EMAIL\x10\x02\x12\x18\n" +
-	"\x14UNMASK_FIELD_ADDRESS\x10\x032\xf0\f\n" +
+	"\x14UNMASK_FIELD_ADDRESS\x10\x032\xf2\f\n" +
 	"\x0fCustomerService\x12\x8f\x01\n" +
 	"\x0eCreateCustomer\x12'.kefu.customer.v1.CreateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"8\xaa\xbb\x18\x15\x12\x0fcustomers.write\x18\x03@\x02\x82\xd3\xe4\x93\x02\x19:\bcustomer\"\r/v1/customers\x12\xb6\x01\n" +
 	"\vGetCustomer\x12$.kefu.customer.v1.GetCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"e\xaa\xbb\x18G\x12\x0ecustomers.read\x12\x14customers.readmasked\x12\n" +
@@ -930,8 +940,8 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\x0eUpdateCustomer\x12'.kefu.customer.v1.UpdateCustomerRequest\x1a\x1a.kefu.customer.v1.Customer\"S\xaa\xbb\x18\"\x12\x0fcustomers.write\x18\x03\"\vcustomer.id@\x02\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x12\x8a\x01\n" +
 	"\aSetTier\x12 .kefu.customer.v1.SetTierRequest\x1a\x1a.kefu.customer.v1.Customer\"A\xaa\xbb\x18\x18\x12\x0ecustomers.tier\x18\x03\"\x02id@\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/customers/{id}:setTier\x12\x93\x01\n" +
 	"\n" +
-	"SetConsent\x12#.kefu.customer.v1.SetConsentRequest\x1a\x1a.kefu.customer.v1.Customer\"D\xaa\xbb\x18\x18\x12\x0econsents.write\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:setConsent\x12\xa3\x01\n" +
-	"\x0fImportCustomers\x12(.kefu.customer.v1.ImportCustomersRequest\x1a).kefu.customer.v1.ImportCustomersResponse\";\xaa\xbb\x18\x18\x12\x10customers.import\x18\x03@\x02H\x03\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:import\x12\xaf\x01\n" +
+	"SetConsent\x12#.kefu.customer.v1.SetConsentRequest\x1a\x1a.kefu.customer.v1.Customer\"D\xaa\xbb\x18\x18\x12\x0econsents.write\x18\x01\"\x02id@\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:setConsent\x12\xa5\x01\n" +
+	"\x0fImportCustomers\x12(.kefu.customer.v1.ImportCustomersRequest\x1a).kefu.customer.v1.ImportCustomersResponse\"=\xaa\xbb\x18\x1a\x12\x10customers.import\x18\x038\x01@\x02H\x03\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:import\x12\xaf\x01\n" +
 	"\x15ListCustomerSummaries\x12..kefu.customer.v1.ListCustomerSummariesRequest\x1a/.kefu.customer.v1.ListCustomerSummariesResponse\"5\xaa\xbb\x18\x14\x12\x0esummaries.read\x18\x01@\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/customerSummaries\x12\xbe\x01\n" +
 	"\n" +
 	"GetProfile\x12#.kefu.customer.v1.GetProfileRequest\x1a\x19.kefu.customer.v1.Profile\"p\xaa\xbb\x18A\x12\rprofiles.read\x12\x13profiles.readmasked\x12\n" +

@@ -319,7 +319,10 @@ type CustomerImport struct {
 	Etag string `protobuf:"bytes,23,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Keeps phones and e-mails that are none as they are written, marked in their quality,
 	// rather than refuse their rows.
-	KeepInvalid   bool `protobuf:"varint,24,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	KeepInvalid bool `protobuf:"varint,24,opt,name=keep_invalid,json=keepInvalid,proto3" json:"keep_invalid,omitempty"`
+	// What the data is taken in for, 1 to 200 characters; it stands in the audit trail too. Empty
+	// in imports of before it was asked for.
+	Purpose       string `protobuf:"bytes,25,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +523,13 @@ func (x *CustomerImport) GetKeepInvalid() bool {
 		return x.KeepInvalid
 	}
 	return false
+}
+
+func (x *CustomerImport) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
 }
 
 // ImportColumn says where a field comes from: a column, or one value for all rows.
@@ -1517,7 +1527,7 @@ var File_kefu_customer_v1_customer_import_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_import_proto_rawDesc = "" +
 	"\n" +
-	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\"\x94\b\n" +
+	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\"\xbd\b\n" +
 	"\x0eCustomerImport\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x128\n" +
 	"\x06source\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12D\n" +
@@ -1548,7 +1558,8 @@ const file_kefu_customer_v1_customer_import_proto_rawDesc = "" +
 	"createTime\x12:\n" +
 	"\bend_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\aendTime\x12\x17\n" +
 	"\x04etag\x18\x17 \x01(\tB\x03\xe0A\x03R\x04etag\x12!\n" +
-	"\fkeep_invalid\x18\x18 \x01(\bR\vkeepInvalid\"v\n" +
+	"\fkeep_invalid\x18\x18 \x01(\bR\vkeepInvalid\x12'\n" +
+	"\apurpose\x18\x19 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apurpose\"v\n" +
 	"\fImportColumn\x12\"\n" +
 	"\x05field\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18<R\x05field\x12\"\n" +
 	"\aheading\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aheading\x12\x1e\n" +
