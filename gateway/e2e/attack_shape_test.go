@@ -240,7 +240,7 @@ func wireAttacks() []attack {
 				a.credential("authorization", manager)...)
 		}},
 		{name: "a small message that unpacks to a large one", rpcs: func(a *attacker) {
-			ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
 			defer cancel()
 			_, err := ticketv1.NewTicketServiceClient(a.conns["service-ticket"]).CreateTicket(ctx,
 				&ticketv1.CreateTicketRequest{Ticket: &ticketv1.Ticket{Title: long(32 << 20)}}, grpc.UseCompressor(gzip.Name))

@@ -25,7 +25,10 @@ import (
 )
 
 var policy = authz.Policy{Roles: map[string]authz.Role{
-	"auditor": {Grants: []authz.Grant{{Permission: "auditrecords.read", Scope: accessv1.Scope_SCOPE_COMPANY}}},
+	"auditor": {
+		Grants: []authz.Grant{{Permission: "auditrecords.read", Scope: accessv1.Scope_SCOPE_COMPANY}},
+		Sees:   []authz.Clearance{{Purpose: "work", Shown: accessv1.Sensitivity_SENSITIVITY_INTERNAL}},
+	},
 	"manager": {Grants: []authz.Grant{{Permission: "other.read", Scope: accessv1.Scope_SCOPE_COMPANY}}},
 }}
 
