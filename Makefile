@@ -66,10 +66,10 @@ client: build ## compile a TypeScript client of the OpenAPI document and walk th
 	cd tools/client && npm ci --silent && npm run --silent check
 
 ci: lint current breaking client ## everything that must hold before a change lands
+	cd gateway/bench && go test -tags bench -count 1 -run '^TestBench$$' -args -only create -rounds 1 -tickets 1000 -customers 1000
 	$(MAKE) test RACE=1
 	RACE=1 tools/fuzz.sh 500x
 	$(MAKE) faults
-	cd gateway/bench && go test -tags bench -count 1 -run '^TestBench$$' -args -only create -rounds 1 -tickets 1000 -customers 1000
 
 clean: ## remove what is built; the data under .kefu stays
 	rm -rf bin .bin third_party

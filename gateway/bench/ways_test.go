@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -55,6 +56,7 @@ type world struct {
 	triageRules       int64
 	triage            []byte
 	actor, accessWay  string
+	address           netip.Prefix // from where it was asked for
 	outcome, bodyHash []byte
 	drawn             atomic.Int64
 }
@@ -87,10 +89,10 @@ func (w *world) sample(t *testing.T, pool *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, i.response, i.body_hash, t.policy_version, t.type, g.rules_version, g.content
+	err = pool.QueryRow(t.Context(), `SELECT e.payload, a.actor, a.access_right, a.address, i.response, i.body_hash, t.policy_version, t.type, g.rules_version, g.content
 FROM event_outbox e, audit_records a, idempotency_outcomes i, tickets t, ticket_triages g
 WHERE e.subject_id = $1 AND a.object_id = $1 AND i.resource_id = $1 AND t.id = $1 AND g.ticket_id = $1`, made.GetId()).Scan(
-		&w.payload, &w.actor, &w.accessWay, &w.outcome, &w.bodyHash, &w.policyVersion, &w.kind, &w.triageRules, &w.triage)
+		&w.payload, &w.actor, &w.accessWay, &w.address, &w.outcome, &w.bodyHash, &w.policyVersion, &w.kind, &w.triageRules, &w.triage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,19 +194,19 @@ UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_ti
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier,
-  policy_version, version)
+  policy_version, version, priority_source)
 VALUES ($1, $2, live_customer($3), 1, 1, 3, $8, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
-  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1)`
+  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1, 1)`
 	insertTriage     = `INSERT INTO ticket_triages (ticket_id, rules_version, content) VALUES ($1, $2, $3)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
-  actor_staff_id, assignee_staff_id, occur_time, wait_for)
-VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $4), NULL, $5, 0)`
+  actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source)
+VALUES ($1, 1, 'create', 0, 1, 1, '', $2, 1, (SELECT staff.id FROM staff WHERE staff.issuer = $3 AND staff.subject = $4), NULL, $5, 0, 3, 1)`
 	insertEvent = `INSERT INTO event_outbox (event_id, type, subject_id, subject_version, customer_id, occur_time, record_time,
   actor_kind, actor_id, request_id, historic, payload)
 VALUES ($1, 'bench.created.v1', $2, 1, $3, $4, $4, 1, $5, $6, false, $7)`
 	insertAudit = `WITH record AS (INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id, access_right,
-  changes_hash, request_id, cause_event_id, mac, customer_id)
-VALUES ($1, $2, $3, 1, '/kefu.ticket.v1.TicketService/CreateTicket', 'ticket', $4, $5, $6, $7, NULL, $6, $8) RETURNING id)
+  changes_hash, request_id, cause_event_id, mac, customer_id, address)
+VALUES ($1, $2, $3, 1, '/kefu.ticket.v1.TicketService/CreateTicket', 'ticket', $4, $5, $6, $7, NULL, $6, $8, $9) RETURNING id)
 INSERT INTO audit_pending (audit_id) SELECT id FROM record`
 	insertOutcome = `INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resource_id, resource_version, response, create_time)
 VALUES ($1, '/kefu.ticket.v1.TicketService/CreateTicket', $2, $3, $4, 1, $5, $6)`
@@ -243,7 +245,7 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) (uuid.UUID, 
 		b.Queue(insertEntry, append([]any{clock}, w.entries[i]...)...)
 	}
 	b.Queue(insertEvent, event, id, t.GetCustomerId(), now, w.actor, request, w.payload)
-	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request, t.GetCustomerId())
+	b.Queue(insertAudit, audit, now, w.actor, id, w.accessWay, w.bodyHash, request, t.GetCustomerId(), w.address)
 	b.Queue(insertOutcome, w.actor, request, w.bodyHash, id, w.outcome, now)
 	return id, on.SendBatch(ctx, b).Close()
 }
