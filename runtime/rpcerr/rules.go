@@ -2,10 +2,13 @@ package rpcerr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -199,23 +202,35 @@ func wellKnown(m protoreflect.Message) (string, bool) {
 // maxEnumNames keeps the sentence readable for long enums.
 const maxEnumNames = 20
 
+// enumNames are as many names as a sentence holds.
 func enumNames(fd protoreflect.FieldDescriptor) string {
-	if fd == nil || fd.Enum() == nil {
-		return ""
+	names := EnumNames(fd)
+	if len(names) > maxEnumNames {
+		names = append(names[:maxEnumNames], "…")
 	}
+	return strings.Join(names, ", ")
+}
+
+// EnumNames gives the values that a field of an enum takes, also by the rules `in` and
+// `not_in`, but never the unspecified one; none for other fields.
+func EnumNames(fd protoreflect.FieldDescriptor) []string {
+	if fd == nil || fd.Enum() == nil {
+		return nil
+	}
+	rules, _ := proto.GetExtension(fd.Options(), validate.E_Field).(*validate.FieldRules)
+	if fd.IsList() {
+		rules = rules.GetRepeated().GetItems()
+	}
+	only, never := rules.GetEnum().GetIn(), rules.GetEnum().GetNotIn()
 	var names []string
 	values := fd.Enum().Values()
 	for i := range values.Len() {
-		if values.Get(i).Number() == 0 {
-			continue
+		n := int32(values.Get(i).Number())
+		if n != 0 && (len(only) == 0 || slices.Contains(only, n)) && !slices.Contains(never, n) {
+			names = append(names, string(values.Get(i).Name()))
 		}
-		if len(names) == maxEnumNames {
-			names = append(names, "…")
-			break
-		}
-		names = append(names, string(values.Get(i).Name()))
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func enumName(fd protoreflect.FieldDescriptor, n protoreflect.EnumNumber) string {
