@@ -15,7 +15,9 @@ import (
 // deceived.
 func refusePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if roundabout(r.URL.EscapedPath(), r.URL.Path) {
+		// No service could be called with what is no UTF-8; pages of links know nothing of such a link.
+		unspeakable := strings.HasPrefix(r.URL.Path, "/v1/") && !utf8.ValidString(r.URL.Path)
+		if unspeakable || roundabout(r.URL.EscapedPath(), r.URL.Path) {
 			writeError(w, r, refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonPath, rpcerr.T(
 				"the path has empty or dotted parts, an encoded slash, a control character or what is no UTF-8; write it as /openapi.json does",
 				"路径含有空段、点段、编码后的斜杠、控制字符或非 UTF-8 字节；请按 /openapi.json 的写法书写"))})
@@ -28,9 +30,6 @@ func refusePath(next http.Handler) http.Handler {
 func roundabout(escaped, path string) bool {
 	lower := strings.ToLower(escaped)
 	if strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") || strings.ContainsRune(path, '\\') {
-		return true
-	}
-	if !utf8.ValidString(path) { // no service could be called with it
 		return true
 	}
 	if strings.IndexFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 {
