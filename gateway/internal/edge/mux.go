@@ -26,7 +26,7 @@ func muxOptions(t *routeTable) []runtime.ServeMuxOption {
 		runtime.WithForwardResponseOption(etagHeader),
 		runtime.WithForwardResponseOption(sheetHeader),
 		runtime.WithForwardResponseOption(streamHeader),
-		runtime.WithErrorHandler(handleError),
+		runtime.WithErrorHandler(handleCall(t)),
 		runtime.WithRoutingErrorHandler(handleRouting(t)),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),

@@ -37,7 +37,7 @@ func (s *Server) recordRead(ctx context.Context, v disclosure.Verdict, objectTyp
 	if err != nil {
 		return func(context.Context) error { return err }
 	}
-	return s.reads.Begin(r)
+	return s.leaveRead(r)
 }
 
 // readOf is a read of a file by the caller, now.
