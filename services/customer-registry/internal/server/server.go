@@ -153,7 +153,7 @@ func New(cfg Config) (*Server, error) {
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
-	s.reads = pg.NewGather(s.storeReads)
+	s.reads = pg.NewGather(1, 1000, s.storeReads)
 	return s, nil
 }
 
