@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,6 +94,32 @@ func TestWatchGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 	c.refused(http.StatusBadRequest, "VALIDATION_FAILED", "GET", "/v1/tickets:watch", nil, "Last-Event-ID", "x")
+}
+
+// A stream ends soon after the token it was opened with has expired, and says so.
+func TestWatchEndsWithTheToken(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := as(t, suite, append(role("service-manager"), "--ttl", "1s")...) // taken a minute longer, as clocks differ
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/v1/tickets:watch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Accept-Language", chinese)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("it does not begin: %s", resp.Status)
+	}
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(raw), "event: end\ndata: {") || !strings.Contains(string(raw), "TOKEN_EXPIRED") ||
+		!strings.Contains(string(raw), "访问令牌已过期") {
+		t.Errorf("it ended with %s, %v", raw, err)
+	}
 }
 
 // untilOf reads on to the next event of a ticket.

@@ -58,9 +58,11 @@ func (e Exposure) Unsafe() []error {
 
 // The largest values that production takes: above them a limit is none.
 const (
-	mostDeadline  = 5 * time.Minute
-	mostStatement = time.Minute
-	mostMessage   = 64 << 20
+	mostDeadline = 5 * time.Minute
+	// mostStreamCheck is how long a stream may outlive its caller's right at most.
+	mostStreamCheck = time.Minute
+	mostStatement   = time.Minute
+	mostMessage     = 64 << 20
 	// mostTimes is how many times its default a rate or a number of calls at once may be.
 	mostTimes = 20
 )
@@ -90,6 +92,9 @@ func (c *Config) unsafe() []error {
 	}
 	if c.Database.StatementTimeout > mostStatement {
 		add("KEFU_DATABASE_STATEMENT_TIMEOUT is %s; production allows at most %s", c.Database.StatementTimeout, mostStatement)
+	}
+	if c.Limits.StreamCheck > mostStreamCheck {
+		add("KEFU_GRPC_STREAM_CHECK is %s; production allows at most %s", c.Limits.StreamCheck, mostStreamCheck)
 	}
 	if c.Limits.Deadline > mostDeadline {
 		add("KEFU_GRPC_DEADLINE is %s; production allows at most %s", c.Limits.Deadline, mostDeadline)

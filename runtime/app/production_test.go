@@ -77,6 +77,7 @@ func TestProductionRefusesEachUnsafeSettingAndNamesAllAtOnce(t *testing.T) {
 		{"KEFU_DATABASE_URL", "can alter the audit trail", set("KEFU_DATABASE_URL", "postgres://complaint_owner:p@127.0.0.1/complaint?sslmode=disable")},
 		{"KEFU_DATABASE_STATEMENT_TIMEOUT", "at most", set("KEFU_DATABASE_STATEMENT_TIMEOUT", "10m")},
 		{"KEFU_GRPC_DEADLINE", "at most", set("KEFU_GRPC_DEADLINE", "1h")},
+		{"KEFU_GRPC_STREAM_CHECK", "at most 1m0s", set("KEFU_GRPC_STREAM_CHECK", "10m")},
 		{"KEFU_GRPC_MAX_MESSAGE_BYTES", "at most", set("KEFU_GRPC_MAX_MESSAGE_BYTES", "1073741824")},
 		{"KEFU_GRPC_MAX_BULK_BYTES", "at most", set("KEFU_GRPC_MAX_BULK_BYTES", "1073741824")},
 		{"KEFU_GRPC_MAX_CALLS", "at most 5120", set("KEFU_GRPC_MAX_CALLS", "1000000")},

@@ -33,6 +33,9 @@ type gatewayClaims struct {
 	Origin      string   `json:"kefu_issuer"`
 	Roles       []string `json:"kefu_roles,omitempty"`
 	Permissions []string `json:"kefu_permissions,omitempty"`
+	// Until is when the access token expires that the gateway has verified, which lives longer
+	// than this one: a stream goes on until then.
+	Until *jwt.NumericDate `json:"kefu_until,omitempty"`
 }
 
 // Minter makes the tokens with which the gateway tells services whom it has verified.
@@ -95,12 +98,17 @@ func (m *Minter) Mint(i Identity) (string, error) {
 
 func (m *Minter) mint(i Identity, now time.Time) (string, error) {
 	now = now.Truncate(time.Second)
+	var until *jwt.NumericDate
+	if !i.Until.IsZero() {
+		until = jwt.NewNumericDate(i.Until)
+	}
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, gatewayClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: gatewayIssuer, Audience: jwt.ClaimStrings{gatewayAudience}, Subject: i.Subject,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(gatewayLifetime)),
 		},
 		Kind: i.Kind.String(), Origin: i.Issuer, Roles: i.Roles, Permissions: i.Permissions,
+		Until: until,
 	})
 	t.Header["typ"], t.Header["kid"] = gatewayType, m.kid
 	raw, err := t.SignedString(m.key)
@@ -205,6 +213,13 @@ func gatewayIdentity(claims jwt.MapClaims) (Identity, error) {
 	}
 	if i.Permissions, err = texts(claims, "kefu_permissions"); err != nil {
 		return Identity{}, err
+	}
+	if raw, given := claims["kefu_until"]; given {
+		until, ok := raw.(float64)
+		if !ok {
+			return Identity{}, refuse(CheckClaims, "kefu_until %v is not a number", raw)
+		}
+		i.Until = time.Unix(int64(until), 0)
 	}
 	return i, nil
 }

@@ -51,6 +51,7 @@ func TestGatewayTokenCarriesTheIdentity(t *testing.T) {
 		{Kind: Person, Issuer: "https://login.example.com", Subject: "无角色"},
 		{Kind: Customer, Issuer: "https://login.example.com", Subject: customerID, Roles: []string{"customer"}},
 		{Kind: ServiceAccount, Issuer: "https://login.example.com", Subject: "erp", Permissions: []string{"orders.import", "orders.read"}},
+		{Kind: Person, Issuer: "https://login.example.com", Subject: "u-2", Until: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)},
 	} {
 		raw, err := m.Mint(i)
 		if err != nil {

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 )
@@ -63,6 +64,9 @@ type Identity struct {
 	Permissions []string
 	// Service is the name in the certificate, for Kind Service only.
 	Service string
+	// Until is when the access token expires that the caller signed in with, also behind the
+	// gateway; zero for a certificate and for nobody.
+	Until time.Time
 }
 
 // Actor names the caller for audit records and idempotency keys: "issuer|subject", the
@@ -106,6 +110,7 @@ func (i Identity) encode() string {
 	add(i.Issuer)
 	add(i.Subject)
 	add(i.Service)
+	b = binary.AppendVarint(b, i.Until.Unix())
 	for _, list := range [][]string{i.Roles, i.Permissions} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {

@@ -2,8 +2,10 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -96,7 +98,39 @@ func (a *Authenticator) Unary() grpc.UnaryServerInterceptor {
 	}
 }
 
-// Stream establishes the identity of a stream, once, when it begins.
+// Recheck says whether the caller of a call that goes on would still be let in: not once the
+// access token they signed in with has expired, nor when its issuer has taken its key away. An
+// issuer that cannot be asked takes nothing away.
+func (a *Authenticator) Recheck(ctx context.Context, _ string) error {
+	if until := FromContext(ctx).Until; !until.IsZero() && !a.now().Before(until) {
+		return refuse(CheckExpiry, "expired at %v", until).Public()
+	}
+	c, _ := ctx.Value(credentialKey{}).(credential)
+	if c.key != BearerKey || a.bearer == nil {
+		return nil
+	}
+	raw, _ := bearerToken(c.value)
+	_, err := a.bearer.Verify(ctx, raw)
+	var refused *Refusal
+	if errors.As(err, &refused) && refused.Check != CheckProvider {
+		a.log.DebugContext(ctx, "credential refused while a stream went on", "error", err)
+		return refused.Public()
+	}
+	return nil
+}
+
+// now is the clock of what verifies tokens.
+func (a *Authenticator) now() time.Time {
+	switch {
+	case a.bearer != nil:
+		return a.bearer.cfg.Now()
+	case a.gateway != nil:
+		return a.gateway.now()
+	}
+	return time.Now()
+}
+
+// Stream establishes the identity of a stream when it begins; see Recheck for what comes after.
 func (a *Authenticator) Stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 		ctx, err := a.Authenticate(ss.Context())

@@ -112,6 +112,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	i.Until = expiry
 	v.cache.put(hash, i, expiry, now)
 	return i, nil
 }

@@ -61,7 +61,10 @@ func TestVerifierAccepts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if d := cmp.Diff(tc.want, got); d != "" {
+				if got.Until.IsZero() {
+					t.Error("it is not said until when")
+				}
+				if d := cmp.Diff(tc.want, ever(got)); d != "" {
 					t.Error(d)
 				}
 			}

@@ -126,7 +126,13 @@ func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 	}
 }
 
-// Stream enforces the rules on streams, once, when they begin; authn must stand before it.
+// Recheck decides anew on a call that goes on.
+func (g *Guard) Recheck(ctx context.Context, fullMethod string) error {
+	_, err := g.admit(ctx, fullMethod)
+	return err
+}
+
+// Stream enforces the rules on streams when they begin; authn must stand before it.
 func (g *Guard) Stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 		d, err := g.admit(ss.Context(), info.FullMethod)

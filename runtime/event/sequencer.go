@@ -225,13 +225,19 @@ func (s *Sequencer) listen(ctx context.Context, healthy func()) error {
 // while the tables were empty, as those of a new suite are, would read the whole of what they
 // have grown to until Postgres counts them anew.
 func (s *Sequencer) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := s.pool.Config().ConnConfig
+	config := s.pool.Config()
 	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		config.RuntimeParams[way] = "off"
+		config.ConnConfig.RuntimeParams[way] = "off"
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if ready := config.AfterConnect; ready != nil { // what a pool has its sessions do
+		if err := ready(ctx, conn); err != nil {
+			closeConn(conn)
+			return nil, fmt.Errorf("connect: %w", err)
+		}
 	}
 	return conn, nil
 }

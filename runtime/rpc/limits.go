@@ -29,6 +29,9 @@ type Limits struct {
 	MaxCalls int `env:"KEFU_GRPC_MAX_CALLS" envDefault:"256"`
 	// MaxOpenStreams is the number of streams handled at once.
 	MaxOpenStreams int `env:"KEFU_GRPC_MAX_OPEN_STREAMS" envDefault:"1000"`
+	// StreamCheck is how often the caller of an open stream is checked again: whoever's token
+	// has expired or who has lost the right is told so within this time.
+	StreamCheck time.Duration `env:"KEFU_GRPC_STREAM_CHECK" envDefault:"15s"`
 
 	// Rates of calls a second, and how many may come at once, for one caller:
 	// signed-in callers, callers without a token by network address, bulk
@@ -50,7 +53,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MaxStreams: 1000, MaxMessageBytes: 1 << 20, MaxBulkBytes: 4 << 20, MaxHeaderBytes: 16 << 10,
 		Handshake: 5 * time.Second, ConnectionAge: 30 * time.Minute, ConnectionGrace: 5 * time.Minute,
-		PingEvery: 10 * time.Second, Deadline: 30 * time.Second, MaxCalls: 256, MaxOpenStreams: 1000,
+		PingEvery: 10 * time.Second, Deadline: 30 * time.Second, MaxCalls: 256, MaxOpenStreams: 1000, StreamCheck: 15 * time.Second,
 		DefaultRate: 500, DefaultBurst: 1000, PublicRate: 20, PublicBurst: 100,
 		BulkRate: 50, BulkBurst: 100, ServiceRate: 5000, ServiceBurst: 10000, RateCallers: 20000,
 	}

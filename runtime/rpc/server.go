@@ -94,7 +94,7 @@ func (c *ServerConfig) check() error {
 		"MaxBulkBytes": float64(l.MaxBulkBytes), "MaxHeaderBytes": float64(l.MaxHeaderBytes),
 		"Handshake": float64(l.Handshake), "ConnectionAge": float64(l.ConnectionAge),
 		"ConnectionGrace": float64(l.ConnectionGrace), "PingEvery": float64(l.PingEvery),
-		"Deadline": float64(l.Deadline), "MaxCalls": float64(l.MaxCalls), "MaxOpenStreams": float64(l.MaxOpenStreams),
+		"Deadline": float64(l.Deadline), "MaxCalls": float64(l.MaxCalls), "MaxOpenStreams": float64(l.MaxOpenStreams), "StreamCheck": float64(l.StreamCheck),
 		"DefaultRate": l.DefaultRate, "DefaultBurst": float64(l.DefaultBurst),
 		"PublicRate": l.PublicRate, "PublicBurst": float64(l.PublicBurst),
 		"BulkRate": l.BulkRate, "BulkBurst": float64(l.BulkBurst),
@@ -134,6 +134,7 @@ func chainOf(cfg ServerConfig) ([]grpc.ServerOption, error) {
 	rates := newRates(cfg.Limits, known, cfg.Now)
 	calls := requests{forwarder: cfg.Forwarder}
 	valid := validation{validator: cfg.Validator}
+	standing := newStanding(cfg)
 
 	var (
 		unary  []grpc.UnaryServerInterceptor
@@ -155,7 +156,7 @@ func chainOf(cfg ServerConfig) ([]grpc.ServerOption, error) {
 	}
 	for _, i := range []grpc.StreamServerInterceptor{
 		calls.stream, edge.stream, streamRecover, limits.stream,
-		cfg.Authn.Stream(), rates.stream, cfg.Guard.Stream(), valid.stream,
+		cfg.Authn.Stream(), rates.stream, cfg.Guard.Stream(), standing.stream, valid.stream,
 	} {
 		stream = append(stream, streamOurs(i))
 	}

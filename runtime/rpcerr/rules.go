@@ -2,13 +2,18 @@ package rpcerr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	formv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 )
 
 // sizedText covers texts and bytes. The first group needs the rule's own value.
@@ -25,7 +30,7 @@ func sizedText(rule string, v *protovalidate.Violation) Text {
 	case "len", "len_bytes":
 		return lengthText("it must have exactly ", "必须正好 ", rule, limit)
 	case "pattern":
-		return T("it must match the pattern %v", "必须符合格式 %v", ruleValue(limit))
+		return patternText(v.FieldDescriptor, limit)
 	case "prefix":
 		return T("it must begin with %q", "必须以 %q 开头", ruleValue(limit))
 	case "suffix":
@@ -42,6 +47,22 @@ func sizedText(rule string, v *protovalidate.Violation) Text {
 		return T("it must not be one of %s", "不能是以下任一项：%s", ruleValue(limit))
 	}
 	return formText(strings.TrimSuffix(rule, "_empty"), v)
+}
+
+// patternText says what a text that matches looks like, as the field's form has it; where a
+// contract has none the pattern itself is all there is to say.
+func patternText(fd protoreflect.FieldDescriptor, pattern protoreflect.Value) Text {
+	var form *formv1.Form
+	if fd != nil {
+		form, _ = proto.GetExtension(fd.Options(), formv1.E_Form).(*formv1.Form)
+	}
+	if form.GetExample() == "" {
+		return T("it must match the pattern %v", "必须符合格式 %v", ruleValue(pattern))
+	}
+	return Text{
+		EN: "it must be " + form.GetEn() + ", such as " + form.GetExample(),
+		ZH: "必须是" + form.GetZh() + "，例如 " + form.GetExample(),
+	}
 }
 
 // formText covers the well-known forms of a text, each with an example.
@@ -199,23 +220,35 @@ func wellKnown(m protoreflect.Message) (string, bool) {
 // maxEnumNames keeps the sentence readable for long enums.
 const maxEnumNames = 20
 
+// enumNames are as many names as a sentence holds.
 func enumNames(fd protoreflect.FieldDescriptor) string {
-	if fd == nil || fd.Enum() == nil {
-		return ""
+	names := EnumNames(fd)
+	if len(names) > maxEnumNames {
+		names = append(names[:maxEnumNames], "…")
 	}
+	return strings.Join(names, ", ")
+}
+
+// EnumNames gives the values that a field of an enum takes, also by the rules `in` and
+// `not_in`, but never the unspecified one; none for other fields.
+func EnumNames(fd protoreflect.FieldDescriptor) []string {
+	if fd == nil || fd.Enum() == nil {
+		return nil
+	}
+	rules, _ := proto.GetExtension(fd.Options(), validate.E_Field).(*validate.FieldRules)
+	if fd.IsList() {
+		rules = rules.GetRepeated().GetItems()
+	}
+	only, never := rules.GetEnum().GetIn(), rules.GetEnum().GetNotIn()
 	var names []string
 	values := fd.Enum().Values()
 	for i := range values.Len() {
-		if values.Get(i).Number() == 0 {
-			continue
+		n := int32(values.Get(i).Number())
+		if n != 0 && (len(only) == 0 || slices.Contains(only, n)) && !slices.Contains(never, n) {
+			names = append(names, string(values.Get(i).Name()))
 		}
-		if len(names) == maxEnumNames {
-			names = append(names, "…")
-			break
-		}
-		names = append(names, string(values.Get(i).Name()))
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func enumName(fd protoreflect.FieldDescriptor, n protoreflect.EnumNumber) string {

@@ -11,9 +11,41 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxViolations bounds an answer: details travel as a header, and some clients
+// MostFields bounds an answer: details travel as a header, and some clients
 // take no more than 8 KiB of those.
-const maxViolations = 20
+const MostFields = 20
+
+// BadField is one bad field of a request.
+type BadField struct {
+	// Path is the field's, as the caller is to read it.
+	Path string
+	Text Text
+}
+
+// Fields says which fields of a request are wrong, at least one; at most MostFields of them
+// are told. The sentence is that of the first.
+func Fields(reason string, fields ...BadField) *Error {
+	found := make([]violation, 0, MostFields)
+	for _, f := range fields[:min(len(fields), MostFields)] {
+		found = append(found, violation{path: f.Path, text: f.Text})
+	}
+	return several(reason, len(fields), found)
+}
+
+// several is an error of n bad fields, the first of which are told.
+func several(reason string, n int, found []violation) *Error {
+	first := found[0]
+	out := New(codes.InvalidArgument, reason, Text{
+		EN: lead("The request is not valid: ", ": ", first.path, first.text.EN),
+		ZH: lead("请求无效：", "：", first.path, first.text.ZH),
+	})
+	if n > 1 {
+		out.text.EN += fmt.Sprintf(" (and %d more)", n-1)
+		out.text.ZH += fmt.Sprintf("（另有 %d 处）", n-1)
+	}
+	out.violations = found
+	return out
+}
 
 // FromValidation turns what protovalidate found into one public error with a
 // violation for each bad field. It reports false for any other error, also for
@@ -27,22 +59,11 @@ func FromValidation(err error) (*Error, bool) {
 		return nil, false
 	}
 	n := len(found.Violations)
-	first := describe(found.Violations[0])
-	out := New(codes.InvalidArgument, ReasonValidation, Text{
-		EN: lead("The request is not valid: ", ": ", first.path, first.text.EN),
-		ZH: lead("请求无效：", "：", first.path, first.text.ZH),
-	})
-	if n > 1 {
-		out.text.EN += fmt.Sprintf(" (and %d more)", n-1)
-		out.text.ZH += fmt.Sprintf("（另有 %d 处）", n-1)
+	told := make([]violation, 0, MostFields)
+	for _, v := range found.Violations[:min(n, MostFields)] {
+		told = append(told, describe(v))
 	}
-	for i, v := range found.Violations {
-		if i == maxViolations {
-			break
-		}
-		out.violations = append(out.violations, describe(v))
-	}
-	return out, true
+	return several(ReasonValidation, n, told), true
 }
 
 func lead(head, colon, path, text string) string {

@@ -96,6 +96,7 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 		cfg.Name = "service-under-test"
 	}
 	limits := rpc.DefaultLimits()
+	limits.StreamCheck = 20 * time.Millisecond // a test waits for it
 	if cfg.Limits != nil {
 		limits = *cfg.Limits
 	}

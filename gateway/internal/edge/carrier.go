@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -72,14 +74,56 @@ func (c *carrier) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 	if err != nil {
 		return nil, err
 	}
-	return asked{stream}, nil
+	return &asked{ClientStream: stream}, nil
 }
 
 // asked is a stream whose opening fails with what the service refuses at once: it is
-// answered like any other error, with its HTTP code, and not as a line of the stream.
-type asked struct{ grpc.ClientStream }
+// answered like any other error, with its HTTP code, and not as a line of the stream. What
+// ends a stream of events later is its last event.
+type asked struct {
+	grpc.ClientStream
+	// events: server-sent events have come; over: the last one was made.
+	events, over bool
+}
 
-func (s asked) CloseSend() error {
+func (s *asked) RecvMsg(m any) error {
+	if s.over {
+		return io.EOF
+	}
+	err := s.ClientStream.RecvMsg(m)
+	body, ok := m.(*httpbody.HttpBody)
+	if !ok {
+		return err
+	}
+	if err == nil {
+		s.events = body.GetContentType() == eventStream
+		return nil
+	}
+	last := lastEvent(err)
+	if !s.events || last == nil {
+		return err
+	}
+	s.over = true
+	body.ContentType, body.Data = eventStream, last
+	return nil
+}
+
+// lastEvent tells why a stream ended as its last event, `end`, with the error as other calls
+// have it: a browser shows its scripts nothing else of a stream that was begun. Nil for what no
+// service has said, such as a connection that was lost, after which a browser connects again.
+func lastEvent(err error) []byte {
+	st, ok := status.FromError(err)
+	if !ok || rpcerr.Info(err) == nil {
+		return nil
+	}
+	data, err := protojson.Marshal(named(st, "", camelPath))
+	if err != nil {
+		return nil
+	}
+	return append(append([]byte("event: end\ndata: "), data...), "\n\n"...)
+}
+
+func (s *asked) CloseSend() error {
 	if err := s.ClientStream.CloseSend(); err != nil {
 		return err
 	}

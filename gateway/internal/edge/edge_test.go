@@ -39,6 +39,7 @@ type backend struct {
 	ticketv1.UnimplementedTicketServiceServer
 	surveyv1.UnimplementedAnswerServiceServer
 	clockv1.UnimplementedTicketPolicyServiceServer
+	ticketv1.UnimplementedDeskServiceServer
 	files
 
 	mu    sync.Mutex
@@ -117,6 +118,7 @@ func setup(t *testing.T) *world {
 	ticketv1.RegisterTicketServiceServer(server, b)
 	surveyv1.RegisterAnswerServiceServer(server, b)
 	clockv1.RegisterTicketPolicyServiceServer(server, b)
+	ticketv1.RegisterDeskServiceServer(server, b)
 	customerv1.RegisterCustomerImportServiceServer(server, &b.files)
 	customerv1.RegisterCustomerExportServiceServer(server, &b.files)
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())

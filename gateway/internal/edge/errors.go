@@ -34,6 +34,8 @@ const (
 type refusal struct {
 	err  *rpcerr.Error
 	code int
+	// asWritten: its fields are named as the caller wrote them.
+	asWritten bool
 }
 
 func noRoute(r *http.Request) refusal {
@@ -53,12 +55,17 @@ func clip(s string) string {
 // writeError answers a refusal of the edge.
 func writeError(w http.ResponseWriter, r *http.Request, f refusal) {
 	st := f.err.Status(rpc.Preferred(r.Header.Get("Accept-Language")))
-	writeStatus(w, r, f.code, st)
+	spell := camelPath
+	if f.asWritten {
+		spell = func(path string) string { return path }
+	}
+	writeStatus(w, r, f.code, st, spell)
 }
 
-// writeStatus answers a google.rpc.Status in JSON. Every answer names the request.
-func writeStatus(w http.ResponseWriter, r *http.Request, code int, st *status.Status) {
-	body, err := protojson.Marshal(named(st, rpc.RequestID(r.Context())))
+// writeStatus answers a google.rpc.Status in JSON, with the paths of fields as spell has them.
+// Every answer names the request.
+func writeStatus(w http.ResponseWriter, r *http.Request, code int, st *status.Status, spell func(path string) string) {
+	body, err := protojson.Marshal(named(st, rpc.RequestID(r.Context()), spell))
 	if err != nil { // a detail of a type that is not linked here: answer without details
 		body, _ = protojson.Marshal(status.New(st.Code(), st.Message()).Proto())
 	}
@@ -77,9 +84,9 @@ func writeStatus(w http.ResponseWriter, r *http.Request, code int, st *status.St
 	_, _ = w.Write(body) // the caller may have gone
 }
 
-// named puts the JSON names of fields into violations and the request id into the
+// named puts the names that fields have for the caller into violations and the request id into the
 // details, where a service has not done so. The document promises both of every error.
-func named(of *status.Status, requestID string) proto.Message {
+func named(of *status.Status, requestID string, spell func(path string) string) proto.Message {
 	st := of.Proto() // a copy
 	hasRequest := false
 	for i, detail := range st.GetDetails() {
@@ -100,7 +107,7 @@ func named(of *status.Status, requestID string) proto.Message {
 			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
-				v.Field = camelPath(v.GetField())
+				v.Field = spell(v.GetField())
 			}
 			if packed, err := anypb.New(d); err == nil {
 				st.Details[i] = packed
@@ -117,12 +124,16 @@ func named(of *status.Status, requestID string) proto.Message {
 	return st
 }
 
-// camelPath turns `ticket.customer_id` into `ticket.customerId`.
+// camelPath turns `ticket.customer_id` into `ticket.customerId`. The key of a map, which stands
+// in quotes, is the caller's.
 func camelPath(path string) string {
 	var b strings.Builder
-	up := false
+	up, quoted := false, false
 	for _, r := range path {
-		if r == '_' {
+		if r == '"' {
+			quoted = !quoted
+		}
+		if r == '_' && !quoted {
 			up = true
 			continue
 		}
@@ -146,6 +157,19 @@ func retryDelay(st *status.Status) int {
 	return 0
 }
 
+// handleCall is handleError for what transcoding may have refused.
+func handleCall(t *routeTable) runtime.ErrorHandlerFunc {
+	return func(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+		if status.Code(err) == codes.InvalidArgument && rpcerr.Info(err) == nil {
+			if bad := t.explain(r); bad != nil {
+				writeError(w, r, refusal{code: http.StatusBadRequest, err: bad, asWritten: true})
+				return
+			}
+		}
+		handleError(ctx, mux, m, w, r, err)
+	}
+}
+
 // handleError answers an error of a call. HTTP codes are grpc-gateway's, except that a
 // stale etag given as If-Match is 412.
 func handleError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
@@ -158,7 +182,7 @@ func handleError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w 
 		if st.Code() == codes.Aborted && r.Header.Get("If-Match") != "" {
 			code = http.StatusPreconditionFailed
 		}
-		writeStatus(w, r, code, st)
+		writeStatus(w, r, code, st, camelPath)
 		return
 	}
 	writeError(w, r, refusal{code: code, err: translate(st)})
@@ -170,7 +194,7 @@ func translate(st *status.Status) *rpcerr.Error {
 	switch st.Code() {
 	case codes.InvalidArgument:
 		return rpcerr.New(codes.InvalidArgument, reasonBody, rpcerr.T(
-			"the request cannot be read: %s", "无法读取请求：%s", clip(st.Message())))
+			"the request cannot be read: %s", "无法读取请求；格式见 /openapi.json", clip(st.Message())))
 	case codes.Unavailable:
 		return rpcerr.Unavailable("service")
 	case codes.DeadlineExceeded:

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
@@ -270,7 +271,7 @@ func limitBody(l Limits, next http.Handler) http.Handler {
 			writeError(w, r, *f)
 			return
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body = &keptBody{Reader: bytes.NewReader(body), raw: body}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -298,15 +299,21 @@ func badBody(r *http.Request, body []byte, err error, most int64, depth int) *re
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(body, &whole); err != nil {
-		var syntax *json.SyntaxError
-		at := int64(0)
-		if errors.As(err, &syntax) {
-			at = syntax.Offset
-		}
-		return &refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonBody, rpcerr.T(
-			"the body is not one JSON value: %[2]s (at byte %[1]d)", "请求体不是一个 JSON 值：第 %[1]d 字节处 %[2]s", at, clip(err.Error())))}
+		return &refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonBody, notJSON(body, err))}
 	}
 	return nil
+}
+
+// notJSON says where a body ceases to be JSON.
+func notJSON(body []byte, err error) rpcerr.Text {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) || strings.HasPrefix(syntax.Error(), "unexpected end") || syntax.Offset < 1 || syntax.Offset > int64(len(body)) {
+		return rpcerr.T("the body is not one JSON value: it ends at byte %d before the value does",
+			"请求体不是一个 JSON 值：第 %d 字节处结束，而该值尚不完整", len(body))
+	}
+	odd, _ := utf8.DecodeRune(body[syntax.Offset-1:])
+	return rpcerr.T("the body is not one JSON value: %[2]q at byte %[1]d does not belong there",
+		"请求体不是一个 JSON 值：第 %[1]d 字节处的 %[2]q 不应出现", syntax.Offset, odd)
 }
 
 // conditional answers 304 in place of what the caller has already.

@@ -26,7 +26,7 @@ func muxOptions(t *routeTable) []runtime.ServeMuxOption {
 		runtime.WithForwardResponseOption(etagHeader),
 		runtime.WithForwardResponseOption(sheetHeader),
 		runtime.WithForwardResponseOption(streamHeader),
-		runtime.WithErrorHandler(handleError),
+		runtime.WithErrorHandler(handleCall(t)),
 		runtime.WithRoutingErrorHandler(handleRouting(t)),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
@@ -77,10 +77,12 @@ func sheetHeader(_ context.Context, w http.ResponseWriter, m proto.Message) erro
 	return nil
 }
 
+const eventStream = "text/event-stream"
+
 // streamHeader keeps what stands between from holding server-sent events back or changing
 // them: nginx by its own header, others by no-transform.
 func streamHeader(_ context.Context, w http.ResponseWriter, m proto.Message) error {
-	if body, ok := m.(*httpbody.HttpBody); ok && body.GetContentType() == "text/event-stream" {
+	if body, ok := m.(*httpbody.HttpBody); ok && body.GetContentType() == eventStream {
 		w.Header().Set("Cache-Control", "no-store, no-transform")
 		w.Header().Set("X-Accel-Buffering", "no")
 	}

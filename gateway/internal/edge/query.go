@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -30,12 +31,31 @@ func refuseQuery(t *routeTable, next http.Handler) http.Handler {
 				"this call takes no query parameters; /openapi.json says what it takes", "此调用不接受查询参数；可用参数见 /openapi.json"))})
 			return
 		}
+		if bad := badText(r.URL.Query()); bad != nil {
+			writeError(w, r, refusal{code: http.StatusBadRequest, err: bad, asWritten: true})
+			return
+		}
 		if bad := badTime(to.request, r.URL.Query()); bad != nil {
 			writeError(w, r, refusal{code: http.StatusBadRequest, err: bad})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// badText refuses the first parameter that is no text of Unicode, with which no service could
+// be called; nil for none.
+func badText(query url.Values) *rpcerr.Error {
+	for _, key := range slices.Sorted(maps.Keys(query)) {
+		for _, value := range append([]string{key}, query[key]...) {
+			if !utf8.ValidString(value) {
+				return rpcerr.Fields(reasonBody, rpcerr.BadField{Path: strings.ToValidUTF8(clip(key), "�"), Text: rpcerr.T(
+					"%q is no UTF-8; encode the text as UTF-8 and then its bytes by percent signs.",
+					"%q 不是 UTF-8；请先按 UTF-8 编码，再对字节做百分号编码。", clip(value))})
+			}
+		}
+	}
+	return nil
 }
 
 const timeName = protoreflect.FullName("google.protobuf.Timestamp")

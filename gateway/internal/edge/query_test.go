@@ -50,3 +50,13 @@ func TestAMalformedTimeIsNamed(t *testing.T) {
 		t.Errorf("a query where none is taken: %d %s", w.Code, w.Body)
 	}
 }
+
+// What is no text of Unicode is the caller's fault, in a parameter and in a path.
+func TestATextThatIsNoUnicode(t *testing.T) {
+	w := setup(t)
+	for _, path := range []string{"/v1/tickets?number=%ff", "/v1/tickets/%ff"} {
+		if a := w.call("GET", path, ""); a.code != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", path, a.code, a.body)
+		}
+	}
+}

@@ -25,8 +25,12 @@ type routeTable struct {
 type route struct {
 	verb string
 	path *regexp.Regexp
+	// params are the names of its parameters, as the groups of path find their values.
+	params []string
 	// request is what the call takes.
 	request protoreflect.MessageDescriptor
+	// body is what the body holds, nil for none.
+	body protoreflect.MessageDescriptor
 	// query: fields are left that neither the path nor the body gives.
 	query bool
 	// stream: the answer is a stream of messages.
@@ -74,10 +78,30 @@ func (t *routeTable) add(m protoreflect.MethodDescriptor) error {
 			return fmt.Errorf("path of %s: %w", full, err)
 		}
 		t.routes = append(t.routes, route{
-			verb: verb, path: pattern, request: m.Input(), query: leavesFields(m.Input(), template, rule.GetBody()), stream: m.IsStreamingServer(),
+			verb: verb, path: pattern, params: parameters(template), request: m.Input(), body: bodyOf(m.Input(), rule.GetBody()), query: leavesFields(m.Input(), template, rule.GetBody()), stream: m.IsStreamingServer(),
 		})
 	}
 	return nil
+}
+
+// parameters gives the names of the parameters of a path.
+func parameters(template string) []string {
+	var names []string
+	for _, parameter := range pathParameter.FindAllString(template, -1) {
+		names = append(names, strings.Trim(parameter, "{}"))
+	}
+	return names
+}
+
+// bodyOf gives the message that the body of a binding is read into.
+func bodyOf(request protoreflect.MessageDescriptor, body string) protoreflect.MessageDescriptor {
+	switch body {
+	case "":
+		return nil
+	case "*":
+		return request
+	}
+	return request.Fields().ByName(protoreflect.Name(body)).Message()
 }
 
 // leavesFields tells whether a request has fields that stand neither in the path nor in
@@ -109,7 +133,7 @@ func literal(template string) string {
 			return b.String()
 		}
 		b.WriteString(regexp.QuoteMeta(template[:at[0]]))
-		b.WriteString("[^/:]+")
+		b.WriteString("([^/:]+)")
 		template = template[at[1]:]
 	}
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 
@@ -14,10 +15,12 @@ import (
 // deceived.
 func refusePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if roundabout(r.URL.EscapedPath(), r.URL.Path) {
+		// No service could be called with what is no UTF-8; pages of links know nothing of such a link.
+		unspeakable := strings.HasPrefix(r.URL.Path, "/v1/") && !utf8.ValidString(r.URL.Path)
+		if unspeakable || roundabout(r.URL.EscapedPath(), r.URL.Path) {
 			writeError(w, r, refusal{code: http.StatusBadRequest, err: rpcerr.New(codes.InvalidArgument, reasonPath, rpcerr.T(
-				"the path has empty or dotted parts, an encoded slash or a control character; write it as /openapi.json does",
-				"路径含有空段、点段、编码后的斜杠或控制字符；请按 /openapi.json 的写法书写"))})
+				"the path has empty or dotted parts, an encoded slash, a control character or what is no UTF-8; write it as /openapi.json does",
+				"路径含有空段、点段、编码后的斜杠、控制字符或非 UTF-8 字节；请按 /openapi.json 的写法书写"))})
 			return
 		}
 		next.ServeHTTP(w, r)

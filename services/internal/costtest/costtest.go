@@ -2,8 +2,9 @@
 // what they see of the answer, and the audit record. No program can be run without these, so
 // the bench makes the service's server twice, with the same handlers on the same database:
 // once with what production has in the chain, and once with something in its place that lets
-// everybody in. The audit record cannot be left out of a write path. What it costs is
-// measured as a bare batch with and without it, and taken from what both servers cost.
+// everybody in; and where a read leaves a record a third time, so that it leaves none either.
+// The audit record cannot be left out of a write path. What it costs there is measured as a bare
+// batch with and without it, and taken from what both servers cost.
 package costtest
 
 import (
@@ -32,9 +33,11 @@ import (
 )
 
 const (
-	// pairs is how often each way has its turn, slice how long one lasts.
-	pairs = 5
-	slice = 600 * time.Millisecond
+	// rounds is how often each way has its turn, slice how long one lasts and longSlice one of
+	// calls that write, of which few fit into a slice.
+	rounds    = 7
+	slice     = 600 * time.Millisecond
+	longSlice = 1500 * time.Millisecond
 	// unbound is a rate that does not bind.
 	unbound = 1e9
 	// settleLimit bounds the wait for what goes on behind answers.
@@ -47,25 +50,25 @@ type Case struct {
 	// As carries the caller's token.
 	As   context.Context
 	Call func(ctx context.Context, on grpc.ClientConnInterface) error
-	// Record queues what stands in the audit trail of one call, Rest what else the call's
+	// Recorded says that the call only reads and leaves a record of it.
+	Recorded bool
+	// Record queues what stands in the audit trail of a call that writes, Rest what else its
 	// transaction writes.
 	Record, Rest func(ctx context.Context, b *pg.Batch) error
-	// Alone commits the record by the service's own code, where only the record makes a
-	// transaction. Where a call leaves no record all three are nil.
-	Alone func(ctx context.Context) error
 }
 
-// Bench has the two servers.
+// Bench has the servers.
 type Bench struct {
-	t        testing.TB
-	service  *testkit.Service
-	postgres string
-	on, off  *grpc.ClientConn
+	t             testing.TB
+	service       *testkit.Service
+	postgres      string
+	on, off, bare *grpc.ClientConn
 }
 
 // New makes the servers for a service that runs its background work. register puts its
-// handlers on one of them; postgres is the folder of its database server.
-func New(t testing.TB, s *testkit.Service, postgres string, register func(grpc.ServiceRegistrar)) *Bench {
+// handlers on one of them, unrecorded puts such there that leave no record of what is read, nil
+// where none do; postgres is the folder of its database server.
+func New(t testing.TB, s *testkit.Service, postgres string, register, unrecorded func(grpc.ServiceRegistrar)) *Bench {
 	t.Helper()
 	app.TuneGC()
 	ca, err := authn.NewCA(filepath.Join(t.TempDir(), "ca"))
@@ -79,6 +82,9 @@ func New(t testing.TB, s *testkit.Service, postgres string, register func(grpc.S
 		t.Fatal(err)
 	}
 	b.on, b.off = production.conn, b.serve(ca, anybody{}, anything{}, register).conn
+	if unrecorded != nil {
+		b.bare = b.serve(ca, anybody{}, anything{}, unrecorded).conn
+	}
 	return b
 }
 

@@ -2,9 +2,14 @@ package costtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"runtime"
+	"strings"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit/measure"
@@ -16,51 +21,77 @@ const (
 	mostShare = .3                     // of p50
 )
 
-// The ways of which slices alternate.
+// The ways of which slices alternate. A case has those that it needs.
 const (
 	byOn     = iota // the server of production
 	byOff           // the server that lets everybody in
+	byBare          // that server where it leaves no record either
 	byRecord        // the transaction of a call with the audit record, by bare statements
 	byRest          // the same without
 	wayCount
 )
 
-// cost is what a call of one slice takes.
+// cost is what a call takes.
 type cost struct{ cpu, p50 time.Duration }
 
 func (c cost) minus(less cost) cost { return cost{c.cpu - less.cpu, c.p50 - less.p50} }
 func (c cost) plus(more cost) cost  { return cost{c.cpu + more.cpu, c.p50 + more.p50} }
 
 // result is what was measured of a case, in medians: of what calls cost without protection,
-// and of the differences within the pairs, whose both sides met the same machine.
+// and of the differences within the rounds, whose sides met the same machine. spread is how far
+// the middle half of added lies apart.
 type result struct {
-	name               string
-	callers            int
-	bare, chain, audit cost
+	name                              string
+	callers                           int
+	bare, chain, audit, added, spread cost
 }
 
-func (r result) added() cost    { return r.chain.plus(r.audit) }
-func (r result) share() float64 { return float64(r.added().p50) / float64(r.bare.p50) }
-func (r result) met() bool      { return r.added().cpu <= mostCPU && r.share() <= mostShare }
+func (r result) share() float64 { return float64(r.added.p50) / float64(r.bare.p50) }
+func (r result) met() bool      { return r.added.cpu <= mostCPU && r.share() <= mostShare }
+
+var only = flag.String("only", "", "measure the cases alone whose name holds this")
 
 // Run measures the cases and prints the table.
 func (b *Bench) Run(cases ...Case) {
 	b.t.Helper()
 	var results []result
 	for _, c := range cases {
+		if !strings.Contains(c.Name, *only) {
+			continue
+		}
 		for _, callers := range []int{1, 16} {
 			results = append(results, b.measure(c, callers))
 		}
 	}
-	fmt.Printf("\nWhat protection adds to a call of %s: medians of %d pairs of %v each\n", b.service.Process.Name, pairs, slice)
+	fmt.Printf("\nWhat protection adds to a call of %s: medians of %d rounds, ± half of what the middle half of them spans\n",
+		b.service.Process.Name, rounds)
 	fmt.Print(measure.Table("protection|callers|CPU ms without|chain|audit|together, ≤ "+measure.Ms(mostCPU)+
 		"|p50 ms without|chain|audit|together, ≤ "+percent(mostShare)+"|", func(row func(...any)) {
 		for _, r := range results {
-			row(r.name, r.callers, measure.Ms(r.bare.cpu), measure.Ms(r.chain.cpu), measure.Ms(r.audit.cpu), measure.Ms(r.added().cpu),
+			row(r.name, r.callers, measure.Ms(r.bare.cpu), measure.Ms(r.chain.cpu), measure.Ms(r.audit.cpu),
+				measure.Ms(r.added.cpu)+" ± "+measure.Ms(r.spread.cpu/2),
 				measure.Ms(r.bare.p50), measure.Ms(r.chain.p50), measure.Ms(r.audit.p50), percent(r.share()),
 				map[bool]string{true: "met", false: "MISSED"}[r.met()])
 		}
 	}))
+	b.floor(cases[0].As)
+}
+
+// floor prints what the least durable commit costs, below which no record of a read can be.
+func (b *Bench) floor(as context.Context) {
+	least := Case{Name: "a commit", As: as}
+	commit := func(ctx context.Context) error {
+		_, err := b.service.Pool.Exec(ctx, `SELECT pg_logical_emit_message(true, 'bench', '')`)
+		return err
+	}
+	for _, callers := range []int{1, 16} {
+		var took []cost
+		for range rounds {
+			took = append(took, b.once(least, byRecord, commit, callers))
+		}
+		c := quantile(took, .5)
+		fmt.Printf("the least commit, callers %d: %s ms of processor time, p50 %s ms\n", callers, measure.Ms(c.cpu), measure.Ms(c.p50))
+	}
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
@@ -68,23 +99,39 @@ func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 func (b *Bench) measure(c Case, callers int) result {
 	b.t.Helper()
 	ways := b.ways(c)
-	took := [wayCount][]cost{}
-	for w, call := range ways { // fills caches and connections
-		b.once(c, w, call, callers)
-	}
-	for pair := range pairs {
-		for turn := range ways {
-			w := (pair + turn) % wayCount
-			took[w] = append(took[w], b.once(c, w, ways[w], callers))
+	var turns []int
+	for w, call := range ways {
+		if call != nil {
+			turns = append(turns, w)
+			b.once(c, w, call, callers) // fills caches and connections
 		}
 	}
-	r := result{name: c.Name, callers: callers, chain: between(took[byOn], took[byOff])}
-	r.audit = between(took[byRecord], took[byRest])
-	r.bare = between(took[byOff], nil).minus(r.audit)
-	return r
+	var bare, chain, record, added []cost
+	for round := range rounds {
+		var took [wayCount]cost
+		for turn := range turns {
+			w := turns[(round+turn)%len(turns)]
+			took[w] = b.once(c, w, ways[w], callers)
+		}
+		kept := took[byRecord].minus(took[byRest])
+		if c.Recorded {
+			kept = took[byOff].minus(took[byBare])
+		}
+		bare, record = append(bare, took[byOff].minus(kept)), append(record, kept)
+		chain = append(chain, took[byOn].minus(took[byOff]))
+		added = append(added, took[byOn].minus(took[byOff]).plus(kept))
+	}
+	return result{
+		name: c.Name, callers: callers, bare: quantile(bare, .5), chain: quantile(chain, .5), audit: quantile(record, .5),
+		added: quantile(added, .5), spread: quantile(added, .75).minus(quantile(added, .25)),
+	}
 }
 
+// ways are those of a case, nil in the place of the others.
 func (b *Bench) ways(c Case) [wayCount]func(context.Context) error {
+	on := func(conn *grpc.ClientConn) func(context.Context) error {
+		return func(ctx context.Context) error { return c.Call(ctx, conn) }
+	}
 	batch := func(parts ...func(context.Context, *pg.Batch) error) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return pg.InBatch(ctx, b.service.Pool, func(to *pg.Batch) error {
@@ -97,40 +144,55 @@ func (b *Bench) ways(c Case) [wayCount]func(context.Context) error {
 			})
 		}
 	}
-	ways := [wayCount]func(context.Context) error{
-		byOn:  func(ctx context.Context) error { return c.Call(ctx, b.on) },
-		byOff: func(ctx context.Context) error { return c.Call(ctx, b.off) },
-	}
+	ways := [wayCount]func(context.Context) error{byOn: on(b.on), byOff: on(b.off)}
 	switch {
-	case c.Alone != nil:
-		ways[byRecord] = c.Alone
+	case c.Recorded:
+		ways[byBare] = on(b.bare)
 	case c.Record != nil:
 		ways[byRecord], ways[byRest] = batch(c.Rest, c.Record), batch(c.Rest)
 	}
 	return ways
 }
 
-// once is one slice of one way; nothing where the case does not have it.
+// once is one slice of one way. What the slice before left to be collected is not this one's.
 func (b *Bench) once(c Case, way int, call func(context.Context) error, callers int) cost {
 	b.t.Helper()
-	if call == nil {
-		return cost{}
-	}
 	calls := make([]func(context.Context) error, callers)
 	for i := range calls {
 		calls[i] = call
 	}
+	lasts := slice
+	if c.Record != nil {
+		lasts = longSlice
+	}
+	runtime.GC()
 	before := b.used()
-	times, _, err := measure.Drive(c.As, calls, slice)
+	times, _, err := measure.Drive(c.As, calls, lasts)
 	if err != nil {
 		b.t.Fatalf("%s, way %d: %v", c.Name, way, err)
 	}
 	b.settle()
-	return cost{(b.used() - before) / time.Duration(len(times)), measure.Quantile(times, .5)}
+	return cost{b.used().since(before) / time.Duration(len(times)), measure.Quantile(times, .5)}
 }
 
-// used is the processor time of this process, callers and servers alike, and of Postgres.
-func (b *Bench) used() time.Duration {
+// used is the processor time so far, of this process, callers and servers alike, and of each
+// of Postgres.
+type used struct {
+	own      time.Duration
+	sessions map[int]time.Duration
+}
+
+// since leaves out what a process of Postgres used that has ended: what it had used before, too,
+// is gone with it.
+func (u used) since(before used) time.Duration {
+	sum := u.own - before.own
+	for pid, now := range u.sessions {
+		sum += now - before.sessions[pid]
+	}
+	return sum
+}
+
+func (b *Bench) used() used {
 	b.t.Helper()
 	var own syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
@@ -140,11 +202,7 @@ func (b *Bench) used() time.Duration {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	sum := time.Duration(own.Utime.Nano() + own.Stime.Nano())
-	for _, used := range sessions {
-		sum += used
-	}
-	return sum
+	return used{time.Duration(own.Utime.Nano() + own.Stime.Nano()), sessions}
 }
 
 // settle waits until nothing goes on behind the answers: every event has its position,
@@ -167,15 +225,11 @@ func (b *Bench) settle() {
 	}
 }
 
-// between is the median of the differences, of the values themselves where there is nothing
-// to take from them.
-func between(of, less []cost) cost {
+// quantile is that of each part of the costs.
+func quantile(of []cost, q float64) cost {
 	cpu, p50 := make([]time.Duration, len(of)), make([]time.Duration, len(of))
 	for i, c := range of {
-		if less != nil {
-			c = c.minus(less[i])
-		}
 		cpu[i], p50[i] = c.cpu, c.p50
 	}
-	return cost{measure.Quantile(cpu, .5), measure.Quantile(p50, .5)}
+	return cost{measure.Quantile(cpu, q), measure.Quantile(p50, q)}
 }

@@ -118,9 +118,10 @@ type Server struct {
 	schedule   tier.Schedule
 	tiers      worker
 	sheets     worker
-	// reads gathers the records of files that are read at the same time.
-	reads    *pg.Gather[fileRead]
-	auditKey []byte
+	// leaveRead has the record of a read written, together with those of files that are read at
+	// the same time.
+	leaveRead func(fileRead) (recorded func(context.Context) error)
+	auditKey  []byte
 	// sheetRows is how many files a sheet of an export takes, sheetKept how much is kept of the
 	// faults of an import, and of what a dry run would change.
 	sheetRows, sheetKept int64
@@ -153,7 +154,7 @@ func New(cfg Config) (*Server, error) {
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
-	s.reads = pg.NewGather(1, 1000, s.storeReads)
+	s.leaveRead = pg.NewGather(1, mostReads, s.storeReads).Begin
 	return s, nil
 }
 

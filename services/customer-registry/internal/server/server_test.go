@@ -53,6 +53,15 @@ func start(t *testing.T) *registry {
 	return startWith(t, false)
 }
 
+// newServer makes the service's handlers for a process.
+func newServer(t *testing.T, p *app.Process, schedule tier.Schedule) (*server.Server, error) {
+	t.Helper()
+	return server.New(server.Config{
+		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
+		Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)), Schedule: schedule,
+	})
+}
+
 // startWith starts the service with or without what goes on beside calls.
 func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *registry {
 	t.Helper()
@@ -66,11 +75,7 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 		Limits:     &limits,
 		Register: func(p *app.Process) error {
 			var err error
-			r.Server, err = server.New(server.Config{
-				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator,
-				Log: p.Log, Now: p.Now, Region: "CN", Disclosure: server.DefaultDisclosure(shanghai(t)),
-				Schedule: append(schedule, tier.Off)[0],
-			})
+			r.Server, err = newServer(t, p, append(schedule, tier.Off)[0])
 			if err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ func TestBench(t *testing.T) {
 	}
 	w.fill(t, func(ctx context.Context) error { return create(ctx, w.Conn) }, agent)
 	rest, record := w.createdRows(t, made)
-	costtest.New(t, w.Service, postgres, w.server.Register).Run(
+	costtest.New(t, w.Service, postgres, w.server.Register, nil).Run(
 		costtest.Case{Name: "get-ticket, an agent's own", As: agent, Call: get},
 		costtest.Case{Name: "list of 50 tickets, a manager's", As: w.manager(), Call: list},
 		costtest.Case{Name: "list of 50 tickets, an agent's own", As: agent, Call: list},

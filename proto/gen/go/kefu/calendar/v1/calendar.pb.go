@@ -11,6 +11,7 @@ package calendarv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1362,9 +1363,10 @@ var File_kefu_calendar_v1_calendar_proto protoreflect.FileDescriptor
 
 const file_kefu_calendar_v1_calendar_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/calendar/v1/calendar.proto\x12\x10kefu.calendar.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xe5\x03\n" +
-	"\bCalendar\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\x121\n" +
+	"\x1fkefu/calendar/v1/calendar.proto\x12\x10kefu.calendar.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xd5\x05\n" +
+	"\bCalendar\x12\xad\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\x9c\x02\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$\xba\xbb\x18\xe9\x01\n" +
+	"kthe id of a calendar: lower-case letters, digits and hyphens, none of them at an end, at most 40 characters\x12j日历编号：由小写字母、数字和连字符组成，首尾不能是连字符，最多 40 个字符\x1a\x0echina-standardR\x02id\x121\n" +
 	"\x04name\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04name\x12)\n" +
 	"\ttime_zone\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18<R\btimeZone\x12?\n" +
 	"\x04week\x18\x04 \x03(\v2\x1e.kefu.calendar.v1.WeekdayHoursB\v\xe0A\x02\xbaH\x05\x92\x01\x02\x10TR\x04week\x12?\n" +
@@ -1403,9 +1405,10 @@ const file_kefu_calendar_v1_calendar_proto_rawDesc = "" +
 	"\x15CreateCalendarRequest\x12A\n" +
 	"\bcalendar\x18\x01 \x01(\v2\x1a.kefu.calendar.v1.CalendarB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcalendar\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"T\n" +
-	"\x12GetCalendarRequest\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\"h\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc4\x02\n" +
+	"\x12GetCalendarRequest\x12\xad\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\x9c\x02\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$\xba\xbb\x18\xe9\x01\n" +
+	"kthe id of a calendar: lower-case letters, digits and hyphens, none of them at an end, at most 40 characters\x12j日历编号：由小写字母、数字和连字符组成，首尾不能是连字符，最多 40 个字符\x1a\x0echina-standardR\x02id\"h\n" +
 	"\x14ListCalendarsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -1419,15 +1422,17 @@ const file_kefu_calendar_v1_calendar_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd4\x01\n" +
-	"\x0eSetYearRequest\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\x12=\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc4\x03\n" +
+	"\x0eSetYearRequest\x12\xad\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\x9c\x02\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$\xba\xbb\x18\xe9\x01\n" +
+	"kthe id of a calendar: lower-case letters, digits and hyphens, none of them at an end, at most 40 characters\x12j日历编号：由小写字母、数字和连字符组成，首尾不能是连字符，最多 40 个字符\x1a\x0echina-standardR\x02id\x12=\n" +
 	"\x04year\x18\x02 \x01(\v2\x1e.kefu.calendar.v1.CalendarYearB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04year\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x95\x03\n" +
-	"\x11ComputeDueRequest\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\x12H\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x85\x05\n" +
+	"\x11ComputeDueRequest\x12\xad\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\x9c\x02\xe0A\x02\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$\xba\xbb\x18\xe9\x01\n" +
+	"kthe id of a calendar: lower-case letters, digits and hyphens, none of them at an end, at most 40 characters\x12j日历编号：由小写字母、数字和连字符组成，首尾不能是连字符，最多 40 个字符\x1a\x0echina-standardR\x02id\x12H\n" +
 	"\x05start\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x16\xe0A\x02\xbaH\x10\xc8\x01\x01\xb2\x01\n" +
 	"\x1a\x06\b\x80\x95\x9e\xb3\x0f2\x00R\x05start\x12P\n" +
 	"\fworking_time\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +

@@ -9,6 +9,7 @@ package clockv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -2126,7 +2127,7 @@ var File_kefu_clock_v1_policy_proto protoreflect.FileDescriptor
 
 const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x03\n" +
+	"\x1akefu/clock/v1/policy.proto\x12\rkefu.clock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x03\n" +
 	"\x06Policy\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x125\n" +
@@ -2191,9 +2192,10 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\x13CreatePolicyRequest\x12-\n" +
 	"\x06policy\x18\x01 \x01(\v2\x15.kefu.clock.v1.PolicyR\x06policy\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"l\n" +
-	"\x10GetPolicyRequest\x12X\n" +
-	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\"g\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xb6\x01\n" +
+	"\x10GetPolicyRequest\x12\xa1\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x90\x01\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\x02id\"g\n" +
 	"\x13ListPoliciesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
@@ -2207,24 +2209,29 @@ const file_kefu_clock_v1_policy_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x99\x01\n" +
-	"\x15ValidatePolicyRequest\x12X\n" +
-	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12&\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe3\x01\n" +
+	"\x15ValidatePolicyRequest\x12\xa1\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x90\x01\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\x02id\x12&\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"L\n" +
 	"\x16ValidatePolicyResponse\x122\n" +
-	"\x06faults\x18\x01 \x03(\v2\x1a.kefu.clock.v1.PolicyFaultR\x06faults\"\xf8\x01\n" +
-	"\x14PublishPolicyRequest\x12X\n" +
-	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12A\n" +
+	"\x06faults\x18\x01 \x03(\v2\x1a.kefu.clock.v1.PolicyFaultR\x06faults\"\xc2\x02\n" +
+	"\x14PublishPolicyRequest\x12\xa1\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x90\x01\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\x02id\x12A\n" +
 	"\x0eeffective_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd3\x01\n" +
-	"\x13DiffPoliciesRequest\x12X\n" +
-	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12b\n" +
-	"\aagainst\x18\x02 \x01(\tBH\xbaHE\xd8\x01\x01r@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\aagainst\"\xcf\x04\n" +
-	"\x13DryRunPolicyRequest\x12X\n" +
-	"\x02id\x18\x01 \x01(\tBH\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x02id\x12D\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xe7\x02\n" +
+	"\x13DiffPoliciesRequest\x12\xa1\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x90\x01\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\x02id\x12\xab\x01\n" +
+	"\aagainst\x18\x02 \x01(\tB\x90\x01\xbaHE\xd8\x01\x01r@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\aagainst\"\x99\x05\n" +
+	"\x13DryRunPolicyRequest\x12\xa1\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x90\x01\xe0A\x02\xbaHBr@2>^([1-9][0-9]{0,17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$\xba\xbb\x18D\n" +
+	"#the number or the UUID of a version\x12\x1a版本号或版本的 UUID\x1a\x013R\x02id\x12D\n" +
 	"\x10create_time_from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0ecreateTimeFrom\x12@\n" +
 	"\x0ecreate_time_to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fcreateTimeTo\x12=\n" +
 	"\x06origin\x18\x04 \x01(\x0e2\x1b.kefu.clock.v1.DryRunOriginB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06origin\x12\x1f\n" +

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	money "google.golang.org/genproto/googleapis/type/money"
@@ -4290,7 +4291,7 @@ var File_kefu_complaint_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/type/v1/type.proto\"\x81\x12\n" +
+	"!kefu/complaint/v1/complaint.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\x81\x12\n" +
 	"\tComplaint\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -4587,9 +4588,10 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x11category_disputed\x18\x05 \x01(\bR\x10categoryDisputed\x12\x1b\n" +
 	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
-	"\x17ImportComplaintsRequest\x128\n" +
-	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12Q\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa2\x03\n" +
+	"\x17ImportComplaintsRequest\x12\x8b\x02\n" +
+	"\x06source\x18\x01 \x01(\tB\xf2\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcd\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\bold-deskR\x06source\x12Q\n" +
 	"\arecords\x18\x02 \x03(\v2\".kefu.complaint.v1.ComplaintRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +
@@ -4635,10 +4637,12 @@ const file_kefu_complaint_v1_complaint_proto_rawDesc = "" +
 	"\x1bListComplaintClocksResponse\x12,\n" +
 	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12.\n" +
-	"\apromise\x18\x03 \x01(\v2\x14.kefu.clock.v1.ClockR\apromise\"\xa0\x01\n" +
+	"\apromise\x18\x03 \x01(\v2\x14.kefu.clock.v1.ClockR\apromise\"\xf5\x01\n" +
 	"\x1cExplainComplaintClockRequest\x12.\n" +
-	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x121\n" +
-	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
+	"\fcomplaint_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\vcomplaintId\x12\x85\x01\n" +
+	"\x05clock\x18\x02 \x01(\tBo\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$\xba\xbb\x18P\n" +
+	"#a kind of clock, or the UUID of one\x12\x1d时钟种类或时钟的 UUID\x1a\n" +
+	"resolutionR\x05clock\x12\x1d\n" +
 	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*\x96\x02\n" +
 	"\x0fPurchaseVerdict\x12 \n" +
 	"\x1cPURCHASE_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n" +

@@ -9,6 +9,7 @@ package complaintv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -485,10 +486,11 @@ var File_kefu_complaint_v1_investigation_proto protoreflect.FileDescriptor
 
 const file_kefu_complaint_v1_investigation_proto_rawDesc = "" +
 	"\n" +
-	"%kefu/complaint/v1/investigation.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1bkefu/access/v1/access.proto\x1a!kefu/complaint/v1/complaint.proto\"\x80\x02\n" +
+	"%kefu/complaint/v1/investigation.proto\x12\x11kefu.complaint.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1bkefu/access/v1/access.proto\x1a!kefu/complaint/v1/complaint.proto\x1a\x17kefu/form/v1/form.proto\"\x82\x03\n" +
 	"\x05Cause\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x123\n" +
-	"\x04code\x18\x02 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9.-]{1,40}$R\x04code\x12(\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\xb4\x01\n" +
+	"\x04code\x18\x02 \x01(\tB\x9f\x01\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9.-]{1,40}$\xba\xbb\x18|\n" +
+	"3a code of 1 to 40 letters, digits, dots and hyphens\x12@由 1 至 40 个字母、数字、点和连字符组成的代码\x1a\x03M.2R\x04code\x12(\n" +
 	"\tparent_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bparentId\x12%\n" +
 	"\aname_zh\x18\x04 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x06nameZh\x12%\n" +
 	"\aname_en\x18\x05 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x06nameEn\x12\x18\n" +

@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1409,7 +1410,7 @@ var File_kefu_customer_v1_access_review_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\n" +
-	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xd1\x04\n" +
+	"$kefu/customer/v1/access_review.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\"\xd1\x04\n" +
 	"\fAccessReview\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -1489,32 +1490,36 @@ const file_kefu_customer_v1_access_review_proto_rawDesc = "" +
 	"\x0fReviewSignature\x12\x16\n" +
 	"\x06signer\x18\x01 \x01(\tR\x06signer\x127\n" +
 	"\tsign_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bsignTime\x12\x1a\n" +
-	"\bfindings\x18\x03 \x01(\tR\bfindings\"E\n" +
-	"\x16GetAccessReviewRequest\x12+\n" +
-	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\"k\n" +
+	"\bfindings\x18\x03 \x01(\tR\bfindings\"{\n" +
+	"\x16GetAccessReviewRequest\x12a\n" +
+	"\x02id\x18\x01 \x01(\tBQ\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$\xba\xbb\x182\n" +
+	"\x16a year and its quarter\x12\x0f年份和季度\x1a\a2026-q3R\x02id\"k\n" +
 	"\x18ListAccessReviewsRequest\x12&\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x8a\x01\n" +
 	"\x19ListAccessReviewsResponse\x12E\n" +
 	"\x0eaccess_reviews\x18\x01 \x03(\v2\x1e.kefu.customer.v1.AccessReviewR\raccessReviews\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
-	"\x17SignAccessReviewRequest\x12+\n" +
-	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12)\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
+	"\x17SignAccessReviewRequest\x12a\n" +
+	"\x02id\x18\x01 \x01(\tBQ\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$\xba\xbb\x182\n" +
+	"\x16a year and its quarter\x12\x0f年份和季度\x1a\a2026-q3R\x02id\x12)\n" +
 	"\bfindings\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\bfindings\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x9f\x01\n" +
-	"\x1eListAccessReviewReadersRequest\x12+\n" +
-	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12'\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xd5\x01\n" +
+	"\x1eListAccessReviewReadersRequest\x12a\n" +
+	"\x02id\x18\x01 \x01(\tBQ\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$\xba\xbb\x182\n" +
+	"\x16a year and its quarter\x12\x0f年份和季度\x1a\a2026-q3R\x02id\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
 	"\x1fListAccessReviewReadersResponse\x12:\n" +
 	"\areaders\x18\x01 \x03(\v2 .kefu.customer.v1.ReaderActivityR\areaders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x01\n" +
-	"\x1dListAccessReviewGrantsRequest\x12+\n" +
-	"\x02id\x18\x01 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$R\x02id\x12'\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
+	"\x1dListAccessReviewGrantsRequest\x12a\n" +
+	"\x02id\x18\x01 \x01(\tBQ\xe0A\x02\xbaH\x15r\x132\x11^[0-9a-z-]{1,36}$\xba\xbb\x182\n" +
+	"\x16a year and its quarter\x12\x0f年份和季度\x1a\a2026-q3R\x02id\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +

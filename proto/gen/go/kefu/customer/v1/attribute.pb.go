@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -539,10 +540,11 @@ var File_kefu_customer_v1_attribute_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_attribute_proto_rawDesc = "" +
 	"\n" +
-	" kefu/customer/v1/attribute.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xc7\x05\n" +
+	" kefu/customer/v1/attribute.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xa4\a\n" +
 	"\x13AttributeDefinition\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x122\n" +
-	"\x03key\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$R\x03key\x123\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x8e\x02\n" +
+	"\x03key\x18\x02 \x01(\tB\xfb\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$\xba\xbb\x18\xd6\x01\n" +
+	"ea name of lower-case letters, digits and underscores that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和下划线组成的名称（最多 40 个字符）\x1a\rmachine_countR\x03key\x123\n" +
 	"\x05label\x18\x03 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05label\x12B\n" +
 	"\x04type\x18\x04 \x01(\x0e2\x1f.kefu.customer.v1.AttributeTypeB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12\x1a\n" +
 	"\brequired\x18\x05 \x01(\bR\brequired\x12)\n" +

@@ -11,6 +11,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -864,7 +865,7 @@ var File_kefu_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a'kefu/customer/v1/customer_summary.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x01\n" +
+	"\x1fkefu/customer/v1/customer.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a'kefu/customer/v1/customer_summary.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xe6\x01\n" +
 	"\x15CreateCustomerRequest\x12A\n" +
 	"\bcustomer\x18\x01 \x01(\v2\x1a.kefu.customer.v1.CustomerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
@@ -909,9 +910,10 @@ const file_kefu_customer_v1_customer_proto_rawDesc = "" +
 	"\rUnmaskedValue\x12'\n" +
 	"\x05value\x18\x01 \x01(\tB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x05value\x12F\n" +
 	"\aaddress\x18\x02 \x01(\v2\x19.kefu.customer.v1.AddressB\x11\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\aaddress\x12\x1c\n" +
-	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\x97\x02\n" +
-	"\x16ImportCustomersRequest\x128\n" +
-	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12O\n" +
+	"\tremaining\x18\x03 \x01(\x05R\tremaining\"\xea\x03\n" +
+	"\x16ImportCustomersRequest\x12\x8a\x02\n" +
+	"\x06source\x18\x01 \x01(\tB\xf1\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcc\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\aold-crmR\x06source\x12O\n" +
 	"\arecords\x18\x02 \x03(\v2 .kefu.customer.v1.CustomerRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +

@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1038,7 +1039,7 @@ var File_kefu_customer_v1_customer_file_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_file_proto_rawDesc = "" +
 	"\n" +
-	"$kefu/customer/v1/customer_file.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x0f\n" +
+	"$kefu/customer/v1/customer_file.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/value.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xeb\x0f\n" +
 	"\bCustomer\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x124\n" +
@@ -1083,14 +1084,15 @@ const file_kefu_customer_v1_customer_file_proto_rawDesc = "" +
 	"retireTime\x12=\n" +
 	"\x0fphone_extension\x181 \x01(\tB\x14\xe0A\x03\xb2\xbb\x18\r\b\x03\"\aservice(\x01R\x0ephoneExtension\x12H\n" +
 	"\rphone_quality\x182 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\fphoneQuality\x12H\n" +
-	"\remail_quality\x183 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\x88\x02\n" +
+	"\remail_quality\x183 \x01(\x0e2\x1e.kefu.customer.v1.PointQualityB\x03\xe0A\x03R\femailQuality\"\x8b\x03\n" +
 	"\aAddress\x12 \n" +
 	"\x06street\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06street\x12\x1b\n" +
 	"\x04city\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04city\x12#\n" +
 	"\bprovince\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\bprovince\x12(\n" +
 	"\vpostal_code\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\n" +
-	"postalCode\x127\n" +
-	"\fcountry_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\vcountryCode\x126\n" +
+	"postalCode\x12\xb9\x01\n" +
+	"\fcountry_code\x18\x05 \x01(\tB\x95\x01\xbaH\x11r\x0f2\r^([A-Z]{2})?$\xba\xbb\x18}\n" +
+	"<a country code of ISO 3166, two upper-case letters, or empty\x129ISO 3166 国家代码（两个大写字母），或留空\x1a\x02CNR\vcountryCode\x126\n" +
 	"\bposition\x18\x06 \x01(\v2\x1a.kefu.customer.v1.PositionR\bposition\"v\n" +
 	"\bPosition\x123\n" +
 	"\blatitude\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\blatitude\x125\n" +

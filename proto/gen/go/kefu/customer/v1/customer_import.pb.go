@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1527,17 +1528,19 @@ var File_kefu_customer_v1_customer_import_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_customer_import_proto_rawDesc = "" +
 	"\n" +
-	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\"\xbd\b\n" +
+	"&kefu/customer/v1/customer_import.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/form/v1/form.proto\"\x84\v\n" +
 	"\x0eCustomerImport\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x128\n" +
-	"\x06source\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12D\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x8a\x02\n" +
+	"\x06source\x18\x02 \x01(\tB\xf1\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcc\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\aold-crmR\x06source\x12D\n" +
 	"\x06format\x18\x03 \x01(\x0e2\x1d.kefu.customer.v1.SheetFormatB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06format\x12B\n" +
 	"\acolumns\x18\x04 \x03(\v2\x1e.kefu.customer.v1.ImportColumnB\b\xbaH\x05\x92\x01\x02\x10dR\acolumns\x12G\n" +
 	"\von_existing\x18\x05 \x01(\x0e2\x1c.kefu.customer.v1.OnExistingB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"onExisting\x12\x17\n" +
-	"\adry_run\x18\x06 \x01(\bR\x06dryRun\x12/\n" +
-	"\tdelimiter\x18\a \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[,;|\\t]?$R\tdelimiter\x123\n" +
+	"\adry_run\x18\x06 \x01(\bR\x06dryRun\x12\xa2\x01\n" +
+	"\tdelimiter\x18\a \x01(\tB\x83\x01\xbaH\x0er\f2\n" +
+	"^[,;|\\t]?$\xba\xbb\x18n\n" +
+	"7a comma, a semicolon, a vertical bar or a tab, or empty\x120逗号、分号、竖线或制表符，或留空\x1a\x01;R\tdelimiter\x123\n" +
 	"\bencoding\x18\b \x01(\tB\x17\xbaH\x14r\x12R\x00R\x05utf-8R\agb18030R\bencoding\x12\x1d\n" +
 	"\x05sheet\x18\t \x01(\tB\a\xbaH\x04r\x02\x18\x1fR\x05sheet\x128\n" +
 	"\x05state\x18\n" +

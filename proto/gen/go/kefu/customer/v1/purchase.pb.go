@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -257,9 +258,10 @@ var File_kefu_customer_v1_purchase_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_purchase_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/purchase.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/order.proto\x1a\x17kefu/type/v1/type.proto\"\xe7\x01\n" +
-	"\x16ImportPurchasesRequest\x128\n" +
-	"\x06source\x18\x01 \x01(\tB \xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12O\n" +
+	"\x1fkefu/customer/v1/purchase.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ckefu/customer/v1/order.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xb6\x03\n" +
+	"\x16ImportPurchasesRequest\x12\x86\x02\n" +
+	"\x06source\x18\x01 \x01(\tB\xed\x01\xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xc8\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\x03erpR\x06source\x12O\n" +
 	"\arecords\x18\x02 \x03(\v2 .kefu.customer.v1.PurchaseRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12\x1a\n" +
 	"\bhistoric\x18\x03 \x01(\bR\bhistoric\x12&\n" +

@@ -8,6 +8,7 @@ package customerv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1346,7 +1347,7 @@ var File_kefu_customer_v1_segment_condition_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_segment_condition_proto_rawDesc = "" +
 	"\n" +
-	"(kefu/customer/v1/segment_condition.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/type/v1/type.proto\"\xde\x06\n" +
+	"(kefu/customer/v1/segment_condition.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a$kefu/customer/v1/customer_file.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xde\x06\n" +
 	"\x10SegmentCondition\x127\n" +
 	"\x03all\x18\x01 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03all\x127\n" +
 	"\x03any\x18\x02 \x01(\v2#.kefu.customer.v1.SegmentConditionsH\x00R\x03any\x126\n" +
@@ -1391,9 +1392,10 @@ const file_kefu_customer_v1_segment_condition_proto_rawDesc = "" +
 	"\tstaff_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x01\x10d\"\x05r\x03\xb0\x01\x01R\bstaffIds\"D\n" +
 	"\bTagsHave\x12&\n" +
 	"\x04tags\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x102\"\x06r\x04\x10\x01\x18(R\x04tags\x12\x10\n" +
-	"\x03all\x18\x02 \x01(\bR\x03all\"\x8d\x02\n" +
-	"\vAttributeIs\x12/\n" +
-	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$R\x03key\x128\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"\xea\x03\n" +
+	"\vAttributeIs\x12\x8b\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\xf8\x01\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$\xba\xbb\x18\xd6\x01\n" +
+	"ea name of lower-case letters, digits and underscores that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和下划线组成的名称（最多 40 个字符）\x1a\rmachine_countR\x03key\x128\n" +
 	"\x05texts\x18\x02 \x01(\v2 .kefu.customer.v1.AttributeTextsH\x00R\x05texts\x129\n" +
 	"\anumbers\x18\x03 \x01(\v2\x1d.kefu.customer.v1.NumberRangeH\x00R\anumbers\x12\x14\n" +
 	"\x04flag\x18\x04 \x01(\bH\x00R\x04flag\x123\n" +

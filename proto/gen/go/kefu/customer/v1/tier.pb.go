@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	money "google.golang.org/genproto/googleapis/type/money"
@@ -1076,16 +1077,17 @@ var File_kefu_customer_v1_tier_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/customer/v1/tier.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/tier_run.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x1fkefu/customer/v1/warranty.proto\x1a\x17kefu/type/v1/type.proto\"\xba\x05\n" +
+	"\x1bkefu/customer/v1/tier.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1fkefu/customer/v1/tier_run.proto\x1a!kefu/customer/v1/tier_score.proto\x1a\x1fkefu/customer/v1/warranty.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xab\x06\n" +
 	"\tTierModel\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x129\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1e.kefu.customer.v1.VersionStateB\x03\xe0A\x03R\x05state\x12F\n" +
 	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\reffectiveTime\x12B\n" +
 	"\aweights\x18\x05 \x01(\v2\x1d.kefu.customer.v1.TierWeightsB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\aweights\x12?\n" +
-	"\x06limits\x18\x06 \x01(\v2\x1c.kefu.customer.v1.TierLimitsB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06limits\x129\n" +
-	"\rcurrency_code\x18\a \x01(\tB\x14\xe0A\x02\xbaH\x0er\f2\n" +
-	"^[A-Z]{3}$R\fcurrencyCode\x12?\n" +
+	"\x06limits\x18\x06 \x01(\v2\x1c.kefu.customer.v1.TierLimitsB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06limits\x12\xa9\x01\n" +
+	"\rcurrency_code\x18\a \x01(\tB\x83\x01\xe0A\x02\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$\xba\xbb\x18k\n" +
+	"5a currency code of ISO 4217, three upper-case letters\x12-ISO 4217 货币代码（三个大写字母）\x1a\x03CNYR\fcurrencyCode\x12?\n" +
 	"\x05rates\x18\b \x03(\v2\x1e.kefu.customer.v1.CurrencyRateB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05rates\x12>\n" +
 	"\x05plans\x18\t \x03(\v2\x1e.kefu.customer.v1.ResourcePlanB\b\xbaH\x05\x92\x01\x02\x10\x04R\x05plans\x12)\n" +
 	"\x06author\x18\n" +
@@ -1109,11 +1111,13 @@ const file_kefu_customer_v1_tier_proto_rawDesc = "" +
 	"TierLimits\x12)\n" +
 	"\x03key\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x03key\x12%\n" +
 	"\x01a\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x01a\x12%\n" +
-	"\x01b\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x01b\"\x85\x01\n" +
-	"\fCurrencyRate\x129\n" +
-	"\rcurrency_code\x18\x01 \x01(\tB\x14\xe0A\x02\xbaH\x0er\f2\n" +
-	"^[A-Z]{3}$R\fcurrencyCode\x12:\n" +
-	"\x04rate\x18\x02 \x01(\tB&\xe0A\x02\xbaH r\x1e2\x1c^[0-9]{1,9}([.][0-9]{1,9})?$R\x04rate\"\x81\x02\n" +
+	"\x01b\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x01b\"\xf9\x02\n" +
+	"\fCurrencyRate\x12\xa9\x01\n" +
+	"\rcurrency_code\x18\x01 \x01(\tB\x83\x01\xe0A\x02\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$\xba\xbb\x18k\n" +
+	"5a currency code of ISO 4217, three upper-case letters\x12-ISO 4217 货币代码（三个大写字母）\x1a\x03CNYR\fcurrencyCode\x12\xbc\x01\n" +
+	"\x04rate\x18\x02 \x01(\tB\xa7\x01\xe0A\x02\xbaH r\x1e2\x1c^[0-9]{1,9}([.][0-9]{1,9})?$\xba\xbb\x18}\n" +
+	"Da decimal number with at most nine digits before and after the point\x12-小数点前后各最多九位的十进制数\x1a\x067.1384R\x04rate\"\x81\x02\n" +
 	"\fResourcePlan\x125\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x12.kefu.type.v1.TierB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04tier\x12.\n" +
 	"\fmanager_load\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x01R\vmanagerLoad\x12\"\n" +

@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	money "google.golang.org/genproto/googleapis/type/money"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -596,7 +597,7 @@ var File_kefu_customer_v1_value_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_value_proto_rawDesc = "" +
 	"\n" +
-	"\x1ckefu/customer/v1/value.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\"\xc2\x02\n" +
+	"\x1ckefu/customer/v1/value.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\"\xc2\x02\n" +
 	"\n" +
 	"FieldState\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x125\n" +
@@ -622,9 +623,10 @@ const file_kefu_customer_v1_value_proto_rawDesc = "" +
 	"\x15behaviour_preferences\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x14behaviourPreferences\"S\n" +
 	"\x06Credit\x12\x1f\n" +
 	"\x06rating\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x06rating\x12(\n" +
-	"\x05limit\x18\x02 \x01(\v2\x12.google.type.MoneyR\x05limit\"\xbd\x01\n" +
-	"\x0eAttributeValue\x12/\n" +
-	"\x03key\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$R\x03key\x121\n" +
+	"\x05limit\x18\x02 \x01(\v2\x12.google.type.MoneyR\x05limit\"\x9a\x03\n" +
+	"\x0eAttributeValue\x12\x8b\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\xf8\x01\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,39}$\xba\xbb\x18\xd6\x01\n" +
+	"ea name of lower-case letters, digits and underscores that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和下划线组成的名称（最多 40 个字符）\x1a\rmachine_countR\x03key\x121\n" +
 	"\x04text\x18\x02 \x01(\tB\x1b\xbaH\ar\x05\x10\x01\x18\xe8\a\xb2\xbb\x18\r\b\x02\"\aservice(\x02H\x00R\x04text\x12!\n" +
 	"\x06number\x18\x03 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x06number\x12\x14\n" +
 	"\x04flag\x18\x04 \x01(\bH\x00R\x04flagB\x0e\n" +

@@ -9,6 +9,7 @@ package customerv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -867,7 +868,7 @@ var File_kefu_customer_v1_warranty_proto protoreflect.FileDescriptor
 
 const file_kefu_customer_v1_warranty_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/customer/v1/warranty.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\xca\x03\n" +
+	"\x1fkefu/customer/v1/warranty.proto\x12\x10kefu.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\"\xca\x03\n" +
 	"\x0eWarrantyPolicy\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x03B\x03\xe0A\x03R\aversion\x129\n" +
@@ -880,9 +881,10 @@ const file_kefu_customer_v1_warranty_proto_rawDesc = "" +
 	"\b\x02\"\x04work(\x03R\tpublisher\x12@\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x17\n" +
-	"\x04etag\x18\t \x01(\tB\x03\xe0A\x03R\x04etag\"\xe7\x01\n" +
-	"\x0eWarrantyClause\x12=\n" +
-	"\tclause_id\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,59}$R\bclauseId\x12*\n" +
+	"\x04etag\x18\t \x01(\tB\x03\xe0A\x03R\x04etag\"\xc1\x03\n" +
+	"\x0eWarrantyClause\x12\x96\x02\n" +
+	"\tclause_id\x18\x01 \x01(\tB\xf8\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,59}$\xba\xbb\x18\xd3\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 60 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 60 个字符）\x1a\x0ewarranty-pumpsR\bclauseId\x12*\n" +
 	"\fmodel_prefix\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\vmodelPrefix\x123\n" +
 	"\x0fwarranty_months\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xd8\x04(\x00R\x0ewarrantyMonths\x125\n" +

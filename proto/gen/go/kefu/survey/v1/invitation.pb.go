@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1195,7 +1196,7 @@ var File_kefu_survey_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x1dkefu/survey/v1/campaign.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xed\x06\n" +
+	"\x1fkefu/survey/v1/invitation.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/customer/v1/consent.proto\x1a\x17kefu/form/v1/form.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x1dkefu/survey/v1/campaign.proto\x1a\"kefu/survey/v1/questionnaire.proto\x1a\x17kefu/type/v1/type.proto\"\xed\x06\n" +
 	"\n" +
 	"Invitation\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x126\n" +
@@ -1258,9 +1259,10 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12%\n" +
 	"\x06reason\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"O\n" +
-	"\x14GetAnswerFormRequest\x127\n" +
-	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\"\xf1\x02\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa5\x02\n" +
+	"\x14GetAnswerFormRequest\x12\x8c\x02\n" +
+	"\x05token\x18\x01 \x01(\tB\xf5\x01\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$\xba\xbb\x18\xcf\x01\n" +
+	"Wthe token of a link, as it was sent, 20 to 100 letters, digits, hyphens and underscores\x12\\链接中的令牌（原样填写，20 至 100 个字母、数字、连字符或下划线）\x1a\x16kq3JZ0vYb8TtXw1mPz5eRAR\x05token\"\xf1\x02\n" +
 	"\n" +
 	"AnswerForm\x12C\n" +
 	"\rquestionnaire\x18\x01 \x01(\v2\x1d.kefu.survey.v1.QuestionnaireR\rquestionnaire\x12\x1a\n" +
@@ -1270,24 +1272,27 @@ const file_kefu_survey_v1_invitation_proto_rawDesc = "" +
 	"\tresponses\x18\x04 \x03(\v2\x18.kefu.survey.v1.ResponseR\tresponses\x12'\n" +
 	"\x0fshown_questions\x18\x05 \x03(\tR\x0eshownQuestions\x12+\n" +
 	"\x11missing_questions\x18\x06 \x03(\tR\x10missingQuestions\x127\n" +
-	"\tsave_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bsaveTime\"\xb1\x02\n" +
-	"\x19SaveAnswerProgressRequest\x127\n" +
-	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12@\n" +
+	"\tsave_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bsaveTime\"\x87\x04\n" +
+	"\x19SaveAnswerProgressRequest\x12\x8c\x02\n" +
+	"\x05token\x18\x01 \x01(\tB\xf5\x01\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$\xba\xbb\x18\xcf\x01\n" +
+	"Wthe token of a link, as it was sent, 20 to 100 letters, digits, hyphens and underscores\x12\\链接中的令牌（原样填写，20 至 100 个字母、数字、连字符或下划线）\x1a\x16kq3JZ0vYb8TtXw1mPz5eRAR\x05token\x12@\n" +
 	"\tresponses\x18\x02 \x03(\v2\x18.kefu.survey.v1.ResponseB\b\xbaH\x05\x92\x01\x02\x10dR\tresponses\x12=\n" +
 	"\x11cleared_questions\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\x122\n" +
 	"\x10finished_section\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18(R\x0ffinishedSection\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xf7\x01\n" +
-	"\x13SubmitAnswerRequest\x127\n" +
-	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12@\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xcd\x03\n" +
+	"\x13SubmitAnswerRequest\x12\x8c\x02\n" +
+	"\x05token\x18\x01 \x01(\tB\xf5\x01\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$\xba\xbb\x18\xcf\x01\n" +
+	"Wthe token of a link, as it was sent, 20 to 100 letters, digits, hyphens and underscores\x12\\链接中的令牌（原样填写，20 至 100 个字母、数字、连字符或下划线）\x1a\x16kq3JZ0vYb8TtXw1mPz5eRAR\x05token\x12@\n" +
 	"\tresponses\x18\x02 \x03(\v2\x18.kefu.survey.v1.ResponseB\b\xbaH\x05\x92\x01\x02\x10dR\tresponses\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12=\n" +
 	"\x11cleared_questions\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\"x\n" +
-	"\x15WithdrawAnswerRequest\x127\n" +
-	"\x05token\x18\x01 \x01(\tB!\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$R\x05token\x12&\n" +
+	"\x10d\"\x06r\x04\x10\x01\x18(R\x10clearedQuestions\"\xce\x02\n" +
+	"\x15WithdrawAnswerRequest\x12\x8c\x02\n" +
+	"\x05token\x18\x01 \x01(\tB\xf5\x01\xe0A\x02\xbaH\x1br\x192\x17^[A-Za-z0-9_-]{20,100}$\xba\xbb\x18\xcf\x01\n" +
+	"Wthe token of a link, as it was sent, 20 to 100 letters, digits, hyphens and underscores\x12\\链接中的令牌（原样填写，20 至 100 个字母、数字、连字符或下划线）\x1a\x16kq3JZ0vYb8TtXw1mPz5eRAR\x05token\x12&\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"Y\n" +
 	"\x16WithdrawAnswerResponse\x12?\n" +

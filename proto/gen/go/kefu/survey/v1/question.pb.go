@@ -9,6 +9,7 @@ package surveyv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1509,9 +1510,10 @@ var File_kefu_survey_v1_question_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_question_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/survey/v1/question.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xd6\x06\n" +
-	"\bQuestion\x122\n" +
-	"\x03key\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x03key\x12?\n" +
+	"\x1dkefu/survey/v1/question.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xa9\b\n" +
+	"\bQuestion\x12\x84\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\xf1\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcc\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\aoverallR\x03key\x12?\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.kefu.survey.v1.QuestionTypeB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x121\n" +
 	"\x04text\x18\x03 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04text\x12\x1a\n" +
 	"\brequired\x18\x04 \x01(\bR\brequired\x12:\n" +
@@ -1532,9 +1534,10 @@ const file_kefu_survey_v1_question_proto_rawDesc = "" +
 	"\ttext_rule\x18\x0f \x01(\v2\x18.kefu.survey.v1.TextRuleR\btextRule\x12;\n" +
 	"\vchoice_rule\x18\x10 \x01(\v2\x1a.kefu.survey.v1.ChoiceRuleR\n" +
 	"choiceRule\x12\x1f\n" +
-	"\x06aspect\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18(R\x06aspect\"\xc7\x01\n" +
-	"\x06Choice\x125\n" +
-	"\x03key\x18\x01 \x01(\tB#\xe0A\x02\xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$R\x03key\x121\n" +
+	"\x06aspect\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18(R\x06aspect\"\xae\x03\n" +
+	"\x06Choice\x12\x9b\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\x88\x02\xe0A\x02\xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,39}$\xba\xbb\x18\xe0\x01\n" +
+	"ja name of lower-case letters, digits and hyphens that begins with a letter or digit, at most 40 characters\x12g以字母或数字开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\tvery-goodR\x03key\x121\n" +
 	"\x04text\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04text\x12\x1c\n" +
 	"\texclusive\x18\x03 \x01(\bR\texclusive\x12\x14\n" +
 	"\x05fixed\x18\x04 \x01(\bR\x05fixed\x12\x1f\n" +
@@ -1562,9 +1565,10 @@ const file_kefu_survey_v1_question_proto_rawDesc = "" +
 	"\n" +
 	"ChoiceRule\x12\x1f\n" +
 	"\x05least\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\x05least\x12%\n" +
-	"\bgreatest\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\bgreatest\"\x81\x02\n" +
-	"\aSection\x122\n" +
-	"\x03key\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x03key\x123\n" +
+	"\bgreatest\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\bgreatest\"\xd4\x03\n" +
+	"\aSection\x12\x84\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\xf1\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcc\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\aoverallR\x03key\x123\n" +
 	"\x05title\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05title\x126\n" +
 	"\fintroduction\x18\x03 \x01(\v2\x12.kefu.type.v1.TextR\fintroduction\x122\n" +
 	"\ashow_if\x18\x04 \x01(\v2\x19.kefu.survey.v1.ConditionR\x06showIf\x12!\n" +

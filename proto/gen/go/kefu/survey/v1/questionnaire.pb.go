@@ -11,6 +11,7 @@ package surveyv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1678,7 +1679,7 @@ var File_kefu_survey_v1_questionnaire_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\n" +
-	"\"kefu/survey/v1/questionnaire.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x17kefu/type/v1/type.proto\"\xc0\x05\n" +
+	"\"kefu/survey/v1/questionnaire.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x1dkefu/survey/v1/question.proto\x1a\x17kefu/type/v1/type.proto\"\xc0\x05\n" +
 	"\rQuestionnaire\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x123\n" +
 	"\x05title\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05title\x12;\n" +
@@ -1806,10 +1807,12 @@ const file_kefu_survey_v1_questionnaire_proto_rawDesc = "" +
 	"\x13ListAnswersResponse\x120\n" +
 	"\aanswers\x18\x01 \x03(\v2\x16.kefu.survey.v1.AnswerR\aanswers\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
-	"\bwithheld\x18\x03 \x01(\bR\bwithheld\"\xfd\x01\n" +
+	"\bwithheld\x18\x03 \x01(\bR\bwithheld\"\xd3\x03\n" +
 	"\x14ImportAnswersRequest\x126\n" +
-	"\x10questionnaire_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x0fquestionnaireId\x128\n" +
-	"\x06source\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12K\n" +
+	"\x10questionnaire_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x0fquestionnaireId\x12\x8d\x02\n" +
+	"\x06source\x18\x02 \x01(\tB\xf4\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcf\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\n" +
+	"old-surveyR\x06source\x12K\n" +
 	"\arecords\x18\x03 \x03(\v2\x1c.kefu.survey.v1.AnswerRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +

@@ -9,6 +9,7 @@ package surveyv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -851,7 +852,7 @@ var File_kefu_survey_v1_topic_proto protoreflect.FileDescriptor
 
 const file_kefu_survey_v1_topic_proto_rawDesc = "" +
 	"\n" +
-	"\x1akefu/survey/v1/topic.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xb9\x02\n" +
+	"\x1akefu/survey/v1/topic.proto\x12\x0ekefu.survey.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xb9\x02\n" +
 	"\x0fTopicDictionary\x12)\n" +
 	"\x10questionnaire_id\x18\x01 \x01(\tR\x0fquestionnaireId\x12\x1d\n" +
 	"\aversion\x18\x02 \x01(\x05B\x03\xe0A\x03R\aversion\x127\n" +
@@ -859,9 +860,10 @@ const file_kefu_survey_v1_topic_proto_rawDesc = "" +
 	"\x04note\x18\x04 \x01(\tB\x14\xbaH\x05r\x03\x18\xe8\a\xb2\xbb\x18\b\b\x02\"\x04workR\x04note\x12:\n" +
 	"\bset_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\asetTime\x12 \n" +
 	"\tset_actor\x18\x06 \x01(\tB\x03\xe0A\x03R\bsetActor\x12\x1b\n" +
-	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xdd\x01\n" +
-	"\x05Topic\x122\n" +
-	"\x03key\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x03key\x121\n" +
+	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xb1\x03\n" +
+	"\x05Topic\x12\x85\x02\n" +
+	"\x03key\x18\x01 \x01(\tB\xf2\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcd\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\bdeliveryR\x03key\x121\n" +
 	"\x04name\x18\x02 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04name\x12#\n" +
 	"\x03any\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xc8\x01\"\x06r\x04\x10\x01\x18<R\x03any\x12\"\n" +
 	"\x03all\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +

@@ -11,6 +11,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -615,10 +616,11 @@ var File_kefu_ticket_v1_canned_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_canned_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/canned.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\"\x8e\x03\n" +
+	"\x1bkefu/ticket/v1/canned.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\"\xe0\x04\n" +
 	"\fCannedAnswer\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
-	"\x04code\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x04code\x12\"\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x85\x02\n" +
+	"\x04code\x18\x02 \x01(\tB\xf0\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcb\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\x06thanksR\x04code\x12\"\n" +
 	"\x05title\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x05title\x120\n" +
 	"\rdepartment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\fdepartmentId\x12<\n" +
 	"\x05texts\x18\x05 \x03(\v2\x1a.kefu.ticket.v1.CannedTextB\n" +
@@ -628,10 +630,11 @@ const file_kefu_ticket_v1_canned_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\x88\x01\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04etag\"\xb1\x01\n" +
 	"\n" +
-	"CannedText\x12K\n" +
-	"\blanguage\x18\x01 \x01(\tB/\xe0A\x02\xbaH)r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$R\blanguage\x12-\n" +
+	"CannedText\x12t\n" +
+	"\blanguage\x18\x01 \x01(\tBX\xe0A\x02\xbaH)r'\x18#2#^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$\xba\xbb\x18%\n" +
+	"\x0ea language tag\x12\f语言标签\x1a\x05zh-CNR\blanguage\x12-\n" +
 	"\x04body\x18\x02 \x01(\tB\x19\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x88'\xb2\xbb\x18\b\b\x02\"\x04workR\x04body\"\x84\x01\n" +
 	"\x19CreateCannedAnswerRequest\x12?\n" +
 	"\x06answer\x18\x01 \x01(\v2\x1c.kefu.ticket.v1.CannedAnswerB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06answer\x12&\n" +

@@ -49,6 +49,10 @@ type DeskServiceClient interface {
 	// on or from after a position. Each has the position as its id, `ticket` as its event and a
 	// TicketNotice in JSON as its data; a comment comes every 15 s. A browser that connects
 	// again goes on where it was (Last-Event-ID). The gateway ends the stream after ten minutes.
+	// The caller is checked again while it goes on (KEFU_GRPC_STREAM_CHECK, every 15 s unless set):
+	// it ends with UNAUTHENTICATED once the token has expired and with PERMISSION_DENIED once the
+	// right is gone. Over REST that, like every error of the service, comes as a last event, `end`,
+	// with the error in JSON as its data.
 	// Errors: VALIDATION_FAILED (also for a position that has not come yet).
 	WatchTickets(ctx context.Context, in *WatchTicketsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
@@ -122,6 +126,10 @@ type DeskServiceServer interface {
 	// on or from after a position. Each has the position as its id, `ticket` as its event and a
 	// TicketNotice in JSON as its data; a comment comes every 15 s. A browser that connects
 	// again goes on where it was (Last-Event-ID). The gateway ends the stream after ten minutes.
+	// The caller is checked again while it goes on (KEFU_GRPC_STREAM_CHECK, every 15 s unless set):
+	// it ends with UNAUTHENTICATED once the token has expired and with PERMISSION_DENIED once the
+	// right is gone. Over REST that, like every error of the service, comes as a last event, `end`,
+	// with the error in JSON as its data.
 	// Errors: VALIDATION_FAILED (also for a position that has not come yet).
 	WatchTickets(*WatchTicketsRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedDeskServiceServer()

@@ -9,6 +9,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1204,11 +1205,12 @@ var File_kefu_ticket_v1_directory_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekefu/ticket/v1/directory.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a%kefu/ticket/v1/department_close.proto\x1a\x17kefu/type/v1/type.proto\"\xb8\x04\n" +
+	"\x1ekefu/ticket/v1/directory.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a%kefu/ticket/v1/department_close.proto\x1a\x17kefu/type/v1/type.proto\"\x8f\x06\n" +
 	"\n" +
 	"Department\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
-	"\x04code\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x04code\x121\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x8a\x02\n" +
+	"\x04code\x18\x02 \x01(\tB\xf5\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xd0\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\vafter-salesR\x04code\x121\n" +
 	"\x04name\x18\x03 \x01(\v2\x12.kefu.type.v1.TextB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04name\x12H\n" +
 	"\bfunction\x18\x04 \x01(\x0e2\".kefu.ticket.v1.DepartmentFunctionB\b\xbaH\x05\x82\x01\x02\x10\x01R\bfunction\x12(\n" +
 	"\tparent_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bparentId\x12/\n" +
@@ -1242,10 +1244,12 @@ const file_kefu_ticket_v1_directory_proto_rawDesc = "" +
 	"\vcalendar_id\x18\r \x01(\tB\a\xbaH\x04r\x02\x18(R\n" +
 	"calendarId\x12I\n" +
 	"\fcertificates\x18\x0e \x03(\v2\x1b.kefu.ticket.v1.CertificateB\b\xbaH\x05\x92\x01\x02\x10\x1eR\fcertificates\x12&\n" +
-	"\fopen_tickets\x18\x0f \x01(\x05B\x03\xe0A\x03R\vopenTickets\"\x97\x01\n" +
+	"\fopen_tickets\x18\x0f \x01(\x05B\x03\xe0A\x03R\vopenTickets\"\xda\x01\n" +
 	"\vCertificate\x12 \n" +
-	"\x04name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12G\n" +
-	"\vexpire_date\x18\x02 \x01(\tB&\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\n" +
+	"\x04name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12\x89\x01\n" +
+	"\vexpire_date\x18\x02 \x01(\tBh\xbaH#\xd8\x01\x01r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\xba\xbb\x18>\n" +
+	"\x1aa day: year, month and day\x12\x14日期：年-月-日\x1a\n" +
+	"2027-03-31R\n" +
 	"expireDate\x12\x1d\n" +
 	"\aexpired\x18\x03 \x01(\bB\x03\xe0A\x03R\aexpired\"\x88\x01\n" +
 	"\x17CreateDepartmentRequest\x12E\n" +

@@ -9,6 +9,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1488,7 +1489,7 @@ var File_kefu_ticket_v1_intake_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/intake.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xc4\x03\n" +
+	"\x1bkefu/ticket/v1/intake.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"\xc4\x03\n" +
 	"\bOpenCase\x12\x1b\n" +
 	"\tticket_id\x18\x01 \x01(\tR\bticketId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\"\n" +
@@ -1558,10 +1559,11 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	" \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\"q\n" +
 	"\x12ContactFormReceipt\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12=\n" +
-	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\"\xe6\x02\n" +
+	"\freceive_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\"\xba\x04\n" +
 	"\tConnector\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x124\n" +
-	"\x04code\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{1,39}$R\x04code\x12H\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x87\x02\n" +
+	"\x04code\x18\x02 \x01(\tB\xf2\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{1,39}$\xba\xbb\x18\xcd\x01\n" +
+	"^a name of lower-case letters, digits and hyphens that begins with a letter, 2 to 40 characters\x12]以字母开头、由小写字母、数字和连字符组成的名称（2 至 40 个字符）\x1a\fmail-gatewayR\x04code\x12H\n" +
 	"\achannel\x18\x03 \x01(\x0e2\x15.kefu.type.v1.ChannelB\x17\xe0A\x02\xbaH\x11\x82\x01\x0e\x18\x02\x18\x03\x18\x04\x18\x05\x18\x06\x18\n" +
 	"\x18\vR\achannel\x12\x15\n" +
 	"\x03off\x18\x04 \x01(\bB\x03\xe0A\x03R\x03off\x12#\n" +
@@ -1599,13 +1601,15 @@ const file_kefu_ticket_v1_intake_proto_rawDesc = "" +
 	"\n" +
 	"connectors\x18\x01 \x03(\v2\x19.kefu.ticket.v1.ConnectorR\n" +
 	"connectors\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x02\n" +
-	"\x15ReceiveMessageRequest\x12>\n" +
-	"\tconnector\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{1,39}$R\tconnector\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x05\n" +
+	"\x15ReceiveMessageRequest\x12\x91\x02\n" +
+	"\tconnector\x18\x01 \x01(\tB\xf2\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{1,39}$\xba\xbb\x18\xcd\x01\n" +
+	"^a name of lower-case letters, digits and hyphens that begins with a letter, 2 to 40 characters\x12]以字母开头、由小写字母、数字和连字符组成的名称（2 至 40 个字符）\x1a\fmail-gatewayR\tconnector\x12+\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\tmessageId\x12!\n" +
-	"\ttimestamp\x18\x03 \x01(\x03B\x03\xe0A\x02R\ttimestamp\x126\n" +
-	"\tsignature\x18\x04 \x01(\tB\x18\xe0A\x02\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\tsignature\x12(\n" +
+	"\ttimestamp\x18\x03 \x01(\x03B\x03\xe0A\x02R\ttimestamp\x12\xc0\x01\n" +
+	"\tsignature\x18\x04 \x01(\tB\xa1\x01\xe0A\x02\xbaH\x12r\x102\x0e^[0-9a-f]{64}$\xba\xbb\x18\x84\x01\n" +
+	" 64 lower-case hexadecimal digits\x12\x1e64 位小写十六进制数字\x1a@0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdefR\tsignature\x12(\n" +
 	"\apayload\x18\x05 \x01(\tB\x0e\xe0A\x02\xbaH\br\x06\x10\x02\x18\xe0\xd4\x03R\apayload\x12&\n" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x99\x03\n" +

@@ -11,6 +11,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1542,7 +1543,7 @@ var File_kefu_ticket_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/type/v1/type.proto\"\xdd\x0e\n" +
+	"\x1bkefu/ticket/v1/ticket.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x17kefu/type/v1/type.proto\"\xdd\x0e\n" +
 	"\x06Ticket\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1b\n" +
 	"\x06number\x18\x02 \x01(\tB\x03\xe0A\x03R\x06number\x12,\n" +
@@ -1590,9 +1591,10 @@ const file_kefu_ticket_v1_ticket_proto_rawDesc = "" +
 	"\bdue_time\x18) \x01(\v2\x1a.google.protobuf.TimestampB\x0f\xe0A\x03\xb2\xbb\x18\b\b\x02\"\x04workR\adueTime\x12;\n" +
 	"\aurgency\x18* \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
 	"\x06impact\x18+ \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\x12L\n" +
-	"\x0fpriority_source\x18, \x01(\x0e2\x1e.kefu.ticket.v1.PrioritySourceB\x03\xe0A\x03R\x0eprioritySource\"\x86\x01\n" +
-	"\vTicketNeeds\x12K\n" +
-	"\blanguage\x18\x01 \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12*\n" +
+	"\x0fpriority_source\x18, \x01(\x0e2\x1e.kefu.ticket.v1.PrioritySourceB\x03\xe0A\x03R\x0eprioritySource\"\xaf\x01\n" +
+	"\vTicketNeeds\x12t\n" +
+	"\blanguage\x18\x01 \x01(\tBX\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$\xba\xbb\x18%\n" +
+	"\x0ea language tag\x12\f语言标签\x1a\x05zh-CNR\blanguage\x12*\n" +
 	"\x06skills\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\n" +
 	"\x18\x01\"\x06r\x04\x10\x01\x18<R\x06skills\"\x97\x01\n" +
 	"\bReporter\x12,\n" +

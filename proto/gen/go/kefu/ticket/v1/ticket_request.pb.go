@@ -9,6 +9,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v11 "github.com/kefu-suite/kefu/proto/gen/go/kefu/clock/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1217,7 +1218,7 @@ var File_kefu_ticket_v1_ticket_request_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_ticket_request_proto_rawDesc = "" +
 	"\n" +
-	"#kefu/ticket/v1/ticket_request.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"x\n" +
+	"#kefu/ticket/v1/ticket_request.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19kefu/clock/v1/clock.proto\x1a\x17kefu/form/v1/form.proto\x1a\x19kefu/ticket/v1/task.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a\x17kefu/type/v1/type.proto\"x\n" +
 	"\x13CreateTicketRequest\x129\n" +
 	"\x06ticket\x18\x01 \x01(\v2\x16.kefu.ticket.v1.TicketB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06ticket\x12&\n" +
 	"\n" +
@@ -1258,9 +1259,10 @@ const file_kefu_ticket_v1_ticket_request_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xc5\x01\n" +
-	"\x14ImportTicketsRequest\x128\n" +
-	"\x06source\x18\x01 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x06source\x12K\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x99\x03\n" +
+	"\x14ImportTicketsRequest\x12\x8b\x02\n" +
+	"\x06source\x18\x01 \x01(\tB\xf2\x01\xe0A\x02\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$\xba\xbb\x18\xcd\x01\n" +
+	"aa name of lower-case letters, digits and hyphens that begins with a letter, at most 40 characters\x12^以字母开头、由小写字母、数字和连字符组成的名称（最多 40 个字符）\x1a\bold-deskR\x06source\x12K\n" +
 	"\arecords\x18\x02 \x03(\v2\x1c.kefu.ticket.v1.TicketRecordB\x13\xe0A\x02\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xf4\x03\"\x03\xd8\x01\x03R\arecords\x12&\n" +
 	"\n" +
@@ -1313,10 +1315,12 @@ const file_kefu_ticket_v1_ticket_request_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"p\n" +
 	"\x18ListTicketClocksResponse\x12,\n" +
 	"\x06clocks\x18\x01 \x03(\v2\x14.kefu.clock.v1.ClockR\x06clocks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xec\x01\n" +
 	"\x19ExplainTicketClockRequest\x12(\n" +
-	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x121\n" +
-	"\x05clock\x18\x02 \x01(\tB\x1b\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$R\x05clock\x12\x1d\n" +
+	"\tticket_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\bticketId\x12\x85\x01\n" +
+	"\x05clock\x18\x02 \x01(\tBo\xe0A\x02\xbaH\x15r\x132\x11^[a-z0-9-]{1,40}$\xba\xbb\x18P\n" +
+	"#a kind of clock, or the UUID of one\x12\x1d时钟种类或时钟的 UUID\x1a\n" +
+	"resolutionR\x05clock\x12\x1d\n" +
 	"\x05round\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05round*Z\n" +
 	"\vTicketOrder\x12\x1c\n" +
 	"\x18TICKET_ORDER_UNSPECIFIED\x10\x00\x12\x17\n" +

@@ -9,6 +9,7 @@ package ticketv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
+	_ "github.com/kefu-suite/kefu/proto/gen/go/kefu/form/v1"
 	v1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -940,7 +941,7 @@ var File_kefu_ticket_v1_triage_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\n" +
-	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\x8e\x04\n" +
+	"\x1bkefu/ticket/v1/triage.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x17kefu/form/v1/form.proto\x1a\x1ekefu/ticket/v1/directory.proto\x1a\x1bkefu/ticket/v1/ticket.proto\x1a!kefu/ticket/v1/triage_model.proto\x1a&kefu/ticket/v1/triage_suggestion.proto\x1a\x17kefu/type/v1/type.proto\"\x8e\x04\n" +
 	"\vTriageRules\x12!\n" +
 	"\aversion\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x12;\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .kefu.ticket.v1.TriageRulesStateB\x03\xe0A\x03R\x05state\x12F\n" +
@@ -956,7 +957,7 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\fPriorityCell\x12;\n" +
 	"\aurgency\x18\x01 \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
 	"\x06impact\x18\x02 \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\x12>\n" +
-	"\bpriority\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\"\x9e\x06\n" +
+	"\bpriority\x18\x03 \x01(\x0e2\x18.kefu.ticket.v1.PriorityB\b\xbaH\x05\x82\x01\x02\x10\x01R\bpriority\"\xc7\x06\n" +
 	"\n" +
 	"TriageRule\x12 \n" +
 	"\arule_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18<R\x06ruleId\x12A\n" +
@@ -973,8 +974,9 @@ const file_kefu_ticket_v1_triage_proto_rawDesc = "" +
 	"\x06skills\x18\n" +
 	" \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10\n" +
-	"\"\x06r\x04\x10\x01\x18<R\x06skills\x12K\n" +
-	"\blanguage\x18\v \x01(\tB/\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\blanguage\x12]\n" +
+	"\"\x06r\x04\x10\x01\x18<R\x06skills\x12t\n" +
+	"\blanguage\x18\v \x01(\tBX\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$\xba\xbb\x18%\n" +
+	"\x0ea language tag\x12\f语言标签\x1a\x05zh-CNR\blanguage\x12]\n" +
 	"\x13department_function\x18\f \x01(\x0e2\".kefu.ticket.v1.DepartmentFunctionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x12departmentFunction\x12;\n" +
 	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
 	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"K\n" +
