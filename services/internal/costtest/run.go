@@ -166,43 +166,44 @@ func (b *Bench) once(c Case, way int, call func(context.Context) error, callers 
 		lasts = longSlice
 	}
 	runtime.GC()
-	before := b.used()
+	sessions := b.sessions()
+	before := b.own()
 	times, _, err := measure.Drive(c.As, calls, lasts)
 	if err != nil {
 		b.t.Fatalf("%s, way %d: %v", c.Name, way, err)
 	}
 	b.settle()
-	return cost{b.used().since(before) / time.Duration(len(times)), measure.Quantile(times, .5)}
+	cpu := b.own() - before + since(sessions, b.sessions())
+	return cost{cpu / time.Duration(len(times)), measure.Quantile(times, .5)}
 }
 
-// used is the processor time so far, of this process, callers and servers alike, and of each
-// of Postgres.
-type used struct {
-	own      time.Duration
-	sessions map[int]time.Duration
-}
-
-// since leaves out what a process of Postgres used that has ended: what it had used before, too,
-// is gone with it.
-func (u used) since(before used) time.Duration {
-	sum := u.own - before.own
-	for pid, now := range u.sessions {
-		sum += now - before.sessions[pid]
-	}
-	return sum
-}
-
-func (b *Bench) used() used {
+// own is the processor time so far of this process, callers and servers alike.
+func (b *Bench) own() time.Duration {
 	b.t.Helper()
 	var own syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
 		b.t.Fatal(err)
 	}
-	sessions, err := measure.Postgres(b.postgres)
+	return time.Duration(own.Utime.Nano() + own.Stime.Nano())
+}
+
+// sessions is that of each process of Postgres. Looking it up takes time of this one.
+func (b *Bench) sessions() map[int]time.Duration {
+	b.t.Helper()
+	out, err := measure.Postgres(b.postgres)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return used{time.Duration(own.Utime.Nano() + own.Stime.Nano()), sessions}
+	return out
+}
+
+// since leaves out what a process of Postgres used that has ended: what it had used before, too,
+// is gone with it.
+func since(before, now map[int]time.Duration) (sum time.Duration) {
+	for pid, used := range now {
+		sum += used - before[pid]
+	}
+	return sum
 }
 
 // settle waits until nothing goes on behind the answers: every event has its position,

@@ -30,19 +30,24 @@ func Lines(words ...string) string {
 // sorted, and of digits the threes too: pairs of digits are in every number. Two characters
 // are a usual query in Chinese, so words are not split and three-letter grams would find
 // nothing.
-func Grams(text string) []string {
+func Grams(text string) []string { return terms(text, "") }
+
+func terms(text, span string) []string {
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
 		runes := []rune(line)
 		for i, r := range runes {
 			if r != ' ' {
-				out = append(out, string(r))
+				out = append(out, string(r)+span)
 			}
 			if i+1 < len(runes) {
 				out = append(out, string(runes[i:i+2]))
 			}
 			if digits(runes, i) >= 3 {
 				out = append(out, string(runes[i:i+3]))
+			}
+			if span != "" && digits(runes, i) >= 4 {
+				out = append(out, string(runes[i:i+4])+span)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package customer_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -96,10 +97,7 @@ func TestNormalFormsAreFixed(t *testing.T) {
 	})
 }
 
-func TestGramsFindEveryPart(t *testing.T) {
-	if got, want := customer.Grams(customer.Fold("武汉Ａb 武")), []string{" 武", "a", "ab", "b", "b ", "武", "武汉", "汉", "汉a"}; !slices.Equal(got, want) {
-		t.Errorf("grams %q, want %q", got, want)
-	}
+func TestTermsFindEveryPart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := customer.Fold(rapid.StringOfN(rapid.RuneFrom([]rune("武汉精工设备有限公司ABcd 123456é")), 1, 20, -1).Draw(t, "name"))
 		runes := []rune(name)
@@ -112,33 +110,42 @@ func TestGramsFindEveryPart(t *testing.T) {
 		if q.Folded == "" {
 			return
 		}
-		grams := customer.Grams(name)
-		for _, g := range q.Grams {
-			if !slices.Contains(grams, g) {
-				t.Fatalf("%q in %q: gram %q is missing from %q", q.Folded, name, g, grams)
+		position := rapid.Int64Range(1, 9_000_000).Draw(t, "position")
+		terms := customer.Terms(name, position)
+		for _, sought := range indexed(q, position) {
+			if !slices.Contains(terms, sought) {
+				t.Fatalf("%q in %q: term %q is missing from %q", q.Folded, name, sought, terms)
 			}
 		}
 	})
+}
+
+// indexed are the terms by which a query finds who stands at a position.
+func indexed(q customer.Query, position int64) []string {
+	if q.Mark != "" {
+		return []string{fmt.Sprintf("%s/%d", q.Mark, position/16384)}
+	}
+	return q.Grams
 }
 
 func TestParseQuery(t *testing.T) {
 	for text, want := range map[string]customer.Query{
 		"":                {},
 		"  ":              {},
-		"汉":               {Folded: "汉", Grams: []string{"汉"}},
+		"汉":               {Folded: "汉", Mark: "汉"},
 		"武汉":              {Folded: "武汉", Grams: []string{"武汉"}},
 		"ＷＵ Han":          {Folded: "wu han", Grams: []string{" h", "an", "ha", "u ", "wu"}},
 		"c-202611-000123": {Number: "C-202611-000123"},
 		" A@B.cn ":        {Email: "a@b.cn"},
 		"13800138000":     {Folded: "13800138000", Grams: []string{"138", "380", "800"}, Phone: "+8613800138000"},
-		"8000":            {Folded: "8000", Grams: []string{"800"}, Last4: "8000"},
-		"2008":            {Folded: "2008", Grams: []string{"008", "200"}, Last4: "2008"},
+		"8000":            {Folded: "8000", Mark: "8000", Last4: "8000"},
+		"2008":            {Folded: "2008", Mark: "2008", Last4: "2008"},
 		"c-2026":          {Folded: "c-2026", Grams: []string{"026", "202"}},
 		"a12b":            {Folded: "a12b", Grams: []string{"12", "2b", "a1"}},
 		"a@":              {Folded: "a@", Grams: []string{"a@"}},
 	} {
 		got := customer.ParseQuery(text, "CN")
-		if got.Folded != want.Folded || got.Number != want.Number || got.Phone != want.Phone ||
+		if got.Folded != want.Folded || got.Mark != want.Mark || got.Number != want.Number || got.Phone != want.Phone ||
 			got.Digits != digits(want) || got.Last4 != want.Last4 || got.Email != want.Email || !slices.Equal(got.Grams, want.Grams) {
 			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}

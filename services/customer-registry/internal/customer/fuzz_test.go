@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzParseQuery: a search asks for one thing, what it asks for is normal, and a part of a
-// name is found by its grams wherever it stands.
+// name is found by its terms wherever it stands.
 func FuzzParseQuery(f *testing.F) {
 	for _, s := range []string{"晨光", "晨", "C-202611-000001", "c-202611-000001", "138 0013 8000", "8000", "+86 (21) 6888-1234", "a@b.cn", "@", "a@", "\xff", "　全角　Ｅｘａｍｐｌｅ", "ﬁ", "%_\\", "İ", "' OR 1=1"} {
 		f.Add(s, "前", "后")
@@ -22,7 +22,7 @@ func FuzzParseQuery(f *testing.F) {
 				set++
 			}
 		}
-		if set > 1 || (set == 0) != (customer.Fold(text) == "") || (q.Folded == "" && (q.Phone != "" || q.Last4 != "" || len(q.Grams) > 0)) {
+		if set > 1 || (set == 0) != (customer.Fold(text) == "") || (q.Folded == "" && (q.Phone != "" || q.Last4 != "" || len(q.Grams) > 0 || q.Mark != "")) {
 			t.Fatalf("%q asks for %+v", text, q)
 		}
 		if q.Folded == "" {
@@ -32,10 +32,13 @@ func FuzzParseQuery(f *testing.F) {
 		if !strings.Contains(name, q.Folded) {
 			return // the neighbours melt into the text
 		}
-		grams := customer.Grams(name)
-		for _, g := range q.Grams {
-			if _, found := slices.BinarySearch(grams, g); !found && g != " " {
-				t.Fatalf("%q in %q is not found by %q", text, name, g)
+		if (q.Mark == "") == (len(q.Grams) == 0) {
+			t.Fatalf("%q is sought by %q and by %q", text, q.Mark, q.Grams)
+		}
+		terms := customer.Terms(name, 1<<20)
+		for _, sought := range indexed(q, 1<<20) {
+			if _, found := slices.BinarySearch(terms, sought); !found && sought != " " {
+				t.Fatalf("%q in %q is not found by %q", text, name, sought)
 			}
 		}
 	})

@@ -14,15 +14,16 @@ func Fold(s string) string { return textsearch.Fold(s) }
 // and the names of its contacts, folded.
 func SearchText(words ...string) string { return textsearch.Lines(words...) }
 
-// Grams gives what an index knows a search text by.
-func Grams(text string) []string { return textsearch.Grams(text) }
+// Terms gives what an index knows the search text of the customer at a position by.
+func Terms(text string, position int64) []string { return textsearch.Terms(text, position) }
 
 // Query is what a search text asks for. Exactly one of its fields is set, with
 // two exceptions: a text of digits may be a part of a name or number too, and the empty text sets
 // none.
 type Query struct {
-	// Folded is a part of a search text, Grams what an index can find of it.
+	// Folded is a part of a search text. An index finds it by Mark if that is set, else by Grams.
 	Folded string
+	Mark   string
 	Grams  []string
 	// Number is a customer number, Phone a whole phone in E.164, Last4 the last
 	// four digits of one, Email a whole e-mail, all normalised.
@@ -54,7 +55,10 @@ func ParseQuery(text, region string) Query {
 			return Query{Email: email}
 		}
 	}
-	q := Query{Folded: folded, Grams: textsearch.QueryGrams(folded)}
+	q := Query{Folded: folded, Mark: textsearch.Mark(folded)}
+	if q.Mark == "" {
+		q.Grams = textsearch.QueryGrams(folded)
+	}
 	switch {
 	case last4Form.MatchString(folded):
 		q.Last4 = folded

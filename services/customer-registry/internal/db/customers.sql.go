@@ -99,32 +99,6 @@ func (q *Queries) FindByPhone(ctx context.Context, db DBTX, indexes [][]byte) ([
 	return items, nil
 }
 
-const findByPhoneLast4 = `-- name: FindByPhoneLast4 :many
-SELECT id FROM customers WHERE customers.phone_last4_index = $1::bytea
-UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = $1::bytea
-LIMIT 500
-`
-
-func (q *Queries) FindByPhoneLast4(ctx context.Context, db DBTX, index []byte) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, findByPhoneLast4, index)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []uuid.UUID
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const findCallers = `-- name: FindCallers :many
 SELECT customers.id, customers.number, customers.name, customers.kind, customers.tier, customers.status, customers.language,
   who.contact_id, who.contact_name, who.contact_language, customer_summaries.open_tickets, customer_summaries.open_complaints

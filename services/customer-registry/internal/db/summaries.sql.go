@@ -21,6 +21,87 @@ func (q *Queries) CountSummaryOrder(ctx context.Context, db DBTX, customerID uui
 	return err
 }
 
+const filterPhoneEnds = `-- name: FilterPhoneEnds :many
+SELECT s.customer_id, s.number, s.name, s.kind, s.region, s.tier, s.owner_staff_id, s.status, s.last_contact_time,
+  s.open_tickets, s.open_complaints, s.position
+FROM (SELECT id FROM customers WHERE customers.phone_last4_index = $1::bytea
+    UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = $1::bytea) AS who
+JOIN customer_summaries s ON s.customer_id = who.id
+WHERE s.position < $2::bigint
+  AND ($3::smallint IS NULL OR s.tier = $3::smallint)
+  AND ($4::smallint IS NULL OR s.status = $4::smallint)
+  AND ($5::text IS NULL OR s.region = $5::text)
+  AND ($6::uuid IS NULL OR s.owner_staff_id = $6::uuid)
+ORDER BY s.position DESC LIMIT $7
+`
+
+type FilterPhoneEndsParams struct {
+	Index        []byte
+	Before       int64
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+	Count        int32
+}
+
+type FilterPhoneEndsRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+// ListPhoneEnds with conditions.
+func (q *Queries) FilterPhoneEnds(ctx context.Context, db DBTX, arg FilterPhoneEndsParams) ([]FilterPhoneEndsRow, error) {
+	rows, err := db.Query(ctx, filterPhoneEnds,
+		arg.Index,
+		arg.Before,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+		arg.Count,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FilterPhoneEndsRow
+	for rows.Next() {
+		var i FilterPhoneEndsRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getSummary = `-- name: GetSummary :one
 SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, orders, score_sum, scores, folded, grams, position FROM customer_summaries WHERE customer_id = $1
 `
@@ -139,25 +220,61 @@ func (q *Queries) ListFound(ctx context.Context, db DBTX, arg ListFoundParams) (
 	return items, nil
 }
 
-const listNewestFound = `-- name: ListNewestFound :many
-SELECT customer_id FROM customer_summaries
-WHERE customer_id = ANY($1::uuid[]) AND position < $2::bigint ORDER BY position DESC LIMIT $3
+const listPhoneEnds = `-- name: ListPhoneEnds :many
+WITH newest AS MATERIALIZED (
+  SELECT s.position FROM (SELECT id FROM customers WHERE customers.phone_last4_index = $1::bytea
+    UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = $1::bytea) AS who
+  JOIN customer_summaries s ON s.customer_id = who.id
+  WHERE s.position < $2::bigint ORDER BY s.position DESC LIMIT $3
+)
+SELECT s.customer_id, s.number, s.name, s.kind, s.region, s.tier, s.owner_staff_id, s.status, s.last_contact_time,
+  s.open_tickets, s.open_complaints, s.position
+FROM newest JOIN customer_summaries s ON s.position = newest.position ORDER BY s.position DESC
 `
 
-// Those of some customers who are newest, by the index alone.
-func (q *Queries) ListNewestFound(ctx context.Context, db DBTX, found []uuid.UUID, before int64, count int32) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, listNewestFound, found, before, count)
+type ListPhoneEndsRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+// Whose phone ends in four digits, those of contacts too. Who of them is newest is read of the
+// indexes alone.
+func (q *Queries) ListPhoneEnds(ctx context.Context, db DBTX, index []byte, before int64, count int32) ([]ListPhoneEndsRow, error) {
+	rows, err := db.Query(ctx, listPhoneEnds, index, before, count)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []ListPhoneEndsRow
 	for rows.Next() {
-		var customer_id uuid.UUID
-		if err := rows.Scan(&customer_id); err != nil {
+		var i ListPhoneEndsRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
 			return nil, err
 		}
-		items = append(items, customer_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -268,6 +385,17 @@ func (q *Queries) ListSummaries(ctx context.Context, db DBTX, arg ListSummariesP
 	return items, nil
 }
 
+const lockSearchText = `-- name: LockSearchText :one
+SELECT position FROM customer_summaries WHERE customer_id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockSearchText(ctx context.Context, db DBTX, customerID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, lockSearchText, customerID)
+	var position int64
+	err := row.Scan(&position)
+	return position, err
+}
+
 const lockSummaries = `-- name: LockSummaries :many
 SELECT customer_id FROM customer_summaries WHERE customer_id = ANY($1::uuid[])
 ORDER BY customer_id FOR UPDATE
@@ -325,6 +453,105 @@ WHERE s.customer_id = ANY($1::uuid[])
 func (q *Queries) RefreshScores(ctx context.Context, db DBTX, customerIds []uuid.UUID) error {
 	_, err := db.Exec(ctx, refreshScores, customerIds)
 	return err
+}
+
+const searchMarked = `-- name: SearchMarked :many
+WITH top AS MATERIALIZED (
+  SELECT least($7::bigint, (SELECT coalesce(max(position), 0) + 1 FROM customer_summaries)) AS below
+)
+SELECT hits.customer_id, hits.number, hits.name, hits.kind, hits.region, hits.tier, hits.owner_staff_id, hits.status, hits.last_contact_time, hits.open_tickets, hits.open_complaints, hits.position FROM top, LATERAL (
+  (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+  FROM customer_summaries
+  WHERE position < top.below AND position >= top.below - 256 AND strpos(folded, $1::text) > 0
+    AND ($2::smallint IS NULL OR tier = $2::smallint)
+    AND ($3::smallint IS NULL OR status = $3::smallint)
+    AND ($4::text IS NULL OR region = $4::text)
+    AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
+  ORDER BY position DESC)
+  UNION ALL
+  SELECT marked.customer_id, marked.number, marked.name, marked.kind, marked.region, marked.tier, marked.owner_staff_id, marked.status, marked.last_contact_time, marked.open_tickets, marked.open_complaints, marked.position FROM generate_series((top.below - 257) >> 14, 0, -1) AS span, LATERAL (
+    SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+    FROM customer_summaries
+    WHERE grams @> ARRAY[$1::text || '/' || span] AND position + 0 < top.below - 256
+    AND ($2::smallint IS NULL OR tier = $2::smallint)
+    AND ($3::smallint IS NULL OR status = $3::smallint)
+    AND ($4::text IS NULL OR region = $4::text)
+    AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
+    ORDER BY position + 0 DESC) AS marked
+) AS hits
+LIMIT $6
+`
+
+type SearchMarkedParams struct {
+	Mark         string
+	Tier         *int16
+	Status       *int16
+	Region       *string
+	OwnerStaffID *uuid.UUID
+	Count        int32
+	Before       int64
+}
+
+type SearchMarkedRow struct {
+	CustomerID      uuid.UUID
+	Number          string
+	Name            string
+	Kind            int16
+	Region          string
+	Tier            int16
+	OwnerStaffID    *uuid.UUID
+	Status          int16
+	LastContactTime *time.Time
+	OpenTickets     int32
+	OpenComplaints  int32
+	Position        int64
+}
+
+// The newest customers one by one, then span by span those that the index has under the mark and
+// the span: LATERAL goes through the spans in the order given, and the limit ends that, so that
+// no span is looked at whose customers are not on the page. Zero is added so that no plan walks
+// the index of all positions.
+func (q *Queries) SearchMarked(ctx context.Context, db DBTX, arg SearchMarkedParams) ([]SearchMarkedRow, error) {
+	rows, err := db.Query(ctx, searchMarked,
+		arg.Mark,
+		arg.Tier,
+		arg.Status,
+		arg.Region,
+		arg.OwnerStaffID,
+		arg.Count,
+		arg.Before,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SearchMarkedRow
+	for rows.Next() {
+		var i SearchMarkedRow
+		if err := rows.Scan(
+			&i.CustomerID,
+			&i.Number,
+			&i.Name,
+			&i.Kind,
+			&i.Region,
+			&i.Tier,
+			&i.OwnerStaffID,
+			&i.Status,
+			&i.LastContactTime,
+			&i.OpenTickets,
+			&i.OpenComplaints,
+			&i.Position,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const searchNewest = `-- name: SearchNewest :many

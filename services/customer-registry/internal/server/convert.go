@@ -128,7 +128,7 @@ func insertCustomer(row *db.Customer, position int64) db.InsertCustomerParams {
 		Attributes: row.Attributes, Needs: row.Needs, Credit: row.Credit, Relationship: row.Relationship,
 		ResponsibleStaffID: row.ResponsibleStaffID, UpdateIntervalDays: row.UpdateIntervalDays,
 		ReviewDueTime: row.ReviewDueTime, PhoneQuality: row.PhoneQuality, EmailQuality: row.EmailQuality, Creator: row.Creator, CreateSource: row.CreateSource,
-		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: customer.Grams(folded),
+		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, Folded: folded, Grams: customer.Terms(folded, position),
 		Position: position,
 	}
 }

@@ -20,56 +20,73 @@ import (
 // digits that are none find comes with what has the text for a part; the whole of a phone that
 // somebody has, of an e-mail or a number is looked for no further.
 func (s *Server) search(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+	text := func(ctx context.Context) ([]db.ListSummariesRow, error) { return s.searchText(ctx, q, filter, before) }
 	switch {
 	case q.Folded == "" || q.Phone != "":
 		rows, found, err := s.searchWhole(ctx, q, filter, before)
-		if err != nil || len(found) > 0 || q.Folded == "" {
+		if err != nil || found || q.Folded == "" {
 			return rows, err
 		}
-		return s.searchText(ctx, q, filter, before)
-	case q.Digits == "" && q.Last4 == "":
-		return s.searchText(ctx, q, filter, before)
+		return text(ctx)
+	case q.Digits != "":
+		return newestOf(ctx, int(filter.Count), text, func(ctx context.Context) ([]db.ListSummariesRow, error) {
+			rows, _, err := s.searchWhole(ctx, q, filter, before)
+			return rows, err
+		})
+	// Who sees 138****5678 could otherwise look for whom the digits belong to, and who
+	// sees nothing learn them by trying.
+	case q.Last4 != "" && seesPhones(ctx):
+		return newestOf(ctx, int(filter.Count), text, func(ctx context.Context) ([]db.ListSummariesRow, error) {
+			return s.phoneEnds(ctx, q, filter, before)
+		})
 	}
-	var rows, parts []db.ListSummariesRow
-	var found []uuid.UUID
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) {
-		rows, found, err = s.searchWhole(ctx, q, filter, before)
-		return err
-	})
-	both.Go(func() (err error) {
-		parts, err = s.searchText(ctx, q, filter, before)
-		return err
-	})
-	if err := both.Wait(); err != nil {
-		return nil, err
-	}
-	for _, hit := range parts {
-		if !slices.Contains(found, hit.CustomerID) {
-			rows = append(rows, hit)
-		}
-	}
-	slices.SortFunc(rows, func(a, b db.ListSummariesRow) int { return cmp.Compare(b.Position, a.Position) })
-	return rows[:min(len(rows), int(filter.Count))], nil
+	return text(ctx)
 }
 
-// searchWhole finds customers by the whole of a number, phone or e-mail, or the end of a phone:
-// found are all, rows a page of them.
-func (s *Server) searchWhole(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, found []uuid.UUID, err error) {
-	if found, err = s.lookup(ctx, q); err != nil || len(found) == 0 {
-		return nil, nil, err
+// newestOf searches in several ways at the same time for as many, and gives the newest of what
+// all of them find.
+func newestOf(ctx context.Context, count int, ways ...func(context.Context) ([]db.ListSummariesRow, error)) ([]db.ListSummariesRow, error) {
+	found := make([][]db.ListSummariesRow, len(ways))
+	all, ctx := errgroup.WithContext(ctx)
+	for i, way := range ways {
+		all.Go(func() (err error) {
+			found[i], err = way(ctx)
+			return err
+		})
 	}
-	shown := found
-	if len(found) > int(filter.Count) && filter.Tier == nil && filter.Status == nil && filter.Region == nil && filter.OwnerStaffID == nil {
-		if shown, err = s.q.ListNewestFound(ctx, s.searched(filter), found, before, filter.Count); err != nil {
-			return nil, nil, fmt.Errorf("order customers found: %w", err)
-		}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	rows := slices.Concat(found...)
+	slices.SortFunc(rows, func(a, b db.ListSummariesRow) int { return cmp.Compare(b.Position, a.Position) })
+	rows = slices.CompactFunc(rows, func(a, b db.ListSummariesRow) bool { return a.Position == b.Position })
+	return rows[:min(len(rows), count)], nil
+}
+
+// searchWhole finds customers by the whole of a number, phone or e-mail, a page of them; found
+// tells whether there are any at all.
+func (s *Server) searchWhole(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, found bool, err error) {
+	ids, err := s.lookup(ctx, q)
+	if err != nil || len(ids) == 0 {
+		return nil, false, err
 	}
 	rows, err = listed(s.q.ListFound(ctx, s.searched(filter), db.ListFoundParams{
-		Found: shown, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+		Found: ids, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
 		OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
 	}))
-	return rows, found, err
+	return rows, true, err
+}
+
+// phoneEnds finds customers by the last four digits of their phone or that of a contact.
+func (s *Server) phoneEnds(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+	on, index := s.searched(filter), s.keys.Index(fieldLast4, q.Last4)
+	if filter.Tier == nil && filter.Status == nil && filter.Region == nil && filter.OwnerStaffID == nil {
+		return listed(s.q.ListPhoneEnds(ctx, on, index, before, filter.Count))
+	}
+	return listed(s.q.FilterPhoneEnds(ctx, on, db.FilterPhoneEndsParams{
+		Index: index, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+		OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
+	}))
 }
 
 // searched is what a search runs on: a plan goes by the index for any text, and for each owner
@@ -81,8 +98,8 @@ func (s *Server) searched(filter db.ListSummariesParams) db.DBTX {
 	return pg.OnePlan{Sender: s.pool}
 }
 
-// lookup finds the customers of a whole number, phone or e-mail, or of the end of a phone;
-// phones and e-mails also among contacts.
+// lookup finds the customers of a whole number, phone or e-mail; phones and e-mails also among
+// contacts.
 func (s *Server) lookup(ctx context.Context, q customer.Query) (found []uuid.UUID, err error) {
 	switch {
 	case q.Number != "":
@@ -91,10 +108,6 @@ func (s *Server) lookup(ctx context.Context, q customer.Query) (found []uuid.UUI
 		found, err = s.q.FindByEmail(ctx, s.pool, s.keys.Index(fieldEmail, q.Email))
 	case q.Digits != "":
 		found, err = s.q.FindByPhone(ctx, s.pool, s.phoneIndexes(q.Phone, q.Digits))
-	// Who sees 138****5678 could otherwise look for whom the digits belong to, and who
-	// sees nothing learn them by trying.
-	case q.Last4 != "" && seesPhones(ctx):
-		found, err = s.q.FindByPhoneLast4(ctx, s.pool, s.keys.Index(fieldLast4, q.Last4))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up by number, phone or e-mail: %w", err)
@@ -114,6 +127,12 @@ func (s *Server) phoneIndexes(phone, digits string) [][]byte {
 
 // searchText finds customers that have the text in a part of what they are found by.
 func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, err error) {
+	if q.Mark != "" {
+		return listed(s.q.SearchMarked(ctx, s.searched(filter), db.SearchMarkedParams{
+			Mark: q.Mark, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+			OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
+		}))
+	}
 	last, err := s.q.LastPosition(ctx, s.pool)
 	if err != nil {
 		return nil, fmt.Errorf("read the last position: %w", err)
@@ -147,7 +166,7 @@ func (s *Server) searchPart(ctx context.Context, q customer.Query, filter db.Lis
 }
 
 // listed makes rows of one statement those of a list.
-func listed[R db.ListFoundRow | db.SearchNewestRow | db.SearchSpansRow | db.SearchRestRow](hits []R, err error) ([]db.ListSummariesRow, error) {
+func listed[R db.ListFoundRow | db.ListPhoneEndsRow | db.FilterPhoneEndsRow | db.SearchMarkedRow | db.SearchNewestRow | db.SearchSpansRow | db.SearchRestRow](hits []R, err error) ([]db.ListSummariesRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search customers: %w", err)
 	}
@@ -161,7 +180,8 @@ func listed[R db.ListFoundRow | db.SearchNewestRow | db.SearchSpansRow | db.Sear
 // refreshSearch writes anew what a customer is found by. The summary's lock puts those who
 // change a name after each other, so that the last one sees all of them.
 func (s *Server) refreshSearch(ctx context.Context, tx *write.Tx, id uuid.UUID) error {
-	if _, err := s.q.LockSummaries(ctx, tx, []uuid.UUID{id}); err != nil {
+	position, err := s.q.LockSearchText(ctx, tx, id)
+	if err != nil {
 		return fmt.Errorf("lock the summary: %w", err)
 	}
 	words, err := s.q.ListSearchWords(ctx, tx, id)
@@ -169,7 +189,7 @@ func (s *Server) refreshSearch(ctx context.Context, tx *write.Tx, id uuid.UUID) 
 		return fmt.Errorf("read what the customer is found by: %w", err)
 	}
 	text := customer.SearchText(words...)
-	if err := s.q.SetSearchText(ctx, tx, text, customer.Grams(text), id); err != nil {
+	if err := s.q.SetSearchText(ctx, tx, text, customer.Terms(text, position), id); err != nil {
 		return fmt.Errorf("store what the customer is found by: %w", err)
 	}
 	return nil

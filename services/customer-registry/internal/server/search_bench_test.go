@@ -143,7 +143,7 @@ func (p *population) citizen(i int) (db.NewCustomer, error) {
 		Attributes: []byte("{}"), UpdateIntervalDays: 180, ReviewDueTime: now.AddDate(0, 6, 0), CreateTime: now, UpdateTime: now,
 	}
 	folded := customer.SearchText(row.Name, row.Region, row.Number)
-	return db.NewCustomer{Customer: row, Folded: folded, Grams: customer.Grams(folded), Position: int64(i + 1)}, nil
+	return db.NewCustomer{Customer: row, Folded: folded, Grams: customer.Terms(folded, int64(i+1)), Position: int64(i + 1)}, nil
 }
 
 func nameOf(i int) string {

@@ -191,10 +191,8 @@ func (st *sheetStore) insert(ctx context.Context, keys *pii.NewKeys) error {
 	rows, which := make([]db.NewCustomer, len(st.fresh)), make([]int, len(st.fresh))
 	for i, r := range st.fresh {
 		r.row.Number = customer.Number(r.row.CreateTime, numbers[i])
-		number := customer.SearchText(r.row.Number)
-		rows[i] = db.NewCustomer{
-			Customer: r.row, Folded: r.folded + "\n" + number, Grams: append(r.grams, customer.Grams(number)...), Position: numbers[i],
-		}
+		folded := r.folded + "\n" + customer.SearchText(r.row.Number)
+		rows[i] = db.NewCustomer{Customer: r.row, Folded: folded, Grams: customer.Terms(folded, numbers[i]), Position: numbers[i]}
 		which[i] = r.at
 	}
 	if err := keys.Store(ctx, st.tx, which); err != nil {

@@ -214,7 +214,6 @@ type sheetRow struct {
 	row    *db.Customer
 	at     int
 	folded string
-	grams  []string
 	// repeats: an earlier row of the file would have made the customer, in a dry run.
 	repeats bool
 	// same: the row before of the customer says the same, in a dry run.
@@ -404,7 +403,6 @@ func (j *sheetJob) seal(part *sheetPart) error {
 				return err
 			}
 			r.folded = customer.SearchText(append([]string{r.row.Name, r.row.Region}, r.row.Tags...)...)
-			r.grams = customer.Grams(r.folded)
 		}
 	}
 	return nil

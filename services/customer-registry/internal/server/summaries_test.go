@@ -124,18 +124,35 @@ func TestSearchPagesOverAllSpans(t *testing.T) {
 INSERT INTO customers (id, number, name, kind, party, classification_code, industry, region, source_channel, tags, lifecycle,
   tier, tier_reason, status, language, service_quality_consent, create_time, update_time, version)
 SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1, 'en', true, now(), now(), 1 FROM generate_series(1, 300) n;
-INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
-SELECT id, number, number, 1, '', 1, 1, '武汉' || number, ARRAY['武', '武汉', '汉'], 983040 - substr(number, 2)::bigint * 3270 FROM customers`); err != nil {
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
+SELECT id, number, number, 1, CASE WHEN fifth THEN '华东' ELSE '' END, CASE WHEN fifth THEN 4 ELSE 1 END,
+  CASE WHEN fifth THEN '01890a5d-ac96-774b-bcce-b302099a8057'::uuid END, CASE WHEN fifth THEN 2 ELSE 1 END, '武汉4711' || number,
+  ARRAY['武汉', '武/' || (at >> 14), '汉/' || (at >> 14), '4711/' || (at >> 14)], at
+FROM customers, LATERAL (SELECT 983040 - substr(number, 2)::bigint * 3270 AS at, substr(number, 2)::int % 5 = 0 AS fifth) positions`); err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int32{7, 100, 500} {
-		got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "武汉", PageSize: size})
-		if len(got) != 300 || got[0] != "N1" || got[299] != "N300" {
-			t.Errorf("pages of %d: %d customers from %s", size, len(got), got[0])
+	var want, mine []string
+	for n := 1; n <= 300; n++ {
+		want = append(want, fmt.Sprint("N", n))
+		if n%5 == 0 {
+			mine = append(mine, fmt.Sprint("N", n))
 		}
-		for i, name := range got {
-			if name != fmt.Sprint("N", i+1) {
-				t.Fatalf("pages of %d: %s stands at %d", size, name, i)
+	}
+	for _, query := range []string{"武汉", "武", "汉", "4711"} {
+		for _, size := range []int32{13, 100, 500} {
+			if got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: query, PageSize: size}); !slices.Equal(got, want) {
+				t.Errorf("%s, pages of %d: %d customers: %v", query, size, len(got), got)
+			}
+			for name, req := range map[string]*customerv1.ListCustomerSummariesRequest{
+				"owner":  {OwnerStaffId: "01890a5d-ac96-774b-bcce-b302099a8057"},
+				"tier":   {Tier: typev1.Tier_TIER_KEY},
+				"status": {Status: customerv1.CustomerStatus_CUSTOMER_STATUS_RETIRED},
+				"region": {Region: "华东"},
+			} {
+				req.Query, req.PageSize = query, size
+				if got := r.list(t, r.admin(), req); !slices.Equal(got, mine) {
+					t.Errorf("%s by %s, pages of %d: %d customers: %v", query, name, size, len(got), got)
+				}
 			}
 		}
 	}
@@ -154,21 +171,34 @@ SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1,
 	}
 	if _, err := r.DB.Owner(t).Exec(t.Context(), `
 INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
-SELECT id, number, number, 1, '', 1, 1, CASE WHEN part THEN '5678' ELSE '' END,
-  CASE WHEN part THEN ARRAY['5', '6', '7', '8', '56', '67', '78', '567', '678'] ELSE '{}' END, 983040 - substr(number, 2)::bigint * 3270
-FROM customers, LATERAL (SELECT substr(number, 2)::int % 4 = 0 AS part) parts`); err != nil {
+SELECT id, number, number, 1, CASE WHEN substr(number, 2)::int % 5 = 0 THEN '华东' ELSE '' END, 1, 1, CASE WHEN part THEN '5678' ELSE '' END,
+  CASE WHEN part THEN ARRAY['56', '67', '78', '567', '678', '5678/' || (at >> 14)] ELSE '{}' END, at
+FROM customers, LATERAL (SELECT substr(number, 2)::int % 4 = 0 AS part, 983040 - substr(number, 2)::bigint * 3270 AS at) parts`); err != nil {
 		t.Fatal(err)
 	}
-	var want []string
+	if _, err := r.DB.Owner(t).Exec(t.Context(), `
+INSERT INTO contacts (id, customer_id, name, decision_role, language, phone, phone_index, phone_last4_index, create_time, update_time, version)
+SELECT gen_random_uuid(), id, 'x', 0, 'en', '\x00', '\x00', $1, now(), now(), 1 FROM customers, generate_series(1, 2)
+WHERE substr(number, 2)::int % 7 = 0`, r.Process.Keyring.Index("phone_last4", "5678")); err != nil {
+		t.Fatal(err)
+	}
+	var want, eastern []string
 	for n := 1; n <= 300; n++ {
-		if n%3 == 0 || n%4 == 0 {
+		if n%3 == 0 || n%4 == 0 || n%7 == 0 {
 			want = append(want, fmt.Sprint("N", n))
+			if n%5 == 0 {
+				eastern = append(eastern, fmt.Sprint("N", n))
+			}
 		}
 	}
 	for _, size := range []int32{1, 7, 40, 500} {
 		got := r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "5678", PageSize: size})
 		if !slices.Equal(got, want) {
 			t.Errorf("pages of %d: %d customers, want %d: %v", size, len(got), len(want), got)
+		}
+		got = r.list(t, r.admin(), &customerv1.ListCustomerSummariesRequest{Query: "5678", Region: "华东", PageSize: size})
+		if !slices.Equal(got, eastern) {
+			t.Errorf("pages of %d in a region: %d customers, want %d: %v", size, len(got), len(eastern), got)
 		}
 	}
 }

@@ -126,6 +126,8 @@ type FaultNotice struct {
 	Cursor       uuid.UUID
 	FoundTime    *time.Time
 	CreateTime   time.Time
+	Urgency      int16
+	Impact       int16
 }
 
 type Hotline struct {

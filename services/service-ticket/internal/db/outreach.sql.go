@@ -44,7 +44,7 @@ func (q *Queries) CountFaultContacts(ctx context.Context, db DBTX, ids []uuid.UU
 }
 
 const getFaultNotice = `-- name: GetFaultNotice :one
-SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE id = $1
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time, urgency, impact FROM fault_notices WHERE id = $1
 `
 
 func (q *Queries) GetFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (FaultNotice, error) {
@@ -62,12 +62,14 @@ func (q *Queries) GetFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (Fa
 		&i.Cursor,
 		&i.FoundTime,
 		&i.CreateTime,
+		&i.Urgency,
+		&i.Impact,
 	)
 	return i, err
 }
 
 const getUnfoundNotice = `-- name: GetUnfoundNotice :one
-SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time, urgency, impact FROM fault_notices WHERE found_time IS NULL ORDER BY id LIMIT 1
 `
 
 // The oldest notice whose customers are still looked for.
@@ -86,6 +88,8 @@ func (q *Queries) GetUnfoundNotice(ctx context.Context, db DBTX) (FaultNotice, e
 		&i.Cursor,
 		&i.FoundTime,
 		&i.CreateTime,
+		&i.Urgency,
+		&i.Impact,
 	)
 	return i, err
 }
@@ -127,9 +131,9 @@ func (q *Queries) InsertFaultContact(ctx context.Context, db DBTX, arg InsertFau
 }
 
 const insertFaultNotice = `-- name: InsertFaultNotice :exec
-INSERT INTO fault_notices (id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, create_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-  '00000000-0000-0000-0000-000000000000', $9)
+INSERT INTO fault_notices (id, product_model, serial_from, serial_to, title, description, priority, urgency, impact, department_id, cursor, create_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+  '00000000-0000-0000-0000-000000000000', $11)
 `
 
 type InsertFaultNoticeParams struct {
@@ -140,6 +144,8 @@ type InsertFaultNoticeParams struct {
 	Title        string
 	Description  string
 	Priority     int16
+	Urgency      int16
+	Impact       int16
 	DepartmentID uuid.UUID
 	CreateTime   time.Time
 }
@@ -153,6 +159,8 @@ func (q *Queries) InsertFaultNotice(ctx context.Context, db DBTX, arg InsertFaul
 		arg.Title,
 		arg.Description,
 		arg.Priority,
+		arg.Urgency,
+		arg.Impact,
 		arg.DepartmentID,
 		arg.CreateTime,
 	)
@@ -252,7 +260,7 @@ func (q *Queries) ListFaultContacts(ctx context.Context, db DBTX, noticeID uuid.
 }
 
 const listFaultNotices = `-- name: ListFaultNotices :many
-SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time, urgency, impact FROM fault_notices WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 func (q *Queries) ListFaultNotices(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]FaultNotice, error) {
@@ -276,6 +284,8 @@ func (q *Queries) ListFaultNotices(ctx context.Context, db DBTX, after uuid.UUID
 			&i.Cursor,
 			&i.FoundTime,
 			&i.CreateTime,
+			&i.Urgency,
+			&i.Impact,
 		); err != nil {
 			return nil, err
 		}
@@ -288,7 +298,7 @@ func (q *Queries) ListFaultNotices(ctx context.Context, db DBTX, after uuid.UUID
 }
 
 const lockFaultNotice = `-- name: LockFaultNotice :one
-SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time FROM fault_notices WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time, urgency, impact FROM fault_notices WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (FaultNotice, error) {
@@ -306,6 +316,8 @@ func (q *Queries) LockFaultNotice(ctx context.Context, db DBTX, id uuid.UUID) (F
 		&i.Cursor,
 		&i.FoundTime,
 		&i.CreateTime,
+		&i.Urgency,
+		&i.Impact,
 	)
 	return i, err
 }
@@ -321,7 +333,7 @@ func (q *Queries) MoveFaultNotice(ctx context.Context, db DBTX, cursor uuid.UUID
 
 const repeatFaultNotice = `-- name: RepeatFaultNotice :one
 UPDATE fault_notices SET serial_from = $1, serial_to = $2, cursor = '00000000-0000-0000-0000-000000000000', found_time = NULL
-WHERE id = $3 RETURNING id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time
+WHERE id = $3 RETURNING id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, found_time, create_time, urgency, impact
 `
 
 // All customers are looked at again.
@@ -340,6 +352,8 @@ func (q *Queries) RepeatFaultNotice(ctx context.Context, db DBTX, serialFrom str
 		&i.Cursor,
 		&i.FoundTime,
 		&i.CreateTime,
+		&i.Urgency,
+		&i.Impact,
 	)
 	return i, err
 }

@@ -19,7 +19,7 @@ func SubjectTables() []subject.Table {
 	const apart = "how cases hang together, and who of the staff watches them"
 	return append(tables,
 		subject.Table{Name: "installed_products", Reason: "whose products are: ids and serial numbers", Kept: "id customer_id product_model serial_number version"},
-		subject.Table{Name: "fault_notices", Reason: "faults of products", Kept: "id product_model serial_from serial_to title description priority department_id cursor found_time create_time"},
+		subject.Table{Name: "fault_notices", Reason: "faults of products", Kept: "id product_model serial_from serial_to title description priority department_id cursor found_time create_time urgency impact"},
 		subject.Table{Name: "fault_contacts", Reason: "which cases a fault opened", Kept: "notice_id customer_id serial_number ticket_id"},
 		subject.Table{Name: "watchers", Reason: apart, Kept: "ticket_id staff_id create_time"},
 		subject.Table{Name: "ticket_links", Reason: apart, Kept: "id ticket_id other_id kind create_time"},

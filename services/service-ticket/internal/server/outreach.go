@@ -74,20 +74,28 @@ func (s *Server) CreateFaultNotice(ctx context.Context, req *ticketv1.CreateFaul
 	}
 	row := &db.FaultNotice{
 		ID: id, ProductModel: organisation.Product(in.GetProductModel()), SerialFrom: in.GetSerialFrom(), SerialTo: in.GetSerialTo(),
-		Title: in.GetTitle(), Description: in.GetDescription(), Priority: int16(given(in.GetPriority(), ticketv1.Priority_PRIORITY_P3)),
+		Title: in.GetTitle(), Description: in.GetDescription(), Priority: int16(noticePriority(in)), Urgency: int16(in.GetUrgency()), Impact: int16(in.GetImpact()),
 		DepartmentID: department, CreateTime: s.now(),
 	}
 	out, err := write.DoBatch(ctx, s.write, req, func(ctx context.Context, tx *write.BatchTx) (*ticketv1.FaultNotice, error) {
 		tx.Audit("fault-notice", id, noticeProto(row, db.CountFaultContactsRow{}))
 		return noticeProto(row, db.CountFaultContactsRow{}), s.q.InsertFaultNotice(ctx, tx, db.InsertFaultNoticeParams{
 			ID: id, ProductModel: row.ProductModel, SerialFrom: row.SerialFrom, SerialTo: row.SerialTo, Title: row.Title,
-			Description: row.Description, Priority: row.Priority, DepartmentID: department, CreateTime: row.CreateTime,
+			Description: row.Description, Priority: row.Priority, Urgency: row.Urgency, Impact: row.Impact, DepartmentID: department, CreateTime: row.CreateTime,
 		})
 	})
 	if pg.Violates(err, "fault_notices_department_id_fkey") {
 		return nil, unknownDepartment("notice.department_id", department)
 	}
 	return out, err
+}
+
+// noticePriority is that of a notice's tickets, none where each has to find its own.
+func noticePriority(in *ticketv1.FaultNotice) ticketv1.Priority {
+	if in.GetUrgency() != 0 && in.GetImpact() != 0 {
+		return in.GetPriority()
+	}
+	return given(in.GetPriority(), ticketv1.Priority_PRIORITY_P3)
 }
 
 // RepeatFaultNotice looks for customers once more.
@@ -215,11 +223,12 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		return err
 	}
 	now := s.now()
-	row := newRow(id, ref.ID, &ticketv1.Ticket{
+	t := &ticketv1.Ticket{
 		Channel: typev1.Channel_CHANNEL_INTERNAL, Mode: ticketv1.Mode_MODE_PROACTIVE, Type: ticketv1.TicketType_TICKET_TYPE_TECHNICAL_PROBLEM,
-		Priority: ticketv1.Priority(notice.Priority), Title: notice.Title, Description: notice.Description,
-		ProductModel: notice.ProductModel, SerialNumber: serial,
-	}, now)
+		Priority: ticketv1.Priority(notice.Priority), Urgency: ticketv1.Urgency(notice.Urgency), Impact: ticketv1.Impact(notice.Impact),
+		Title: notice.Title, Description: notice.Description, ProductModel: notice.ProductModel, SerialNumber: serial,
+	}
+	row := newRow(id, ref.ID, t, now)
 	department, err := s.openDepartment(ctx, tx, notice.DepartmentID)
 	if err != nil {
 		return err
@@ -235,7 +244,7 @@ func (s *Server) contactAbout(ctx context.Context, tx *write.Tx, notice *db.Faul
 		return err
 	}
 	row.Number = numbers[0]
-	if err := s.open(ctx, tx, row, triageGiven{ticketv1.TicketType(row.Type), weightOf(row)}, reporter{}); err != nil {
+	if err := s.open(ctx, tx, row, triageGiven{t.GetType(), saidWeight(t)}, reporter{}); err != nil {
 		return err
 	}
 	if _, err := s.q.InsertFaultContact(ctx, tx, db.InsertFaultContactParams{
@@ -357,6 +366,7 @@ func noticeProto(row *db.FaultNotice, count db.CountFaultContactsRow) *ticketv1.
 	return &ticketv1.FaultNotice{
 		Id: row.ID.String(), ProductModel: row.ProductModel, SerialFrom: row.SerialFrom, SerialTo: row.SerialTo, Title: row.Title,
 		Description: row.Description, Priority: ticketv1.Priority(row.Priority), DepartmentId: row.DepartmentID.String(),
+		Urgency: ticketv1.Urgency(row.Urgency), Impact: ticketv1.Impact(row.Impact),
 		Customers: count.Customers, Done: count.Done, FoundTime: stamp(row.FoundTime), CreateTime: timestamppb.New(row.CreateTime),
 	}
 }

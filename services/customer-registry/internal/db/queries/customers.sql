@@ -95,11 +95,6 @@ JOIN customer_summaries ON customer_summaries.customer_id = customers.id
 WHERE customers.merged_into IS NULL
 ORDER BY customers.status, who.contact_id DESC, customers.id DESC LIMIT 20;
 
--- name: FindByPhoneLast4 :many
-SELECT id FROM customers WHERE customers.phone_last4_index = @index::bytea
-UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = @index::bytea
-LIMIT 500;
-
 -- name: FindByEmail :many
 SELECT id FROM customers WHERE customers.email_index = @index::bytea
 UNION SELECT customer_id FROM contacts WHERE contacts.email_index = @index::bytea

@@ -9,6 +9,9 @@ WHERE customer_id = @customer_id;
 UNION ALL
 (SELECT p.name FROM contacts p WHERE p.customer_id = @customer_id AND p.delete_time IS NULL ORDER BY p.id DESC LIMIT 200);
 
+-- name: LockSearchText :one
+SELECT position FROM customer_summaries WHERE customer_id = @customer_id FOR UPDATE;
+
 -- name: SetSearchText :exec
 UPDATE customer_summaries SET folded = @folded, grams = @grams WHERE customer_id = @customer_id AND folded <> @folded;
 
@@ -81,10 +84,64 @@ WITH hits AS MATERIALIZED (
 )
 SELECT * FROM hits ORDER BY position DESC LIMIT @count;
 
--- name: ListNewestFound :many
--- Those of some customers who are newest, by the index alone.
-SELECT customer_id FROM customer_summaries
-WHERE customer_id = ANY(@found::uuid[]) AND position < @before::bigint ORDER BY position DESC LIMIT @count;
+-- name: SearchMarked :many
+-- The newest customers one by one, then span by span those that the index has under the mark and
+-- the span: LATERAL goes through the spans in the order given, and the limit ends that, so that
+-- no span is looked at whose customers are not on the page. Zero is added so that no plan walks
+-- the index of all positions.
+WITH top AS MATERIALIZED (
+  SELECT least(@before::bigint, (SELECT coalesce(max(position), 0) + 1 FROM customer_summaries)) AS below
+)
+SELECT hits.* FROM top, LATERAL (
+  (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+  FROM customer_summaries
+  WHERE position < top.below AND position >= top.below - 256 AND strpos(folded, @mark::text) > 0
+    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+    AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+    AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+    AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+  ORDER BY position DESC)
+  UNION ALL
+  SELECT marked.* FROM generate_series((top.below - 257) >> 14, 0, -1) AS span, LATERAL (
+    SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+    FROM customer_summaries
+    WHERE grams @> ARRAY[@mark::text || '/' || span] AND position + 0 < top.below - 256
+    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+    AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+    AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+    AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+    ORDER BY position + 0 DESC) AS marked
+) AS hits
+LIMIT @count;
+
+-- name: ListPhoneEnds :many
+-- Whose phone ends in four digits, those of contacts too. Who of them is newest is read of the
+-- indexes alone.
+WITH newest AS MATERIALIZED (
+  SELECT s.position FROM (SELECT id FROM customers WHERE customers.phone_last4_index = @index::bytea
+    UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = @index::bytea) AS who
+  JOIN customer_summaries s ON s.customer_id = who.id
+  WHERE s.position < @before::bigint ORDER BY s.position DESC LIMIT @count
+)
+SELECT s.customer_id, s.number, s.name, s.kind, s.region, s.tier, s.owner_staff_id, s.status, s.last_contact_time,
+  s.open_tickets, s.open_complaints, s.position
+FROM newest JOIN customer_summaries s ON s.position = newest.position ORDER BY s.position DESC;
+
+-- name: FilterPhoneEnds :many
+-- ListPhoneEnds with conditions.
+SELECT s.customer_id, s.number, s.name, s.kind, s.region, s.tier, s.owner_staff_id, s.status, s.last_contact_time,
+  s.open_tickets, s.open_complaints, s.position
+FROM (SELECT id FROM customers WHERE customers.phone_last4_index = @index::bytea
+    UNION SELECT customer_id FROM contacts WHERE contacts.phone_last4_index = @index::bytea) AS who
+JOIN customer_summaries s ON s.customer_id = who.id
+WHERE s.position < @before::bigint
+  AND (sqlc.narg('tier')::smallint IS NULL OR s.tier = sqlc.narg('tier')::smallint)
+  AND (sqlc.narg('status')::smallint IS NULL OR s.status = sqlc.narg('status')::smallint)
+  AND (sqlc.narg('region')::text IS NULL OR s.region = sqlc.narg('region')::text)
+  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR s.owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+ORDER BY s.position DESC LIMIT @count;
 
 -- name: ListFound :many
 SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,

@@ -6,8 +6,8 @@ ON CONFLICT (id) DO UPDATE SET customer_id = excluded.customer_id, product_model
 WHERE installed_products.version < excluded.version;
 
 -- name: InsertFaultNotice :exec
-INSERT INTO fault_notices (id, product_model, serial_from, serial_to, title, description, priority, department_id, cursor, create_time)
-VALUES (@id, @product_model, @serial_from, @serial_to, @title, @description, @priority, @department_id,
+INSERT INTO fault_notices (id, product_model, serial_from, serial_to, title, description, priority, urgency, impact, department_id, cursor, create_time)
+VALUES (@id, @product_model, @serial_from, @serial_to, @title, @description, @priority, @urgency, @impact, @department_id,
   '00000000-0000-0000-0000-000000000000', @create_time);
 
 -- name: GetFaultNotice :one

@@ -42,7 +42,9 @@ type FaultNotice struct {
 	Title string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
 	// What to tell the customers and to do; at most 5,000 characters.
 	Description string `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"`
-	// Of the tickets; P3 unless given.
+	// Of the tickets. Unless given it follows for each from urgency and impact, by the matrix in
+	// effect when it is opened, and stays unspecified here; P3 where one of the two is not given
+	// either.
 	Priority Priority `protobuf:"varint,7,opt,name=priority,proto3,enum=kefu.ticket.v1.Priority" json:"priority,omitempty"`
 	// UUID of the department that calls.
 	DepartmentId string `protobuf:"bytes,8,opt,name=department_id,json=departmentId,proto3" json:"department_id,omitempty"`
@@ -53,7 +55,11 @@ type FaultNotice struct {
 	// When all customers had been found; absent until then. Output only.
 	FoundTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=found_time,json=foundTime,proto3" json:"found_time,omitempty"`
 	// Output only.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// How soon the tickets must be dealt with. Left to the rules of triage unless given.
+	Urgency Urgency `protobuf:"varint,13,opt,name=urgency,proto3,enum=kefu.ticket.v1.Urgency" json:"urgency,omitempty"`
+	// How much the fault hinders the customers. Left to the rules of triage unless given.
+	Impact        Impact `protobuf:"varint,14,opt,name=impact,proto3,enum=kefu.ticket.v1.Impact" json:"impact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +176,20 @@ func (x *FaultNotice) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *FaultNotice) GetUrgency() Urgency {
+	if x != nil {
+		return x.Urgency
+	}
+	return Urgency_URGENCY_UNSPECIFIED
+}
+
+func (x *FaultNotice) GetImpact() Impact {
+	if x != nil {
+		return x.Impact
+	}
+	return Impact_IMPACT_UNSPECIFIED
 }
 
 // FaultContact is a customer that a notice found.
@@ -657,7 +677,7 @@ var File_kefu_ticket_v1_outreach_proto protoreflect.FileDescriptor
 
 const file_kefu_ticket_v1_outreach_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkefu/ticket/v1/outreach.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xb2\x04\n" +
+	"\x1dkefu/ticket/v1/outreach.proto\x12\x0ekefu.ticket.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bkefu/access/v1/access.proto\x1a\x1bkefu/ticket/v1/ticket.proto\"\xa9\x05\n" +
 	"\vFaultNotice\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x121\n" +
 	"\rproduct_model\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\fproductModel\x12(\n" +
@@ -674,7 +694,9 @@ const file_kefu_ticket_v1_outreach_proto_rawDesc = "" +
 	"\n" +
 	"found_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tfoundTime\x12@\n" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xc9\x01\n" +
+	"createTime\x12;\n" +
+	"\aurgency\x18\r \x01(\x0e2\x17.kefu.ticket.v1.UrgencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\aurgency\x128\n" +
+	"\x06impact\x18\x0e \x01(\x0e2\x16.kefu.ticket.v1.ImpactB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06impact\"\xc9\x01\n" +
 	"\fFaultContact\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12#\n" +
@@ -745,31 +767,35 @@ var file_kefu_ticket_v1_outreach_proto_goTypes = []any{
 	(*ListFaultContactsResponse)(nil), // 8: kefu.ticket.v1.ListFaultContactsResponse
 	(Priority)(0),                     // 9: kefu.ticket.v1.Priority
 	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
-	(TicketState)(0),                  // 11: kefu.ticket.v1.TicketState
+	(Urgency)(0),                      // 11: kefu.ticket.v1.Urgency
+	(Impact)(0),                       // 12: kefu.ticket.v1.Impact
+	(TicketState)(0),                  // 13: kefu.ticket.v1.TicketState
 }
 var file_kefu_ticket_v1_outreach_proto_depIdxs = []int32{
 	9,  // 0: kefu.ticket.v1.FaultNotice.priority:type_name -> kefu.ticket.v1.Priority
 	10, // 1: kefu.ticket.v1.FaultNotice.found_time:type_name -> google.protobuf.Timestamp
 	10, // 2: kefu.ticket.v1.FaultNotice.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: kefu.ticket.v1.FaultContact.state:type_name -> kefu.ticket.v1.TicketState
-	0,  // 4: kefu.ticket.v1.CreateFaultNoticeRequest.notice:type_name -> kefu.ticket.v1.FaultNotice
-	0,  // 5: kefu.ticket.v1.ListFaultNoticesResponse.notices:type_name -> kefu.ticket.v1.FaultNotice
-	1,  // 6: kefu.ticket.v1.ListFaultContactsResponse.contacts:type_name -> kefu.ticket.v1.FaultContact
-	2,  // 7: kefu.ticket.v1.OutreachService.CreateFaultNotice:input_type -> kefu.ticket.v1.CreateFaultNoticeRequest
-	3,  // 8: kefu.ticket.v1.OutreachService.RepeatFaultNotice:input_type -> kefu.ticket.v1.RepeatFaultNoticeRequest
-	4,  // 9: kefu.ticket.v1.OutreachService.GetFaultNotice:input_type -> kefu.ticket.v1.GetFaultNoticeRequest
-	5,  // 10: kefu.ticket.v1.OutreachService.ListFaultNotices:input_type -> kefu.ticket.v1.ListFaultNoticesRequest
-	7,  // 11: kefu.ticket.v1.OutreachService.ListFaultContacts:input_type -> kefu.ticket.v1.ListFaultContactsRequest
-	0,  // 12: kefu.ticket.v1.OutreachService.CreateFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
-	0,  // 13: kefu.ticket.v1.OutreachService.RepeatFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
-	0,  // 14: kefu.ticket.v1.OutreachService.GetFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
-	6,  // 15: kefu.ticket.v1.OutreachService.ListFaultNotices:output_type -> kefu.ticket.v1.ListFaultNoticesResponse
-	8,  // 16: kefu.ticket.v1.OutreachService.ListFaultContacts:output_type -> kefu.ticket.v1.ListFaultContactsResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 3: kefu.ticket.v1.FaultNotice.urgency:type_name -> kefu.ticket.v1.Urgency
+	12, // 4: kefu.ticket.v1.FaultNotice.impact:type_name -> kefu.ticket.v1.Impact
+	13, // 5: kefu.ticket.v1.FaultContact.state:type_name -> kefu.ticket.v1.TicketState
+	0,  // 6: kefu.ticket.v1.CreateFaultNoticeRequest.notice:type_name -> kefu.ticket.v1.FaultNotice
+	0,  // 7: kefu.ticket.v1.ListFaultNoticesResponse.notices:type_name -> kefu.ticket.v1.FaultNotice
+	1,  // 8: kefu.ticket.v1.ListFaultContactsResponse.contacts:type_name -> kefu.ticket.v1.FaultContact
+	2,  // 9: kefu.ticket.v1.OutreachService.CreateFaultNotice:input_type -> kefu.ticket.v1.CreateFaultNoticeRequest
+	3,  // 10: kefu.ticket.v1.OutreachService.RepeatFaultNotice:input_type -> kefu.ticket.v1.RepeatFaultNoticeRequest
+	4,  // 11: kefu.ticket.v1.OutreachService.GetFaultNotice:input_type -> kefu.ticket.v1.GetFaultNoticeRequest
+	5,  // 12: kefu.ticket.v1.OutreachService.ListFaultNotices:input_type -> kefu.ticket.v1.ListFaultNoticesRequest
+	7,  // 13: kefu.ticket.v1.OutreachService.ListFaultContacts:input_type -> kefu.ticket.v1.ListFaultContactsRequest
+	0,  // 14: kefu.ticket.v1.OutreachService.CreateFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	0,  // 15: kefu.ticket.v1.OutreachService.RepeatFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	0,  // 16: kefu.ticket.v1.OutreachService.GetFaultNotice:output_type -> kefu.ticket.v1.FaultNotice
+	6,  // 17: kefu.ticket.v1.OutreachService.ListFaultNotices:output_type -> kefu.ticket.v1.ListFaultNoticesResponse
+	8,  // 18: kefu.ticket.v1.OutreachService.ListFaultContacts:output_type -> kefu.ticket.v1.ListFaultContactsResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_kefu_ticket_v1_outreach_proto_init() }
