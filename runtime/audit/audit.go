@@ -61,14 +61,14 @@ type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-const insertRecord = `
+var insertRecord = pg.NewRows(`
 WITH record AS (
   INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
     access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
   RETURNING id
 )
-INSERT INTO audit_pending (audit_id) SELECT id FROM record`
+INSERT INTO audit_pending (audit_id) SELECT id FROM record`)
 
 // Insert writes one record through db, which must be the transaction of the change, and
 // queues it for its link. It fails when the changes cannot be encoded or the database
@@ -78,7 +78,7 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 	if err != nil {
 		return err
 	}
-	if _, err := db.Exec(ctx, insertRecord, r.values(key)...); err != nil {
+	if err := insertRecord.Exec(ctx, db, r.values(key)); err != nil {
 		return fmt.Errorf("insert audit record: %w", err)
 	}
 	return nil

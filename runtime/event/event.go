@@ -63,10 +63,10 @@ type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-const insertEvent = `
+var insertEvent = pg.NewRows(`
 INSERT INTO event_outbox (event_id, type, subject_id, subject_version, customer_id, occur_time, record_time,
   actor_kind, actor_id, request_id, historic, payload)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 
 // Insert writes one event through db, which must be the transaction of the change and
 // must already hold the lock of the changed row: the id that orders the events of one
@@ -76,7 +76,7 @@ func Insert(ctx context.Context, db Execer, e Event, o Origin) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.Exec(ctx, insertEvent, values...); err != nil {
+	if err := insertEvent.Exec(ctx, db, values); err != nil {
 		return fmt.Errorf("insert event: %w", err)
 	}
 	return nil

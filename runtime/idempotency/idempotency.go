@@ -112,21 +112,30 @@ func (v *Vault) HashBody(req proto.Message) ([]byte, error) {
 
 const (
 	lockKey   = `SELECT pg_advisory_xact_lock($1)`
+	tryKeys   = `SELECT pg_try_advisory_xact_lock(k.lock) FROM unnest($1::bigint[]) WITH ORDINALITY AS k (lock, nth) ORDER BY k.nth`
 	findByKey = `
 SELECT body_hash, resource_id, resource_version, response FROM idempotency_outcomes
 WHERE request_id = $1 AND caller = $2 AND method = $3`
-	insertOutcome = `
-INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resource_id, resource_version, response, create_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	findByKeys = `
+SELECT k.nth, o.body_hash, o.resource_id, o.resource_version, o.response
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (request_id, caller, method, nth)
+JOIN idempotency_outcomes o ON o.request_id = k.request_id AND o.caller = k.caller AND o.method = k.method`
 )
+
+var insertOutcome = pg.NewRows(`
+INSERT INTO idempotency_outcomes (caller, method, request_id, body_hash, resource_id, resource_version, response, create_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
 
 // ErrBusy says that another transaction worked on the key for longer than the lock timeout.
 var ErrBusy = errors.New("another transaction works on this request id")
 
 // Claim is what became of a request id that a transaction claims.
 type Claim struct {
-	// Outcome is nil where there is none; then the key belongs to the transaction until it ends.
+	// Outcome is nil where there is none; then the key belongs to the transaction until it ends,
+	// unless it is busy.
 	Outcome *Outcome
+	// Busy says that another transaction works on the key. Only [Vault.QueueTries] tells it.
+	Busy bool
 }
 
 // QueueClaim has b, as a transaction's first statements, wait until no other transaction works
@@ -153,33 +162,83 @@ func (v *Vault) QueueClaim(b *pgx.Batch, c *Claim, k Key) {
 	})
 }
 
+// QueueTries is QueueClaim for the keys of many calls, all different: a key that another
+// transaction works on is not waited for but told to be busy.
+func (v *Vault) QueueTries(b *pgx.Batch, claims []*Claim, keys []Key) {
+	locks := make([]int64, len(keys))
+	var requests, callers, methods []string
+	for i, k := range keys {
+		*claims[i], locks[i] = Claim{}, k.lock()
+		requests, callers, methods = append(requests, k.RequestID), append(callers, k.Caller), append(methods, k.Method)
+	}
+	b.Queue(tryKeys, locks).Query(func(rows pgx.Rows) error {
+		had, err := pgx.CollectRows(rows, pgx.RowTo[bool])
+		if err != nil {
+			return fmt.Errorf("claim request ids: %w", err)
+		}
+		for i := range had {
+			claims[i].Busy = !had[i]
+		}
+		return nil
+	})
+	b.Queue(findByKeys, requests, callers, methods).Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			var nth int
+			found := stored{}
+			if err := rows.Scan(append([]any{&nth}, found.columns()...)...); err != nil {
+				return fmt.Errorf("look request ids up: %w", err)
+			}
+			o, err := v.open(&found, keys[nth-1])
+			if err != nil {
+				return err
+			}
+			claims[nth-1].Outcome = o
+		}
+		return rows.Err()
+	})
+}
+
 // Find looks the outcome of a key up without claiming it; nil when there is none.
 func (v *Vault) Find(ctx context.Context, db pg.DBTX, k Key) (*Outcome, error) {
 	return v.scan(db.QueryRow(ctx, findByKey, k.RequestID, k.Caller, k.Method), k)
 }
 
 func (v *Vault) scan(row pgx.Row, k Key) (*Outcome, error) {
-	var o Outcome
-	var id *uuid.UUID
-	var version *int64
-	var sealed []byte
-	err := row.Scan(&o.BodyHash, &id, &version, &sealed)
+	var found stored
+	err := row.Scan(found.columns()...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look request id up: %w", err)
 	}
-	if o.Erased = len(sealed) == 0; !o.Erased {
-		if o.Response, err = v.aead.Decrypt(sealed, k.encode()); err != nil {
+	return v.open(&found, k)
+}
+
+// stored is an outcome as it stands in its row.
+type stored struct {
+	hash    []byte
+	id      *uuid.UUID
+	version *int64
+	sealed  []byte
+}
+
+func (s *stored) columns() []any { return []any{&s.hash, &s.id, &s.version, &s.sealed} }
+
+func (v *Vault) open(s *stored, k Key) (*Outcome, error) {
+	o := Outcome{BodyHash: s.hash, Erased: len(s.sealed) == 0}
+	var err error
+	if !o.Erased {
+		if o.Response, err = v.aead.Decrypt(s.sealed, k.encode()); err != nil {
 			return nil, fmt.Errorf("open stored response: %w", err)
 		}
 	}
-	if id != nil {
-		o.ResourceID = *id
+	if s.id != nil {
+		o.ResourceID = *s.id
 	}
-	if version != nil {
-		o.ResourceVersion = *version
+	if s.version != nil {
+		o.ResourceVersion = *s.version
 	}
 	return &o, nil
 }
@@ -205,7 +264,7 @@ func (v *Vault) Insert(ctx context.Context, db Execer, k Key, o Outcome, now tim
 	if o.ResourceVersion != 0 {
 		version = &o.ResourceVersion
 	}
-	if _, err := db.Exec(ctx, insertOutcome, k.Caller, k.Method, k.RequestID, o.BodyHash, id, version, sealed, now); err != nil {
+	if err := insertOutcome.Exec(ctx, db, []any{k.Caller, k.Method, k.RequestID, o.BodyHash, id, version, sealed, now}); err != nil {
 		return fmt.Errorf("keep outcome: %w", err)
 	}
 	return nil

@@ -2,6 +2,8 @@ package pg
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -17,9 +19,11 @@ const gatherLimit = 10 * time.Second
 type Gather[T any] struct {
 	write func(ctx context.Context, items []T) error
 
-	mu   sync.Mutex
-	next *gathered[T] // nil while nobody waits
-	busy bool         // somebody writes
+	parallel, most int
+
+	mu      sync.Mutex
+	waiting []*gathered[T] // the last may have room
+	busy    int            // how many transactions are under way
 }
 
 type gathered[T any] struct {
@@ -28,10 +32,11 @@ type gathered[T any] struct {
 	errs  []error // one an item, once done is closed
 }
 
-// NewGather makes one. write must commit all items in one transaction, or fail and commit
+// NewGather makes one of which at most parallel transactions, of at most so many items, are
+// under way at a time. write must commit all items in one transaction, or fail and commit
 // none.
-func NewGather[T any](write func(ctx context.Context, items []T) error) *Gather[T] {
-	return &Gather[T]{write: write}
+func NewGather[T any](parallel, most int, write func(ctx context.Context, items []T) error) *Gather[T] {
+	return &Gather[T]{parallel: parallel, most: most, write: write}
 }
 
 // Begin has the item written and returns what waits for it: nil once the item is committed.
@@ -40,13 +45,14 @@ func NewGather[T any](write func(ctx context.Context, items []T) error) *Gather[
 // it are then written one by one.
 func (g *Gather[T]) Begin(item T) (wait func(ctx context.Context) error) {
 	g.mu.Lock()
-	if g.next == nil {
-		g.next = &gathered[T]{done: make(chan struct{})}
+	if n := len(g.waiting); n == 0 || len(g.waiting[n-1].items) == g.most {
+		g.waiting = append(g.waiting, &gathered[T]{done: make(chan struct{})})
 	}
-	mine, at := g.next, len(g.next.items)
+	mine := g.waiting[len(g.waiting)-1]
+	at := len(mine.items)
 	mine.items = append(mine.items, item)
-	if !g.busy {
-		g.busy = true
+	if g.busy < g.parallel {
+		g.busy++
 		go g.run()
 	}
 	g.mu.Unlock()
@@ -67,12 +73,14 @@ func (g *Gather[T]) Do(ctx context.Context, item T) error { return g.Begin(item)
 func (g *Gather[T]) run() {
 	for {
 		g.mu.Lock()
-		now := g.next
-		g.next, g.busy = nil, now != nil
-		g.mu.Unlock()
-		if now == nil {
+		if len(g.waiting) == 0 {
+			g.busy--
+			g.mu.Unlock()
 			return
 		}
+		now := g.waiting[0]
+		g.waiting = g.waiting[1:]
+		g.mu.Unlock()
 		now.errs = g.commit(now.items)
 		close(now.done)
 	}
@@ -95,8 +103,14 @@ func (g *Gather[T]) commit(items []T) []error {
 	return errs
 }
 
-func (g *Gather[T]) once(items []T) error {
+func (g *Gather[T]) once(items []T) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), gatherLimit)
 	defer cancel()
+	// No handler's guard stands around it.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a gathered write: %v\n%s", r, debug.Stack())
+		}
+	}()
 	return g.write(ctx, items)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ func (w *taken) write(_ context.Context, items []int) error {
 func TestGatherWritesTogetherWhatComesTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &taken{hold: make(chan error)}
-		g := pg.NewGather(w.write)
+		g := pg.NewGather(1, 1000, w.write)
 		done := make(chan error, 10)
 		do := func(n int) { go func() { done <- g.Do(t.Context(), n) }(); synctest.Wait() }
 		for n := range 5 {
@@ -64,7 +65,7 @@ func TestGatherWritesTogetherWhatComesTogether(t *testing.T) {
 func TestAnItemThatIsRefusedFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, first := errors.New("bad"), make(chan struct{})
-		g := pg.NewGather(func(_ context.Context, items []int) error {
+		g := pg.NewGather(1, 1000, func(_ context.Context, items []int) error {
 			<-first
 			if slices.Contains(items, 3) {
 				return bad
@@ -90,7 +91,7 @@ func TestAnItemThatIsRefusedFailsAlone(t *testing.T) {
 func TestACallerMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &taken{hold: make(chan error)}
-		g := pg.NewGather(w.write)
+		g := pg.NewGather(1, 1000, w.write)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- g.Do(ctx, 1) }()
@@ -103,6 +104,56 @@ func TestACallerMayLeave(t *testing.T) {
 		synctest.Wait()
 		if len(w.sets) != 1 {
 			t.Errorf("written %v", w.sets)
+		}
+	})
+}
+
+func TestGatherKeepsToItsBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &taken{hold: make(chan error)}
+		g := pg.NewGather(2, 3, w.write)
+		done := make(chan error, 9)
+		for n := range 9 {
+			go func() { done <- g.Do(t.Context(), n) }()
+			synctest.Wait()
+		}
+		for range 5 {
+			w.hold <- nil
+			synctest.Wait()
+		}
+		for range 9 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if want := [][]int{{0}, {1}, {2, 3, 4}, {5, 6, 7}, {8}}; !slices.EqualFunc(w.sets, want, slices.Equal) {
+			t.Errorf("written %v, want %v", w.sets, want)
+		}
+	})
+}
+
+func TestAPanicFailsItsItemAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := make(chan struct{})
+		g := pg.NewGather(1, 10, func(_ context.Context, items []int) error {
+			<-first
+			if slices.Contains(items, 2) {
+				panic("two")
+			}
+			return nil
+		})
+		errs := make([]error, 4)
+		var wg sync.WaitGroup
+		for n := range errs {
+			wg.Go(func() { errs[n] = g.Do(t.Context(), n) })
+			synctest.Wait()
+		}
+		close(first)
+		wg.Wait()
+		for n, err := range errs {
+			if (n == 2) != (err != nil) || err != nil && !strings.Contains(err.Error(), "panic in a gathered write: two") {
+				t.Errorf("item %d: %v", n, err)
+			}
 		}
 	})
 }

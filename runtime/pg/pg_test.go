@@ -156,8 +156,9 @@ func TestInTxRunsAgainAfterDeadlock(t *testing.T) {
 		})
 	}
 	done.Wait()
-	if runs[0]+runs[1] != 3 {
-		t.Errorf("runs = %v, want three in all", runs)
+	// On a busy machine they may meet once more.
+	if runs[0]+runs[1] < 3 {
+		t.Errorf("runs = %v, want one of them to run again", runs)
 	}
 }
 

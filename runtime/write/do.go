@@ -79,6 +79,11 @@ func (p *Path) inTx(ctx context.Context, c *call, claim *idempotency.Claim, read
 			read(b)
 		}
 	}, fn)
+	return inProgress(err, c)
+}
+
+// inProgress tells a caller that another call with the request id has not ended.
+func inProgress(err error, c *call) error {
 	if errors.Is(err, idempotency.ErrBusy) {
 		return rpcerr.New(codes.Unavailable, ReasonInProgress, rpcerr.T(
 			"A call with request id %q has not ended yet; repeat this one shortly.",
@@ -89,6 +94,17 @@ func (p *Path) inTx(ctx context.Context, c *call, claim *idempotency.Claim, read
 
 // flush sends what waits, record and outcome in one round trip.
 func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Message) error {
+	if err := p.add(ctx, tx, c, response); err != nil {
+		return err
+	}
+	if err := pg.Flush(ctx, tx.Tx, tx.Soon()); err != nil {
+		return fmt.Errorf("record the write: %w", err)
+	}
+	return nil
+}
+
+// add has record and outcome of a call wait with what waits.
+func (p *Path) add(ctx context.Context, tx *Tx, c *call, response proto.Message) error {
 	if err := tx.check(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.action, err)
 	}
@@ -99,13 +115,7 @@ func (p *Path) flush(ctx context.Context, tx *Tx, c *call, response proto.Messag
 	if err := p.recordIn(ctx, tx.Tx, q, c, &tx.Record); err != nil {
 		return err
 	}
-	if err := p.keep(ctx, q, c, &tx.Record, response); err != nil {
-		return err
-	}
-	if err := pg.Flush(ctx, tx.Tx, q); err != nil {
-		return fmt.Errorf("record the write: %w", err)
-	}
-	return nil
+	return p.keep(ctx, q, c, &tx.Record, response)
 }
 
 // DoBatch is Do for writes that need no read: fn queues statements, and they travel with

@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -153,8 +155,41 @@ func doBatch(ctx context.Context, p *write.Path, req request) (*wrapperspb.Strin
 	})
 }
 
-// doors are the two ways, which keep the same promises.
-var doors = map[string]func(context.Context, *write.Path, request) (*wrapperspb.StringValue, error){"Do": do, "DoBatch": doBatch}
+// thing is a call of createTogether.
+type thing = write.Shared[request, *wrapperspb.StringValue]
+
+// createTogether creates the things of some calls.
+func createTogether(_ context.Context, _ any, calls []*thing) error {
+	for _, c := range calls {
+		id := uuid.New()
+		if _, err := c.Tx.Soon().Exec(c.Ctx, insertThing, id, c.Req.name()); err != nil {
+			return err
+		}
+		recordCreated(&c.Tx.Record, id, c.Req.name())
+		c.Answer = wrapperspb.String(id.String())
+	}
+	return nil
+}
+
+func readNothing(*pgx.Batch, []*thing) any { return nil }
+
+// gathered are the one Together of each path.
+var gathered sync.Map
+
+// doTogether is do by Together.
+func doTogether(ctx context.Context, p *write.Path, req request) (*wrapperspb.StringValue, error) {
+	of, _ := gathered.LoadOrStore(p, write.NewTogether(p, 2, 8, readNothing, createTogether))
+	g, ok := of.(*write.Together[request, *wrapperspb.StringValue, any])
+	if !ok {
+		panic("another Together")
+	}
+	return g.Do(ctx, req)
+}
+
+// doors are the ways, which keep the same promises.
+var doors = map[string]func(context.Context, *write.Path, request) (*wrapperspb.StringValue, error){
+	"Do": do, "DoBatch": doBatch, "Together": doTogether,
+}
 
 func count(t testing.TB, db pg.DBTX, table string) (n int) {
 	t.Helper()

@@ -95,6 +95,7 @@ type Tx struct {
 	pgx.Tx
 	Record
 	soon pg.Batch
+	sent bool // something of it
 }
 
 // Soon collects statements whose results nothing waits for. They go along with the record at
@@ -108,7 +109,7 @@ func (tx *Tx) send(ctx context.Context) error {
 		return nil
 	}
 	b := tx.soon
-	tx.soon = pg.Batch{}
+	tx.soon, tx.sent = pg.Batch{}, true
 	return pg.Flush(ctx, tx.Tx, &b)
 }
 

@@ -314,7 +314,7 @@ func TestLostAnswerOfTheCommit(t *testing.T) {
 	for name, door := range doors {
 		t.Run(name, func(t *testing.T) {
 			db := testkit.Database(t, sets()...)
-			c := &cutter{mark: map[string][]byte{"Do": []byte("commit\x00"), "DoBatch": []byte("the name in the batch")}[name]}
+			c := &cutter{mark: map[string][]byte{"Do": []byte("commit\x00"), "Together": []byte("commit\x00"), "DoBatch": []byte("the name in the batch")}[name]}
 			p := newPath(t, c.pool(t, db), func() {})
 			req := newRequest(t, "one", "the name in the batch")
 			if _, err := door(by("someone", create), p, newRequest(t, "warm", "prepares the statements")); err != nil {

@@ -18,6 +18,9 @@ import (
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 )
 
+// mostReads are as many as one commit may keep waiting; there are a few dozen on a busy day.
+const mostReads = 1000
+
 // fileRead is one read of a file: its audit record, and the line for the quarterly review.
 type fileRead struct {
 	id    uuid.UUID

@@ -154,7 +154,7 @@ func New(cfg Config) (*Server, error) {
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
-	s.leaveRead = pg.NewGather(s.storeReads).Begin
+	s.leaveRead = pg.NewGather(1, mostReads, s.storeReads).Begin
 	return s, nil
 }
 

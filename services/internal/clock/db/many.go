@@ -2,101 +2,64 @@ package db
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kefu-suite/kefu/runtime/pg"
 )
 
-// atOnce is how many rows one statement writes at most. Each number of rows is a statement of
-// its own, of which a session is to keep a few only.
-const atOnce = 8
-
-// statements writes 1 to atOnce rows of parameters into a statement, by their number.
-func statements(head string, columns int, types []string, tail string) [atOnce + 1]string {
-	var out [atOnce + 1]string
-	for n := 1; n <= atOnce; n++ {
-		rows := make([]string, n)
-		for i := range rows {
-			row := make([]string, columns)
-			for j := range row {
-				row[j] = fmt.Sprintf("$%d", i*columns+j+1)
-				if i == 0 && types != nil {
-					row[j] += "::" + types[j]
-				}
-			}
-			rows[i] = "(" + strings.Join(row, ", ") + ")"
-		}
-		out[n] = head + strings.Join(rows, ", ") + tail
-	}
-	return out
-}
-
-// before is what stands in a generated statement before its values.
-func before(insert string) string {
-	head, _, _ := strings.Cut(insert, "VALUES")
-	return head + "VALUES "
-}
-
 var (
-	insertClocks     = statements(before(insertClock), 20, nil, "")
-	insertEntriesAll = statements(before(insertEntry), 14, nil, "")
-	updateClocks     = statements(`
+	insertClocks     = pg.NewRows(insertClock)
+	insertEntriesAll = pg.NewRows(insertEntry)
+	updateClocks     = pg.NewRows(`
 UPDATE clocks SET state = new.state, owner_role = new.owner_role, owner_staff_id = new.owner_staff_id,
   owner_department_id = new.owner_department_id, calendar_id = new.calendar_id, calendar_version = new.calendar_version,
   policy_id = new.policy_id, policy_version = new.policy_version, clause_id = new.clause_id, target = new.target,
   due_time = new.due_time, stop_time = new.stop_time, next_step_time = new.next_step_time, version = new.version
-FROM (VALUES `, 15, []string{
-		"smallint", "text", "uuid", "uuid", "text", "text", "uuid", "bigint", "text", "bigint",
-		"timestamptz", "timestamptz", "timestamptz", "bigint", "uuid",
-	}, `) AS new (state, owner_role, owner_staff_id, owner_department_id, calendar_id, calendar_version, policy_id, policy_version,
+FROM (VALUES ($1::smallint, $2::text, $3::uuid, $4::uuid, $5::text, $6::text, $7::uuid, 
+  $8::bigint, $9::text, $10::bigint, $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint, $15::uuid)) AS new (state, owner_role, owner_staff_id, owner_department_id, calendar_id, calendar_version, policy_id, policy_version,
   clause_id, target, due_time, stop_time, next_step_time, version, id)
 WHERE clocks.id = new.id`)
 )
 
-func many[T any](ctx context.Context, db DBTX, statements *[atOnce + 1]string, rows []T, values func(*T) []any) error {
-	for part := range slices.Chunk(rows, atOnce) {
-		var args []any
-		for i := range part {
-			args = append(args, values(&part[i])...)
-		}
-		if _, err := db.Exec(ctx, statements[len(part)], args...); err != nil {
-			return err
-		}
+// values are those of all rows, one after the other.
+func values[T any](rows []T, of func(*T) []any) []any {
+	var out []any
+	for i := range rows {
+		out = append(out, of(&rows[i])...)
 	}
-	return nil
+	return out
 }
 
-// InsertClocks is InsertClock for any number, by a statement for several.
+// InsertClocks is InsertClock for any number, by few statements.
 func (q *Queries) InsertClocks(ctx context.Context, db DBTX, rows []InsertClockParams) error {
-	return many(ctx, db, &insertClocks, rows, func(r *InsertClockParams) []any {
+	return insertClocks.Exec(ctx, db, values(rows, func(r *InsertClockParams) []any {
 		return []any{
 			r.ID, r.SubjectType, r.SubjectID, r.Kind, r.Round, r.State, r.OwnerRole, r.OwnerStaffID, r.OwnerDepartmentID,
 			r.CalendarID, r.CalendarVersion, r.PolicyID, r.PolicyVersion, r.ClauseID, r.Target, r.StartTime, r.DueTime,
 			r.StopTime, r.NextStepTime, r.Version,
 		}
-	})
+	}))
 }
 
-// UpdateClocks is UpdateClock for any number, by a statement for several.
+// UpdateClocks is UpdateClock for any number, by few statements.
 func (q *Queries) UpdateClocks(ctx context.Context, db DBTX, rows []UpdateClockParams) error {
-	return many(ctx, db, &updateClocks, rows, func(r *UpdateClockParams) []any {
+	return updateClocks.Exec(ctx, db, values(rows, func(r *UpdateClockParams) []any {
 		return []any{
 			r.State, r.OwnerRole, r.OwnerStaffID, r.OwnerDepartmentID, r.CalendarID, r.CalendarVersion, r.PolicyID,
 			r.PolicyVersion, r.ClauseID, r.Target, r.DueTime, r.StopTime, r.NextStepTime, r.Version, r.ID,
 		}
-	})
+	}))
 }
 
-// InsertAllEntries is InsertEntry for any number, by a statement for several.
+// InsertAllEntries is InsertEntry for any number, by few statements.
 func (q *Queries) InsertAllEntries(ctx context.Context, db DBTX, rows []InsertEntryParams) error {
-	return many(ctx, db, &insertEntriesAll, rows, func(r *InsertEntryParams) []any {
+	return insertEntriesAll.Exec(ctx, db, values(rows, func(r *InsertEntryParams) []any {
 		return []any{
 			r.ClockID, r.Position, r.Type, r.OccurTime, r.RecordTime, r.Actor, r.ActorKind, r.Reason, r.Terms, r.Owner,
 			r.Step, r.Role, r.ScheduledTime, r.Amount,
 		}
-	})
+	}))
 }
 
 // A log is read after its clock is held, so that it has what whoever held it before added.

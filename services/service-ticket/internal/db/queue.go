@@ -3,7 +3,6 @@ package db
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -37,14 +36,14 @@ func (l Lane) Before(o Lane) bool {
 	return bytes.Compare(l.ID[:], o.ID[:]) < 0
 }
 
-// The lanes of somebody's department, and where asked for of none, with their first tickets:
-// along tickets_queue_idx from one need to the next, so that it costs as much for a million
-// tickets as for a thousand. What the index has next is the first of its lane.
+// The lanes of some departments, zero for none, with their first tickets: along
+// tickets_queue_idx from one need to the next, so that it costs as much for a million tickets
+// as for a thousand. What the index has next is the first of its lane.
 const listLanes = `
 SELECT d.id, lane.needs, lane.queue_rank, lane.due_time, lane.id
 FROM (
-  SELECT department_id AS id FROM staff WHERE issuer = $1 AND subject = $2
-  UNION ALL SELECT '00000000-0000-0000-0000-000000000000' WHERE $3
+  SELECT department_id AS id FROM staff WHERE (issuer, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+  UNION SELECT '00000000-0000-0000-0000-000000000000' WHERE $3
 ) d
 CROSS JOIN LATERAL (
   WITH RECURSIVE hop AS (
@@ -62,30 +61,36 @@ CROSS JOIN LATERAL (
   SELECT * FROM hop
 ) lane`
 
-const listLoadOf = `
-SELECT s.id, (SELECT count(*) FROM tickets t WHERE t.assignee_staff_id = s.id AND t.state IN (3, 4, 5))::integer
-FROM staff s WHERE s.issuer = $1 AND s.subject = $2`
+// In the order of ids, so that two transactions do not wait for each other.
+const lockPullers = `
+SELECT s.* FROM staff s WHERE (s.issuer, s.subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+ORDER BY s.id FOR NO KEY UPDATE`
 
-// Puller is what is read first for somebody who asks for their next ticket.
-type Puller struct {
-	// Staff is who asks, held; empty for somebody the directory does not know.
+const listPullerLoads = `
+SELECT s.id, (SELECT count(*) FROM tickets t WHERE t.assignee_staff_id = s.id AND t.state IN (3, 4, 5))::integer
+FROM staff s WHERE (s.issuer, s.subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
+
+// Pullers is what is read first for those who ask for their next ticket.
+type Pullers struct {
+	// Staff are those who ask, held, without those whom the directory does not know.
 	Staff []Staff
 	// Absences are everybody's at the moment.
 	Absences []Substitution
-	// Loads are the open tickets in the asker's hands.
+	// Loads are the open tickets in their hands.
 	Loads []ListStaffLoadsRow
-	// Lanes are those of their department and, where asked for, of none, the one that is served
+	// Lanes are those of their departments and, where asked for, of none, the one that is served
 	// first first.
 	Lanes []Lane
 }
 
-// QueuePuller has b read into p, which has it once b was sent.
-func (q *Queries) QueuePuller(b *pgx.Batch, p *Puller, issuer, subject string, at time.Time, unsorted bool) {
-	// Held first: what is counted for one call then has what another of the same person took.
-	collect(b, &p.Staff, lockStaffByIdentity, issuer, subject)
+// QueuePullers has b read into p, which has it once b was sent. The people are given by their
+// issuers and subjects.
+func (q *Queries) QueuePullers(b *pgx.Batch, p *Pullers, issuers, subjects []string, at time.Time, unsorted bool) {
+	// Held first: what is counted then has what another transaction gave them.
+	collect(b, &p.Staff, lockPullers, issuers, subjects)
 	collect(b, &p.Absences, listSubstitutionsDuring, at, at.Add(time.Microsecond))
-	collect(b, &p.Loads, listLoadOf, issuer, subject)
-	b.Queue(listLanes, issuer, subject, unsorted).Query(func(rows pgx.Rows) (err error) {
+	collect(b, &p.Loads, listPullerLoads, issuers, subjects)
+	b.Queue(listLanes, issuers, subjects, unsorted).Query(func(rows pgx.Rows) (err error) {
 		p.Lanes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
 		slices.SortFunc(p.Lanes, func(a, b Lane) int {
 			if a.Before(b) {
@@ -110,24 +115,25 @@ SELECT t.* FROM tickets t
 WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = $1
   AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs = $2
   AND NOT (t.queue_rank = 1 AND t.create_time > $3 AND customer_owner(t.customer_id) = ANY($4::uuid[]))
-ORDER BY t.queue_rank, t.due_time, t.id LIMIT 1
+  AND t.id <> ALL($5::uuid[])
+ORDER BY t.queue_rank, t.due_time, t.id LIMIT $6
 FOR NO KEY UPDATE SKIP LOCKED`
 
-// TakeQueued holds the first ticket of a lane that nobody else holds, nil for none: but for
-// those of key customers, registered after a moment, whose account manager is reserved for them.
-func (q *Queries) TakeQueued(ctx context.Context, db DBTX, lane Lane, after time.Time, reserved []uuid.UUID) (*Ticket, error) {
+// TakeQueued holds the first tickets of a lane that nobody else holds, at most so many: but for
+// some, and for those of key customers, registered after a moment, whose account manager is
+// reserved for them.
+func (q *Queries) TakeQueued(ctx context.Context, db DBTX, lane Lane, after time.Time, reserved, but []uuid.UUID, count int) ([]Ticket, error) {
 	if reserved == nil {
 		reserved = []uuid.UUID{}
 	}
-	rows, err := db.Query(ctx, takeQueued, lane.Department, lane.Needs, after, reserved)
+	if but == nil {
+		but = []uuid.UUID{}
+	}
+	rows, err := db.Query(ctx, takeQueued, lane.Department, lane.Needs, after, reserved, but, count)
 	if err != nil {
 		return nil, err
 	}
-	t, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Ticket])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	return &t, err
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Ticket])
 }
 
 // GetCustomerOwner gives the account manager of a customer, of the survivor where that one

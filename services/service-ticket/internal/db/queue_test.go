@@ -53,19 +53,19 @@ func TestTheQueueGoesByItsIndex(t *testing.T) {
 		SELECT gen_random_uuid(), '', $1, '{}', '{}', '{}', 1, '', n::text, now(), now(), 1 FROM generate_series(1, 300) n`, department); err != nil {
 		t.Fatal(err)
 	}
-	var p Puller
+	var p Pullers
 	b := new(pgx.Batch)
-	New().QueuePuller(b, &p, "", "7", time.Now(), true)
+	New().QueuePullers(b, &p, []string{""}, []string{"7"}, time.Now(), true)
 	err := base.Pool.SendBatch(t.Context(), b).Close()
 	lanes := p.Lanes
 	if err != nil || len(p.Staff) != 1 || len(p.Loads) != 1 || len(lanes) != 1 || lanes[0].Department != department {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for name, plan := range map[string]string{
-		"lanes": explain(t, base, listLanes, "", "7", true),
-		"take":  explain(t, base, takeQueued, department, lanes[0].Needs, time.Now(), []uuid.UUID{}),
+		"lanes": explain(t, base, listLanes, []string{""}, []string{"7"}, true),
+		"take":  explain(t, base, takeQueued, department, lanes[0].Needs, time.Now(), []uuid.UUID{}, []uuid.UUID{}, 1),
 	} {
-		if !strings.Contains(plan, "tickets_queue_idx") || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") {
+		if !strings.Contains(plan, "tickets_queue_idx") || strings.Contains(plan, "Sort Key: queue_rank") || strings.Contains(plan, "Seq Scan on tickets") {
 			t.Errorf("%s:\n%s", name, plan)
 		}
 	}

@@ -850,15 +850,23 @@ func (q *Queries) UpdateTicketRecord(ctx context.Context, db DBTX, arg UpdateTic
 }
 
 const updateTicketStanding = `-- name: UpdateTicketStanding :exec
-UPDATE tickets SET type = $1, priority = $2, urgency = $3, impact = $4,
-  priority_source = $5, state = $6, round = $7,
-  department_id = $8, assignee_staff_id = $9, wait_for = $10,
-  resolution = $11, merged_into = $12, resolve_time = $13,
-  close_time = $14, confirm_due = $15, due_time = $16, update_time = $17, version = $18
-WHERE id = $19
+UPDATE tickets SET type = new.type, priority = new.priority, urgency = new.urgency, impact = new.impact,
+  priority_source = new.priority_source, state = new.state, round = new.round, department_id = new.department_id,
+  assignee_staff_id = new.assignee_staff_id, wait_for = new.wait_for, resolution = new.resolution,
+  merged_into = new.merged_into, resolve_time = new.resolve_time, close_time = new.close_time,
+  confirm_due = new.confirm_due, due_time = new.due_time, update_time = new.update_time, version = new.version
+FROM (VALUES ($1::uuid, $2::smallint, $3::smallint, $4::smallint, $5::smallint,
+  $6::smallint, $7::smallint, $8::integer, $9::uuid,
+  $10::uuid, $11::smallint, $12::text, $13::uuid,
+  $14::timestamptz, $15::timestamptz, $16::timestamptz,
+  $17::timestamptz, $18::timestamptz, $19::bigint))
+  AS new (id, type, priority, urgency, impact, priority_source, state, round, department_id, assignee_staff_id, wait_for,
+    resolution, merged_into, resolve_time, close_time, confirm_due, due_time, update_time, version)
+WHERE tickets.id = new.id
 `
 
 type UpdateTicketStandingParams struct {
+	ID              uuid.UUID
 	Type            int16
 	Priority        int16
 	Urgency         int16
@@ -877,11 +885,12 @@ type UpdateTicketStandingParams struct {
 	DueTime         *time.Time
 	UpdateTime      time.Time
 	Version         int64
-	ID              uuid.UUID
 }
 
+// Of tickets that move in one transaction it is one statement (pg.Rows).
 func (q *Queries) UpdateTicketStanding(ctx context.Context, db DBTX, arg UpdateTicketStandingParams) error {
 	_, err := db.Exec(ctx, updateTicketStanding,
+		arg.ID,
 		arg.Type,
 		arg.Priority,
 		arg.Urgency,
@@ -900,7 +909,6 @@ func (q *Queries) UpdateTicketStanding(ctx context.Context, db DBTX, arg UpdateT
 		arg.DueTime,
 		arg.UpdateTime,
 		arg.Version,
-		arg.ID,
 	)
 	return err
 }

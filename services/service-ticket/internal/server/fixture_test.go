@@ -107,12 +107,15 @@ func bareWorld(t *testing.T, background bool) *world {
 	return w
 }
 
+// maxLoad is how many tickets somebody pulls at most.
+var maxLoad = 20
+
 // standardPolicy has the numbers of a service that is not configured.
 func standardPolicy() ticket.Policy {
 	const day = 24 * time.Hour
 	return ticket.Policy{
 		ConfirmAfter: 3 * day, ReopenWithin: 14 * day, DecideWithin: 2 * time.Hour, UnmergeWithin: 14 * day, CallBackWithin: day,
-		DedicatedFor: 10 * time.Minute, FlagAhead: 7 * day, PublishEvery: 90 * day, MaxLoad: 20,
+		DedicatedFor: 10 * time.Minute, FlagAhead: 7 * day, PublishEvery: 90 * day, MaxLoad: maxLoad,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,85 +27,197 @@ import (
 
 // NextTicket gives the caller the next ticket of their queue.
 func (s *Server) NextTicket(ctx context.Context, req *ticketv1.NextTicketRequest) (*ticketv1.Ticket, error) {
-	caller := authn.FromContext(ctx)
-	var asks asker
-	return write.DoReading(ctx, s.write, req, func(b *pgx.Batch) {
-		asks = asker{at: s.now()}
-		unsorted := !req.GetDepartmentOnly() && authz.Held(ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED
-		s.q.QueuePuller(b, &asks.Puller, caller.Issuer, caller.Subject, asks.at, unsorted)
-		asks.calendars.Queue(b)
-	}, func(ctx context.Context, tx *write.Tx) (*ticketv1.Ticket, error) {
-		if caller.Kind != authn.Person || len(asks.Staff) == 0 {
-			return nil, rpcerr.NotFound("staff", caller.Subject)
-		}
-		ctx = asks.calendars.In(ctx)
-		me, now := asks.Staff[0], asks.at
-		team, err := s.teamOf(ctx, tx, now, asks.Staff, absencesOf(asks.Absences), asks.Loads)
-		if err != nil {
-			return nil, err
-		}
-		mine := team.person(&me, ticket.Needs{})
-		if in := mine.Obstacles(s.policy.MaxLoad); len(in) > 0 {
-			return nil, notReady(&me, in)
-		}
-		row, err := s.take(ctx, tx, &me, asks.Lanes, now)
-		if err != nil {
-			return nil, err
-		}
-		if row == nil {
-			return nil, rpcerr.New(codes.NotFound, "TICKET_QUEUE_EMPTY", rpcerr.T(
-				"No ticket waits that you can take; ask again later.", "当前没有您可以受理的待分配工单；请稍后再试。"))
-		}
-		return s.moved(ctx, tx, row, ticket.Move{Verb: ticket.Assign, At: now, Assignee: me.ID, Department: me.DepartmentID}, "")
-	})
+	return s.pulls.Do(ctx, req)
 }
 
-// asker is somebody who asks for their next ticket, and when.
-type asker struct {
-	db.Puller
+// parallelPulls are how many transactions give tickets out at a time, each to mostPulls people
+// at most.
+const (
+	parallelPulls = 2
+	mostPulls     = 32
+)
+
+// pull is a call of somebody who asks for their next ticket.
+type pull = write.Shared[*ticketv1.NextTicketRequest, *ticketv1.Ticket]
+
+// pulls are calls that ask in one transaction, and when.
+type pulls struct {
+	db.Pullers
+	s         *Server
 	at        time.Time
 	calendars calendar.Glance
+	team      *team
+	shelves   map[lane]*shelf
+	// lanes are, for each call that has not got its ticket yet, those that it may take from.
+	lanes [][]db.Lane
 }
 
-// take holds the first ticket of the queue that somebody can take, nil for none.
-func (s *Server) take(ctx context.Context, tx *write.Tx, me *db.Staff, all []db.Lane, now time.Time) (*db.Ticket, error) {
-	var lanes []db.Lane
-	for _, lane := range all {
-		if n := ticket.ParseNeeds(lane.Needs); n.Skilled(me.Skills) && n.Speaks(me.Languages) {
-			lanes = append(lanes, lane)
-		}
+func (s *Server) readPulls(b *pgx.Batch, calls []*pull) *pulls {
+	p := &pulls{s: s, at: s.now(), shelves: map[lane]*shelf{}}
+	var issuers, subjects []string
+	unsorted := false
+	for _, c := range calls {
+		caller := authn.FromContext(c.Ctx)
+		issuers, subjects = append(issuers, caller.Issuer), append(subjects, caller.Subject)
+		unsorted = unsorted || fromUnsorted(c)
 	}
-	var reserved []uuid.UUID
-	for {
-		row, err := s.takeFirst(ctx, tx, lanes, now, reserved)
-		if err != nil || row == nil {
-			return nil, err
-		}
-		other, err := s.reservedFor(ctx, tx, row, me, now)
-		if err != nil || other == uuid.Nil {
-			return row, err
-		}
-		reserved = append(reserved, other)
-	}
+	s.q.QueuePullers(b, &p.Pullers, issuers, subjects, p.at, unsorted)
+	p.calendars.Queue(b)
+	return p
 }
 
-// takeFirst holds the first ticket of the lanes that nobody else holds. The first of a lane
-// may be held by somebody, and what comes after it stand behind another lane's first.
-func (s *Server) takeFirst(ctx context.Context, tx *write.Tx, lanes []db.Lane, now time.Time, reserved []uuid.UUID) (*db.Ticket, error) {
+// fromUnsorted tells whether somebody also gets tickets that have no department.
+func fromUnsorted(c *pull) bool {
+	return !c.Req.GetDepartmentOnly() && authz.Held(c.Ctx, "tickets.triage") != accessv1.Scope_SCOPE_UNSPECIFIED
+}
+
+// nextTickets gives each call its ticket or the reason why there is none.
+func (s *Server) nextTickets(ctx context.Context, p *pulls, calls []*pull) (err error) {
+	if p.team, err = s.teamOf(p.calendars.In(ctx), calls[0].Tx, p.at, p.Staff, absencesOf(p.Absences), p.Loads); err != nil {
+		return err
+	}
+	for _, c := range calls {
+		p.lanes = append(p.lanes, p.lanesOf(p.asker(c), fromUnsorted(c)))
+	}
+	for _, c := range calls {
+		c.Answer, c.Err = p.next(p.calendars.In(c.Ctx), c)
+		if public := new(rpcerr.Error); c.Err != nil && !errors.As(c.Err, &public) {
+			return c.Err
+		}
+		p.lanes = p.lanes[1:]
+	}
+	return nil
+}
+
+// asker is who calls, nil for somebody the directory does not know.
+func (p *pulls) asker(c *pull) *db.Staff {
+	caller := authn.FromContext(c.Ctx)
+	at := slices.IndexFunc(p.Staff, func(who db.Staff) bool { return who.Issuer == caller.Issuer && who.Subject == caller.Subject })
+	if caller.Kind != authn.Person || at < 0 {
+		return nil
+	}
+	return &p.Staff[at]
+}
+
+// next gives the first of the calls that are left its ticket.
+func (p *pulls) next(ctx context.Context, c *pull) (*ticketv1.Ticket, error) {
+	me := p.asker(c)
+	if me == nil {
+		return nil, rpcerr.NotFound("staff", authn.FromContext(ctx).Subject)
+	}
+	mine := p.team.person(me, ticket.Needs{})
+	if in := mine.Obstacles(p.s.policy.MaxLoad); len(in) > 0 {
+		return nil, notReady(me, in)
+	}
+	row, err := p.take(ctx, c.Tx, me)
+	if err != nil {
+		return nil, err
+	}
+	if row == nil {
+		return nil, rpcerr.New(codes.NotFound, "TICKET_QUEUE_EMPTY", rpcerr.T(
+			"No ticket waits that you can take; ask again later.", "当前没有您可以受理的待分配工单；请稍后再试。"))
+	}
+	p.team.load[me.ID]++
+	return p.s.moved(ctx, c.Tx, row, ticket.Move{Verb: ticket.Assign, At: p.at, Assignee: me.ID, Department: me.DepartmentID}, "")
+}
+
+// lanesOf are the lanes from which somebody may take.
+func (p *pulls) lanesOf(me *db.Staff, unsorted bool) (out []db.Lane) {
+	if me == nil {
+		return nil
+	}
+	for _, l := range p.Lanes {
+		if own := l.Department == me.DepartmentID; !own && !(unsorted && l.Department == uuid.Nil) {
+			continue
+		}
+		if n := ticket.ParseNeeds(l.Needs); n.Skilled(me.Skills) && n.Speaks(me.Languages) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// lane names a part of the queue.
+type lane struct {
+	department uuid.UUID
+	needs      string
+}
+
+// shelf is what is held of a lane and not given to anybody yet, in the order of the queue.
+type shelf struct {
+	rows []*db.Ticket
+	had  []uuid.UUID // all that was ever on it
+	// reserved are the account managers whose tickets were found to wait for them.
+	reserved []uuid.UUID
+	empty    bool // the lane has no more
+}
+
+// take takes the first ticket of their lanes that nobody else holds for who asks next. The
+// first of a lane may be held by somebody, and what comes after it stand behind another lane's
+// first.
+func (p *pulls) take(ctx context.Context, tx *write.Tx, me *db.Staff) (*db.Ticket, error) {
 	var best *db.Ticket
-	for _, lane := range lanes {
-		if best != nil && laneOf(best).Before(lane) {
+	var from *shelf
+	for _, l := range p.lanes[0] {
+		if best != nil && laneOf(best).Before(l) {
 			break
 		}
-		row, err := s.q.TakeQueued(ctx, tx, lane, now.Add(-s.policy.DedicatedFor), reserved)
+		name := lane{l.Department, l.Needs}
+		if p.shelves[name] == nil {
+			p.shelves[name] = new(shelf)
+		}
+		row, err := p.first(ctx, tx, me, l, p.shelves[name])
 		if err != nil {
-			return nil, fmt.Errorf("take from the queue: %w", err)
+			return nil, err
 		}
 		if row != nil && (best == nil || laneOf(row).Before(laneOf(best))) {
-			best = row
+			best, from = row, p.shelves[name]
 		}
 	}
+	if best != nil {
+		from.rows = slices.DeleteFunc(from.rows, func(row *db.Ticket) bool { return row == best })
+	}
 	return best, nil
+}
+
+// first gives the first ticket of a lane that somebody may have, nil for none.
+func (p *pulls) first(ctx context.Context, tx *write.Tx, me *db.Staff, l db.Lane, on *shelf) (*db.Ticket, error) {
+	for at := 0; ; at++ {
+		if at == len(on.rows) {
+			if more, err := p.fill(ctx, tx, l, on); err != nil || !more {
+				return nil, err
+			}
+		}
+		other, err := p.s.reservedFor(ctx, tx, on.rows[at], me, p.at)
+		if err != nil || other == uuid.Nil {
+			return on.rows[at], err
+		}
+		if !slices.Contains(on.reserved, other) {
+			on.reserved = append(on.reserved, other)
+		}
+	}
+}
+
+// fill holds as many more of a lane as there are calls left that may take from it.
+func (p *pulls) fill(ctx context.Context, tx *write.Tx, l db.Lane, on *shelf) (more bool, err error) {
+	if on.empty {
+		return false, nil
+	}
+	wanted := 0
+	for _, lanes := range p.lanes {
+		if slices.Contains(lanes, l) {
+			wanted++
+		}
+	}
+	rows, err := p.s.q.TakeQueued(ctx, tx, l, p.at.Add(-p.s.policy.DedicatedFor), on.reserved, on.had, wanted)
+	if err != nil {
+		return false, fmt.Errorf("take from the queue: %w", err)
+	}
+	for i := range rows {
+		on.rows, on.had = append(on.rows, &rows[i]), append(on.had, rows[i].ID)
+	}
+	on.empty = len(rows) < wanted
+	return len(rows) > 0, nil
 }
 
 func laneOf(row *db.Ticket) db.Lane {

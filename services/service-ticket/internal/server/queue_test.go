@@ -95,15 +95,17 @@ func TestNextServesInOrder(t *testing.T) {
 	}
 }
 
-// Fifty at once share nothing, and take everything.
+// Fifty at once share nothing, get what they are able to do, and take everything.
 func TestFiftyPullAtOnce(t *testing.T) {
 	w := newWorld(t)
 	const people, tickets = 50, 120
 	w.exec(`INSERT INTO staff (id, name, department_id, posts, skills, languages, status, issuer, subject, create_time, update_time, version)
-		SELECT gen_random_uuid(), 'x', department_id, '{}', '{}', '{}', 1, issuer, 'puller-' || i, now(), now(), 1
+		SELECT gen_random_uuid(), 'x', department_id, '{}', CASE WHEN i % 2 = 0 THEN '{pumps}'::text[] ELSE '{}' END,
+		  CASE WHEN i % 3 = 0 THEN '{en}'::text[] ELSE '{}' END, 1, issuer, 'puller-' || i, now(), now(), 1
 		FROM staff, generate_series(1, $2) i WHERE staff.id = $1`, w.agent.GetId(), people)
 	for i := range tickets {
-		w.create(&ticketv1.Ticket{Priority: ticketv1.Priority(1 + i%4)})
+		needs := []*ticketv1.TicketNeeds{nil, {Skills: []string{"pumps"}}, {Language: "en"}, nil, nil, {Language: "en", Skills: []string{"pumps"}}}[i%6]
+		w.create(&ticketv1.Ticket{Priority: ticketv1.Priority(1 + i%4), Needs: needs})
 	}
 	var mu sync.Mutex
 	got := map[string]string{}
@@ -113,12 +115,15 @@ func TestFiftyPullAtOnce(t *testing.T) {
 		group.Go(func() {
 			for {
 				one, err := w.next(who)
-				if rpcerr.Reason(err) == "TICKET_QUEUE_EMPTY" {
+				if reason := rpcerr.Reason(err); reason == "TICKET_QUEUE_EMPTY" || reason == "STAFF_NOT_READY" {
 					return
 				}
 				if err != nil {
 					t.Errorf("%s: %v", who, err)
 					return
+				}
+				if n := one.GetNeeds(); len(n.GetSkills()) > 0 && (i+1)%2 != 0 || n.GetLanguage() != "" && (i+1)%3 != 0 {
+					t.Errorf("%s got what needs %v", who, n)
 				}
 				mu.Lock()
 				if other, taken := got[one.GetId()]; taken {
@@ -135,6 +140,14 @@ func TestFiftyPullAtOnce(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM ticket_transitions WHERE verb = 'assign'`); n != tickets {
 		t.Errorf("%d assignments of %d tickets", n, tickets)
+	}
+	if n := w.count(`SELECT count(*) FROM tickets t JOIN ticket_transitions h ON h.ticket_id = t.id AND h.version = t.version
+		JOIN staff s ON s.id = t.assignee_staff_id AND s.id = h.assignee_staff_id AND s.id = h.actor_staff_id
+		WHERE h.verb = 'assign' AND h.actor = s.issuer || '|' || s.subject`); n != tickets {
+		t.Errorf("%d of %d tickets are in the hands of who took them", n, tickets)
+	}
+	if n := w.count(`SELECT count(*) FROM clocks c JOIN tickets t ON t.id = c.subject_id AND t.assignee_staff_id = c.owner_staff_id WHERE c.stop_time IS NULL`); n < 2*tickets {
+		t.Errorf("%d open clocks belong to those who took the tickets", n)
 	}
 }
 

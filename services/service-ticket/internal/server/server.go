@@ -97,7 +97,9 @@ type Server struct {
 	triager   *triager
 	// feed is what front ends watch.
 	feed *event.Server
-	q    *db.Queries
+	// pulls gathers those who ask for their next ticket.
+	pulls *write.Together[*ticketv1.NextTicketRequest, *ticketv1.Ticket, *pulls]
+	q     *db.Queries
 }
 
 // New makes a Server. It fails when the region is none that phones are read by, or the
@@ -119,6 +121,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.feed = event.NewServer(cfg.Pool, cfg.Log)
 	s.triager = &triager{q: s.q}
+	s.pulls = write.NewTogether(s.write, parallelPulls, mostPulls, s.readPulls, s.nextTickets)
 	s.book = policy.NewBook(ticket.Words(), cfg.Calendars, s.now)
 	s.policies = policy.NewService(policy.Config{
 		Book: s.book, Pool: cfg.Pool, Write: cfg.Write, Pages: cfg.Pages, Validator: cfg.Validator, Now: cfg.Now,

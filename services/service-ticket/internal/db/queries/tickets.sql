@@ -54,12 +54,20 @@ ORDER BY tickets.confirm_due LIMIT @size
 FOR NO KEY UPDATE OF tickets SKIP LOCKED;
 
 -- name: UpdateTicketStanding :exec
-UPDATE tickets SET type = @type, priority = @priority, urgency = @urgency, impact = @impact,
-  priority_source = @priority_source, state = @state, round = @round,
-  department_id = @department_id, assignee_staff_id = @assignee_staff_id, wait_for = @wait_for,
-  resolution = @resolution, merged_into = @merged_into, resolve_time = @resolve_time,
-  close_time = @close_time, confirm_due = @confirm_due, due_time = @due_time, update_time = @update_time, version = @version
-WHERE id = @id;
+-- Of tickets that move in one transaction it is one statement (pg.Rows).
+UPDATE tickets SET type = new.type, priority = new.priority, urgency = new.urgency, impact = new.impact,
+  priority_source = new.priority_source, state = new.state, round = new.round, department_id = new.department_id,
+  assignee_staff_id = new.assignee_staff_id, wait_for = new.wait_for, resolution = new.resolution,
+  merged_into = new.merged_into, resolve_time = new.resolve_time, close_time = new.close_time,
+  confirm_due = new.confirm_due, due_time = new.due_time, update_time = new.update_time, version = new.version
+FROM (VALUES (@id::uuid, @type::smallint, @priority::smallint, @urgency::smallint, @impact::smallint,
+  @priority_source::smallint, @state::smallint, @round::integer, sqlc.narg('department_id')::uuid,
+  sqlc.narg('assignee_staff_id')::uuid, @wait_for::smallint, @resolution::text, sqlc.narg('merged_into')::uuid,
+  sqlc.narg('resolve_time')::timestamptz, sqlc.narg('close_time')::timestamptz, sqlc.narg('confirm_due')::timestamptz,
+  sqlc.narg('due_time')::timestamptz, @update_time::timestamptz, @version::bigint))
+  AS new (id, type, priority, urgency, impact, priority_source, state, round, department_id, assignee_staff_id, wait_for,
+    resolution, merged_into, resolve_time, close_time, confirm_due, due_time, update_time, version)
+WHERE tickets.id = new.id;
 
 -- name: UpdateTicketRecord :exec
 UPDATE tickets SET title = @title, description = @description, product_model = @product_model,
