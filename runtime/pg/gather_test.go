@@ -63,29 +63,42 @@ func TestGatherWritesTogetherWhatComesTogether(t *testing.T) {
 }
 
 func TestAnItemThatIsRefusedFailsAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bad, first := errors.New("bad"), make(chan struct{})
-		g := pg.NewGather(1, 1000, func(_ context.Context, items []int) error {
-			<-first
-			if slices.Contains(items, 3) {
-				return bad
-			}
-			return nil
+	bad := errors.New("bad")
+	for name, c := range map[string]struct {
+		refuse func() error
+		is     func(error) bool
+	}{
+		"by an error": {func() error { return bad }, func(err error) bool { return errors.Is(err, bad) }},
+		"by a panic": {func() error { panic("three") }, func(err error) bool {
+			return err != nil && strings.Contains(err.Error(), "panic in a gathered write: three")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := make(chan struct{})
+				g := pg.NewGather(1, 1000, func(_ context.Context, items []int) error {
+					<-first
+					if slices.Contains(items, 3) {
+						return c.refuse()
+					}
+					return nil
+				})
+				errs := make([]error, 6)
+				var wg sync.WaitGroup
+				for n := range errs {
+					wg.Go(func() { errs[n] = g.Do(t.Context(), n) })
+					synctest.Wait()
+				}
+				close(first)
+				wg.Wait()
+				for n, err := range errs {
+					if n == 3 && !c.is(err) || n != 3 && err != nil {
+						t.Errorf("item %d: %v", n, err)
+					}
+				}
+			})
 		})
-		errs := make([]error, 6)
-		var wg sync.WaitGroup
-		for n := range errs {
-			wg.Go(func() { errs[n] = g.Do(t.Context(), n) })
-			synctest.Wait()
-		}
-		close(first)
-		wg.Wait()
-		for n, err := range errs {
-			if (n == 3) != errors.Is(err, bad) {
-				t.Errorf("item %d: %v", n, err)
-			}
-		}
-	})
+	}
 }
 
 func TestACallerMayLeave(t *testing.T) {
@@ -128,32 +141,6 @@ func TestGatherKeepsToItsBounds(t *testing.T) {
 		}
 		if want := [][]int{{0}, {1}, {2, 3, 4}, {5, 6, 7}, {8}}; !slices.EqualFunc(w.sets, want, slices.Equal) {
 			t.Errorf("written %v, want %v", w.sets, want)
-		}
-	})
-}
-
-func TestAPanicFailsItsItemAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := make(chan struct{})
-		g := pg.NewGather(1, 10, func(_ context.Context, items []int) error {
-			<-first
-			if slices.Contains(items, 2) {
-				panic("two")
-			}
-			return nil
-		})
-		errs := make([]error, 4)
-		var wg sync.WaitGroup
-		for n := range errs {
-			wg.Go(func() { errs[n] = g.Do(t.Context(), n) })
-			synctest.Wait()
-		}
-		close(first)
-		wg.Wait()
-		for n, err := range errs {
-			if (n == 2) != (err != nil) || err != nil && !strings.Contains(err.Error(), "panic in a gathered write: two") {
-				t.Errorf("item %d: %v", n, err)
-			}
 		}
 	})
 }
