@@ -20,8 +20,8 @@ build: ## build every program into bin/
 
 # -count 1: the end-to-end tests build other modules' programs, which Go's cache of
 # results does not know of.
-test: ## run all tests; RACE=1 with the race detector
-	go test -timeout 20m -count 1 $(if $(RACE),-race) work
+test: .bin/.test ## run all tests; RACE=1 with the race detector
+	gotestsum --format pkgname --hide-summary skipped -- -timeout 20m -count 1 $(if $(RACE),-race) work
 	@go test -count 1 -v -run '^TestMatrix' ./services/internal/access ./services/service-ticket/internal/server ./services/complaint/internal/server | grep -o '[a-z]*[a-z ]*: [0-9]* cells.*'
 
 test-data: ## run the tests on real data sets: DATA=DIR
@@ -43,8 +43,9 @@ long: ## run the long forms of tests: a million events, a hundred thousand repea
 
 # Without the race detector: it makes programs five times as slow and as large, and two
 # cores then starve the load before any fault does.
-faults: ## break the running suite in every way, SEEDS=n times (3), and check what each call was told
-	KEFU_FAULT_SEEDS=$(or $(SEEDS),3) go test -tags faults -timeout $$(($(or $(SEEDS),3)*20))m -count 1 -v -run '^TestFaults' ./gateway/e2e
+faults: .bin/.test ## break the running suite in every way, SEEDS=n times (3), and check what each call was told
+	KEFU_FAULT_SEEDS=$(or $(SEEDS),3) gotestsum --format standard-verbose --hide-summary skipped -- \
+		-tags faults -timeout $$(($(or $(SEEDS),3)*20))m -count 1 -run '^TestFaults' ./gateway/e2e
 
 fuzz: ## fuzz every target for TIME (30s) each, and the REST API with REQUESTS (fifty thousand) of SEED
 	tools/fuzz.sh $(or $(TIME),30s)
