@@ -50,6 +50,8 @@ type ground struct {
 	ledger *ledger
 	admin  string // URL of its Postgres, past every proxy
 	before level
+	// machine is the pulse of the run that is under way.
+	machine *pulse
 }
 
 // newGround makes a stack ready: its people, its warm pools, its level before any fault.

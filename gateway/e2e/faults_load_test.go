@@ -112,8 +112,8 @@ type load struct {
 
 // startLoad lets all writers begin. Those with the same seed make the same choices.
 func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration) *load {
-	l := &load{h: h, cast: c, mean: pause, over: make(chan struct{})}
-	l.relax()
+	l := &load{h: h, cast: c, over: make(chan struct{})}
+	l.pace(pause)
 	begin := make(chan struct{})
 	for n := range writers {
 		w := &writer{load: l, rng: rand.New(rand.NewPCG(seed, uint64(n))), n: n}
@@ -132,6 +132,12 @@ func startLoad(h *history, c cast, seed uint64, writers int, pause time.Duration
 func (l *load) hurry() {
 	l.pause.Store(0)
 	close(*l.hurried.Load())
+}
+
+// pace sets the mean pause of a writer.
+func (l *load) pace(mean time.Duration) {
+	l.mean = mean
+	l.relax()
 }
 
 func (l *load) relax() {
@@ -404,11 +410,13 @@ func (w *writer) survey() {
 	th.whole = true
 }
 
-// acked waits until a service has acknowledged that many writes from now on.
+// acked waits until a service has acknowledged that many writes from now on; for longer where
+// the load is less.
 func (l *load) acked(t testing.TB, service string, writes int) {
 	t.Helper()
 	before, _ := l.h.count(service)
-	for deadline := time.Now().Add(settleWithin); ; time.Sleep(5 * time.Millisecond) {
+	within := settleWithin * max(1, l.mean/calm)
+	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
 		acked, _ := l.h.count(service)
 		if acked >= before+writes {
 			return
@@ -416,7 +424,7 @@ func (l *load) acked(t testing.TB, service string, writes int) {
 		if time.Now().After(deadline) {
 			l.end()
 			l.h.report(t)
-			t.Fatalf("void: %s acknowledged %d writes in %v, %d are needed; %s", service, acked-before, settleWithin, writes, l.h.summary())
+			t.Fatalf("void: %s acknowledged %d writes in %v, %d are needed; %s", service, acked-before, within, writes, l.h.summary())
 		}
 	}
 }
@@ -424,16 +432,19 @@ func (l *load) acked(t testing.TB, service string, writes int) {
 // flying waits for a moment in which calls enough are under way.
 func (l *load) flying(t testing.TB, s strike) {
 	t.Helper()
-	least := 0
+	least, of := 0, leastInFlight
+	if l.mean > calm {
+		of = 1
+	}
 	if s.crowd {
 		least = manyWriters / 2
 	}
 	most := 0
 	for deadline := time.Now().Add(flyWithin); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if _, n := l.h.count(s.victim); n >= leastInFlight && l.h.flying() >= least {
+		if _, n := l.h.count(s.victim); n >= of && l.h.flying() >= least {
 			return
 		}
 		most = max(most, l.h.flying())
 	}
-	t.Errorf("void: never %d calls of %s in flight and %d altogether, at most %d", leastInFlight, s.victim, least, most)
+	t.Errorf("void: never %d calls of %s in flight and %d altogether, at most %d", of, s.victim, least, most)
 }

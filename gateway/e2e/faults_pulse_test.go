@@ -14,8 +14,8 @@ import (
 const (
 	pulseEvery = 20 * time.Millisecond
 	// pulseLimit is the lateness at which the machine, and not the suite, is what makes
-	// calls fail: half of what one try may take.
-	pulseLimit = 500 * time.Millisecond
+	// calls fail: a try may take a second, and needs some three commits and answers.
+	pulseLimit = 300 * time.Millisecond
 )
 
 // pulse commits a transaction of its own again and again, past the suite and past every

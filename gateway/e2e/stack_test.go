@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,9 @@ import (
 
 // readyWithin bounds the start of a stack whose programs are built.
 const readyWithin = 60 * time.Second
+
+// mostComplaints are shown of each program's log when a test fails.
+const mostComplaints = 20
 
 // state is what a running stack says of itself.
 type state struct {
@@ -210,7 +214,7 @@ func (s *stack) token(t testing.TB, args ...string) string {
 	return token
 }
 
-// showLogs prints what the programs complained of.
+// showLogs prints what each program complained of last.
 func (s *stack) showLogs() {
 	_, _ = fmt.Fprintf(os.Stderr, "--- kefuctl up\n%s", s.output)
 	st, err := s.state()
@@ -222,10 +226,11 @@ func (s *stack) showLogs() {
 		if err != nil {
 			continue
 		}
-		for line := range strings.Lines(string(raw)) {
-			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, "panic") {
-				_, _ = fmt.Fprintf(os.Stderr, "%s-%d: %s", p.Name, p.Replica, line)
-			}
+		complaints := slices.DeleteFunc(slices.Collect(strings.Lines(string(raw))), func(line string) bool {
+			return !strings.Contains(line, `"level":"ERROR"`) && !strings.Contains(line, `"level":"WARN"`) && !strings.Contains(line, "panic")
+		})
+		for _, line := range complaints[max(0, len(complaints)-mostComplaints):] {
+			_, _ = fmt.Fprintf(os.Stderr, "%s-%d: %s", p.Name, p.Replica, line)
 		}
 	}
 }
