@@ -1,9 +1,10 @@
 // Package textsearch makes texts findable by any part, in Chinese as in other languages: it
-// folds them, and takes them apart into the characters and pairs by which an index knows them.
+// folds them, and takes them apart into the terms by which an index knows them.
 package textsearch
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -26,13 +27,17 @@ func Lines(words ...string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Grams gives the distinct characters and pairs of neighbouring characters of a folded text,
-// sorted, and of digits the threes too: pairs of digits are in every number. Two characters
-// are a usual query in Chinese, so words are not split and three-letter grams would find
-// nothing.
-func Grams(text string) []string { return terms(text, "") }
+// SpanBits make a span of 65,536 positions. An index knows each thing by its terms within its
+// span: finding the newest with a text reads span by span, and of each what has the text.
+const SpanBits = 16
 
-func terms(text, span string) []string {
+// Terms gives what an index knows the thing at a position by: the distinct characters and pairs
+// of neighbouring characters of its folded text, and of digits the threes and sixes too, since
+// pairs of digits are in every number; each with the span, as in `武汉/3`. Two characters
+// are a usual query in Chinese, so words are not split and three-letter terms would find
+// nothing.
+func Terms(text string, position int64) []string {
+	span := "/" + strconv.FormatInt(position>>SpanBits, 10)
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
 		runes := []rune(line)
@@ -41,19 +46,23 @@ func terms(text, span string) []string {
 				out = append(out, string(r)+span)
 			}
 			if i+1 < len(runes) {
-				out = append(out, string(runes[i:i+2]))
+				out = append(out, string(runes[i:i+2])+span)
 			}
-			if digits(runes, i) >= 3 {
-				out = append(out, string(runes[i:i+3]))
+			n := digits(runes, i)
+			if n >= few {
+				out = append(out, string(runes[i:i+few])+span)
 			}
-			if span != "" && digits(runes, i) >= 4 {
-				out = append(out, string(runes[i:i+4])+span)
+			if n >= many {
+				out = append(out, string(runes[i:i+many])+span)
 			}
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// Of a run of digits an index has each few and each many that stand together.
+const few, many = 3, 6
 
 // digits is how many digits stand from i on.
 func digits(runes []rune, i int) (n int) {
@@ -62,47 +71,52 @@ func digits(runes []rune, i int) (n int) {
 	return n
 }
 
-// mostThrees are as many threes of digits as are asked for.
-const mostThrees = 3
+// mostNumbers are as many terms of digits as are asked for.
+const mostNumbers = 3
 
-// QueryGrams gives what an index is asked for to find a folded query: its pairs, which imply
-// its characters, and in place of pairs of digits the threes; or the character when there is
-// but one. Of the threes it is the last few, and two of them are enough without any pair:
-// how a number begins is shared by many, and an index looks through a long list for each
-// term that many have.
-func QueryGrams(folded string) []string {
+// QueryTerms gives the terms, without their span, that find a folded query: its pairs, which imply
+// its characters, and of a run of digits the sixes, or the threes where it is shorter; or the
+// character when there is but one. Of those of digits it is the last few, and two of them are
+// enough without any pair: how a number begins is shared by many, and an index looks through a
+// long list for each term that many have.
+func QueryTerms(folded string) []string {
 	runes := []rune(folded)
 	if len(runes) == 1 {
 		return []string{folded}
 	}
-	var threes, pairs []string
-	for i := range len(runes) - 1 {
-		switch n := digits(runes, i); {
-		case n >= 3:
-			threes = append(threes, string(runes[i:i+3]))
-		case n == 2 && i > 0 && digits(runes, i-1) >= 3: // within the three before
-		default:
+	var numbers, pairs []string
+	for i := 0; i < len(runes)-1; i++ {
+		n, size := digits(runes, i), few
+		if n < few {
 			pairs = append(pairs, string(runes[i:i+2]))
+			continue
 		}
+		if n >= many {
+			size = many
+		}
+		for at := i; at+size <= i+n; at++ {
+			numbers = append(numbers, string(runes[at:at+size]))
+		}
+		i += n - 2 // the last digit is a pair with what follows
 	}
-	threes = lastThrees(threes)
-	if len(threes) < 2 {
-		threes = append(threes, pairs...)
+	numbers = lastNumbers(numbers)
+	if len(numbers) < 2 {
+		numbers = append(numbers, pairs...)
 	}
-	slices.Sort(threes)
-	return slices.Compact(threes)
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
 }
 
-// lastThrees are the last distinct threes, noughts only where there is nothing else.
-func lastThrees(threes []string) []string {
+// lastNumbers are the last distinct ones, noughts only where there is nothing else.
+func lastNumbers(numbers []string) []string {
 	var out []string
-	for _, three := range slices.Backward(threes) {
-		if len(out) < mostThrees && three != "000" && !slices.Contains(out, three) {
-			out = append(out, three)
+	for _, number := range slices.Backward(numbers) {
+		if len(out) < mostNumbers && strings.Trim(number, "0") != "" && !slices.Contains(out, number) {
+			out = append(out, number)
 		}
 	}
-	if len(out) == 0 && len(threes) > 0 {
-		return threes[:1]
+	if len(out) == 0 && len(numbers) > 0 {
+		return numbers[:1]
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package textsearch_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -9,12 +10,12 @@ import (
 	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
-func TestGramsFindEveryPart(t *testing.T) {
-	if got, want := textsearch.Grams(textsearch.Fold("武汉Ａb 武")), []string{" 武", "a", "ab", "b", "b ", "武", "武汉", "汉", "汉a"}; !slices.Equal(got, want) {
-		t.Errorf("grams %q, want %q", got, want)
+func TestTermsFindEveryPart(t *testing.T) {
+	if got, want := textsearch.Terms(textsearch.Fold("武汉Ａb 武"), 3<<16-1), []string{" 武/2", "a/2", "ab/2", "b /2", "b/2", "武/2", "武汉/2", "汉/2", "汉a/2"}; !slices.Equal(got, want) {
+		t.Errorf("terms %q, want %q", got, want)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		name := textsearch.Fold(rapid.StringOfN(rapid.RuneFrom([]rune("武汉精工设备有限公司ABcd 123456é")), 1, 20, -1).Draw(t, "name"))
+		name := textsearch.Fold(rapid.StringOfN(rapid.RuneFrom([]rune("武汉精工设备有限公司ABcd 12345612345612é")), 1, 20, -1).Draw(t, "name"))
 		runes := []rune(name)
 		if len(runes) == 0 {
 			return
@@ -25,10 +26,11 @@ func TestGramsFindEveryPart(t *testing.T) {
 		if folded == "" {
 			return
 		}
-		grams := textsearch.Grams(name)
-		for _, g := range textsearch.QueryGrams(folded) {
-			if !slices.Contains(grams, g) {
-				t.Fatalf("%q in %q: gram %q is missing from %q", folded, name, g, grams)
+		position := rapid.Int64Range(0, 1<<24).Draw(t, "position")
+		terms := textsearch.Terms(name, position)
+		for _, term := range textsearch.QueryTerms(folded) {
+			if !slices.Contains(terms, fmt.Sprintf("%s/%d", term, position/65536)) {
+				t.Fatalf("%q in %q: %q is missing from %q", folded, name, term, terms)
 			}
 		}
 	})
@@ -36,15 +38,21 @@ func TestGramsFindEveryPart(t *testing.T) {
 
 func TestNumbersAreSoughtByTheirEnd(t *testing.T) {
 	for query, want := range map[string][]string{
-		"sn-0000777":       {"007", "077", "777"},
-		"c-202611-0001234": {"012", "123", "234"},
+		"sn-0000777":       {"000077", "000777"},
+		"c-202611-0001234": {"000123", "001234", "202611"},
 		"5678":             {"567", "678"},
+		"12345":            {"123", "234", "345"},
 		"武汉12":             {"12", "武汉", "汉1"},
 		"武汉123":            {"123", "武汉", "汉1"},
+		"123武":             {"123", "3武"},
+		"1 23":             {" 2", "1 ", "23"},
 		"0000":             {"000"},
+		"00000000":         {"000000"},
 		"1000":             {"100"},
+		"武":                {"武"},
+		"7":                {"7"},
 	} {
-		if got := textsearch.QueryGrams(query); !slices.Equal(got, want) {
+		if got := textsearch.QueryTerms(query); !slices.Equal(got, want) {
 			t.Errorf("%s is sought by %q, want %q", query, got, want)
 		}
 	}

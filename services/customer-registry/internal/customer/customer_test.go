@@ -121,32 +121,32 @@ func TestTermsFindEveryPart(t *testing.T) {
 }
 
 // indexed are the terms by which a query finds who stands at a position.
-func indexed(q customer.Query, position int64) []string {
-	if q.Mark != "" {
-		return []string{fmt.Sprintf("%s/%d", q.Mark, position/16384)}
+func indexed(q customer.Query, position int64) (terms []string) {
+	for _, term := range q.Terms {
+		terms = append(terms, fmt.Sprintf("%s/%d", term, position/65536))
 	}
-	return q.Grams
+	return terms
 }
 
 func TestParseQuery(t *testing.T) {
 	for text, want := range map[string]customer.Query{
 		"":                {},
 		"  ":              {},
-		"汉":               {Folded: "汉", Mark: "汉"},
-		"武汉":              {Folded: "武汉", Grams: []string{"武汉"}},
-		"ＷＵ Han":          {Folded: "wu han", Grams: []string{" h", "an", "ha", "u ", "wu"}},
+		"汉":               {Folded: "汉", Terms: []string{"汉"}},
+		"武汉":              {Folded: "武汉", Terms: []string{"武汉"}},
+		"ＷＵ Han":          {Folded: "wu han", Terms: []string{" h", "an", "ha", "u ", "wu"}},
 		"c-202611-000123": {Number: "C-202611-000123"},
 		" A@B.cn ":        {Email: "a@b.cn"},
-		"13800138000":     {Folded: "13800138000", Grams: []string{"138", "380", "800"}, Phone: "+8613800138000"},
-		"8000":            {Folded: "8000", Mark: "8000", Last4: "8000"},
-		"2008":            {Folded: "2008", Mark: "2008", Last4: "2008"},
-		"c-2026":          {Folded: "c-2026", Grams: []string{"026", "202"}},
-		"a12b":            {Folded: "a12b", Grams: []string{"12", "2b", "a1"}},
-		"a@":              {Folded: "a@", Grams: []string{"a@"}},
+		"13800138000":     {Folded: "13800138000", Terms: []string{"001380", "013800", "138000"}, Phone: "+8613800138000"},
+		"8000":            {Folded: "8000", Terms: []string{"800"}, Last4: "8000"},
+		"2008":            {Folded: "2008", Terms: []string{"008", "200"}, Last4: "2008"},
+		"c-2026":          {Folded: "c-2026", Terms: []string{"026", "202"}},
+		"a12b":            {Folded: "a12b", Terms: []string{"12", "2b", "a1"}},
+		"a@":              {Folded: "a@", Terms: []string{"a@"}},
 	} {
 		got := customer.ParseQuery(text, "CN")
-		if got.Folded != want.Folded || got.Mark != want.Mark || got.Number != want.Number || got.Phone != want.Phone ||
-			got.Digits != digits(want) || got.Last4 != want.Last4 || got.Email != want.Email || !slices.Equal(got.Grams, want.Grams) {
+		if got.Folded != want.Folded || got.Number != want.Number || got.Phone != want.Phone ||
+			got.Digits != digits(want) || got.Last4 != want.Last4 || got.Email != want.Email || !slices.Equal(got.Terms, want.Terms) {
 			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}
 	}

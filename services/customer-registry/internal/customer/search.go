@@ -21,10 +21,9 @@ func Terms(text string, position int64) []string { return textsearch.Terms(text,
 // two exceptions: a text of digits may be a part of a name or number too, and the empty text sets
 // none.
 type Query struct {
-	// Folded is a part of a search text. An index finds it by Mark if that is set, else by Grams.
+	// Folded is a part of a search text, Terms what an index finds it by.
 	Folded string
-	Mark   string
-	Grams  []string
+	Terms  []string
 	// Number is a customer number, Phone a whole phone in E.164, Last4 the last
 	// four digits of one, Email a whole e-mail, all normalised.
 	Number, Phone, Last4, Email string
@@ -55,10 +54,7 @@ func ParseQuery(text, region string) Query {
 			return Query{Email: email}
 		}
 	}
-	q := Query{Folded: folded, Mark: textsearch.Mark(folded)}
-	if q.Mark == "" {
-		q.Grams = textsearch.QueryGrams(folded)
-	}
+	q := Query{Folded: folded, Terms: textsearch.QueryTerms(folded)}
 	switch {
 	case last4Form.MatchString(folded):
 		q.Last4 = folded

@@ -128,13 +128,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	list := func(tier, status, region, owner any) []any {
 		return []any{anyID, tier, status, region, owner, int32(51)}
 	}
-	search := func(text string) []any {
+	search := func(text string, owner any) []any {
 		q := customer.ParseQuery(text, "CN")
-		return []any{int32(51), int64(planRows + 1), q.Grams, q.Folded, none, none, none, none}
-	}
-	spans := func(text string, owner any) []any {
-		q := customer.ParseQuery(text, "CN")
-		return []any{int32(51), []int64{0, 1}, int64(planRows + 1), q.Grams, q.Folded, none, none, none, owner}
+		return []any{int32(51), int64(planRows + 1), q.Folded, none, none, none, owner, q.Terms}
 	}
 	for _, c := range []struct {
 		name, sql string
@@ -144,14 +140,11 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"all", listSummaries, list(none, none, none, none), "customer_summaries_pkey"},
 		{"region", listSummaries, list(none, none, "region 7", none), "customer_summaries_region_idx"},
 		{"owner", listSummaries, list(none, none, none, uuid.MustParse(staff)), "customer_summaries_owner_staff_id_idx"},
-		{"the newest one by one", searchNewest, []any{int64(planRows + 1), int64(planRows - 1023), "公司", none, none, none, none, int32(51)}, "customer_summaries_position_key"},
-		{"the last position", lastPosition, nil, "customer_summaries_position_key"},
-		{"two characters", searchRest, search("一怀"), "customer_summaries_grams_idx"},
-		{"one character of one's own", searchMarked, []any{"丁", none, none, none, uuid.MustParse(staff), int32(51), int64(planRows + 1)}, "customer_summaries_grams_idx"},
-		{"Latin letters", searchRest, search("zq"), "customer_summaries_grams_idx"},
-		{"digits", searchRest, search("47113"), "customer_summaries_grams_idx"},
-		{"two characters in spans", searchSpans, spans("一怀", none), "customer_summaries_grams_idx"},
-		{"two characters of one's own", searchSpans, spans("武汉", uuid.MustParse(staff)), "customer_summaries_grams_idx"},
+		{"two characters", searchText, search("一怀", none), "customer_summaries_grams_idx"},
+		{"one character of one's own", searchText, search("丁", uuid.MustParse(staff)), "customer_summaries_grams_idx"},
+		{"two characters of one's own", searchText, search("武汉", uuid.MustParse(staff)), "customer_summaries_grams_idx"},
+		{"Latin letters", searchText, search("zq", none), "customer_summaries_grams_idx"},
+		{"digits", searchText, search("47113", none), "customer_summaries_grams_idx"},
 		{"found", listFound, []any{[]uuid.UUID{uuid.MustParse(staff)}, int64(planRows), none, none, none, none, int32(51)}, "customer_summaries_position_of_idx"},
 		{"search words", listSearchWords, []any{anyID}, "contacts_customer_id_idx"},
 		{"overdue files", listOverdueFiles, []any{time.Now().AddDate(1, 0, 0), time.Now(), uuid.Nil, none, none, int32(51)}, "customers_review_due_time_idx"},
@@ -209,13 +202,11 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		args    int
 		indexes []string
 	}{
-		"newest": {searchNewest, 8, []string{"customer_summaries_position_key"}},
-		"spans":  {searchSpans, 9, []string{"customer_summaries_grams_idx"}},
-		"rest":   {searchRest, 8, []string{"customer_summaries_grams_idx"}},
-		"found":  {listFound, 7, []string{"customer_summaries_position_of_idx"}},
-		"marked": {searchMarked, 7, []string{
+		"found": {listFound, 7, []string{"customer_summaries_position_of_idx"}},
+		"text": {searchText, 8, []string{
 			"Index Only Scan Backward using customer_summaries_position_key", "Index Scan Backward using customer_summaries_position_key",
-			"Function Scan on generate_series span", "Bitmap Index Scan on customer_summaries_grams_idx"}},
+			"Index Scan Backward using customer_summaries_position_key",
+			"Function Scan on generate_series span", "Function Scan on unnest term", "Bitmap Index Scan on customer_summaries_grams_idx"}},
 		"phone ends": {listPhoneEnds, 3, []string{
 			"Index Only Scan using customers_phone_last4_index_idx", "Index Only Scan using contacts_phone_last4_index_idx",
 			"Index Only Scan using customer_summaries_position_of_idx", "Index Scan using customer_summaries_position_key"}},
@@ -233,7 +224,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		}
 	}
 	q := customer.ParseQuery("武汉一", "CN")
-	rows, err := New().SearchRest(t.Context(), base.Pool, SearchRestParams{Before: planRows + 1, Grams: q.Grams, Folded: q.Folded, Count: 51})
+	rows, err := New().SearchText(t.Context(), base.Pool, SearchTextParams{Before: planRows + 1, Terms: q.Terms, Folded: q.Folded, Count: 51})
 	if err != nil || len(rows) == 0 {
 		t.Fatalf("a search found %d rows: %v", len(rows), err)
 	}

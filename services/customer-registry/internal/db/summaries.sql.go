@@ -131,17 +131,6 @@ func (q *Queries) GetSummary(ctx context.Context, db DBTX, customerID uuid.UUID)
 	return i, err
 }
 
-const lastPosition = `-- name: LastPosition :one
-SELECT coalesce(max(position), 0)::bigint FROM customer_summaries
-`
-
-func (q *Queries) LastPosition(ctx context.Context, db DBTX) (int64, error) {
-	row := db.QueryRow(ctx, lastPosition)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const listFound = `-- name: ListFound :many
 SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
   open_complaints, position
@@ -455,212 +444,60 @@ func (q *Queries) RefreshScores(ctx context.Context, db DBTX, customerIds []uuid
 	return err
 }
 
-const searchMarked = `-- name: SearchMarked :many
+const searchText = `-- name: SearchText :many
 WITH top AS MATERIALIZED (
-  SELECT least($7::bigint, (SELECT coalesce(max(position), 0) + 1 FROM customer_summaries)) AS below
-)
-SELECT hits.customer_id, hits.number, hits.name, hits.kind, hits.region, hits.tier, hits.owner_staff_id, hits.status, hits.last_contact_time, hits.open_tickets, hits.open_complaints, hits.position FROM top, LATERAL (
-  (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  SELECT least($2::bigint, (SELECT coalesce(max(position), 0) + 1 FROM customer_summaries)) AS below
+), newest AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
     open_complaints, position
   FROM customer_summaries
-  WHERE position < top.below AND position >= top.below - 256 AND strpos(folded, $1::text) > 0
-    AND ($2::smallint IS NULL OR tier = $2::smallint)
-    AND ($3::smallint IS NULL OR status = $3::smallint)
-    AND ($4::text IS NULL OR region = $4::text)
-    AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
+  WHERE position < (SELECT below FROM top) AND position >= (SELECT below FROM top) - 256 AND strpos(folded, $3) > 0
+    AND ($4::smallint IS NULL OR tier = $4::smallint)
+    AND ($5::smallint IS NULL OR status = $5::smallint)
+    AND ($6::text IS NULL OR region = $6::text)
+    AND ($7::uuid IS NULL OR owner_staff_id = $7::uuid)
+  ORDER BY position DESC LIMIT $1
+), rest AS MATERIALIZED (
+  SELECT below - CASE WHEN EXISTS (SELECT FROM newest) THEN 1024 ELSE 256 END AS below FROM top
+)
+SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, position FROM newest
+UNION ALL
+(SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+  FROM customer_summaries
+  WHERE position < (SELECT below FROM top) - 256 AND position >= (SELECT below FROM rest) AND strpos(folded, $3) > 0
+    AND ($4::smallint IS NULL OR tier = $4::smallint)
+    AND ($5::smallint IS NULL OR status = $5::smallint)
+    AND ($6::text IS NULL OR region = $6::text)
+    AND ($7::uuid IS NULL OR owner_staff_id = $7::uuid)
   ORDER BY position DESC)
-  UNION ALL
-  SELECT marked.customer_id, marked.number, marked.name, marked.kind, marked.region, marked.tier, marked.owner_staff_id, marked.status, marked.last_contact_time, marked.open_tickets, marked.open_complaints, marked.position FROM generate_series((top.below - 257) >> 14, 0, -1) AS span, LATERAL (
-    SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+UNION ALL
+SELECT older.customer_id, older.number, older.name, older.kind, older.region, older.tier, older.owner_staff_id, older.status, older.last_contact_time, older.open_tickets, older.open_complaints, older.position FROM generate_series(((SELECT below FROM rest) - 1) >> 16, 0, -1) AS span,
+  LATERAL (SELECT array_agg(term || '/' || span)::text[] AS terms FROM unnest($8::text[]) AS term) AS sought,
+  LATERAL (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
     open_complaints, position
-    FROM customer_summaries
-    WHERE grams @> ARRAY[$1::text || '/' || span] AND position + 0 < top.below - 256
-    AND ($2::smallint IS NULL OR tier = $2::smallint)
-    AND ($3::smallint IS NULL OR status = $3::smallint)
-    AND ($4::text IS NULL OR region = $4::text)
-    AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
-    ORDER BY position + 0 DESC) AS marked
-) AS hits
-LIMIT $6
-`
-
-type SearchMarkedParams struct {
-	Mark         string
-	Tier         *int16
-	Status       *int16
-	Region       *string
-	OwnerStaffID *uuid.UUID
-	Count        int32
-	Before       int64
-}
-
-type SearchMarkedRow struct {
-	CustomerID      uuid.UUID
-	Number          string
-	Name            string
-	Kind            int16
-	Region          string
-	Tier            int16
-	OwnerStaffID    *uuid.UUID
-	Status          int16
-	LastContactTime *time.Time
-	OpenTickets     int32
-	OpenComplaints  int32
-	Position        int64
-}
-
-// The newest customers one by one, then span by span those that the index has under the mark and
-// the span: LATERAL goes through the spans in the order given, and the limit ends that, so that
-// no span is looked at whose customers are not on the page. Zero is added so that no plan walks
-// the index of all positions.
-func (q *Queries) SearchMarked(ctx context.Context, db DBTX, arg SearchMarkedParams) ([]SearchMarkedRow, error) {
-	rows, err := db.Query(ctx, searchMarked,
-		arg.Mark,
-		arg.Tier,
-		arg.Status,
-		arg.Region,
-		arg.OwnerStaffID,
-		arg.Count,
-		arg.Before,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SearchMarkedRow
-	for rows.Next() {
-		var i SearchMarkedRow
-		if err := rows.Scan(
-			&i.CustomerID,
-			&i.Number,
-			&i.Name,
-			&i.Kind,
-			&i.Region,
-			&i.Tier,
-			&i.OwnerStaffID,
-			&i.Status,
-			&i.LastContactTime,
-			&i.OpenTickets,
-			&i.OpenComplaints,
-			&i.Position,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const searchNewest = `-- name: SearchNewest :many
-SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
-FROM customer_summaries
-WHERE position < $1::bigint AND position >= $2::bigint AND strpos(folded, $3) > 0
-  AND ($4::smallint IS NULL OR tier = $4::smallint)
-  AND ($5::smallint IS NULL OR status = $5::smallint)
-  AND ($6::text IS NULL OR region = $6::text)
-  AND ($7::uuid IS NULL OR owner_staff_id = $7::uuid)
-ORDER BY position DESC LIMIT $8
-`
-
-type SearchNewestParams struct {
-	Before       int64
-	Since        int64
-	Folded       string
-	Tier         *int16
-	Status       *int16
-	Region       *string
-	OwnerStaffID *uuid.UUID
-	Count        int32
-}
-
-type SearchNewestRow struct {
-	CustomerID      uuid.UUID
-	Number          string
-	Name            string
-	Kind            int16
-	Region          string
-	Tier            int16
-	OwnerStaffID    *uuid.UUID
-	Status          int16
-	LastContactTime *time.Time
-	OpenTickets     int32
-	OpenComplaints  int32
-	Position        int64
-}
-
-// The newest customers one by one: what many have is found among them at once.
-func (q *Queries) SearchNewest(ctx context.Context, db DBTX, arg SearchNewestParams) ([]SearchNewestRow, error) {
-	rows, err := db.Query(ctx, searchNewest,
-		arg.Before,
-		arg.Since,
-		arg.Folded,
-		arg.Tier,
-		arg.Status,
-		arg.Region,
-		arg.OwnerStaffID,
-		arg.Count,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SearchNewestRow
-	for rows.Next() {
-		var i SearchNewestRow
-		if err := rows.Scan(
-			&i.CustomerID,
-			&i.Number,
-			&i.Name,
-			&i.Kind,
-			&i.Region,
-			&i.Tier,
-			&i.OwnerStaffID,
-			&i.Status,
-			&i.LastContactTime,
-			&i.OpenTickets,
-			&i.OpenComplaints,
-			&i.Position,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const searchRest = `-- name: SearchRest :many
-WITH hits AS MATERIALIZED (
-  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
   FROM customer_summaries
-  WHERE position + 0 < $2::bigint AND grams @> $3::text[] AND strpos(folded, $4) > 0
-    AND ($5::smallint IS NULL OR tier = $5::smallint)
-  AND ($6::smallint IS NULL OR status = $6::smallint)
-  AND ($7::text IS NULL OR region = $7::text)
-  AND ($8::uuid IS NULL OR owner_staff_id = $8::uuid)
-)
-SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, position FROM hits ORDER BY position DESC LIMIT $1
+  WHERE grams @> sought.terms AND position + 0 < (SELECT below FROM rest) AND strpos(folded, $3) > 0
+    AND ($4::smallint IS NULL OR tier = $4::smallint)
+    AND ($5::smallint IS NULL OR status = $5::smallint)
+    AND ($6::text IS NULL OR region = $6::text)
+    AND ($7::uuid IS NULL OR owner_staff_id = $7::uuid)
+  ORDER BY position + 0 DESC) AS older
+LIMIT $1
 `
 
-type SearchRestParams struct {
+type SearchTextParams struct {
 	Count        int32
 	Before       int64
-	Grams        []string
 	Folded       string
 	Tier         *int16
 	Status       *int16
 	Region       *string
 	OwnerStaffID *uuid.UUID
+	Terms        []string
 }
 
-type SearchRestRow struct {
+type SearchTextRow struct {
 	CustomerID      uuid.UUID
 	Number          string
 	Name            string
@@ -675,112 +512,29 @@ type SearchRestRow struct {
 	Position        int64
 }
 
-func (q *Queries) SearchRest(ctx context.Context, db DBTX, arg SearchRestParams) ([]SearchRestRow, error) {
-	rows, err := db.Query(ctx, searchRest,
+// The newest customers with a text. What one in twenty has fills a page from the newest 1,024, read
+// one by one; what none of the first 256 of them has is rarer than that, and the rest of them is not
+// read. Then by the index, span by span: LATERAL goes through the spans in the order given, and the
+// limit ends that, so that no span is looked at whose customers are not on the page. Zero is added
+// so that no plan walks the index of all positions.
+func (q *Queries) SearchText(ctx context.Context, db DBTX, arg SearchTextParams) ([]SearchTextRow, error) {
+	rows, err := db.Query(ctx, searchText,
 		arg.Count,
 		arg.Before,
-		arg.Grams,
 		arg.Folded,
 		arg.Tier,
 		arg.Status,
 		arg.Region,
 		arg.OwnerStaffID,
+		arg.Terms,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []SearchRestRow
+	var items []SearchTextRow
 	for rows.Next() {
-		var i SearchRestRow
-		if err := rows.Scan(
-			&i.CustomerID,
-			&i.Number,
-			&i.Name,
-			&i.Kind,
-			&i.Region,
-			&i.Tier,
-			&i.OwnerStaffID,
-			&i.Status,
-			&i.LastContactTime,
-			&i.OpenTickets,
-			&i.OpenComplaints,
-			&i.Position,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const searchSpans = `-- name: SearchSpans :many
-WITH hits AS MATERIALIZED (
-  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
-  FROM customer_summaries
-  WHERE (position >> 14) = ANY($2::bigint[]) AND position + 0 < $3::bigint
-    AND grams @> $4::text[] AND strpos(folded, $5) > 0
-    AND ($6::smallint IS NULL OR tier = $6::smallint)
-  AND ($7::smallint IS NULL OR status = $7::smallint)
-  AND ($8::text IS NULL OR region = $8::text)
-  AND ($9::uuid IS NULL OR owner_staff_id = $9::uuid)
-)
-SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets, open_complaints, position FROM hits ORDER BY position DESC LIMIT $1
-`
-
-type SearchSpansParams struct {
-	Count        int32
-	Spans        []int64
-	Before       int64
-	Grams        []string
-	Folded       string
-	Tier         *int16
-	Status       *int16
-	Region       *string
-	OwnerStaffID *uuid.UUID
-}
-
-type SearchSpansRow struct {
-	CustomerID      uuid.UUID
-	Number          string
-	Name            string
-	Kind            int16
-	Region          string
-	Tier            int16
-	OwnerStaffID    *uuid.UUID
-	Status          int16
-	LastContactTime *time.Time
-	OpenTickets     int32
-	OpenComplaints  int32
-	Position        int64
-}
-
-// Customers of some spans of positions by the index. The whole of what it finds is put in
-// order afterwards: walking all customers for a page would take seconds where few match.
-// Zero is added so that no plan reads the index of all positions, which keep little out.
-func (q *Queries) SearchSpans(ctx context.Context, db DBTX, arg SearchSpansParams) ([]SearchSpansRow, error) {
-	rows, err := db.Query(ctx, searchSpans,
-		arg.Count,
-		arg.Spans,
-		arg.Before,
-		arg.Grams,
-		arg.Folded,
-		arg.Tier,
-		arg.Status,
-		arg.Region,
-		arg.OwnerStaffID,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SearchSpansRow
-	for rows.Next() {
-		var i SearchSpansRow
+		var i SearchTextRow
 		if err := rows.Scan(
 			&i.CustomerID,
 			&i.Number,

@@ -13,7 +13,6 @@ import (
 	"github.com/kefu-suite/kefu/runtime/write"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/db"
-	"github.com/kefu-suite/kefu/services/internal/textsearch"
 )
 
 // search finds customers, newest first, one more than a page. What the end of a phone or
@@ -126,47 +125,15 @@ func (s *Server) phoneIndexes(phone, digits string) [][]byte {
 }
 
 // searchText finds customers that have the text in a part of what they are found by.
-func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) (rows []db.ListSummariesRow, err error) {
-	if q.Mark != "" {
-		return listed(s.q.SearchMarked(ctx, s.searched(filter), db.SearchMarkedParams{
-			Mark: q.Mark, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
-			OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
-		}))
-	}
-	last, err := s.q.LastPosition(ctx, s.pool)
-	if err != nil {
-		return nil, fmt.Errorf("read the last position: %w", err)
-	}
-	err = textsearch.Walk(min(before, last+1), len(q.Grams), int(filter.Count), func(p textsearch.Part) (int, error) {
-		hits, err := s.searchPart(ctx, q, filter, p)
-		rows = append(rows, hits...)
-		return len(hits), err
-	})
-	return rows, err
-}
-
-func (s *Server) searchPart(ctx context.Context, q customer.Query, filter db.ListSummariesParams, p textsearch.Part) (rows []db.ListSummariesRow, err error) {
-	on, count := s.searched(filter), int32(p.Count)
-	switch {
-	case !p.Indexed:
-		return listed(s.q.SearchNewest(ctx, on, db.SearchNewestParams{
-			Before: p.Before, Since: p.Since, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
-			Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
-		}))
-	case p.Spans != nil:
-		return listed(s.q.SearchSpans(ctx, on, db.SearchSpansParams{
-			Spans: p.Spans, Before: p.Before, Grams: q.Grams, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
-			Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
-		}))
-	}
-	return listed(s.q.SearchRest(ctx, on, db.SearchRestParams{
-		Before: p.Before, Grams: q.Grams, Folded: q.Folded, Tier: filter.Tier, Status: filter.Status,
-		Region: filter.Region, OwnerStaffID: filter.OwnerStaffID, Count: count,
+func (s *Server) searchText(ctx context.Context, q customer.Query, filter db.ListSummariesParams, before int64) ([]db.ListSummariesRow, error) {
+	return listed(s.q.SearchText(ctx, s.searched(filter), db.SearchTextParams{
+		Folded: q.Folded, Terms: q.Terms, Before: before, Tier: filter.Tier, Status: filter.Status, Region: filter.Region,
+		OwnerStaffID: filter.OwnerStaffID, Count: filter.Count,
 	}))
 }
 
 // listed makes rows of one statement those of a list.
-func listed[R db.ListFoundRow | db.ListPhoneEndsRow | db.FilterPhoneEndsRow | db.SearchMarkedRow | db.SearchNewestRow | db.SearchSpansRow | db.SearchRestRow](hits []R, err error) ([]db.ListSummariesRow, error) {
+func listed[R db.ListFoundRow | db.ListPhoneEndsRow | db.FilterPhoneEndsRow | db.SearchTextRow](hits []R, err error) ([]db.ListSummariesRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search customers: %w", err)
 	}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ var few = strings.NewReplacer("Seq Scan on staff", "", "Seq Scan on substitution
 func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 	base, department := manyTickets(t)
 	owner, ctx := base.Owner(t), t.Context()
-	common, rare := textsearch.Grams("pump leaks"), textsearch.Grams("水泵漏水")
+	common, rare := textsearch.Terms("pump leaks", 1), textsearch.Terms("水泵漏水", 1)
 	for _, c := range []struct {
 		sql  string
 		args []any
@@ -67,18 +68,14 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 	everyone := ticket.Viewer{Scope: accessv1.Scope_SCOPE_COMPANY}
 	r := &recorder{Sender: base.Pool}
 	q := New()
-	found, err := q.SearchTickets(ctx, r, TicketFilter{For: everyone, Size: 51, Text: "水泵"}, textsearch.QueryGrams("水泵"), 1<<62)
+	found, err := q.SearchTickets(ctx, r, TicketFilter{For: everyone, Size: 51, Text: "水泵"}, 1<<62)
 	if err != nil || len(found) != 1 || found[0].Number != "T-77" {
 		t.Fatalf("found %d, %v", len(found), err)
 	}
-	for i, sql := range r.sql[1:] {
-		if plan := testkit.OnePlan(t, base.Pool, sql, len(r.args[i+1])); !strings.Contains(plan, "ticket_texts_grams_idx") || strings.Contains(plan, "Seq Scan on ticket_texts") {
-			t.Errorf("step %d of a search:\n%s", i+1, plan)
-		}
-	}
-	r = &recorder{Sender: base.Pool}
-	if found, err = q.SearchTickets(ctx, r, TicketFilter{For: everyone, Size: 51, Text: "leak"}, textsearch.QueryGrams("leak"), 1<<62); err != nil || len(found) != 51 || len(r.sql) != 1 {
-		t.Errorf("a common text takes %d statements for %d, %v", len(r.sql), len(found), err)
+	plan := testkit.OnePlan(t, base.Pool, r.sql[0], len(r.args[0]))
+	if strings.Count(plan, "Index Scan Backward using ticket_texts_position_key") != 2 || !strings.Contains(plan, "Bitmap Index Scan on ticket_texts_grams_idx") ||
+		strings.Contains(plan, "Seq Scan") {
+		t.Errorf("a text is found by\n%s", plan)
 	}
 	for index, f := range map[string]TicketFilter{
 		"tickets_due_time_idx":       {For: everyone},
@@ -93,7 +90,7 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 			t.Errorf("wants %s:\n%s", index, plan)
 		}
 	}
-	plan := explain(t, base, countQueues, []*uuid.UUID{nil, &department}, time.Now())
+	plan = explain(t, base, countQueues, []*uuid.UUID{nil, &department}, time.Now())
 	if strings.Contains(few.Replace(plan), "Seq Scan") {
 		t.Errorf("the queues are counted by\n%s", plan)
 	}
@@ -115,6 +112,55 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 		// By one or the other index of whoever has a ticket, which are both empty here.
 		if plan := explain(t, base, r.sql[0], r.args[0]...); !strings.Contains(plan, "tickets_assignee_") || strings.Contains(few.Replace(plan), "Seq Scan") {
 			t.Errorf("%s in the hands of people who are away:\n%s", what, plan)
+		}
+	}
+}
+
+// Everything is found once and in order by pages of any size, from the newest one by one over all
+// spans, with a condition as without.
+func TestSearchGoesOverAllSpans(t *testing.T) {
+	base, department := manyTickets(t)
+	var ids []uuid.UUID
+	if err := base.Pool.QueryRow(t.Context(), `SELECT array_agg(id) FROM (SELECT id FROM tickets ORDER BY number LIMIT 300) t`).Scan(&ids); err != nil {
+		t.Fatal(err)
+	}
+	at := func(n int) int64 { return 983_040 - int64(n)*3_270 } // in fifteen spans
+	if _, err := base.Owner(t).CopyFrom(t.Context(), pgx.Identifier{"ticket_texts"}, []string{"ticket_id", "position", "folded", "grams"},
+		pgx.CopyFromSlice(len(ids), func(n int) ([]any, error) {
+			return []any{ids[n], at(n), "泵4711", textsearch.Terms("泵4711", at(n))}, nil
+		})); err != nil {
+		t.Fatal(err)
+	}
+	var here []uuid.UUID
+	if err := base.Pool.QueryRow(t.Context(), `SELECT array_agg(ticket_id ORDER BY position DESC) FROM ticket_texts x JOIN tickets t ON t.id = x.ticket_id
+		WHERE t.department_id = $1`, department).Scan(&here); err != nil {
+		t.Fatal(err)
+	}
+	if len(here) == 0 || len(here) == len(ids) {
+		t.Fatalf("%d of %d are of the department", len(here), len(ids))
+	}
+	q := New()
+	for _, text := range []string{"泵", "泵4", "4711", "711"} {
+		for _, size := range []int{1, 13, 100, 500} {
+			for of, want := range map[uuid.UUID][]uuid.UUID{uuid.Nil: ids, department: here} {
+				f := TicketFilter{For: ticket.Viewer{Scope: accessv1.Scope_SCOPE_COMPANY}, Size: int32(size), Text: text, DepartmentID: of}
+				var got []uuid.UUID
+				for before := int64(1 << 62); ; {
+					page, err := q.SearchTickets(t.Context(), base.Pool, f, before)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, found := range page {
+						got, before = append(got, found.ID), found.Position
+					}
+					if len(page) < size {
+						break
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%q, pages of %d, department %v: %d tickets, want %d", text, size, of, len(got), len(want))
+				}
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -19,64 +18,58 @@ type FoundTicket struct {
 	Position int64
 }
 
+// searchTickets is the statement of a search; what is wanted of a ticket t, which stands at the text
+// h, is put into it. What one in twenty tickets has fills a page from the newest 1,024, read one
+// by one; what none of the first 256 of them has is rarer than that, and the rest of them is not
+// read. Then by the index, span by span: LATERAL goes through the spans in the order given, and
+// the limit ends that, so that no ticket is read that is not on the page. Zero is added so that no
+// plan walks the index of all positions, and OFFSET 0 keeps each ticket a look-up of its own, in
+// the order of the texts.
+const searchTickets = `
+WITH top AS MATERIALIZED (
+  SELECT least($1::bigint, (SELECT coalesce(max(position), 0) + 1 FROM ticket_texts)) AS below
+), newest AS MATERIALIZED (
+  SELECT t.*, h.position FROM (
+    SELECT ticket_id, position FROM ticket_texts
+    WHERE position < (SELECT below FROM top) AND position >= (SELECT below FROM top) - 256 AND strpos(folded, $2) > 0
+    ORDER BY position DESC) AS h, LATERAL (SELECT * FROM tickets t WHERE %[1]s OFFSET 0) AS t
+  LIMIT $4
+), rest AS MATERIALIZED (
+  SELECT below - CASE WHEN EXISTS (SELECT FROM newest) THEN 1024 ELSE 256 END AS below FROM top
+)
+SELECT * FROM newest
+UNION ALL
+SELECT t.*, h.position FROM (
+  SELECT ticket_id, position FROM ticket_texts
+  WHERE position < (SELECT below FROM top) - 256 AND position >= (SELECT below FROM rest) AND strpos(folded, $2) > 0
+  ORDER BY position DESC) AS h, LATERAL (SELECT * FROM tickets t WHERE %[1]s OFFSET 0) AS t
+UNION ALL
+SELECT t.*, h.position FROM generate_series(((SELECT below FROM rest) - 1) >> 16, 0, -1) AS span,
+  LATERAL (SELECT array_agg(term || '/' || span) AS terms FROM unnest($3::text[]) AS term) AS sought,
+  LATERAL (
+    SELECT ticket_id, position FROM ticket_texts
+    WHERE grams @> sought.terms AND position + 0 < (SELECT below FROM rest) AND strpos(folded, $2) > 0
+    ORDER BY position + 0 DESC) AS h, LATERAL (SELECT * FROM tickets t WHERE %[1]s OFFSET 0) AS t
+LIMIT $4`
+
 // SearchTickets finds, among all tickets, those with a part of text, the newest first, before a
 // position; further conditions are those of the filter.
-func (q *Queries) SearchTickets(ctx context.Context, db pg.Sender, f TicketFilter, grams []string, before int64) (rows []FoundTicket, err error) {
-	var last int64
-	if err := db.QueryRow(ctx, "SELECT coalesce(max(position), 0) FROM ticket_texts").Scan(&last); err != nil {
-		return nil, err
-	}
-	err = textsearch.Walk(min(before, last+1), len(grams), int(f.Size), func(p textsearch.Part) (int, error) {
-		found, err := f.search(ctx, db, grams, p)
-		rows = append(rows, found...)
-		return len(found), err
-	})
-	return rows, err
-}
-
-// search finds what of a part has the text. The whole of what the index finds is put in order
-// afterwards: walking all tickets for a page would take seconds where few match.
-func (f TicketFilter) search(ctx context.Context, db pg.Sender, grams []string, p textsearch.Part) ([]FoundTicket, error) {
-	var args []any
+func (q *Queries) SearchTickets(ctx context.Context, db pg.Sender, f TicketFilter, before int64) ([]FoundTicket, error) {
+	args := []any{before, f.Text, textsearch.QueryTerms(f.Text), f.Size}
 	bind := func(v any) string {
 		args = append(args, v)
 		return fmt.Sprintf("$%d", len(args))
 	}
-	text := f.Text
-	cond := "strpos(x.folded, " + bind(text) + ") > 0 AND "
-	if p.Indexed {
-		// Zero is added so that no plan reads the index of all positions, which keep little out.
-		cond += "x.position + 0 < " + bind(p.Before) + "::bigint AND x.grams @> " + bind(grams) + "::text[]"
-	} else {
-		cond += "x.position < " + bind(p.Before) + "::bigint AND x.position >= " + bind(p.Since) + "::bigint"
-	}
-	if p.Spans != nil {
-		cond += " AND (x.position >> 14) = ANY(" + bind(p.Spans) + "::bigint[])"
-	}
 	f.Text, f.whole = "", true
-	where := f.conditions(bind)
+	where := append([]string{"t.id = h.ticket_id"}, f.conditions(bind)...)
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
 	}
 	if reach := f.reached(bind); reach != "" {
 		where = append(where, reach)
 	}
-	newest := " ORDER BY h.position DESC LIMIT " + strconv.Itoa(p.Count)
-	hits := "SELECT x.ticket_id, x.position FROM ticket_texts x WHERE " + cond
-	var sql string
-	switch {
-	case p.Indexed && len(where) == 0:
-		sql = "WITH h AS MATERIALIZED (" + hits + ") SELECT t.*, h.position FROM (SELECT * FROM h" + newest + ") h JOIN tickets t ON t.id = h.ticket_id"
-	case p.Indexed:
-		sql = "WITH h AS MATERIALIZED (" + hits + ") SELECT t.*, h.position FROM h JOIN tickets t ON t.id = h.ticket_id" + all(where)
-	default:
-		sql = "SELECT t.*, h.position FROM (" + hits + ") h JOIN tickets t ON t.id = h.ticket_id"
-		if len(where) > 0 {
-			sql += all(where)
-		}
-	}
 	// The plan goes by the index whatever the text is; making one took as long as running it.
-	rows, err := pg.OnePlan{Sender: db}.Query(ctx, sql+newest, args...)
+	rows, err := pg.OnePlan{Sender: db}.Query(ctx, fmt.Sprintf(searchTickets, strings.Join(where, " AND ")), args...)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (s *Server) foundPage(ctx context.Context, req *ticketv1.ListTicketsRequest
 			return nil, "", fmt.Errorf("cursor of a search: %w", err)
 		}
 	}
-	found, err := s.q.SearchTickets(ctx, s.pool, f, textsearch.QueryGrams(f.Text), before)
+	found, err := s.q.SearchTickets(ctx, s.pool, f, before)
 	if err != nil {
 		return nil, "", fmt.Errorf("search tickets: %w", err)
 	}
@@ -90,15 +90,17 @@ func orderFits(req *ticketv1.ListTicketsRequest) error {
 
 // keepText stores what a new ticket is found by.
 func (s *Server) keepText(ctx context.Context, on db.DBTX, row *db.Ticket) error {
-	position, err := strconv.ParseInt(row.Number[strings.LastIndexByte(row.Number, '-')+1:], 10, 64)
+	text, position, err := searchText(row)
 	if err != nil {
-		return fmt.Errorf("number %s of a ticket: %w", row.Number, err)
+		return err
 	}
-	text := searchText(row)
-	return s.q.InsertTicketText(ctx, on, db.InsertTicketTextParams{TicketID: row.ID, Position: position, Folded: text, Grams: textsearch.Grams(text)})
+	return s.q.InsertTicketText(ctx, on, db.InsertTicketTextParams{TicketID: row.ID, Position: position, Folded: text, Grams: textsearch.Terms(text, position)})
 }
 
-// searchText is what a ticket is found by any part of.
-func searchText(row *db.Ticket) string {
-	return textsearch.Lines(row.Title, row.Number, row.ProductModel, row.SerialNumber, row.OrderNumber)
+// searchText is what a ticket is found by any part of, and the position that its number gives it.
+func searchText(row *db.Ticket) (text string, position int64, err error) {
+	if position, err = strconv.ParseInt(row.Number[strings.LastIndexByte(row.Number, '-')+1:], 10, 64); err != nil {
+		return "", 0, fmt.Errorf("number %s of a ticket: %w", row.Number, err)
+	}
+	return textsearch.Lines(row.Title, row.Number, row.ProductModel, row.SerialNumber, row.OrderNumber), position, nil
 }

@@ -54,8 +54,11 @@ func (s *Server) UpdateTicket(ctx context.Context, req *ticketv1.UpdateTicketReq
 		if err := s.q.UpdateTicketRecord(ctx, tx, updateRecord(row)); err != nil {
 			return nil, fmt.Errorf("update ticket: %w", err)
 		}
-		text := searchText(row)
-		if err := s.q.SetTicketText(ctx, tx, text, textsearch.Grams(text), id); err != nil {
+		text, position, err := searchText(row)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.q.SetTicketText(ctx, tx, text, textsearch.Terms(text, position), id); err != nil {
 			return nil, fmt.Errorf("keep what the ticket is found by: %w", err)
 		}
 		tx.Emit(ticketEvent("ticket.updated.v1", ticket.State(row.State), row, row.UpdateTime))

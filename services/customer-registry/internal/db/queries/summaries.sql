@@ -39,81 +39,50 @@ WHERE customer_id < @before
   AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
 ORDER BY customer_id DESC LIMIT @count;
 
--- name: LastPosition :one
-SELECT coalesce(max(position), 0)::bigint FROM customer_summaries;
-
--- name: SearchNewest :many
--- The newest customers one by one: what many have is found among them at once.
-SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
-FROM customer_summaries
-WHERE position < @before::bigint AND position >= @since::bigint AND strpos(folded, @folded) > 0
-  AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
-  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
-  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
-  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
-ORDER BY position DESC LIMIT @count;
-
--- name: SearchSpans :many
--- Customers of some spans of positions by the index. The whole of what it finds is put in
--- order afterwards: walking all customers for a page would take seconds where few match.
--- Zero is added so that no plan reads the index of all positions, which keep little out.
-WITH hits AS MATERIALIZED (
-  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
-  FROM customer_summaries
-  WHERE (position >> 14) = ANY(@spans::bigint[]) AND position + 0 < @before::bigint
-    AND grams @> @grams::text[] AND strpos(folded, @folded) > 0
-    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
-  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
-  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
-  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
-)
-SELECT * FROM hits ORDER BY position DESC LIMIT @count;
-
--- name: SearchRest :many
-WITH hits AS MATERIALIZED (
-  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints, position
-  FROM customer_summaries
-  WHERE position + 0 < @before::bigint AND grams @> @grams::text[] AND strpos(folded, @folded) > 0
-    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
-  AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
-  AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
-  AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
-)
-SELECT * FROM hits ORDER BY position DESC LIMIT @count;
-
--- name: SearchMarked :many
--- The newest customers one by one, then span by span those that the index has under the mark and
--- the span: LATERAL goes through the spans in the order given, and the limit ends that, so that
--- no span is looked at whose customers are not on the page. Zero is added so that no plan walks
--- the index of all positions.
+-- name: SearchText :many
+-- The newest customers with a text. What one in twenty has fills a page from the newest 1,024, read
+-- one by one; what none of the first 256 of them has is rarer than that, and the rest of them is not
+-- read. Then by the index, span by span: LATERAL goes through the spans in the order given, and the
+-- limit ends that, so that no span is looked at whose customers are not on the page. Zero is added
+-- so that no plan walks the index of all positions.
 WITH top AS MATERIALIZED (
   SELECT least(@before::bigint, (SELECT coalesce(max(position), 0) + 1 FROM customer_summaries)) AS below
-)
-SELECT hits.* FROM top, LATERAL (
-  (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+), newest AS MATERIALIZED (
+  SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
     open_complaints, position
   FROM customer_summaries
-  WHERE position < top.below AND position >= top.below - 256 AND strpos(folded, @mark::text) > 0
+  WHERE position < (SELECT below FROM top) AND position >= (SELECT below FROM top) - 256 AND strpos(folded, @folded) > 0
+    AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
+    AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
+    AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
+    AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
+  ORDER BY position DESC LIMIT @count
+), rest AS MATERIALIZED (
+  SELECT below - CASE WHEN EXISTS (SELECT FROM newest) THEN 1024 ELSE 256 END AS below FROM top
+)
+SELECT * FROM newest
+UNION ALL
+(SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+    open_complaints, position
+  FROM customer_summaries
+  WHERE position < (SELECT below FROM top) - 256 AND position >= (SELECT below FROM rest) AND strpos(folded, @folded) > 0
     AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
     AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
     AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
     AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
   ORDER BY position DESC)
-  UNION ALL
-  SELECT marked.* FROM generate_series((top.below - 257) >> 14, 0, -1) AS span, LATERAL (
-    SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+UNION ALL
+SELECT older.* FROM generate_series(((SELECT below FROM rest) - 1) >> 16, 0, -1) AS span,
+  LATERAL (SELECT array_agg(term || '/' || span)::text[] AS terms FROM unnest(@terms::text[]) AS term) AS sought,
+  LATERAL (SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
     open_complaints, position
-    FROM customer_summaries
-    WHERE grams @> ARRAY[@mark::text || '/' || span] AND position + 0 < top.below - 256
+  FROM customer_summaries
+  WHERE grams @> sought.terms AND position + 0 < (SELECT below FROM rest) AND strpos(folded, @folded) > 0
     AND (sqlc.narg('tier')::smallint IS NULL OR tier = sqlc.narg('tier')::smallint)
     AND (sqlc.narg('status')::smallint IS NULL OR status = sqlc.narg('status')::smallint)
     AND (sqlc.narg('region')::text IS NULL OR region = sqlc.narg('region')::text)
     AND (sqlc.narg('owner_staff_id')::uuid IS NULL OR owner_staff_id = sqlc.narg('owner_staff_id')::uuid)
-    ORDER BY position + 0 DESC) AS marked
-) AS hits
+  ORDER BY position + 0 DESC) AS older
 LIMIT @count;
 
 -- name: ListPhoneEnds :many
