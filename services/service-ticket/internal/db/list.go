@@ -61,11 +61,11 @@ const (
 // who does not reach everything there is one such statement for each reason to reach a
 // ticket.
 func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter) ([]Ticket, error) {
-	sql, args, ways := f.statement()
+	sql, args, merged := f.statement()
 	if sql == "" {
 		return nil, nil
 	}
-	if ways > 1 {
+	if merged {
 		// Planning several ways took a millisecond, four times of what they take to run, and
 		// Postgres would do it for every call. Each goes by its index and its limit.
 		db = pg.OnePlan{Sender: db}
@@ -82,10 +82,10 @@ func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter)
 // binder gives the placeholder of a value.
 type binder func(value any) string
 
-// statement gives the text with its arguments, and how many ways it puts together. A page's
-// size stands in the text: without knowing it a plan for any arguments would be for tenths of
-// the table.
-func (f *TicketFilter) statement() (sql string, args []any, ways int) {
+// statement gives the text with its arguments, and whether it merges what several indexes or several
+// parts of one give. A page's size stands in the text: without knowing it a plan for any
+// arguments would be for tenths of the table.
+func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 	bind := func(v any) string {
 		args = append(args, v)
 		return fmt.Sprintf("$%d", len(args))
@@ -95,11 +95,11 @@ func (f *TicketFilter) statement() (sql string, args []any, ways int) {
 	}
 	size := strconv.Itoa(int(f.Size))
 	each := f.ways()
-	switch len(each) {
-	case 0:
-		return "", nil, 0
-	case 1:
-		return each[0].one(bind, size, "*"), args, 1
+	switch {
+	case len(each) == 0:
+		return "", nil, false
+	case len(each) == 1 && each[0].direct():
+		return each[0].one(bind, size, "*"), args, false
 	}
 	var parts []string
 	for _, way := range each {
@@ -107,7 +107,12 @@ func (f *TicketFilter) statement() (sql string, args []any, ways int) {
 	}
 	// Only the ids are put together: whole rows would be sorted, and planned, column by column.
 	return "SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT DISTINCT w.id FROM ((" +
-		strings.Join(parts, ") UNION ALL (") + ")) w ORDER BY w.id DESC LIMIT " + size + ")) ORDER BY t.id DESC", args, len(each)
+		strings.Join(parts, ") UNION ALL (") + ")) w ORDER BY w.id DESC LIMIT " + size + ")) ORDER BY t.id DESC", args, true
+}
+
+// direct tells whether one index gives a page in its order.
+func (f *TicketFilter) direct() bool {
+	return f.rare() || f.Away.IsZero() && len(f.States) == 0 && f.key() == ""
 }
 
 // ways are the filters that together find what the viewer reaches and asks for. Each says
@@ -170,10 +175,10 @@ func (f *TicketFilter) queue() bool {
 // one is the statement without regard to who asks; what is the column it gives, or * for all.
 func (f *TicketFilter) one(bind binder, size, what string) string {
 	switch {
-	case f.rare():
+	case f.direct():
 	case !f.Away.IsZero():
 		return f.byAway(bind, size, what)
-	case len(f.States) > 0 || f.key() != "":
+	default:
 		return f.byState(bind, size, what)
 	}
 	from, id, column, conditions := "tickets t", "t.id", "t."+what, f.conditions(bind)

@@ -25,7 +25,9 @@ const (
 	fewTickets  = 10_000
 	manyTickets = 1_000_000
 	findCallers = 4
-	findSlice   = 400 * time.Millisecond
+	findSlice   = time.Second
+	// mostMore is how many times as much processor time of Postgres a page may take of the million.
+	mostMore = 1.5
 )
 
 // finding is one question to the desk.
@@ -33,7 +35,8 @@ type finding struct {
 	name string
 	as   func(caller int) context.Context
 	ask  func(ctx context.Context) (found int, err error)
-	// fit has a list ask for a page that is full at either size; nil for what has no pages.
+	// fit has a list ask for a page that is full at either size; nil for counts, which take as long
+	// as there is much open.
 	fit func(ctx context.Context) error
 }
 
@@ -70,6 +73,9 @@ func TestBenchFind(t *testing.T) {
 			few.p99, many.p99, few.database, many.database, many.database/few.database)
 		if few.found != many.found {
 			t.Errorf("%s: %d found of %d and %d of %d", f.name, few.found, fewTickets, many.found, manyTickets)
+		}
+		if f.fit != nil && many.database > mostMore*few.database {
+			t.Errorf("%s: %.2f ms of %d and %.2f of %d, more than %v times as much", f.name, few.database, fewTickets, many.database, manyTickets, mostMore)
 		}
 	}
 	t.Logf("%d callers, ms\n| list | found | p50 of %d | of %d | p99 of %[2]d | of %[3]d | database of %[2]d | of %[3]d | ratio |\n%[4]s",
