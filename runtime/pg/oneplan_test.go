@@ -68,4 +68,10 @@ func TestOnePlan(t *testing.T) {
 	if generic, custom := plans(); generic != 3 || custom != 1 {
 		t.Errorf("the setting stayed: %d plans for any argument and %d for one", generic, custom)
 	}
+	for one, want := range map[pg.OnePlan]string{{Sender: conn}: "on", {Sender: conn, InOrder: true}: "off"} {
+		var got string
+		if err := one.QueryRow(ctx, "SELECT current_setting('enable_bitmapscan')").Scan(&got); err != nil || got != want {
+			t.Errorf("in order %t: bitmaps are %s, %v", one.InOrder, got, err)
+		}
+	}
 }

@@ -11,19 +11,30 @@ import (
 // has it made.
 func OnePlan(t testing.TB, pool *pgxpool.Pool, sql string, args int) string {
 	t.Helper()
+	return onePlan(t, pool, "", sql, args)
+}
+
+// OnePlanInOrder is OnePlan with its InOrder.
+func OnePlanInOrder(t testing.TB, pool *pgxpool.Pool, sql string, args int) string {
+	t.Helper()
+	return onePlan(t, pool, "SET LOCAL enable_bitmapscan = off; ", sql, args)
+}
+
+func onePlan(t testing.TB, pool *pgxpool.Pool, set, sql string, args int) string {
+	t.Helper()
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Release()
 	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", args), ", ")
-	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE once AS "+sql+
-		"; EXPLAIN EXECUTE once("+nulls+"); DEALLOCATE once; COMMIT").ReadAll()
+	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; "+set+
+		"PREPARE once AS "+sql+"; EXPLAIN EXECUTE once("+nulls+"); DEALLOCATE once; COMMIT").ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var plan []string
-	for _, row := range results[3].Rows {
+	for _, row := range results[len(results)-3].Rows {
 		plan = append(plan, string(row[0]))
 	}
 	return strings.Join(plan, "\n")

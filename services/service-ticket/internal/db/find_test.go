@@ -116,6 +116,30 @@ func TestWhatIsLookedForIsFoundByItsIndex(t *testing.T) {
 	}
 }
 
+// A list by a key or by states reads the index that leads with it, planned once for any value.
+func TestListsGoByTheIndexOfTheirKey(t *testing.T) {
+	base, department := manyTickets(t)
+	for index, f := range map[string]TicketFilter{
+		"tickets_customer_id_idx":       {CustomerID: department},
+		"tickets_assignee_staff_id_idx": {AssigneeStaffID: department},
+		"tickets_department_id_idx":     {DepartmentID: department, States: []int16{1, 2}},
+		"tickets_channel_idx":           {Channel: 3},
+		"tickets_service_tier_idx":      {Tier: 4, States: []int16{7}},
+		"tickets_phase_idx":             {Phase: 2},
+		"tickets_state_idx":             {States: []int16{5}},
+	} {
+		f.For, f.Size = ticket.Viewer{Scope: accessv1.Scope_SCOPE_COMPANY}, 51
+		r := &recorder{Sender: base.Pool}
+		if _, err := New().ListTickets(t.Context(), r, f); err != nil {
+			t.Fatalf("%s: %v", index, err)
+		}
+		plan := testkit.OnePlanInOrder(t, base.Pool, r.sql[0], len(r.args[0]))
+		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "Index Only Scan Backward using "+index+" ") || !strings.Contains(plan, "tickets_pkey") {
+			t.Errorf("wants %s and the tickets' own:\n%s", index, plan)
+		}
+	}
+}
+
 // Everything is found once and in order by pages of any size, from the newest one by one over all
 // spans, with a condition as without.
 func TestSearchGoesOverAllSpans(t *testing.T) {

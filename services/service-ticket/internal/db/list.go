@@ -68,7 +68,7 @@ func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter)
 	if merged {
 		// Planning several ways took a millisecond, four times of what they take to run, and
 		// Postgres would do it for every call. Each goes by its index and its limit.
-		db = pg.OnePlan{Sender: db}
+		db = pg.OnePlan{Sender: db, InOrder: true}
 	}
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
