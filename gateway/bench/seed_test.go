@@ -62,11 +62,11 @@ SELECT ('01890000-0001-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'C-202301
 FROM generate_series($1::bigint, $2::bigint) AS n`
 
 	seedSummaries = `
-INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams)
+INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
 SELECT ('01890000-0001-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'C-202301-' || lpad(n::text, 7, '0'), s.name, 1, '', 1, 1, s.name,
-  ARRAY(SELECT substr(s.name, i, size) FROM generate_series(1, length(s.name)) AS i, generate_series(1, 2) AS size
-    WHERE i + size - 1 <= length(s.name) GROUP BY 1)
-FROM generate_series($1::bigint, $2::bigint) AS n, LATERAL (SELECT seeded_name(n) AS name) AS s`
+  ARRAY(SELECT substr(s.name, i, size) || '/' || (position >> 16) FROM generate_series(1, length(s.name)) AS i, generate_series(1, 2) AS size
+    WHERE i + size - 1 <= length(s.name) GROUP BY 1), position
+FROM generate_series($1::bigint, $2::bigint) AS n, LATERAL (SELECT seeded_name(n) AS name, nextval('customer_numbers') + 0 * n AS position) AS s`
 
 	seededName = `
 CREATE OR REPLACE FUNCTION seeded_name(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$

@@ -297,20 +297,17 @@ func (w *world) list() operation {
 	}
 }
 
-const listSummaries = `SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
-  open_complaints
-FROM customer_summaries
-WHERE customer_id < $1
-  AND ($2::smallint IS NULL OR tier = $2::smallint)
-  AND ($3::smallint IS NULL OR status = $3::smallint)
-  AND ($4::text IS NULL OR region = $4::text)
-  AND ($5::uuid IS NULL OR owner_staff_id = $5::uuid)
-  AND ($6::text[] IS NULL AND $7::uuid[] IS NULL
-    OR grams @> $6::text[] AND strpos(folded, $8::text) > 0
-    OR customer_id = ANY($7::uuid[]))
-ORDER BY customer_id DESC LIMIT $9`
+const (
+	summaryColumns = `SELECT customer_id, number, name, kind, region, tier, owner_staff_id, status, last_contact_time, open_tickets,
+  open_complaints FROM customer_summaries `
+	searchSummaries = `SELECT s.* FROM generate_series((SELECT max(position) FROM customer_summaries) >> 16, 0, -1) AS span,
+  LATERAL (SELECT array_agg(term || '/' || span) AS terms FROM unnest($1::text[]) AS term) AS sought,
+  LATERAL (` + summaryColumns + `WHERE grams @> sought.terms AND strpos(folded, $2) > 0) AS s
+ORDER BY s.customer_id DESC LIMIT $3`
+	listFound = summaryColumns + `WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id DESC LIMIT $2`
+)
 
-func grams(text []rune) (out []string) {
+func pairs(text []rune) (out []string) {
 	for i := range len(text) - 1 {
 		out = append(out, string(text[i:i+2]))
 	}
@@ -322,8 +319,7 @@ func (w *world) search(label string, part func(name []rune) []rune) operation {
 	draw := func() []rune { return part(name(rand.IntN(w.inCRM))) }
 	return w.searching(label, func() string { return string(draw()) }, func(ctx context.Context, on *pgxpool.Pool) error {
 		query := draw()
-		return readAll(on.Query(ctx, listSummaries, pgx.QueryExecModeCacheDescribe,
-			uuid.Max, nil, nil, nil, nil, grams(query), nil, string(query), 51))
+		return readAll(on.Query(ctx, searchSummaries, pairs(query), string(query), 51))
 	})
 }
 
@@ -344,9 +340,7 @@ UNION SELECT customer_id FROM contacts WHERE contacts.phone_index = $1::bytea LI
 		if len(found) != 1 {
 			return fmt.Errorf("%d customers have the phone %s", len(found), number)
 		}
-		digits := []rune(number)
-		return readAll(on.Query(ctx, listSummaries, pgx.QueryExecModeCacheDescribe,
-			uuid.Max, nil, nil, nil, nil, grams(digits), found, number, 51))
+		return readAll(on.Query(ctx, listFound, found, 51))
 	})
 }
 
