@@ -32,7 +32,7 @@ func Lines(words ...string) string {
 const SpanBits = 16
 
 // Terms gives what an index knows the thing at a position by: the distinct characters and pairs
-// of neighbouring characters of its folded text, and of digits the threes and sixes too, since
+// of neighbouring characters of its folded text, and of digits the threes and fours too, since
 // pairs of digits are in every number; each with the span, as in `武汉/3`. Two characters
 // are a usual query in Chinese, so words are not split and three-letter terms would find
 // nothing.
@@ -62,7 +62,7 @@ func Terms(text string, position int64) []string {
 }
 
 // Of a run of digits an index has each few and each many that stand together.
-const few, many = 3, 6
+const few, many = 3, 4
 
 // digits is how many digits stand from i on.
 func digits(runes []rune, i int) (n int) {
@@ -75,7 +75,7 @@ func digits(runes []rune, i int) (n int) {
 const mostNumbers = 3
 
 // QueryTerms gives the terms, without their span, that find a folded query: its pairs, which imply
-// its characters, and of a run of digits the sixes, or the threes where it is shorter; or the
+// its characters, and of a run of digits the fours, or the three where it is shorter; or the
 // character when there is but one. Of those of digits it is the last few, and two of them are
 // enough without any pair: how a number begins is shared by many, and an index looks through a
 // long list for each term that many have.

@@ -127,7 +127,7 @@ SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1,
 INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, owner_staff_id, status, folded, grams, position)
 SELECT id, number, number, 1, CASE WHEN fifth THEN '华东' ELSE '' END, CASE WHEN fifth THEN 4 ELSE 1 END,
   CASE WHEN fifth THEN '01890a5d-ac96-774b-bcce-b302099a8057'::uuid END, CASE WHEN fifth THEN 2 ELSE 1 END, '武汉4711' || number,
-  ARRAY(SELECT term || '/' || (at >> 16) FROM unnest('{武汉,武,汉,471,711}'::text[]) term), at
+  ARRAY(SELECT term || '/' || (at >> 16) FROM unnest('{武汉,武,汉,4711}'::text[]) term), at
 FROM customers, LATERAL (SELECT 983040 - substr(number, 2)::bigint * 3270 AS at, substr(number, 2)::int % 5 = 0 AS fifth) positions`); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ SELECT gen_random_uuid(), 'N' || n, '', 1, 1, '', '', '', '', '{}', 1, 1, '', 1,
 	if _, err := r.DB.Owner(t).Exec(t.Context(), `
 INSERT INTO customer_summaries (customer_id, number, name, kind, region, tier, status, folded, grams, position)
 SELECT id, number, number, 1, CASE WHEN substr(number, 2)::int % 5 = 0 THEN '华东' ELSE '' END, 1, 1, CASE WHEN part THEN '5678' ELSE '' END,
-  CASE WHEN part THEN ARRAY['567/' || (at >> 16), '678/' || (at >> 16)] ELSE '{}' END, at
+  CASE WHEN part THEN ARRAY['5678/' || (at >> 16)] ELSE '{}' END, at
 FROM customers, LATERAL (SELECT substr(number, 2)::int % 4 = 0 AS part, 983040 - substr(number, 2)::bigint * 3270 AS at) parts`); err != nil {
 		t.Fatal(err)
 	}

@@ -23,10 +23,10 @@ func Texts() map[int64]string {
 	}
 }
 
-var sixes = regexp.MustCompile(`^[0-9]{6}/`)
+var fours = regexp.MustCompile(`^[0-9]{4}/`)
 
 // Migration checks that the migration in a file gives the texts of a table the terms that new
-// ones get, with their span, and takes sixes and spans back.
+// ones get, with their span, and takes fours and spans back.
 func Migration(t *testing.T, owner *pgxpool.Pool, file, table string) {
 	t.Helper()
 	conn, err := owner.Acquire(t.Context()) // its function is of one session
@@ -40,7 +40,7 @@ func Migration(t *testing.T, owner *pgxpool.Pool, file, table string) {
 	}
 	before := func(folded string, position int64) (terms []string) {
 		for _, term := range textsearch.Terms(folded, position) {
-			if !sixes.MatchString(term) {
+			if !fours.MatchString(term) {
 				terms = append(terms, term[:strings.LastIndexByte(term, '/')])
 			}
 		}

@@ -1,12 +1,12 @@
 -- +goose Up
--- All terms stand in the index with their span of 65,536, and of digits the sixes too: the newest with
+-- All terms stand in the index with their span of 65,536, and of digits the fours too: the newest with
 -- a text are found span by span, without looking through all that an index knows a term by.
 -- +goose StatementBegin
 CREATE FUNCTION pg_temp.terms(folded text, span bigint) RETURNS text[] LANGUAGE sql AS $$
   SELECT coalesce(array_agg(DISTINCT term || '/' || span), '{}') FROM unnest(string_to_array(folded, E'\n')) part,
     generate_series(1, length(part)) i,
     LATERAL (VALUES (nullif(substr(part, i, 1), ' ')), (CASE WHEN i < length(part) THEN substr(part, i, 2) END),
-      (substring(substr(part, i, 3) FROM '^[0-9]{3}$')), (substring(substr(part, i, 6) FROM '^[0-9]{6}$'))) terms(term)
+      (substring(substr(part, i, 3) FROM '^[0-9]{3}$')), (substring(substr(part, i, 4) FROM '^[0-9]{4}$'))) terms(term)
   WHERE term IS NOT NULL
 $$;
 -- +goose StatementEnd
@@ -18,6 +18,6 @@ CREATE INDEX ticket_texts_grams_idx ON ticket_texts
 -- +goose Down
 DROP INDEX ticket_texts_grams_idx;
 UPDATE ticket_texts SET grams = ARRAY(
-  SELECT DISTINCT left(term, -length((position >> 16)::text) - 1) FROM unnest(grams) term WHERE term !~ '^[0-9]{6}/');
+  SELECT DISTINCT left(term, -length((position >> 16)::text) - 1) FROM unnest(grams) term WHERE term !~ '^[0-9]{4}/');
 CREATE INDEX ticket_texts_grams_idx ON ticket_texts
   USING gin ((position >> 14), grams) WITH (fastupdate = off);
