@@ -28,7 +28,8 @@ func Lines(words ...string) string {
 }
 
 // SpanBits make a span of 65,536 positions. An index knows each thing by its terms within its
-// span: finding the newest with a text reads span by span, and of each what has the text.
+// span: finding the newest with a text reads span by span, and of each what has the text. The
+// statements that search say 16 too.
 const SpanBits = 16
 
 // Terms gives what an index knows the thing at a position by: the distinct characters and pairs
