@@ -27,10 +27,10 @@ func Lines(words ...string) string {
 	return strings.Join(lines, "\n")
 }
 
-// SpanBits make a span of 65,536 positions. An index knows each thing by its terms within its
+// spanBits make a span of 65,536 positions. An index knows each thing by its terms within its
 // span: finding the newest with a text reads span by span, and of each what has the text. The
 // statements that search say 16 too.
-const SpanBits = 16
+const spanBits = 16
 
 // Terms gives what an index knows the thing at a position by: the distinct characters and pairs
 // of neighbouring characters of its folded text, and of digits the threes and fours too, since
@@ -38,7 +38,7 @@ const SpanBits = 16
 // are a usual query in Chinese, so words are not split and three-letter terms would find
 // nothing.
 func Terms(text string, position int64) []string {
-	span := "/" + strconv.FormatInt(position>>SpanBits, 10)
+	span := "/" + strconv.FormatInt(position>>spanBits, 10)
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
 		runes := []rune(line)
