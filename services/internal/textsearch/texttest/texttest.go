@@ -3,7 +3,6 @@ package texttest
 
 import (
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,13 +22,19 @@ func Texts() map[int64]string {
 	}
 }
 
-var fours = regexp.MustCompile(`^[0-9]{4}/`)
+// Parts are the terms of a text without their span.
+func Parts(folded string) (parts []string) {
+	for _, term := range textsearch.Terms(folded, 0) {
+		parts = append(parts, strings.TrimSuffix(term, "/0"))
+	}
+	return parts
+}
 
 // Migration checks that the migration in a file gives the texts of a table the terms that new
-// ones get, with their span, and takes fours and spans back.
-func Migration(t *testing.T, owner *pgxpool.Pool, file, table string) {
+// ones get, with their span, and takes them back to what they were before.
+func Migration(t *testing.T, owner *pgxpool.Pool, file, table string, before func(folded string, position int64) []string) {
 	t.Helper()
-	conn, err := owner.Acquire(t.Context()) // its function is of one session
+	conn, err := owner.Acquire(t.Context()) // its functions are of one session
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,22 +43,12 @@ func Migration(t *testing.T, owner *pgxpool.Pool, file, table string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := func(folded string, position int64) (terms []string) {
-		for _, term := range textsearch.Terms(folded, position) {
-			if !fours.MatchString(term) {
-				terms = append(terms, term[:strings.LastIndexByte(term, '/')])
-			}
-		}
-		slices.Sort(terms)
-		return terms
-	}
 	up, down, _ := strings.Cut(string(text), "-- +goose Down")
-	up = strings.Replace(up, "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
 	for _, step := range []struct {
 		name, sql string
 		want      func(folded string, position int64) []string
 	}{{"down", down, before}, {"up", up, textsearch.Terms}, {"down again", down, before}} {
-		for part := range strings.SplitSeq(step.sql, ";\n") {
+		for part := range strings.SplitSeq(strings.ReplaceAll(step.sql, "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"), ";\n") {
 			if _, err := conn.Exec(t.Context(), part); err != nil {
 				t.Fatalf("%s: %.60s: %v", step.name, part, err)
 			}
@@ -64,7 +59,9 @@ func Migration(t *testing.T, owner *pgxpool.Pool, file, table string) {
 				t.Fatal(err)
 			}
 			slices.Sort(got)
-			if want := step.want(folded, position); !slices.Equal(got, want) {
+			want := step.want(folded, position)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
 				t.Errorf("%s: %q at %d has the terms %q, want %q", step.name, folded, position, got, want)
 			}
 		}

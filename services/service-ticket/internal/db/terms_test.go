@@ -2,6 +2,7 @@ package db
 
 import (
 	"testing"
+	"unicode/utf8"
 
 	"github.com/kefu-suite/kefu/services/internal/textsearch"
 	"github.com/kefu-suite/kefu/services/internal/textsearch/texttest"
@@ -17,5 +18,14 @@ func TestTicketsOfBeforeGetTheirTerms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	texttest.Migration(t, owner, "migrations/0086_span_search_terms.sql", "ticket_texts")
+	// There were no spans, and no fours of digits.
+	plain := func(folded string, _ int64) (terms []string) {
+		for _, part := range texttest.Parts(folded) {
+			if utf8.RuneCountInString(part) < 4 {
+				terms = append(terms, part)
+			}
+		}
+		return terms
+	}
+	texttest.Migration(t, owner, "migrations/0086_span_search_terms.sql", "ticket_texts", plain)
 }
