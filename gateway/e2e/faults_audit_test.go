@@ -59,7 +59,7 @@ GROUP BY key HAVING count(r.id) = 0 OR count(r.id) <> count(DISTINCT r.object_id
 func (c *check) chained(ctx context.Context, conn *pgx.Conn, service string) error {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		var pending int
-		if err := conn.QueryRow(ctx, `SELECT count(*) FROM audit_pending`).Scan(&pending); err != nil {
+		if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM audit_pending) + (SELECT count(*) FROM audit_reads)`).Scan(&pending); err != nil {
 			return err
 		}
 		if pending == 0 {

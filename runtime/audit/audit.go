@@ -18,7 +18,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"net/netip"
 	"time"
 
@@ -61,10 +60,13 @@ type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
+// columns are those of a record, in the order of record.values.
+const columns = `id, time, actor, actor_kind, action, object_type, object_id,
+    access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address`
+
 var insertRecord = pg.NewRows(`
 WITH record AS (
-  INSERT INTO audit_records (id, time, actor, actor_kind, action, object_type, object_id,
-    access_right, changes_hash, request_id, cause_event_id, mac, customer_id, address)
+  INSERT INTO audit_records (` + columns + `)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
   RETURNING id
 )
@@ -84,7 +86,7 @@ func Insert(ctx context.Context, db Execer, key []byte, e Entry, o Origin) error
 	return nil
 }
 
-// values are those of the parameters of insertRecord.
+// values are those of the columns.
 func (r *record) values(key []byte) []any {
 	return []any{
 		r.id, r.time, r.actor, r.actorKind, r.action, r.objectType, r.objectID,
@@ -127,10 +129,7 @@ func HashChanges(key []byte, changes any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode audited changes: %w", err)
 	}
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte("changes\x00"))
-	h.Write(encoded)
-	return h.Sum(nil), nil
+	return keyedHash(key, append([]byte("changes\x00"), encoded...)), nil
 }
 
 // record is a row of audit_records.
@@ -156,7 +155,6 @@ const (
 
 // mac covers every field, each with its length, so that no two records share an encoding.
 func (r *record) mac(key []byte) []byte {
-	h := hmac.New(sha256.New, key)
 	var cause []byte
 	if r.cause != nil {
 		cause = r.cause[:]
@@ -165,28 +163,35 @@ func (r *record) mac(key []byte) []byte {
 	if r.address.IsValid() {
 		form = formAddressed
 	}
-	part(h, []byte(form))
-	part(h, r.id[:])
-	part(h, binary.BigEndian.AppendUint64(nil, uint64(r.time.UnixMicro())))
-	part(h, []byte(r.actor))
-	part(h, binary.BigEndian.AppendUint16(nil, uint16(r.actorKind)))
-	part(h, []byte(r.action))
-	part(h, []byte(r.objectType))
-	part(h, r.objectID[:])
-	part(h, []byte(r.right))
-	part(h, r.changes)
-	part(h, []byte(r.requestID))
-	part(h, cause)
+	b := make([]byte, 0, 512)
+	b = part(b, []byte(form))
+	b = part(b, r.id[:])
+	b = part(b, binary.BigEndian.AppendUint64(nil, uint64(r.time.UnixMicro())))
+	b = part(b, []byte(r.actor))
+	b = part(b, binary.BigEndian.AppendUint16(nil, uint16(r.actorKind)))
+	b = part(b, []byte(r.action))
+	b = part(b, []byte(r.objectType))
+	b = part(b, r.objectID[:])
+	b = part(b, []byte(r.right))
+	b = part(b, r.changes)
+	b = part(b, []byte(r.requestID))
+	b = part(b, cause)
 	if r.customer != nil { // records of before there was one have none
-		part(h, r.customer[:])
+		b = part(b, r.customer[:])
 	}
 	if r.address.IsValid() {
-		part(h, append(r.address.Addr().AsSlice(), byte(r.address.Bits())))
+		b = part(b, append(r.address.Addr().AsSlice(), byte(r.address.Bits())))
 	}
-	return h.Sum(nil)
+	return keyedHash(key, b)
 }
 
-func part(h hash.Hash, b []byte) {
-	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
-	h.Write(b)
+// part appends one part with its length.
+func part(to, b []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(to, uint32(len(b))), b...)
+}
+
+func keyedHash(key, of []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(of)
+	return h.Sum(nil)
 }

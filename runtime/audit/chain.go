@@ -1,12 +1,12 @@
 package audit
 
 import (
+	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -33,8 +33,15 @@ const (
 	takePending = `
 SELECT p.audit_id, r.mac
 FROM (SELECT audit_id FROM audit_pending ORDER BY audit_id LIMIT $1) AS p
-CROSS JOIN LATERAL (SELECT mac FROM audit_records WHERE id = p.audit_id LIMIT 1) AS r
-ORDER BY p.audit_id`
+CROSS JOIN LATERAL (SELECT mac FROM audit_records WHERE id = p.audit_id LIMIT 1) AS r`
+	fileReads = `
+WITH waiting AS (
+  DELETE FROM audit_reads WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_reads ORDER BY id LIMIT $1))
+  RETURNING ` + columns + `
+), filed AS (
+  INSERT INTO audit_records (` + columns + `) SELECT ` + columns + ` FROM waiting
+)
+SELECT id, mac FROM waiting`
 	insertLinks = `
 INSERT INTO audit_chain (position, audit_id, previous, hash)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[])`
@@ -50,24 +57,14 @@ WHERE c.position > (SELECT coalesce(max(position), 0) FROM audit_search) AND c.p
 	deletePending = `DELETE FROM audit_pending WHERE audit_id = ANY($1)`
 )
 
-// Link appends at most limit committed records that wait to the chain and returns how
-// many. Only one transaction at a time may link; a second one fails at the position's
+// Link files the records of reads that wait and appends them and other committed records
+// that wait to the chain, at most limit of either kind, and returns how many. Only one transaction at a time may link; a second one fails at the position's
 // primary key and links nothing. A waiting id without a record is left: [Verify] does not
 // need it, and a link to nothing would look like a deleted record.
 func Link(ctx context.Context, tx pgx.Tx, key []byte, limit int) (int, error) {
-	rows, err := tx.Query(ctx, takePending, limit)
-	if err != nil {
-		return 0, fmt.Errorf("read audit records to link: %w", err)
-	}
-	waiting, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
-		ID  uuid.UUID
-		MAC []byte
-	}])
-	if err != nil {
-		return 0, fmt.Errorf("read audit records to link: %w", err)
-	}
-	if len(waiting) == 0 {
-		return 0, nil
+	waiting, err := take(ctx, tx, limit)
+	if err != nil || len(waiting) == 0 {
+		return 0, err
 	}
 	position, previous, err := Head(ctx, tx)
 	if err != nil {
@@ -94,6 +91,29 @@ func Link(ctx context.Context, tx pgx.Tx, key []byte, limit int) (int, error) {
 		return 0, fmt.Errorf("link audit records: %w", err)
 	}
 	return len(ids), nil
+}
+
+// unlinked is a record without its link.
+type unlinked struct {
+	ID  uuid.UUID
+	MAC []byte
+}
+
+// take files the reads that wait and returns them with the others that wait, by id.
+func take(ctx context.Context, tx pgx.Tx, limit int) ([]unlinked, error) {
+	var waiting []unlinked
+	add := func(rows pgx.Rows) (err error) {
+		waiting, err = pgx.AppendRows(waiting, rows, pgx.RowToStructByPos[unlinked])
+		return err
+	}
+	batch := new(pgx.Batch)
+	batch.Queue(takePending, limit).Query(add)
+	batch.Queue(fileReads, limit).Query(add)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("read audit records to link: %w", err)
+	}
+	slices.SortFunc(waiting, func(a, b unlinked) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return waiting, nil
 }
 
 // enterOthers queues the entries of links up to the head that have none.
@@ -123,13 +143,13 @@ func enterOthers(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, head int64, l
 
 // link is keyed, so that a chain cannot be made anew after a deletion without the key.
 func link(key []byte, position int64, previous []byte, id uuid.UUID, mac []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	part(h, []byte("link"))
-	part(h, binary.BigEndian.AppendUint64(nil, uint64(position)))
-	part(h, previous)
-	part(h, id[:])
-	part(h, mac)
-	return h.Sum(nil)
+	b := make([]byte, 0, 128)
+	b = part(b, []byte("link"))
+	b = part(b, binary.BigEndian.AppendUint64(nil, uint64(position)))
+	b = part(b, previous)
+	b = part(b, id[:])
+	b = part(b, mac)
+	return keyedHash(key, b)
 }
 
 func notNil(b []byte) []byte {

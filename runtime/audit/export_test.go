@@ -30,6 +30,15 @@ const (
 	ReadLinks     = readLinks
 )
 
+// Settle looks for the links of all that is held.
+func (r *Reads) Settle(ctx context.Context) error { return r.settle(ctx, time.Now().Add(time.Hour)) }
+
+// Held is how many records are held.
+func (r *Reads) Held() int { return len(r.held) }
+
+// MostHeld is how many records may be.
+const MostHeld = mostHeld
+
 // SampleMAC seals the second sample with an address in it.
 func SampleMAC(key []byte, address netip.Prefix) []byte {
 	r := sampleRecord(1)

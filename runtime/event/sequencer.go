@@ -20,7 +20,7 @@ const (
 	// passGap keeps passes apart, so that under load one pass takes many events and its
 	// flush to disk is not paid by each.
 	passGap = 20 * time.Millisecond
-	// passLimit bounds the rows one pass touches.
+	// passLimit bounds the rows of each kind that one pass touches.
 	passLimit = 2000
 	// roundLimit bounds all that happens between two pauses.
 	roundLimit = 15 * time.Second
@@ -169,7 +169,7 @@ func (s *Sequencer) lead(ctx context.Context, conn *pgx.Conn) (more bool, err er
 			return false, err
 		}
 	}
-	return events == passLimit || links == passLimit, nil
+	return events == passLimit || links >= passLimit, nil
 }
 
 // pass numbers and links what one snapshot shows. The snapshot is why the order holds:

@@ -39,11 +39,10 @@ func NewGather[T any](parallel, most int, write func(ctx context.Context, items 
 	return &Gather[T]{parallel: parallel, most: most, write: write}
 }
 
-// Begin has the item written and returns what waits for it: nil once the item is committed.
-// Any error means that this is not certain: that of write, or that of ctx, after whose end the
-// item may still be committed. An item that the database refuses fails alone: those that met
-// it are then written one by one.
-func (g *Gather[T]) Begin(item T) (wait func(ctx context.Context) error) {
+// Do has the item written and returns nil once it is committed. Any error means that this is
+// not certain: that of write, or that of ctx, after whose end the item may still be committed.
+// An item that the database refuses fails alone: those that met it are then written one by one.
+func (g *Gather[T]) Do(ctx context.Context, item T) error {
 	g.mu.Lock()
 	if n := len(g.waiting); n == 0 || len(g.waiting[n-1].items) == g.most {
 		g.waiting = append(g.waiting, &gathered[T]{done: make(chan struct{})})
@@ -56,18 +55,13 @@ func (g *Gather[T]) Begin(item T) (wait func(ctx context.Context) error) {
 		go g.run()
 	}
 	g.mu.Unlock()
-	return func(ctx context.Context) error {
-		select {
-		case <-mine.done:
-			return mine.errs[at]
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	select {
+	case <-mine.done:
+		return mine.errs[at]
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
-
-// Do has the item written and waits for it.
-func (g *Gather[T]) Do(ctx context.Context, item T) error { return g.Begin(item)(ctx) }
 
 // run writes until nobody waits.
 func (g *Gather[T]) run() {

@@ -9,7 +9,7 @@ import (
 // Sender is what statements can be sent to together: a pool, a connection or a transaction.
 type Sender interface {
 	DBTX
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	batcher
 }
 
 // OnePlan runs queries by the plan for any arguments, which a session makes once. It is for a

@@ -101,8 +101,8 @@ func InBatch(ctx context.Context, pool *pgxpool.Pool, fn func(b *Batch) error) e
 	})
 }
 
-func send(ctx context.Context, conn *pgx.Conn, queued *pgx.Batch) error {
-	results := conn.SendBatch(ctx, queued)
+func send(ctx context.Context, on batcher, queued *pgx.Batch) error {
+	results := on.SendBatch(ctx, queued)
 	for i := range queued.Len() {
 		if _, err := results.Exec(); err != nil {
 			_ = results.Close() // repeats err
@@ -114,6 +114,11 @@ func send(ctx context.Context, conn *pgx.Conn, queued *pgx.Batch) error {
 		return fmt.Errorf("commit the batch: %w", commitError(err))
 	}
 	return nil
+}
+
+// batcher is what batches can be sent to.
+type batcher interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 // commitError marks err unless it proves that nothing was committed. An ERROR

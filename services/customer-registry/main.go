@@ -120,6 +120,7 @@ func run(ctx context.Context, p *app.Process, cfg Config) error {
 	p.Go("sweep of clocks", s.Sweep)
 	p.Go("quality sweep", s.SweepQuality)
 	p.Go("sweep of access reviews", s.SweepAccessReviews)
+	p.Go("records of reads", s.HoldReads)
 	return errors.Join(
 		// Under a name of its own: calendars that were told of before are read too.
 		p.FollowAs(server.Name+"/calendars", directory.Source, cfg.ServiceTicketTarget, calendar.Handle),

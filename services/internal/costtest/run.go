@@ -213,7 +213,7 @@ func (b *Bench) settle() {
 	for deadline := time.Now().Add(settleLimit); ; time.Sleep(50 * time.Millisecond) {
 		var rest int
 		err := b.service.Pool.QueryRow(b.t.Context(), `SELECT (SELECT count(*) FROM event_outbox WHERE position IS NULL)
-  + (SELECT count(*) FROM audit_pending)`).Scan(&rest)
+  + (SELECT count(*) FROM audit_pending) + (SELECT count(*) FROM audit_reads)`).Scan(&rest)
 		if err != nil {
 			b.t.Fatal(err)
 		}

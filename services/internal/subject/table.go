@@ -126,6 +126,7 @@ func Common() []Table {
 		{Name: "event_cursors", Reason: cases, Kept: "*"},
 		{Name: "event_parked", Reason: cases, Kept: "*"},
 		{Name: "audit_records", Reason: "who did what to which id, from which network; values are keyed hashes", Kept: "*"},
+		{Name: "audit_reads", Reason: "audit records of reads, until they are filed", Kept: "*"},
 		{Name: "audit_chain", Reason: "links of audit records", Kept: "*"},
 		{Name: "audit_search", Reason: "what auditors search audit records by", Kept: "*"},
 		{Name: "audit_pending", Reason: "links of audit records", Kept: "*"},

@@ -232,33 +232,6 @@ func (q *Queries) InsertFileRead(ctx context.Context, db DBTX, arg InsertFileRea
 	return err
 }
 
-const insertFileReads = `-- name: InsertFileReads :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
-SELECT unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::text[]), unnest($4::uuid[]),
-  unnest($5::smallint[]), unnest($6::text[])
-`
-
-type InsertFileReadsParams struct {
-	Ids          []uuid.UUID
-	ReadTimes    []time.Time
-	Readers      []string
-	CustomerIds  []uuid.UUID
-	Bases        []int16
-	AccessRights []string
-}
-
-func (q *Queries) InsertFileReads(ctx context.Context, db DBTX, arg InsertFileReadsParams) error {
-	_, err := db.Exec(ctx, insertFileReads,
-		arg.Ids,
-		arg.ReadTimes,
-		arg.Readers,
-		arg.CustomerIds,
-		arg.Bases,
-		arg.AccessRights,
-	)
-	return err
-}
-
 const insertUnmask = `-- name: InsertUnmask :exec
 INSERT INTO unmasks (id, actor, customer_id, contact_id, field, purpose, unmask_time)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/customer-registry/internal/customer"
@@ -24,7 +25,7 @@ const (
 // crowded is a database with enough rows for the planner to prefer indexes.
 func crowded(t *testing.T) *testkit.DB {
 	t.Helper()
-	base := testkit.Database(t, directory.Migrations(), clock.Migrations(), Migrations())
+	base := testkit.Database(t, audit.Migrations(), directory.Migrations(), clock.Migrations(), Migrations())
 	ctx := t.Context()
 	ids := make([]uuid.UUID, planRows)
 	summaries := make([][]any, planRows)

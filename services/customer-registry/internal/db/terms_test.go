@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/directory"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestCustomersOfBeforeGetTheirTerms(t *testing.T) {
-	owner := testkit.Database(t, directory.Migrations(), clock.Migrations(), Migrations()).Owner(t)
+	owner := testkit.Database(t, audit.Migrations(), directory.Migrations(), clock.Migrations(), Migrations()).Owner(t)
 	for position, folded := range texttest.Texts() {
 		if _, err := owner.Exec(t.Context(), `
 WITH made AS (

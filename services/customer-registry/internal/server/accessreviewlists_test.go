@@ -84,6 +84,7 @@ func TestAReviewListsEveryGrantWithItsLastUse(t *testing.T) {
 	opened := r.breakGlass(t, r.AsStaff(access.ServiceAgent, "urgent"), key.GetId())
 	must[*customerv1.Customer](t)(r.read(r.AsStaff(access.ServiceAgent, "urgent"), key.GetId()))
 	r.ask(t, agent, wanting(key.GetId())) // asked and not granted
+	r.fileReads(t)
 
 	got := map[string]*customerv1.GrantUse{}
 	list := r.reviewGrants(t, "2026-q4", 1)
@@ -129,6 +130,7 @@ func TestAReviewListsEveryReaderWithClearancesAndLastRead(t *testing.T) {
 	r.Clock.Advance(time.Hour)
 	must[*customerv1.Customer](t)(r.read(owner, key.GetId()))
 	last := r.Clock.Now()
+	r.fileReads(t)
 	// 501 more, of whom no review may lose one.
 	must[pgconn.CommandTag](t)(r.Pool.Exec(t.Context(), `INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
 SELECT gen_random_uuid(), $1, 'iss|reader-' || lpad(n::text, 3, '0'), $2, 1 FROM generate_series(1, 501) AS n`, last, made.GetId()))
@@ -178,6 +180,7 @@ func TestNobodySignsAReviewOfThemselves(t *testing.T) {
 	must[*customerv1.BreakGlass](t)(r.glasses.ReviewBreakGlass(both("reviewer", access.SalesManager), review(opened.GetId())))
 	must[*customerv1.UnmaskedValue](t)(r.customers.UnmaskCustomer(both("unmasker", access.ServiceAgent), unmask(made.GetId(), thePhone)))
 	must[*customerv1.Customer](t)(r.read(both("reader", access.ServiceAgent), made.GetId()))
+	r.fileReads(t)
 	r.Clock.Set(time.Date(2027, 1, 2, 1, 0, 0, 0, time.UTC))
 	part := map[string][]string{
 		"2026-q3": {"asker", "decider", "opener", "reviewer", "unmasker", "reader"},
@@ -254,6 +257,7 @@ func TestAnUnsignedQuarterIsFlaggedAndToldOnce(t *testing.T) {
 		t.Errorf("where nothing was read %q is due", got)
 	}
 	must[*customerv1.Customer](t)(r.read(r.As(access.ServiceAgent), r.make(t, full()).GetId()))
+	r.fileReads(t)
 	zone := shanghai(t)
 	r.Clock.Set(time.Date(2026, 10, 30, 23, 59, 59, 0, zone))
 	tell()

@@ -63,6 +63,7 @@ func TestAccessReview(t *testing.T) {
 	if _, err := r.customers.UnmaskCustomer(agent, unmask(made.GetId(), thePhone)); err != nil {
 		t.Fatal(err)
 	}
+	r.fileReads(t)
 	got := r.review(t, "2026-q4")
 	if c := got.GetRequests(); c.GetLodged() != 2 || c.GetApproved() != 1 || c.GetRefused() != 1 || c.GetPending() != 0 {
 		t.Errorf("requests %v", c)

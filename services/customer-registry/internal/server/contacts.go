@@ -100,12 +100,12 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 	if err != nil {
 		return nil, missingContact(err, id)
 	}
-	recorded := s.recordRead(ctx, verdict, "contact", id, customerID)
-	found, err := s.contacts(ctx, s.pool, []db.Contact{row})
+	read := s.reading(ctx, verdict, "contact", id, customerID)
+	found, err := s.contacts(ctx, read, []db.Contact{row})
 	if err != nil {
 		return nil, err
 	}
-	return contactsForVisit(verdict, found)[0], recorded(ctx)
+	return contactsForVisit(verdict, found)[0], read.Done(ctx)
 }
 
 // ListContacts lists the contacts of a customer in the order they were added.
@@ -123,8 +123,8 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	recorded := s.recordRead(ctx, verdict, "customer", customerID, customerID)
-	rows, err := s.q.ListContacts(ctx, s.pool, customerID, after, size+1)
+	read := s.reading(ctx, verdict, "customer", customerID, customerID)
+	rows, err := s.q.ListContacts(ctx, read, customerID, after, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list contacts: %w", err)
 	}
@@ -137,7 +137,7 @@ func (s *Server) ListContacts(ctx context.Context, req *customerv1.ListContactsR
 		return nil, err
 	}
 	out.Contacts = contactsForVisit(verdict, out.GetContacts())
-	return out, recorded(ctx)
+	return out, read.Done(ctx)
 }
 
 // contacts decrypts rows.

@@ -13,6 +13,7 @@ import (
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	typev1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/type/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -109,25 +110,25 @@ func (s *Server) GetCustomer(ctx context.Context, req *customerv1.GetCustomerReq
 	if err != nil {
 		return nil, err
 	}
-	out, recorded, err := s.readCustomer(ctx, id, waysThere)
+	out, read, err := s.readCustomer(ctx, id, waysThere)
 	if err != nil {
 		return nil, err
 	}
-	return out, recorded(ctx)
+	return out, read.Done(ctx)
 }
 
-// readCustomer returns a file as the caller may see it, and what waits for the record of it.
-func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, func(context.Context) error, error) {
+// readCustomer returns a file as the caller may see it, and the reading, which is not done.
+func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*customerv1.Customer, *audit.Reading, error) {
 	row, verdict, err := s.openFile(ctx, id, wanted)
 	if err != nil {
 		return nil, nil, err
 	}
-	recorded := s.recordRead(ctx, verdict, "customer", id, id)
-	out, err := s.file(ctx, s.pool, row)
+	read := s.reading(ctx, verdict, "customer", id, id)
+	out, err := s.file(ctx, read, row)
 	if err != nil {
 		return nil, nil, err
 	}
-	return forVisit(verdict, view(ctx, out)), recorded, nil
+	return forVisit(verdict, view(ctx, out)), read, nil
 }
 
 // file completes a row to its file.

@@ -212,7 +212,7 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, fields *she
 		return err
 	}
 	caller := readerOf(ctx)
-	var reads []fileRead
+	var reads []audit.Act
 	var files []*customerv1.Customer
 	for i := range rows {
 		reader, file, err := s.place(ctx, caller, rows[i].Tier, rows[i].OwnerStaffID)
@@ -227,17 +227,11 @@ func (s *Server) exportSome(ctx context.Context, rows []db.Customer, fields *she
 		if err != nil {
 			return err
 		}
-		read, err := s.readOf(ctx, verdict, "customer", rows[i].ID, rows[i].ID)
-		if err != nil {
-			return err
-		}
-		files, reads = append(files, c), append(reads, read)
+		files, reads = append(files, c), append(reads, s.act(ctx, verdict, "customer", rows[i].ID, rows[i].ID))
 	}
 	// The reads are recorded before the rows leave.
-	if len(reads) > 0 {
-		if err := s.storeReads(ctx, reads); err != nil {
-			return fmt.Errorf("record the reads of an export: %w", err)
-		}
+	if err := s.begin(ctx, reads...).Done(ctx); err != nil {
+		return err
 	}
 	for _, c := range files {
 		seen, ok := authz.Seen(ctx, proto.Message(c)).(*customerv1.Customer)

@@ -48,8 +48,8 @@ func (s *Server) GetFieldStates(ctx context.Context, req *customerv1.GetFieldSta
 	if err != nil {
 		return nil, err
 	}
-	recorded := s.recordRead(ctx, verdict, "customer", id, id)
-	file, err := s.file(ctx, s.pool, row)
+	read := s.reading(ctx, verdict, "customer", id, id)
+	file, err := s.file(ctx, read, row)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Server) GetFieldStates(ctx context.Context, req *customerv1.GetFieldSta
 	}
 	out := customer.States(view(ctx, file), opened(row), kept)
 	hideSetters(ctx, out.GetStates())
-	return out, recorded(ctx)
+	return out, read.Done(ctx)
 }
 
 // hideSetters keeps from customers which member of staff set or verified a value.

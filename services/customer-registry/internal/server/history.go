@@ -135,7 +135,8 @@ func (s *Server) ListCustomerChanges(ctx context.Context, req *customerv1.ListCu
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	rows, err := s.q.ListCustomerChanges(ctx, s.pool, db.ListCustomerChangesParams{
+	read := s.reading(ctx, verdict, "customer", id, id)
+	rows, err := s.q.ListCustomerChanges(ctx, read, db.ListCustomerChangesParams{
 		CustomerID: id, Before: before, Field: req.GetField(), Count: size + 1,
 	})
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *Server) ListCustomerChanges(ctx context.Context, req *customerv1.ListCu
 	if out.Changes, err = s.changes(ctx, id, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", id, id)(ctx)
+	return out, read.Done(ctx)
 }
 
 // changes decrypts rows of a customer's history.

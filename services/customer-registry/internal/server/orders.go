@@ -189,7 +189,8 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	rows, err := s.q.ListOrders(ctx, s.pool, customerID, before, size+1)
+	read := s.reading(ctx, verdict, "customer", customerID, customerID)
+	rows, err := s.q.ListOrders(ctx, read, customerID, before, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
@@ -201,7 +202,7 @@ func (s *Server) ListOrders(ctx context.Context, req *customerv1.ListOrdersReque
 	if out.Orders, err = s.orders(ctx, rows); err != nil {
 		return nil, err
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
+	return out, read.Done(ctx)
 }
 
 // orders reads the lines of many rows at once.

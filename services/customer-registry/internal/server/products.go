@@ -147,7 +147,8 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	rows, err := s.q.ListInstalledProducts(ctx, s.pool, customerID, before, size+1)
+	read := s.reading(ctx, verdict, "customer", customerID, customerID)
+	rows, err := s.q.ListInstalledProducts(ctx, read, customerID, before, size+1)
 	if err != nil {
 		return nil, fmt.Errorf("list installed products: %w", err)
 	}
@@ -159,5 +160,5 @@ func (s *Server) ListInstalledProducts(ctx context.Context, req *customerv1.List
 	for i := range rows {
 		out.InstalledProducts = append(out.InstalledProducts, productProto(&rows[i]))
 	}
-	return out, s.recordRead(ctx, verdict, "customer", customerID, customerID)(ctx)
+	return out, read.Done(ctx)
 }

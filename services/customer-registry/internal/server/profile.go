@@ -21,7 +21,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	if err != nil {
 		return nil, err
 	}
-	customer, recorded, err := s.readCustomer(ctx, id, allOfIt)
+	customer, read, err := s.readCustomer(ctx, id, allOfIt)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Server) GetProfile(ctx context.Context, req *customerv1.GetProfileReque
 	for i := range rows {
 		out.Timeline = append(out.Timeline, entryProto(&rows[i]))
 	}
-	return out, recorded(ctx)
+	return out, read.Done(ctx)
 }
 
 func (s *Server) addSummary(ctx context.Context, out *customerv1.Profile, req *customerv1.GetProfileRequest) error {

@@ -4,13 +4,17 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
+	"github.com/kefu-suite/kefu/services/customer-registry/internal/disclosure"
 	"github.com/kefu-suite/kefu/services/internal/access"
 )
 
-// Reads at the same time share a commit, and each has its record.
+// Each of many reads at the same time has its record.
 func TestManyReadsLeaveARecordEach(t *testing.T) {
 	r := start(t)
 	made := r.make(t, full())
@@ -44,7 +48,7 @@ func TestManyReadsLeaveARecordEach(t *testing.T) {
 func TestAReadWithoutARecordIsRefused(t *testing.T) {
 	r := start(t)
 	made := r.make(t, full())
-	if _, err := r.DB.Owner(t).Exec(t.Context(), `ALTER TABLE audit_records ADD CONSTRAINT nothing_check CHECK (false) NOT VALID`); err != nil {
+	if _, err := r.DB.Owner(t).Exec(t.Context(), `ALTER TABLE audit_reads ADD CONSTRAINT nothing_check CHECK (false) NOT VALID`); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.read(r.As(access.ServiceAgent), made.GetId())
@@ -53,6 +57,36 @@ func TestAReadWithoutARecordIsRefused(t *testing.T) {
 	}
 	if n := r.count(t, `SELECT count(*) FROM file_reads`); n != 0 {
 		t.Errorf("%d lines of a read that was refused", n)
+	}
+}
+
+// What a read rests on is counted as the right in its record says it; what customers read of
+// themselves is not.
+func TestReadsAreCountedByWhatTheyRestOn(t *testing.T) {
+	r := start(t)
+	reads := audit.NewReads(r.Pool, r.Process.Log, r.Process.Keyring.Derive(audit.KeyLabel))
+	read := func(v disclosure.Verdict, kind eventv1.ActorKind) uuid.UUID {
+		t.Helper()
+		id := uuid.New()
+		if err := reads.Begin(t.Context(), audit.Act{
+			Entry:  audit.Entry{Action: "/x/Get", ObjectType: "contact", ObjectID: uuid.New(), CustomerID: id, Right: v.Right("role:service-agent/customers.read")},
+			Origin: audit.Origin{Time: r.Clock.Now(), Actor: "iss|reader", ActorKind: kind},
+		}).Done(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for basis := disclosure.ByRole; basis <= disclosure.ByVisit; basis++ {
+		v := disclosure.Verdict{Basis: basis, Grant: disclosure.Grant{ID: uuid.New()}, Ticket: uuid.New()}
+		id := read(v, eventv1.ActorKind_ACTOR_KIND_PERSON)
+		if n := r.count(t, `SELECT count(*) FROM file_reads WHERE customer_id = $1 AND basis = $2 AND access_right = $3 AND reader = 'iss|reader' AND read_time = $4`,
+			id, int(basis), v.Right("role:service-agent/customers.read"), r.Clock.Now()); n != 1 {
+			t.Errorf("basis %d: %d lines", basis, n)
+		}
+	}
+	read(disclosure.Verdict{Basis: disclosure.ByRole}, eventv1.ActorKind_ACTOR_KIND_CUSTOMER)
+	if n := r.count(t, `SELECT count(*) FROM file_reads`); n != int(disclosure.ByVisit) {
+		t.Errorf("%d lines", n)
 	}
 }
 

@@ -118,10 +118,10 @@ type Server struct {
 	schedule   tier.Schedule
 	tiers      worker
 	sheets     worker
-	// leaveRead has the record of a read written, together with those of files that are read at
-	// the same time.
-	leaveRead func(fileRead) (recorded func(context.Context) error)
-	auditKey  []byte
+	auditKey   []byte
+	// reads keeps the records of files that are read; begin is its Begin.
+	reads *audit.Reads
+	begin func(ctx context.Context, acts ...audit.Act) *audit.Reading
 	// sheetRows is how many files a sheet of an export takes, sheetKept how much is kept of the
 	// faults of an import, and of what a dry run would change.
 	sheetRows, sheetKept int64
@@ -141,6 +141,9 @@ func (s *Server) Sweep(ctx context.Context) error {
 	return clock.NewSweeper(s.clocks, s.pool, s.write, s.log).Run(ctx)
 }
 
+// HoldReads holds the records of files that were read until they are linked, until ctx ends.
+func (s *Server) HoldReads(ctx context.Context) error { return s.reads.Run(ctx) }
+
 // New makes a Server. It fails when the region is none that phones are read by.
 func New(cfg Config) (*Server, error) {
 	if !contactdata.Region(cfg.Region) {
@@ -154,7 +157,8 @@ func New(cfg Config) (*Server, error) {
 		schedule: cfg.Schedule, tiers: newWorker(), sheets: newWorker(),
 		auditKey: cfg.Keyring.Derive(audit.KeyLabel), sheetRows: maxSheetRows, sheetKept: maxKept,
 	}
-	s.leaveRead = pg.NewGather(1, mostReads, s.storeReads).Begin
+	s.reads = audit.NewReads(s.pool, s.log, s.auditKey)
+	s.begin = s.reads.Begin
 	return s, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/app"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/rpc"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
@@ -28,6 +29,7 @@ import (
 
 // registry is the service under test with clients of its services.
 type registry struct {
+	background bool
 	*testkit.Service
 	*server.Server
 	customers  customerv1.CustomerServiceClient
@@ -65,7 +67,7 @@ func newServer(t *testing.T, p *app.Process, schedule tier.Schedule) (*server.Se
 // startWith starts the service with or without what goes on beside calls.
 func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *registry {
 	t.Helper()
-	r := &registry{}
+	r := &registry{background: background}
 	limits := rpc.DefaultLimits()
 	r.Service = testkit.NewService(t, testkit.ServiceConfig{
 		Background: background,
@@ -152,13 +154,29 @@ func (r *registry) profile(t *testing.T, id string) *customerv1.Profile {
 	return got
 }
 
-// count runs a query that answers one number.
+// count runs a query that answers one number, when all reads are filed.
 func (r *registry) count(t *testing.T, sql string, args ...any) (n int) {
 	t.Helper()
+	r.fileReads(t)
 	if err := r.Pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// fileReads does what the sequencer does where nothing goes on beside calls.
+func (r *registry) fileReads(t *testing.T) {
+	t.Helper()
+	if r.background {
+		return
+	}
+	err := pg.InTx(t.Context(), r.Pool, func(tx pgx.Tx) error {
+		_, err := audit.Link(t.Context(), tx, r.Process.Keyring.Derive(audit.KeyLabel), 10_000)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // in runs a consumer's handler as the consumer would.

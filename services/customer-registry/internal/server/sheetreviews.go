@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/page"
 	"github.com/kefu-suite/kefu/runtime/pg"
@@ -108,7 +109,7 @@ func (s *Server) ListCustomerImportReviews(ctx context.Context, req *customerv1.
 	}
 	out := &customerv1.ListCustomerImportReviewsResponse{NextPageToken: next}
 	caller := readerOf(ctx)
-	var reads []fileRead
+	var reads []audit.Act
 	for i := range rows {
 		one, _, err := s.reviewProto(ctx, s.pool, &rows[i])
 		if err != nil {
@@ -126,19 +127,10 @@ func (s *Server) ListCustomerImportReviews(ctx context.Context, req *customerv1.
 			one.Proposed = nil
 			continue
 		}
-		read, err := s.readOf(ctx, verdict, "customer", rows[i].CustomerID, rows[i].CustomerID)
-		if err != nil {
-			return nil, err
-		}
-		reads = append(reads, read)
+		reads = append(reads, s.act(ctx, verdict, "customer", rows[i].CustomerID, rows[i].CustomerID))
 	}
 	// The files are shown whole beside their rows, and so read.
-	if len(reads) > 0 {
-		if err := s.storeReads(ctx, reads); err != nil {
-			return nil, fmt.Errorf("record the reads of rows to be compared: %w", err)
-		}
-	}
-	return out, nil
+	return out, s.begin(ctx, reads...).Done(ctx)
 }
 
 // clearance is what the caller may see of a file by their role and the account team.

@@ -60,7 +60,7 @@ func (s *Server) GetWarrantyState(ctx context.Context, req *customerv1.GetWarran
 	if authn.FromContext(ctx).Kind == authn.Service {
 		return out, nil // a service asks for a case of its own, and nobody reads the file
 	}
-	return out, s.recordRead(ctx, verdict, "customer", row.CustomerID, row.CustomerID)(ctx)
+	return out, s.reading(ctx, verdict, "customer", row.CustomerID, row.CustomerID).Done(ctx)
 }
 
 // findProduct finds the product that a request names in one of two ways.

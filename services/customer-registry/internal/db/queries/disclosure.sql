@@ -45,11 +45,6 @@ LEFT JOIN LATERAL (
 ) v ON true
 WHERE c.id = @id AND c.erase_time IS NULL;
 
--- name: InsertFileReads :exec
-INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
-SELECT unnest(@ids::uuid[]), unnest(@read_times::timestamptz[]), unnest(@readers::text[]), unnest(@customer_ids::uuid[]),
-  unnest(@bases::smallint[]), unnest(@access_rights::text[]);
-
 -- name: InsertFileRead :exec
 INSERT INTO file_reads (id, read_time, reader, customer_id, basis, access_right)
 VALUES (@id, @read_time, @reader, @customer_id, @basis, @access_right);
