@@ -5,7 +5,8 @@
 // into a chain of keyed hashes, in the sequencer's pass and not in the business
 // transaction, because a chain head is a lock that all writers would share. The same pass
 // enters them into the table that [Server] searches. All three tables are INSERT and
-// SELECT only for the role the service runs as. Removing a record in the moment before it
+// SELECT only for the role the service runs as. The records of what is only read ([Reads])
+// wait in a table of their own until that pass. Removing a record in the moment before it
 // is linked is outside the promise. Removing the chain's end shows by the heads that
 // [Anchor] keeps outside the database.
 package audit
@@ -34,7 +35,7 @@ const KeyLabel = "audit"
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations makes audit_records, audit_chain and the queue between them.
+// Migrations makes audit_records, audit_chain, the search and the queues before them.
 func Migrations() pg.MigrationSet {
 	return pg.MigrationSet{Name: "audit", FS: migrations}
 }
