@@ -19,16 +19,16 @@ func (c *call) seen(ctx context.Context, resp any) any {
 	if !ok || c.trusted(ctx) {
 		return resp
 	}
-	return mask.Message(m, c.viewer(ctx))
+	return sightOf(c.clearances(ctx)).Message(m)
 }
 
-// viewer is the clearance of the caller's roles with what the handler has revealed.
-func (c *call) viewer(ctx context.Context) mask.Viewer {
+// clearances are those of the caller's roles with what the handler has revealed.
+func (c *call) clearances(ctx context.Context) []Clearance {
 	with := slices.Clone(c.revealed)
 	if c.guard != nil {
 		with = append(with, c.guard.policy.clearances(authn.FromContext(ctx))...)
 	}
-	return func(rule *accessv1.DataRule) mask.View { return See(with, rule) }
+	return with
 }
 
 func (p Policy) clearances(i authn.Identity) []Clearance {
@@ -83,7 +83,7 @@ func Sees(ctx context.Context, m proto.Message, field protoreflect.Name) mask.Vi
 	if rule == nil || c.trusted(ctx) {
 		return mask.Shown
 	}
-	return c.viewer(ctx)(rule)
+	return See(c.clearances(ctx), rule)
 }
 
 // Seen gives data as the caller of the current call may see it, as an answer of their own

@@ -4,8 +4,9 @@
 package mask
 
 import (
-	"strconv"
+	"reflect"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
@@ -28,30 +29,48 @@ const (
 	Shown
 )
 
-// Viewer tells how somebody sees the fields under a rule.
+// Viewer tells how somebody sees the fields under a rule. Of a rule it always says the same.
 type Viewer func(rule *accessv1.DataRule) View
+
+// Sight shows messages as a viewer sees them. It works out once for each type of message what
+// is to be done with it, and must be kept for that. It is safe for concurrent use.
+type Sight struct {
+	see   Viewer
+	plans sync.Map // of *plan by protoreflect.MessageDescriptor
+}
+
+// NewSight is that of a viewer.
+func NewSight(see Viewer) *Sight { return &Sight{see: see} }
 
 // Message gives m as the viewer sees it. Fields without a rule are shown, those within a
 // shown message by their own rules; a masked field whose rule has no mask, or that is not
 // text, is absent, and so is a message of which nothing is left. What an Any holds is walked too, and is absent if its type is not known
 // here. m is not changed: where something is hidden the answer is a copy that shares the
 // rest with it.
-func Message(m proto.Message, see Viewer) proto.Message {
+func (s *Sight) Message(m proto.Message) proto.Message {
 	r := m.ProtoReflect()
-	n := nodeOf(r.Descriptor())
-	if !n.sensitive || !r.IsValid() {
+	p := s.plan(r.Descriptor())
+	if !p.hides || !r.IsValid() {
 		return m
 	}
-	if seen := see.message(r, n); seen != r {
+	if seen := s.message(r, p); seen != r {
 		return seen.Interface()
 	}
 	return m
 }
 
 // message gives m itself when all of it is shown.
-func (see Viewer) message(m protoreflect.Message, n *node) protoreflect.Message {
-	if n.any {
-		return see.any(m)
+func (s *Sight) message(m protoreflect.Message, p *plan) protoreflect.Message {
+	if p.any {
+		return s.any(m)
+	}
+	if p.form != nil {
+		if given := reflect.ValueOf(m.Interface()); given.Type() == p.form.of {
+			if seen, changed := s.generated(given, p); changed {
+				return reflected(seen)
+			}
+			return m
+		}
 	}
 	out := m
 	edit := func() protoreflect.Message {
@@ -60,42 +79,40 @@ func (see Viewer) message(m protoreflect.Message, n *node) protoreflect.Message 
 		}
 		return out
 	}
-	for _, f := range n.fields {
-		if !m.Has(f.fd) {
-			continue
-		}
-		v := m.Get(f.fd)
-		if f.rule != nil {
-			switch see(f.rule) {
-			case Absent:
-				edit().Clear(f.fd)
-				continue
-			case Masked:
-				hide(edit(), f.fd, f.rule.GetMask(), v)
-				continue
-			}
-		}
-		if f.sub == nil {
-			continue
-		}
-		seen, changed := see.value(m, f, v)
-		switch {
-		case !changed:
-		case f.fd.Cardinality() != protoreflect.Repeated && empty(seen.Message()):
-			edit().Clear(f.fd) // that something is there would be told too
-		default:
-			edit().Set(f.fd, seen)
-		}
+	for i := range p.steps {
+		s.take(&p.steps[i], m, edit)
 	}
 	return out
 }
 
+// take does a step, on what edit gives if there is something to hide.
+func (s *Sight) take(f *step, m protoreflect.Message, edit func() protoreflect.Message) {
+	if !m.Has(f.fd) {
+		return
+	}
+	if f.sub == nil {
+		f.hide(edit())
+		return
+	}
+	switch seen, changed := s.value(m, f); {
+	case !changed:
+	case f.fd.Cardinality() != protoreflect.Repeated && empty(seen.Message()):
+		edit().Clear(f.fd) // that something is there would be told too
+	default:
+		edit().Set(f.fd, seen)
+	}
+}
+
 // value walks what a field holds: a message, or a list or map of them.
-func (see Viewer) value(m protoreflect.Message, f field, v protoreflect.Value) (protoreflect.Value, bool) {
-	changed := false
+func (s *Sight) value(m protoreflect.Message, f *step) (protoreflect.Value, bool) {
+	v, changed := m.Get(f.fd), false
 	one := func(in protoreflect.Value) protoreflect.Value {
-		seen := see.message(in.Message(), f.sub)
-		changed = changed || seen != in.Message()
+		was := in.Message()
+		seen := s.message(was, f.sub)
+		if seen == was {
+			return in
+		}
+		changed = true
 		return protoreflect.ValueOfMessage(seen)
 	}
 	switch {
@@ -138,7 +155,7 @@ func empty(m protoreflect.Message) bool {
 }
 
 // any walks the message inside an Any.
-func (see Viewer) any(m protoreflect.Message) protoreflect.Message {
+func (s *Sight) any(m protoreflect.Message) protoreflect.Message {
 	fields := m.Descriptor().Fields()
 	url, value := fields.ByName("type_url"), fields.ByName("value")
 	name := m.Get(url).String()
@@ -153,7 +170,7 @@ func (see Viewer) any(m protoreflect.Message) protoreflect.Message {
 	if err := proto.Unmarshal(m.Get(value).Bytes(), inner); err != nil {
 		return m.New()
 	}
-	seen := Message(inner, see)
+	seen := s.Message(inner)
 	if seen == inner {
 		return m
 	}
@@ -176,25 +193,6 @@ func shallow(m protoreflect.Message) protoreflect.Message {
 	})
 	out.SetUnknown(m.GetUnknown())
 	return out
-}
-
-// hide leaves of a text what its mask leaves.
-func hide(m protoreflect.Message, fd protoreflect.FieldDescriptor, how accessv1.Mask, v protoreflect.Value) {
-	if fd.Kind() != protoreflect.StringKind || fd.IsMap() {
-		m.Clear(fd)
-		return
-	}
-	if !fd.IsList() {
-		m.Set(fd, protoreflect.ValueOfString(Text(how, v.String())))
-		return
-	}
-	list := m.NewField(fd).List()
-	for i := range v.List().Len() {
-		if left := Text(how, v.List().Get(i).String()); left != "" {
-			list.Append(protoreflect.ValueOfString(left))
-		}
-	}
-	m.Set(fd, protoreflect.ValueOfList(list))
 }
 
 // Text gives what the mask leaves of a text, "" for no mask. A masked text masked again
@@ -233,10 +231,10 @@ func phone(plain string) string {
 // takes forty times as long, and was most of what it cost to mask a list.
 func national(plain string) string {
 	if digits, ok := strings.CutPrefix(plain, "+"); ok && !strings.ContainsFunc(digits, notDigit) {
-		codes := phonenumbers.GetSupportedCallingCodes()
-		for n := 1; n <= 3 && n < len(digits); n++ {
-			if code, err := strconv.Atoi(digits[:n]); err == nil && codes[code] {
-				return digits[n:]
+		code := 0
+		for i := 0; i < 3 && i < len(digits)-1; i++ {
+			if code = 10*code + int(digits[i]-'0'); countries[code] {
+				return digits[i+1:]
 			}
 		}
 	}
@@ -245,6 +243,14 @@ func national(plain string) string {
 	}
 	return plain
 }
+
+// countries are those codes that are a country's.
+var countries = func() (out [1000]bool) {
+	for code := range phonenumbers.GetSupportedCallingCodes() {
+		out[code] = true
+	}
+	return out
+}()
 
 func notDigit(r rune) bool { return r < '0' || r > '9' }
 

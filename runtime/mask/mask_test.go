@@ -128,7 +128,7 @@ func TestMessageShowsMasksAndLeavesOut(t *testing.T) {
 	} {
 		given := parse(t, whole)
 		before := proto.Clone(given)
-		got := Message(given, tc.see)
+		got := NewSight(tc.see).Message(given)
 		if want := parse(t, tc.want); !equal(t, got, want) {
 			t.Errorf("%s:\n%s\nwant\n%s", name, protojson.Format(got), protojson.Format(want))
 		}
@@ -160,14 +160,14 @@ func canonical(m proto.Message) string {
 func TestWhatIsNotSensitiveIsPassedThroughAsItIs(t *testing.T) {
 	m := plain.New().Interface()
 	blind := func(*accessv1.DataRule) View { return Absent }
-	if got := Message(m, blind); got != m {
+	if got := NewSight(blind).Message(m); got != m {
 		t.Error("a message without rules was copied")
 	}
 	p := parse(t, `{"id":"1","plain":{"x":"y"}}`)
-	if got := Message(p, blind); got != p {
+	if got := NewSight(blind).Message(p); got != p {
 		t.Error("a message in which nothing is hidden was copied")
 	}
-	if got := Message(parse(t, whole), upTo(restricted, restricted)); !equal(t, got, parse(t, whole)) {
+	if got := NewSight(upTo(restricted, restricted)).Message(parse(t, whole)); !equal(t, got, parse(t, whole)) {
 		t.Error("who sees everything sees something else")
 	}
 }
@@ -175,7 +175,7 @@ func TestWhatIsNotSensitiveIsPassedThroughAsItIs(t *testing.T) {
 // What cannot be read cannot be judged, so nobody gets it.
 func TestAnUnknownTypeInABoxIsAbsent(t *testing.T) {
 	box := &anypb.Any{TypeUrl: "type.googleapis.com/masktest.Nobody", Value: []byte{1}}
-	got := Message(box, upTo(restricted, restricted)).(*anypb.Any)
+	got := NewSight(upTo(restricted, restricted)).Message(box).(*anypb.Any)
 	if got.GetTypeUrl() != "" || got.GetValue() != nil {
 		t.Errorf("passed on: %v", got)
 	}

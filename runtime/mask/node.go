@@ -15,6 +15,8 @@ import (
 // node is what the walker has to look at of a type of message, worked out once.
 type node struct {
 	fields []field
+	// form is that of the generated type, nil where there is none such.
+	form *form
 	// any is set on google.protobuf.Any alone.
 	any bool
 	// sensitive tells that somewhere in such a message there may be a rule.
@@ -49,8 +51,9 @@ func nodeOf(d protoreflect.MessageDescriptor) *node {
 			}
 		}
 	}
-	for _, n := range reached {
+	for d, n := range reached {
 		n.prune()
+		n.form = formOf(d)
 	}
 	nodes.Store(d, root)
 	return root

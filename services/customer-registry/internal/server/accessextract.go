@@ -117,14 +117,17 @@ func (s *Server) extract(ctx context.Context, on pg.DBTX, row *db.AccessRequest,
 	return out, nil
 }
 
-// concealed gives a message of which whatever is sensitive shows no more than its mask leaves.
+// outsider sees of whatever is sensitive no more than its mask leaves.
+var outsider = mask.NewSight(func(rule *accessv1.DataRule) mask.View {
+	if rule.GetMask() == accessv1.Mask_MASK_UNSPECIFIED {
+		return mask.Absent
+	}
+	return mask.Masked
+})
+
+// concealed gives a message as an outsider sees it.
 func concealed[M proto.Message](m M) (M, error) {
-	seen, ok := mask.Message(m, func(rule *accessv1.DataRule) mask.View {
-		if rule.GetMask() == accessv1.Mask_MASK_UNSPECIFIED {
-			return mask.Absent
-		}
-		return mask.Masked
-	}).(M)
+	seen, ok := outsider.Message(m).(M)
 	if !ok {
 		return m, fmt.Errorf("mask %T: it became another message", m)
 	}
