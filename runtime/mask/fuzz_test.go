@@ -11,7 +11,7 @@ import (
 // FuzzText: a mask leaves of a value no more than it says, whatever the value is, and what
 // is masked stays as it is.
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"+8613800135678", "13800135678", "+1", "+", "****", "+852 5123 4567 ext 9", "张三", "z", "zhang@jinggong.example", "@", "a@b@c.d", "\xff\xfe", "+861380013567812345678"} {
+	for _, s := range []string{"+8613800135678", "13800135678", "+1", "+", "****", "+852 5123 4567 ext 9", "张三", "z", "zhang@jinggong.example", "@", "a@b@c.d", "\xff\xfe", "+861380013567812345678", "李四家里电话", "李四家里的电话号码"} {
 		for how := range int32(5) {
 			f.Add(s, how)
 		}
@@ -21,6 +21,9 @@ func FuzzText(f *testing.F) {
 		out := Text(kind, plain)
 		if again := Text(kind, out); kind != accessv1.Mask_MASK_NAME && again != out {
 			t.Fatalf("%v: %q is masked as %q, and that as %q", kind, plain, out, again)
+		}
+		if utf8.ValidString(plain) && !utf8.ValidString(out) {
+			t.Fatalf("%v: %q is masked as %q, which no message can hold", kind, plain, out)
 		}
 		shown := 0
 		switch kind {

@@ -214,17 +214,31 @@ func Text(how accessv1.Mask, plain string) string {
 }
 
 // phone leaves the first three and the last four digits of the national number: 138****5678.
-// A short number shows two digits.
+// A short number shows two digits. What is kept as a phone without being one is cut between
+// its characters.
 func phone(plain string) string {
 	if strings.Contains(plain, "****") {
 		return plain
 	}
 	digits := national(plain)
-	if len(digits) < 8 {
-		return "****" + digits[max(0, len(digits)-2):]
+	if strings.ContainsFunc(digits, beyondASCII) {
+		runes := []rune(digits)
+		first, last := ends(len(runes))
+		return string(runes[:first]) + "****" + string(runes[len(runes)-last:])
 	}
-	return digits[:min(3, len(digits)-8)] + "****" + digits[len(digits)-4:]
+	first, last := ends(len(digits))
+	return digits[:first] + "****" + digits[len(digits)-last:]
 }
+
+// ends is how much of a number of a length is shown at its beginning and at its end.
+func ends(length int) (first, last int) {
+	if length < 8 {
+		return 0, min(2, length)
+	}
+	return min(3, length-8), 4
+}
+
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // national gives the digits of a number without those of its country. Numbers are kept as
 // E.164, of which a look at the countries' codes is enough: parsing what people may write

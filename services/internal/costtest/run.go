@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"syscall"
@@ -107,10 +108,11 @@ func (b *Bench) measure(c Case, callers int) result {
 		}
 	}
 	var bare, chain, record, added []cost
-	for round := range rounds {
+	for range rounds {
 		var took [wayCount]cost
-		for turn := range turns {
-			w := turns[(round+turn)%len(turns)]
+		// At random: one way must not always have its turn after the same other.
+		rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
+		for _, w := range turns {
 			took[w] = b.once(c, w, ways[w], callers)
 		}
 		kept := took[byRecord].minus(took[byRest])

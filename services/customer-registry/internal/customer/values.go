@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -62,9 +63,17 @@ func Values(m proto.Message) map[string]string {
 	return out
 }
 
+// outputs keeps outputOnly by field: asking the options anew was a tenth of a list of contacts.
+var outputs sync.Map
+
 func outputOnly(fd protoreflect.FieldDescriptor) bool {
+	if known, ok := outputs.Load(fd); ok {
+		return known == true
+	}
 	behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY)
+	output := slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY)
+	outputs.Store(fd, output)
+	return output
 }
 
 // text is one value for people: a text as it is, an enum by its name, the rest as JSON.
