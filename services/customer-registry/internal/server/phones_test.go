@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	customerv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/customer/v1"
 	"github.com/kefu-suite/kefu/services/internal/access"
@@ -64,6 +65,15 @@ func TestWhatIsNoPhoneIsKeptWhenAskedTo(t *testing.T) {
 		Contact: &customerv1.Contact{Name: "李四", Phone: "??"}})
 	if err != nil || contact.GetPhoneQuality() != notANumber {
 		t.Errorf("a contact's: %v, %v", contact, err)
+	}
+	words := r.addContact(t, r.make(t, file("华东重工")).GetId(), person("李四"))
+	if _, err := r.contacts.UpdateContact(r.admin(), &customerv1.UpdateContactRequest{KeepInvalid: true, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"phone"}},
+		Contact: &customerv1.Contact{Id: words.GetId(), CustomerId: words.GetCustomerId(), Phone: "李四家里电话"}}); err != nil {
+		t.Fatal(err)
+	}
+	masked, err := r.contacts.GetContact(r.As(access.ServiceAgent), &customerv1.GetContactRequest{CustomerId: words.GetCustomerId(), Id: words.GetId()})
+	if err != nil || masked.GetPhone() != "****电话" {
+		t.Errorf("an agent sees of words %q, %v", masked.GetPhone(), err)
 	}
 	fixed := r.update(t, &customerv1.Customer{Id: made.GetId(), Phone: "13800138000"}, 0, "phone")
 	if fixed.GetPhoneQuality() != valid {
