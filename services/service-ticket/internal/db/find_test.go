@@ -121,7 +121,8 @@ func TestListsGoByTheIndexOfTheirKey(t *testing.T) {
 	base, department := manyTickets(t)
 	for index, f := range map[string]TicketFilter{
 		"tickets_customer_id_idx":       {CustomerID: department},
-		"tickets_assignee_staff_id_idx": {AssigneeStaffID: department},
+		"tickets_assignee_newest_idx":   {AssigneeStaffID: department},
+		"tickets_assignee_staff_id_idx": {AssigneeStaffID: department, States: []int16{5}},
 		"tickets_department_id_idx":     {DepartmentID: department, States: []int16{1, 2}},
 		"tickets_channel_idx":           {Channel: 3},
 		"tickets_service_tier_idx":      {Tier: 4, States: []int16{7}},

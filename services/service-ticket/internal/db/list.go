@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,13 +35,20 @@ type TicketFilter struct {
 	Text string
 	// For is who asks: only what is within their reach is listed.
 	For ticket.Viewer
+	// Issuer and Subject are how the directory knows who asks, for ListTickets to look their place there
+	// up; empty where For has it, or its reach does not depend on it.
+	Issuer, Subject string
 	// Before is the id after which the page goes on, downwards.
 	Before uuid.UUID
 	Size   int32
 
-	// Set by ways: who registered the ticket, that nobody has it, and no department.
+	// Set by ways: who registered the ticket, that nobody has it, and no department; that whoever is
+	// looked up has it, and that it is near them, in their department.
 	registrar                string
 	unassigned, noDepartment bool
+	own, near                bool
+	// before is the placeholder of Before, "" on the first page.
+	before string
 	// whole: the list goes by another order, and all keys are conditions but the one that
 	// led names.
 	whole bool
@@ -52,14 +58,28 @@ type TicketFilter struct {
 const (
 	firstState = 1
 	lastState  = 9
+	// inQueue are the states of queued.
+	inQueue = "(1, 2)"
 )
+
+// everyState are all states, and queued those in which a ticket waits for somebody.
+var everyState, queued = func() (all, waiting []int16) {
+	for s := int16(firstState); s <= lastState; s++ {
+		all = append(all, s)
+		if ticket.Queued(ticket.State(s)) {
+			waiting = append(waiting, s)
+		}
+	}
+	return all, waiting
+}()
 
 // ListTickets reads a page, the highest id first. The statement holds only the conditions
 // that are set. Rare keys are looked up. For the others the newest of each state are read
 // from the index that leads with the key and goes on with the state, and merged: that
-// costs the same however many tickets there are and however they are spread. For a caller
+// costs the same however many tickets there are and however they are spread. What somebody has
+// and what waits is read from indexes that are in the order of the list. For a caller
 // who does not reach everything there is one such statement for each reason to reach a
-// ticket.
+// ticket, and the same statement looks their place in the directory up.
 func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter) ([]Ticket, error) {
 	sql, args, merged := f.statement()
 	if sql == "" {
@@ -82,32 +102,49 @@ func (q *Queries) ListTickets(ctx context.Context, db pg.Sender, f TicketFilter)
 // binder gives the placeholder of a value.
 type binder func(value any) string
 
+// me begins with whoever asks as the directory has them: one row, of nulls where it does not.
+const me = "(SELECT) o LEFT JOIN staff me ON me.issuer = "
+
 // statement gives the text with its arguments, and whether it merges what several indexes or several
 // parts of one give. A page's size stands in the text: without knowing it a plan for any
 // arguments would be for tenths of the table.
 func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 	bind := func(v any) string {
 		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
+		return "$" + strconv.Itoa(len(args))
 	}
-	if f.Before == uuid.Nil {
-		f.Before = uuid.Max
+	each := f.ways()
+	if len(each) == 0 {
+		return "", nil, false
+	}
+	before := ""
+	if f.Before != uuid.Nil {
+		before = bind(f.Before)
+	}
+	for _, way := range each {
+		way.before = before
 	}
 	size := strconv.Itoa(int(f.Size))
-	each := f.ways()
-	switch {
-	case len(each) == 0:
-		return "", nil, false
-	case len(each) == 1 && each[0].direct():
+	if len(each) == 1 && each[0].direct() {
 		return each[0].one(bind, size, "*"), args, false
 	}
-	var parts []string
-	for _, way := range each {
-		parts = append(parts, way.one(bind, size, "id"))
-	}
 	// Only the ids are put together: whole rows would be sorted, and planned, column by column.
-	return "SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT DISTINCT w.id FROM ((" +
-		strings.Join(parts, ") UNION ALL (") + ")) w ORDER BY w.id DESC LIMIT " + size + ")) ORDER BY t.id DESC", args, true
+	var text strings.Builder
+	text.Grow(2048)
+	text.WriteString("SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM ")
+	if f.Subject != "" {
+		text.WriteString(me + bind(f.Issuer) + " AND me.subject = " + bind(f.Subject) + " CROSS JOIN LATERAL ")
+	}
+	for i, way := range each {
+		if i == 0 {
+			text.WriteString("(SELECT DISTINCT u.id FROM ((")
+		} else {
+			text.WriteString(") UNION ALL (")
+		}
+		text.WriteString(way.one(bind, size, "id"))
+	}
+	text.WriteString(")) u ORDER BY u.id DESC LIMIT " + size + ") w)) ORDER BY t.id DESC")
+	return text.String(), args, true
 }
 
 // direct tells whether one index gives a page in its order.
@@ -137,16 +174,28 @@ func (f *TicketFilter) ways() []*TicketFilter {
 		return nil
 	}
 	add(func(w *TicketFilter) bool { w.registrar = v.Actor; return true })
-	if v.Staff != uuid.Nil {
+	lookedUp := f.Subject != ""
+	switch {
+	case lookedUp:
+		add(func(w *TicketFilter) bool { w.own = true; return true })
+	case v.Staff != uuid.Nil:
 		add(func(w *TicketFilter) bool { return only(&w.AssigneeStaffID, v.Staff) })
 	}
-	if v.Team() {
+	team := v.Scope == accessv1.Scope_SCOPE_TEAM
+	switch {
+	case team && lookedUp:
+		add(func(w *TicketFilter) bool { w.near = true; return true })
+	case v.Team():
 		add(func(w *TicketFilter) bool { return only(&w.DepartmentID, v.Department) })
 	}
 	if v.Queue {
 		add(func(w *TicketFilter) bool { w.noDepartment = true; return w.queue() && w.DepartmentID == uuid.Nil })
 	}
-	if v.Queue && v.Department != uuid.Nil && !v.Team() {
+	switch {
+	case !v.Queue || team:
+	case lookedUp:
+		add(func(w *TicketFilter) bool { w.near = true; return w.queue() })
+	case v.Department != uuid.Nil:
 		add(func(w *TicketFilter) bool { return w.queue() && only(&w.DepartmentID, v.Department) })
 	}
 	return out
@@ -164,8 +213,8 @@ func (f *TicketFilter) queue() bool {
 	f.unassigned = true
 	asked := f.States
 	f.States = nil
-	for s := int16(firstState); s <= lastState; s++ {
-		if ticket.Queued(ticket.State(s)) && (len(asked) == 0 || slices.Contains(asked, s)) {
+	for _, s := range queued {
+		if len(asked) == 0 || slices.Contains(asked, s) {
 			f.States = append(f.States, s)
 		}
 	}
@@ -178,6 +227,8 @@ func (f *TicketFilter) one(bind binder, size, what string) string {
 	case f.direct():
 	case !f.Away.IsZero():
 		return f.byAway(bind, size, what)
+	case f.ordered():
+		return f.byKey(bind, size, what)
 	default:
 		return f.byState(bind, size, what)
 	}
@@ -192,34 +243,72 @@ func (f *TicketFilter) one(bind binder, size, what string) string {
 		where = append(where, "r.version = 1", "r.actor = "+bind(f.registrar))
 	}
 	where = append(where, conditions...)
-	where = append(where, id+" < "+bind(f.Before))
+	if f.before != "" {
+		where = append(where, id+" < "+f.before)
+	}
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
 	}
 	return "SELECT " + column + " FROM " + from + all(where) + " ORDER BY " + id + " DESC LIMIT " + size
 }
 
+// ordered tells whether an index leads with the key and goes on with the id: of what somebody
+// has, in any state, and of what waits for somebody.
+func (f *TicketFilter) ordered() bool {
+	switch f.key() {
+	case "assignee_staff_id":
+		return len(f.States) == 0
+	case "department_id":
+		return f.waits()
+	case "":
+		return f.noDepartment && f.waits()
+	}
+	return false
+}
+
+// waits tells whether all that waits for somebody is asked for.
+func (f *TicketFilter) waits() bool { return f.unassigned && len(f.States) == len(queued) }
+
+// byKey reads the newest of a key by that index.
+func (f *TicketFilter) byKey(bind binder, size, what string) string {
+	where := append(f.rarely(bind), f.conditions(bind)...)
+	if f.unassigned {
+		where = append(where, "t.state IN "+inQueue)
+	}
+	if f.before != "" {
+		where = append(where, "t.id < "+f.before)
+	}
+	one := "SELECT t." + what + " FROM tickets t" + all(where)
+	if f.noDepartment {
+		// As in byState, with an order by the index; that it is one by the id must be said again.
+		return "SELECT t." + what + " FROM (" + one + " ORDER BY t.department_id DESC, t.id DESC LIMIT " + size + ") t ORDER BY t.id DESC"
+	}
+	return one + " ORDER BY t.id DESC LIMIT " + size
+}
+
+// rarely is the key, said three times: that costs the scan nothing and has the planner take it for so
+// rare that reading other tickets until enough match is out of the question.
+func (f *TicketFilter) rarely(bind binder) []string {
+	key := f.key()
+	if key == "" {
+		return nil
+	}
+	value := f.keyed(key, bind)
+	return []string{"t." + key + " = " + value, "t." + key + " >= " + value, "t." + key + " <= " + value}
+}
+
 // byState reads the newest of each state. That the state is the one asked for is said by
 // where its entries begin and end, not as an equality: with that the planner would weigh reading
 // all tickets by id until enough match, which is right on average and reads a million rows
 // for a key whose tickets are old. The key is an equality: a comparison of key and state
-// together would not end the scan where the state ends, but where the key does. It is said three
-// times, which costs the scan nothing and has the planner take it for so rare that walking the
-// tickets of a state for it is out of the question.
+// together would not end the scan where the state ends, but where the key does.
 func (f *TicketFilter) byState(bind binder, size, what string) string {
 	states := f.States
 	if len(states) == 0 {
-		for s := int16(firstState); s <= lastState; s++ {
-			states = append(states, s)
-		}
+		states = everyState
 	}
-	from := "SELECT t." + what + " FROM (SELECT DISTINCT unnest(" + bind(states) + "::smallint[]) AS state) s CROSS JOIN LATERAL ("
-	var where []string
-	if key := f.key(); key != "" {
-		value := bind(f.keyed(key))
-		where = append(where, "t."+key+" = "+value, "t."+key+" >= "+value, "t."+key+" <= "+value)
-	}
-	where = append(where, "t.state >= s.state", "(t.state, t.id) < (s.state, "+bind(f.Before)+")")
+	from := "SELECT t." + what + " FROM unnest(" + bind(distinct(states)) + "::smallint[]) s(state) CROSS JOIN LATERAL ("
+	where := append(f.rarely(bind), f.ofState()...)
 	where = append(where, f.conditions(bind)...)
 	order := "t.state DESC, t.id DESC"
 	if f.noDepartment {
@@ -228,6 +317,19 @@ func (f *TicketFilter) byState(bind binder, size, what string) string {
 	}
 	return from + "SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY " + order + " LIMIT " + size +
 		") t ORDER BY t.id DESC LIMIT " + size
+}
+
+// ofState are the bounds of a state s in an index, or of what comes before a place in it.
+func (f *TicketFilter) ofState() []string {
+	if f.before == "" {
+		return []string{"t.state >= s.state", "t.state <= s.state"}
+	}
+	return []string{"t.state >= s.state", "(t.state, t.id) < (s.state, " + f.before + ")"}
+}
+
+// distinct are the states that a caller may have named more than once.
+func distinct(states []int16) []int16 {
+	return slices.Compact(slices.Sorted(slices.Values(states)))
 }
 
 // rare tells whether something is asked that few tickets have.
@@ -242,12 +344,18 @@ type key struct {
 	asked  bool
 }
 
-// keys are those columns, the one that fewest tickets share first.
-func (f *TicketFilter) keys() []key {
-	return []key{
-		{"customer_id", f.CustomerID, f.CustomerID != uuid.Nil},
-		{"assignee_staff_id", f.AssigneeStaffID, f.AssigneeStaffID != uuid.Nil},
-		{"department_id", f.DepartmentID, f.DepartmentID != uuid.Nil},
+// column is a value that the statement finds itself.
+type column string
+
+// keys are those columns, the one that fewest tickets share first. They point to ids, which need
+// no copies of their own where they are not asked for.
+func (f *TicketFilter) keys() [8]key {
+	return [...]key{
+		{"customer_id", &f.CustomerID, f.CustomerID != uuid.Nil},
+		{"assignee_staff_id", column("me.id"), f.own},
+		{"assignee_staff_id", &f.AssigneeStaffID, f.AssigneeStaffID != uuid.Nil},
+		{"department_id", column("me.department_id"), f.near},
+		{"department_id", &f.DepartmentID, f.DepartmentID != uuid.Nil},
 		{"channel", f.Channel, f.Channel != 0},
 		{"service_tier", f.Tier, f.Tier != 0},
 		{"phase", f.Phase, f.Phase != 0},
@@ -264,13 +372,24 @@ func (f *TicketFilter) key() string {
 	return ""
 }
 
-func (f *TicketFilter) keyed(column string) any {
+// keyed is the value of the first key of a column that is asked for.
+func (f *TicketFilter) keyed(column string, bind binder) string {
 	for _, k := range f.keys() {
-		if k.column == column {
-			return k.value
+		if k.asked && k.column == column {
+			return k.bound(bind)
 		}
 	}
-	return nil
+	return "NULL"
+}
+
+func (k key) bound(bind binder) string {
+	switch v := k.value.(type) {
+	case column:
+		return string(v)
+	case *uuid.UUID:
+		return bind(*v)
+	}
+	return bind(k.value)
 }
 
 // conditions are the plain ones: what is asked beside the key of byState.
@@ -306,9 +425,20 @@ func (f *TicketFilter) conditions(bind binder) []string {
 		led = ""
 	}
 	for _, k := range f.keys() {
-		add(k.column, k.value, k.asked && k.column != led)
+		switch {
+		case !k.asked:
+		case k.column == led:
+			led = "" // the first of the column; another may be asked for beside it
+		default:
+			where = append(where, "t."+k.column+" = "+k.bound(bind))
+		}
 	}
 	return where
 }
 
-func all(where []string) string { return " WHERE " + strings.Join(where, " AND ") }
+func all(where []string) string {
+	if len(where) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(where, " AND ")
+}

@@ -13,7 +13,7 @@ const (
 func (f *TicketFilter) byAway(bind binder, size, what string) string {
 	w := *f
 	w.whole, w.led = true, ledAway
-	where := []string{"t.assignee_staff_id = a.id", "t.state >= s.state", "(t.state, t.id) < (s.state, " + bind(w.Before) + ")"}
+	where := append([]string{"t.assignee_staff_id = a.id"}, w.ofState()...)
 	if len(w.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(w.States)+"::smallint[])")
 	}

@@ -62,7 +62,7 @@ func (f *TicketFilter) due(bind binder, at DuePlace) string {
 		}
 	}
 	if w.led != "" {
-		key, value := "t."+w.led, bind(w.keyed(w.led))
+		key, value := "t."+w.led, w.keyed(w.led, bind)
 		order = key + ", " + order
 		where = append(where, key+" <= "+value, "("+order+") > ("+value+", "+bind(at.Due)+", "+bind(at.ID)+")")
 	} else {

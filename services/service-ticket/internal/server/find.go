@@ -11,19 +11,27 @@ import (
 
 	accessv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/access/v1"
 	ticketv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/ticket/v1"
+	"github.com/kefu-suite/kefu/runtime/authn"
+	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/rpcerr"
 	"github.com/kefu-suite/kefu/services/internal/textsearch"
 	"github.com/kefu-suite/kefu/services/service-ticket/internal/db"
 )
 
 // ticketPage reads a page of a list of tickets and seals the token of the next one: in the
-// order that is asked for, and what has a text by the index of texts.
+// order that is asked for, and what has a text by the index of texts. The newest are read in the
+// round trip that looks the caller up.
 func (s *Server) ticketPage(ctx context.Context, req *ticketv1.ListTicketsRequest, f db.TicketFilter) ([]db.Ticket, string, error) {
+	f.For = viewerIn(ctx, authz.FromContext(ctx).Scope)
 	switch {
 	case req.GetOrder() == ticketv1.TicketOrder_TICKET_ORDER_DUE:
 		return s.duePage(ctx, req, f)
 	case f.Text != "" && f.CustomerID == uuid.Nil && f.AssigneeStaffID == uuid.Nil && f.Away.IsZero() && f.For.Scope != accessv1.Scope_SCOPE_OWN:
 		return s.foundPage(ctx, req, f)
+	}
+	if placed(ctx, f.For) {
+		caller := authn.FromContext(ctx)
+		f.Issuer, f.Subject = caller.Issuer, caller.Subject
 	}
 	var err error
 	if f.Before, err = s.cursor(ctx, req); err != nil {
@@ -47,6 +55,9 @@ func (s *Server) duePage(ctx context.Context, req *ticketv1.ListTicketsRequest, 
 		return nil, "", err
 	}
 	at.Before = instant(req.GetDueBefore())
+	if f.For, err = s.viewer(ctx, s.pool, f.For.Scope); err != nil {
+		return nil, "", err
+	}
 	rows, err := s.q.ListDue(ctx, s.pool, f, at)
 	if err != nil {
 		return nil, "", fmt.Errorf("list tickets by due time: %w", err)
@@ -66,6 +77,9 @@ func (s *Server) foundPage(ctx context.Context, req *ticketv1.ListTicketsRequest
 		if before, err = strconv.ParseInt(place, 10, 64); err != nil {
 			return nil, "", fmt.Errorf("cursor of a search: %w", err)
 		}
+	}
+	if f.For, err = s.viewer(ctx, s.pool, f.For.Scope); err != nil {
+		return nil, "", err
 	}
 	found, err := s.q.SearchTickets(ctx, s.pool, f, before)
 	if err != nil {

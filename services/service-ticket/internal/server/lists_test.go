@@ -205,8 +205,9 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 		Scope: accessv1.Scope_SCOPE_TEAM, Actor: "x|7", Staff: uuid.MustParse(w.agent.GetId()), Department: uuid.MustParse(closed.GetId()),
 	}
 	for _, analyzed := range []bool{false, true} {
+		lookedUp := ticket.Viewer{Scope: accessv1.Scope_SCOPE_TEAM, Actor: "x|7"}
 		if analyzed {
-			if _, err := w.DB.Owner(t).Exec(t.Context(), "ANALYZE tickets, ticket_transitions"); err != nil {
+			if _, err := w.DB.Owner(t).Exec(t.Context(), "ANALYZE tickets, ticket_transitions, staff"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -214,7 +215,7 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 			"tickets_pkey":                   {},
 			"tickets_state_idx":              {},
 			"tickets_customer_id_idx":        {CustomerID: uuid.MustParse(customer)},
-			"tickets_assignee_staff_id_idx":  {AssigneeStaffID: uuid.MustParse(w.agent.GetId())},
+			"tickets_assignee_newest_idx":    {AssigneeStaffID: uuid.MustParse(w.agent.GetId())},
 			"tickets_department_id_idx":      {DepartmentID: uuid.MustParse(closed.GetId())},
 			"tickets_number_key":             {Number: "X-77"},
 			"tickets_source_external_id_key": {Source: "load", ExternalID: "77"},
@@ -224,11 +225,24 @@ func TestListsReadNoMoreThanTheirPage(t *testing.T) {
 					continue
 				}
 				f.Size, f.States, f.For = 51, states, everyone
+				if index == "tickets_assignee_newest_idx" && states != nil {
+					w.goesBy("tickets_assignee_staff_id_idx", f)
+					continue
+				}
 				w.goesBy(index, f)
 			}
 		}
-		for _, index := range []string{"ticket_transitions_registrar_idx", "tickets_assignee_staff_id_idx", "tickets_department_id_idx"} {
+		for _, index := range []string{"ticket_transitions_registrar_idx", "tickets_assignee_newest_idx", "tickets_department_id_idx"} {
 			w.goesBy(index, db.TicketFilter{Size: 51, For: agent})
+			w.goesBy(index, db.TicketFilter{Size: 51, For: lookedUp, Issuer: "http://127.0.0.1:9", Subject: "agent-1"})
+		}
+		lookedUp.Scope, lookedUp.Queue = accessv1.Scope_SCOPE_OWN, true
+		for _, index := range []string{"ticket_transitions_registrar_idx", "tickets_assignee_newest_idx", "tickets_waiting_idx", "tickets_unassigned_idx"} {
+			f := db.TicketFilter{Size: 51, For: lookedUp, Issuer: "http://127.0.0.1:9", Subject: "agent-1", Before: uuid.Max}
+			if index == "tickets_unassigned_idx" {
+				f.States = []int16{1}
+			}
+			w.goesBy(index, f)
 		}
 	}
 }
@@ -243,7 +257,8 @@ func (w *world) goesBy(index string, f db.TicketFilter) {
 			w.t.Fatal(err)
 		}
 	}
-	if !strings.Contains(e.plan, index) || strings.Contains(e.plan, "Seq Scan") || tooMany(e.plan) {
+	// Of a hundred staff who asks is found by reading all.
+	if !strings.Contains(e.plan, index) || strings.Contains(strings.ReplaceAll(e.plan, "Seq Scan on staff me", ""), "Seq Scan") || tooMany(e.plan) {
 		w.t.Errorf("%+v does not go by %s:\n%s", f, index, e.plan)
 	}
 }
