@@ -164,7 +164,7 @@ func (q *Queries) FindCallers(ctx context.Context, db DBTX, indexes [][]byte) ([
 }
 
 const getCustomer = `-- name: GetCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality, asked_for FROM customers WHERE id = $1 AND erase_time IS NULL
 `
 
 func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -216,6 +216,7 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.FieldStates,
 		&i.PhoneQuality,
 		&i.EmailQuality,
+		&i.AskedFor,
 	)
 	return i, err
 }
@@ -420,7 +421,7 @@ func (q *Queries) ListImportedCustomers(ctx context.Context, db DBTX, source str
 }
 
 const lockCustomer = `-- name: LockCustomer :one
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality, asked_for FROM customers WHERE id = $1 AND erase_time IS NULL FOR UPDATE
 `
 
 func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -472,12 +473,13 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, id uuid.UUID) (Cust
 		&i.FieldStates,
 		&i.PhoneQuality,
 		&i.EmailQuality,
+		&i.AskedFor,
 	)
 	return i, err
 }
 
 const lockEndedTiers = `-- name: LockEndedTiers :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality, asked_for FROM customers WHERE tier_end_time <= $1 ORDER BY tier_end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 `
 
 func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, count int32) ([]Customer, error) {
@@ -535,6 +537,7 @@ func (q *Queries) LockEndedTiers(ctx context.Context, db DBTX, now *time.Time, c
 			&i.FieldStates,
 			&i.PhoneQuality,
 			&i.EmailQuality,
+			&i.AskedFor,
 		); err != nil {
 			return nil, err
 		}
@@ -585,7 +588,7 @@ WITH RECURSIVE way AS (
   UNION ALL
   SELECT c.id, c.merged_into, way.step + 1 FROM way JOIN customers c ON c.id = way.merged_into WHERE way.step < 32
 )
-SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states, customers.phone_quality, customers.email_quality FROM customers
+SELECT customers.id, customers.number, customers.name, customers.kind, customers.party, customers.classification_code, customers.industry, customers.region, customers.source_channel, customers.owner_staff_id, customers.tags, customers.lifecycle, customers.tier, customers.tier_reason, customers.tier_end_time, customers.status, customers.language, customers.service_quality_consent, customers.merged_into, customers.address, customers.phone, customers.phone_index, customers.phone_last4_index, customers.email, customers.email_index, customers.source, customers.external_id, customers.create_time, customers.update_time, customers.version, customers.erase_time, customers.attributes, customers.needs, customers.credit, customers.relationship, customers.responsible_staff_id, customers.update_interval_days, customers.review_due_time, customers.retire_reason, customers.retire_time, customers.creator, customers.create_source, customers.field_states, customers.phone_quality, customers.email_quality, customers.asked_for FROM customers
 WHERE customers.id = (SELECT way.id FROM way ORDER BY way.step DESC LIMIT 1) AND customers.erase_time IS NULL
 `
 
@@ -642,6 +645,7 @@ func (q *Queries) ResolveCustomer(ctx context.Context, db DBTX, id uuid.UUID) (R
 		&i.Customer.FieldStates,
 		&i.Customer.PhoneQuality,
 		&i.Customer.EmailQuality,
+		&i.Customer.AskedFor,
 	)
 	return i, err
 }

@@ -473,7 +473,7 @@ func (q *Queries) LockBreakGlass(ctx context.Context, db DBTX, id uuid.UUID) (Br
 }
 
 const openFile = `-- name: OpenFile :one
-SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality,
+SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality, c.asked_for,
   coalesce(g.id, '00000000-0000-0000-0000-000000000000')::uuid AS grant_id, coalesce(g.break_glass, false)::boolean AS break_glass,
   coalesce(g.end_time, c.create_time)::timestamptz AS grant_end_time,
   coalesce(me.id, '00000000-0000-0000-0000-000000000000')::uuid AS staff_id,
@@ -581,6 +581,7 @@ func (q *Queries) OpenFile(ctx context.Context, db DBTX, arg OpenFileParams) (Op
 		&i.Customer.FieldStates,
 		&i.Customer.PhoneQuality,
 		&i.Customer.EmailQuality,
+		&i.Customer.AskedFor,
 		&i.GrantID,
 		&i.BreakGlass,
 		&i.GrantEndTime,
@@ -588,75 +589,6 @@ func (q *Queries) OpenFile(ctx context.Context, db DBTX, arg OpenFileParams) (Op
 		&i.DepartmentID,
 		&i.OwnerDepartmentID,
 		&i.VisitTicketID,
-	)
-	return i, err
-}
-
-const readFile = `-- name: ReadFile :one
-SELECT c.id, c.number, c.name, c.kind, c.party, c.classification_code, c.industry, c.region, c.source_channel, c.owner_staff_id, c.tags, c.lifecycle, c.tier, c.tier_reason, c.tier_end_time, c.status, c.language, c.service_quality_consent, c.merged_into, c.address, c.phone, c.phone_index, c.phone_last4_index, c.email, c.email_index, c.source, c.external_id, c.create_time, c.update_time, c.version, c.erase_time, c.attributes, c.needs, c.credit, c.relationship, c.responsible_staff_id, c.update_interval_days, c.review_due_time, c.retire_reason, c.retire_time, c.creator, c.create_source, c.field_states, c.phone_quality, c.email_quality, (
-  EXISTS (SELECT FROM access_request_customers rc JOIN access_requests r ON r.id = rc.request_id
-    WHERE rc.customer_id = $1 AND r.asker = $2 AND r.state = 2 AND r.outsider IS NULL)
-  OR EXISTS (SELECT FROM break_glasses b WHERE b.customer_id = $1 AND b.actor = $2))::boolean AS granted
-FROM customers c WHERE c.id = $1 AND c.erase_time IS NULL
-`
-
-type ReadFileRow struct {
-	Customer Customer
-	Granted  bool
-}
-
-// A file, and whether the reader was ever given a grant for it: where they were not, and the
-// file is no key customer's, what their role shows is all that can be said.
-func (q *Queries) ReadFile(ctx context.Context, db DBTX, iD uuid.UUID, actor string) (ReadFileRow, error) {
-	row := db.QueryRow(ctx, readFile, iD, actor)
-	var i ReadFileRow
-	err := row.Scan(
-		&i.Customer.ID,
-		&i.Customer.Number,
-		&i.Customer.Name,
-		&i.Customer.Kind,
-		&i.Customer.Party,
-		&i.Customer.ClassificationCode,
-		&i.Customer.Industry,
-		&i.Customer.Region,
-		&i.Customer.SourceChannel,
-		&i.Customer.OwnerStaffID,
-		&i.Customer.Tags,
-		&i.Customer.Lifecycle,
-		&i.Customer.Tier,
-		&i.Customer.TierReason,
-		&i.Customer.TierEndTime,
-		&i.Customer.Status,
-		&i.Customer.Language,
-		&i.Customer.ServiceQualityConsent,
-		&i.Customer.MergedInto,
-		&i.Customer.Address,
-		&i.Customer.Phone,
-		&i.Customer.PhoneIndex,
-		&i.Customer.PhoneLast4Index,
-		&i.Customer.Email,
-		&i.Customer.EmailIndex,
-		&i.Customer.Source,
-		&i.Customer.ExternalID,
-		&i.Customer.CreateTime,
-		&i.Customer.UpdateTime,
-		&i.Customer.Version,
-		&i.Customer.EraseTime,
-		&i.Customer.Attributes,
-		&i.Customer.Needs,
-		&i.Customer.Credit,
-		&i.Customer.Relationship,
-		&i.Customer.ResponsibleStaffID,
-		&i.Customer.UpdateIntervalDays,
-		&i.Customer.ReviewDueTime,
-		&i.Customer.RetireReason,
-		&i.Customer.RetireTime,
-		&i.Customer.Creator,
-		&i.Customer.CreateSource,
-		&i.Customer.FieldStates,
-		&i.Customer.PhoneQuality,
-		&i.Customer.EmailQuality,
-		&i.Granted,
 	)
 	return i, err
 }

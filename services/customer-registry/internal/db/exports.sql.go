@@ -40,7 +40,7 @@ func (q *Queries) CountFilesToExport(ctx context.Context, db DBTX, arg CountFile
 }
 
 const listFilesToExport = `-- name: ListFilesToExport :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality, asked_for FROM customers
 WHERE id < $1 AND merged_into IS NULL AND erase_time IS NULL
   AND ($2::smallint IS NULL OR tier = $2::smallint)
   AND ($3::smallint IS NULL OR status = $3::smallint)
@@ -120,6 +120,7 @@ func (q *Queries) ListFilesToExport(ctx context.Context, db DBTX, arg ListFilesT
 			&i.FieldStates,
 			&i.PhoneQuality,
 			&i.EmailQuality,
+			&i.AskedFor,
 		); err != nil {
 			return nil, err
 		}

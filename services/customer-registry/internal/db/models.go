@@ -239,6 +239,7 @@ type Customer struct {
 	FieldStates           []byte
 	PhoneQuality          int16
 	EmailQuality          int16
+	AskedFor              bool
 }
 
 type CustomerChange struct {

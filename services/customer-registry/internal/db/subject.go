@@ -39,7 +39,7 @@ func fileTables() []subject.Table {
 			Name: "customers", Set: SetCustomer, Column: "id",
 			Kept: "id number kind party region owner_staff_id lifecycle tier tier_end_time status language " +
 				"service_quality_consent merged_into create_time update_time version erase_time " +
-				"responsible_staff_id update_interval_days review_due_time retire_time creator create_source phone_quality email_quality",
+				"responsible_staff_id update_interval_days review_due_time retire_time creator create_source phone_quality email_quality asked_for",
 			Blank: "name classification_code industry source_channel tier_reason relationship retire_reason",
 			Empty: "tags attributes",
 			Null:  "address phone phone_index phone_last4_index email email_index source external_id needs credit field_states",
@@ -49,7 +49,7 @@ func fileTables() []subject.Table {
 				{Column: "phone", Subject: "id"}, {Column: "email", Subject: "id"}, {Column: "address", Subject: "id", Open: openMessage[*customerv1.Address]},
 				{Column: "credit", Subject: "id", Open: openMessage[*customerv1.Credit]}, {Column: "needs", Open: openMessage[*customerv1.Needs]},
 			},
-			Hidden: "phone_index phone_last4_index email_index version erase_time field_states",
+			Hidden: "phone_index phone_last4_index email_index version erase_time field_states asked_for",
 		},
 		{
 			Name: "contacts", Set: SetContact, Column: "id",

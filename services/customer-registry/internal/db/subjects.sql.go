@@ -360,7 +360,7 @@ func (q *Queries) ListPersonContacts(ctx context.Context, db DBTX, ids []uuid.UU
 }
 
 const listPersonFiles = `-- name: ListPersonFiles :many
-SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id
+SELECT id, number, name, kind, party, classification_code, industry, region, source_channel, owner_staff_id, tags, lifecycle, tier, tier_reason, tier_end_time, status, language, service_quality_consent, merged_into, address, phone, phone_index, phone_last4_index, email, email_index, source, external_id, create_time, update_time, version, erase_time, attributes, needs, credit, relationship, responsible_staff_id, update_interval_days, review_due_time, retire_reason, retire_time, creator, create_source, field_states, phone_quality, email_quality, asked_for FROM customers WHERE id = ANY($1::uuid[]) ORDER BY id
 `
 
 func (q *Queries) ListPersonFiles(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
@@ -418,6 +418,7 @@ func (q *Queries) ListPersonFiles(ctx context.Context, db DBTX, ids []uuid.UUID)
 			&i.FieldStates,
 			&i.PhoneQuality,
 			&i.EmailQuality,
+			&i.AskedFor,
 		); err != nil {
 			return nil, err
 		}

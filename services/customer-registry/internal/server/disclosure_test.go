@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -173,4 +174,61 @@ func TestSearchByPhoneNeedsTheWholeNumber(t *testing.T) {
 			t.Errorf("%s finds %q, %q and by four digits %q", name, whole, mail, last4)
 		}
 	}
+}
+
+// A role that masks a file shows all of it under a grant, and masks it again at its end.
+func TestAGrantShowsAMaskedFile(t *testing.T) {
+	r := start(t)
+	plain, masked := "+8613800138000", "138****8000"
+	agent, colleague, boss := r.As(access.ServiceAgent), r.AsStaff(access.ServiceAgent, "colleague"), r.As(access.SalesManager)
+	reads := func(when string, ctx context.Context, id, want string) {
+		t.Helper()
+		if got, err := r.read(ctx, id); err != nil || got.GetPhone() != want {
+			t.Errorf("%s: reads %q, %v; want %q", when, got.GetPhone(), err, want)
+		}
+	}
+	granted, survivor, refusedOne, revoked, glass := r.make(t, full()), r.make(t, file("survivor")), r.make(t, full()), r.make(t, full()), r.make(t, full())
+	reads("before", agent, granted.GetId(), masked)
+	asked := r.ask(t, agent, wanting(granted.GetId()))
+	reads("while it is pending", agent, granted.GetId(), masked)
+	if _, err := r.approve(boss, asked.GetId()); err != nil {
+		t.Fatal(err)
+	}
+	reads("under the grant", agent, granted.GetId(), plain)
+	reads("a colleague", colleague, granted.GetId(), masked)
+	reads("another file", agent, revoked.GetId(), masked)
+	if got, err := r.read(agent, granted.GetId()); err != nil || got.GetEtag() != granted.GetEtag() {
+		t.Errorf("the grant makes the version %q of %q, %v", got.GetEtag(), granted.GetEtag(), err)
+	}
+	if _, err := r.Pool.Exec(t.Context(), `UPDATE customers SET merged_into = $2 WHERE id = $1`, granted.GetId(), survivor.GetId()); err != nil {
+		t.Fatal(err)
+	}
+	reads("merged into another", agent, granted.GetId(), plain)
+	if got, err := r.read(agent, survivor.GetId()); err != nil || r.rights(t, survivor.GetId(), "role:service-agent/customers.readmasked") != 1 {
+		t.Errorf("a grant for a merged file opens the other: %v, %v", got, err)
+	}
+	r.Clock.Advance(7 * 24 * time.Hour)
+	agent, colleague, boss = r.As(access.ServiceAgent), r.AsStaff(access.ServiceAgent, "colleague"), r.As(access.SalesManager)
+	reads("after its end", agent, granted.GetId(), masked)
+
+	asked = r.ask(t, agent, wanting(refusedOne.GetId()))
+	if _, err := r.requests.RefuseAccessRequest(boss, &customerv1.RefuseAccessRequestRequest{Id: asked.GetId(), Reason: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	reads("refused", agent, refusedOne.GetId(), masked)
+	asked = r.ask(t, agent, wanting(revoked.GetId()))
+	if _, err := r.approve(boss, asked.GetId()); err != nil {
+		t.Fatal(err)
+	}
+	reads("before it is revoked", agent, revoked.GetId(), plain)
+	if _, err := r.requests.RevokeAccessRequest(boss, &customerv1.RevokeAccessRequestRequest{Id: asked.GetId(), Reason: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	reads("revoked", agent, revoked.GetId(), masked)
+
+	r.breakGlass(t, agent, glass.GetId())
+	reads("broken glass", agent, glass.GetId(), plain)
+	reads("broken glass, a colleague", colleague, glass.GetId(), masked)
+	r.Clock.Advance(time.Hour)
+	reads("an hour after", r.As(access.ServiceAgent), glass.GetId(), masked)
 }

@@ -2,15 +2,6 @@
 -- What decides to whom a file is open.
 SELECT tier, owner_staff_id FROM customers WHERE id = @id AND erase_time IS NULL;
 
--- name: ReadFile :one
--- A file, and whether the reader was ever given a grant for it: where they were not, and the
--- file is no key customer's, what their role shows is all that can be said.
-SELECT sqlc.embed(c), (
-  EXISTS (SELECT FROM access_request_customers rc JOIN access_requests r ON r.id = rc.request_id
-    WHERE rc.customer_id = @id AND r.asker = @actor AND r.state = 2 AND r.outsider IS NULL)
-  OR EXISTS (SELECT FROM break_glasses b WHERE b.customer_id = @id AND b.actor = @actor))::boolean AS granted
-FROM customers c WHERE c.id = @id AND c.erase_time IS NULL;
-
 -- name: OpenFile :one
 -- A file with what decides whether a member of staff may read it, all in one round trip:
 -- their grant for it that ends last, over or not; where they stand in the directory, nowhere
