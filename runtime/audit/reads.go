@@ -36,9 +36,11 @@ WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL`
 	insertReads = `
 INSERT INTO audit_reads (` + columns + `)
 SELECT rows.* FROM set_config('synchronous_commit', 'off', true), ` + fromLists + ` AS rows`
+	// Links are found one by one, as the records of a pass are.
 	findUnlinked = `
 SELECT h.id FROM unnest($1::uuid[]) AS h (id)
-WHERE NOT EXISTS (SELECT FROM audit_chain AS c WHERE c.audit_id = h.id)`
+LEFT JOIN LATERAL (SELECT position FROM audit_chain WHERE audit_id = h.id LIMIT 1) AS c ON true
+WHERE c.position IS NULL`
 	insertLost = `
 INSERT INTO audit_reads (` + columns + `)
 SELECT rows.* FROM ` + fromLists + ` AS rows (` + columns + `)
