@@ -3,6 +3,8 @@ package audit_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -125,6 +127,25 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	}
 	if err := reads.Settle(t.Context()); err != nil || reads.Held() != audit.MostHeld || number(t, db.Pool, waiting) != 2*len(some) {
 		t.Errorf("%d are held of %d that wait, %v", reads.Held(), number(t, db.Pool, waiting), err)
+	}
+}
+
+// A release before that knows no queue of reads finds them among the others.
+func TestReadsAreFiledOnTheWayBack(t *testing.T) {
+	db := testkit.Database(t, audit.Migrations())
+	if err := readings(t, db.Pool).Begin(t.Context(), anAct(), anAct()).Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("migrations/0004_queue_reads.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, down, _ := strings.Cut(string(text), "-- +goose Down")
+	for _, sql := range strings.SplitAfter(strings.TrimSpace(down), ";") {
+		asOwner(t, db, sql)
+	}
+	if n := number(t, db.Pool, `SELECT count(*) FROM audit_records JOIN audit_pending ON audit_id = id`); n != 2 {
+		t.Errorf("%d records wait for their link", n)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/kefu-suite/kefu/runtime/audit"
 	"github.com/kefu-suite/kefu/runtime/testkit"
 	"github.com/kefu-suite/kefu/services/internal/clock"
 	"github.com/kefu-suite/kefu/services/internal/directory"
@@ -15,7 +16,7 @@ import (
 // Files that were asked for before the migration are marked by it, and those that a release
 // asks for which does not know the mark by the database.
 func TestFilesAskedForAreMarked(t *testing.T) {
-	base := testkit.Database(t, directory.Migrations(), clock.Migrations(), Migrations())
+	base := testkit.Database(t, audit.Migrations(), directory.Migrations(), clock.Migrations(), Migrations())
 	owner := base.Owner(t)
 	text, err := os.ReadFile("migrations/0098_mark_asked_files.sql")
 	if err != nil {
