@@ -44,9 +44,9 @@ func NewSight(see Viewer) *Sight { return &Sight{see: see} }
 
 // Message gives m as the viewer sees it. Fields without a rule are shown, those within a
 // shown message by their own rules; a masked field whose rule has no mask, or that is not
-// text, is absent, and so is a message of which nothing is left. What an Any holds is walked too, and is absent if its type is not known
-// here. m is not changed: where something is hidden the answer is a copy that shares the
-// rest with it.
+// text, is absent, and so is a message of which nothing is left. What an Any holds is walked
+// too, and is absent if its type is not known here. m is not changed: where something is hidden
+// the answer is a copy that shares the rest with it.
 func (s *Sight) Message(m proto.Message) proto.Message {
 	r := m.ProtoReflect()
 	p := s.plan(r.Descriptor())
