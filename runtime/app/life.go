@@ -256,7 +256,13 @@ func (l *life) close() error {
 	}
 	if l.pool != nil {
 		closed := make(chan struct{})
-		go func() { l.pool.Close(); close(closed) }()
+		go func() {
+			if l.process != nil {
+				l.process.Lists.Close()
+			}
+			l.pool.Close()
+			close(closed)
+		}()
 		select {
 		case <-closed:
 		case <-ctx.Done():

@@ -68,9 +68,11 @@ type Parts struct {
 // Process is one running service: what its handlers and background work need. Its
 // fields are set before Spec.Run and never change.
 type Process struct {
-	Name      string
-	Log       *slog.Logger
-	Pool      *pgxpool.Pool
+	Name string
+	Log  *slog.Logger
+	Pool *pgxpool.Pool
+	// Lists is a pool of [pg.InOrder] beside Pool.
+	Lists     *pgxpool.Pool
 	Keyring   *pii.Keyring
 	Write     *write.Path
 	Pages     *page.Sealer
@@ -107,6 +109,9 @@ func New(parts Parts) (*Process, error) {
 	}
 	p.ready = newReadiness(p.Health)
 	var err error
+	if p.Lists, err = pg.InOrder(p.Pool); err != nil {
+		return nil, err
+	}
 	if p.Validator, err = rpc.NewValidator(); err != nil {
 		return nil, err
 	}

@@ -34,14 +34,15 @@ const (
 SELECT p.audit_id, r.mac
 FROM (SELECT audit_id FROM audit_pending ORDER BY audit_id LIMIT $1) AS p
 CROSS JOIN LATERAL (SELECT mac FROM audit_records WHERE id = p.audit_id LIMIT 1) AS r`
-	fileReads = `
+	filing = `
 WITH waiting AS (
   DELETE FROM audit_reads WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_reads ORDER BY id LIMIT $1))
   RETURNING ` + columns + `
 ), filed AS (
   INSERT INTO audit_records (` + columns + `) SELECT ` + columns + ` FROM waiting
-)
-SELECT id, mac FROM waiting`
+)`
+	fileReads   = filing + `SELECT id, mac FROM waiting`
+	fileForLink = filing + `INSERT INTO audit_pending (audit_id) SELECT id FROM waiting`
 	insertLinks = `
 INSERT INTO audit_chain (position, audit_id, previous, hash)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[])`

@@ -30,8 +30,12 @@ const (
 	ReadLinks     = readLinks
 )
 
-// Settle looks for the links of all that is held.
-func (r *Reads) Settle(ctx context.Context) error { return r.settle(ctx, time.Now().Add(time.Hour)) }
+// Settle looks for all that is held among what is filed, and SettleLate does so when nobody has
+// filed it for long.
+func (r *Reads) Settle(ctx context.Context) error { return r.settle(ctx, time.Now().Add(holdFor)) }
+func (r *Reads) SettleLate(ctx context.Context) error {
+	return r.settle(ctx, time.Now().Add(fileAfter))
+}
 
 // Held is how many records are held.
 func (r *Reads) Held() int { return len(r.held) }

@@ -15,32 +15,34 @@ import (
 )
 
 const (
-	// holdFor is how long a record of a read is held before its link is looked for: two passes
-	// of the sequencer.
+	// holdFor is how long a record of a read is held before it is looked for among those that are
+	// filed: two passes of the sequencer.
 	holdFor = time.Second
-	// mostHeld bounds the records held while no links are made. The oldest are let go, which
-	// have been on disk for long by then.
+	// fileAfter is how long the sequencer is left to file it. A service that nobody leads files
+	// what waits itself.
+	fileAfter = 3 * time.Second
+	// mostHeld bounds the records held. The oldest are let go.
 	mostHeld = 20_000
 	// mostAsked bounds one statement.
 	mostAsked = 1000
 )
 
-// A transaction of reads and their records does not wait for the disk. Set by a condition that costs
-// next to nothing; by a statement of its own it would be a third of the record.
-const (
-	insertRead = `
+var (
+	insertRead = pg.NewInsert(`
 INSERT INTO audit_reads (` + columns + `)
 SELECT $1::uuid, $2::timestamptz, $3::text, $4::smallint, $5::text, $6::text, $7::uuid,
-  $8::text, $9::bytea, $10::text, $11::uuid, $12::bytea, $13::uuid, $14::inet
-WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL`
-	insertReads = `
+  $8::text, $9::bytea, $10::text, $11::uuid, $12::bytea, $13::uuid, $14::inet`)
+	insertReads = pg.NewInsert(`
 INSERT INTO audit_reads (` + columns + `)
-SELECT rows.* FROM set_config('synchronous_commit', 'off', true), ` + fromLists + ` AS rows`
-	// Links are found one by one, as the records of a pass are.
-	findUnlinked = `
+SELECT * FROM ` + fromLists)
+)
+
+const (
+	// Records are found one by one, as those of a pass are.
+	findUnfiled = `
 SELECT h.id FROM unnest($1::uuid[]) AS h (id)
-LEFT JOIN LATERAL (SELECT position FROM audit_chain WHERE audit_id = h.id LIMIT 1) AS c ON true
-WHERE c.position IS NULL`
+LEFT JOIN LATERAL (SELECT id FROM audit_records WHERE id = h.id LIMIT 1) AS r ON true
+WHERE r.id IS NULL`
 	insertLost = `
 INSERT INTO audit_reads (` + columns + `)
 SELECT rows.* FROM ` + fromLists + ` AS rows (` + columns + `)
@@ -48,13 +50,13 @@ WHERE NOT EXISTS (SELECT FROM audit_reads AS w WHERE w.id = rows.id)
   AND NOT EXISTS (SELECT FROM audit_records AS r WHERE r.id = rows.id)`
 )
 
-// Reads keeps the records of what is only read. Such a record travels with the reading and is
-// committed before the answer leaves. It is not waited for until it is on disk, which would
-// cost more than all else that protects a read, but held until it has its link in the chain,
-// which is: what a crash of the database takes away before that is entered again. So a record
-// is lost only when the database and the service both crash within the moment in which the
-// database may keep a commit in memory, three times its wal_writer_delay (0.6 s), and the
-// record was not linked yet. Reads is safe for concurrent use.
+// Reads keeps the records of what is only read. Such a record travels in the statement that
+// reads and is committed before the answer leaves, in a table that does not go through the
+// log of the database: waiting for the disk would cost more than all else that protects a
+// read. The sequencer's pass files it, on disk, and until then Reads holds it and enters again
+// what a crash of the database takes away. So a record is lost only when the database and the
+// service both crash before it is filed: within half a second of the read, within fileAfter
+// and a pass while nobody leads. Reads is safe for concurrent use.
 type Reads struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
@@ -88,25 +90,16 @@ type Reading struct {
 // tells.
 func (r *Reads) Begin(ctx context.Context, acts ...Act) *Reading {
 	out := &Reading{reads: r}
-	b := new(pg.Batch)
-	if out.records, out.err = newRecords(r.key, acts); out.err == nil {
-		out.err = queueReads(ctx, b, r.key, out.records)
-	}
-	out.Along = pg.NewAlong(r.pool, b)
-	return out
-}
-
-// queueReads queues the records. One alone does without the lists, which cost Postgres more
-// than the record.
-func queueReads(ctx context.Context, b *pg.Batch, key []byte, records []*record) (err error) {
-	switch len(records) {
+	out.records, out.err = newRecords(r.key, acts)
+	switch len(out.records) {
 	case 0:
-	case 1:
-		_, err = b.Exec(ctx, insertRead, records[0].values(key)...)
+		out.Along = pg.NewAlong(r.pool, pg.Insert{}, nil)
+	case 1: // lists cost Postgres more than the record
+		out.Along = pg.NewAlong(r.pool, insertRead, out.records[0].values(r.key))
 	default:
-		_, err = b.Exec(ctx, insertReads, lists(key, records)...)
+		out.Along = pg.NewAlong(r.pool, insertReads, lists(r.key, out.records))
 	}
-	return err
+	return out
 }
 
 // Done returns nil once the records are committed.
@@ -132,7 +125,8 @@ func (r *Reads) hold(records []*record) {
 	}
 }
 
-// Run lets go what is linked and enters what was lost again, until ctx ends.
+// Run lets go what is filed, enters what was lost again and files what waits for long, until
+// ctx ends.
 func (r *Reads) Run(ctx context.Context) error {
 	tick := time.NewTicker(holdFor)
 	defer tick.Stop()
@@ -142,29 +136,45 @@ func (r *Reads) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := r.settle(ctx, time.Now().Add(-holdFor)); err != nil && ctx.Err() == nil {
+		if err := r.settle(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "records of reads are held until the database answers", "error", pg.Describe(err))
 		}
 	}
 }
 
-// settle looks for the links of what is held since before a time. What has none yet goes on
-// being held.
-func (r *Reads) settle(ctx context.Context, before time.Time) (err error) {
-	ripe := r.take(before)
+// settle looks for what has been held for long enough among the records that are filed. What is
+// not there goes on being held.
+func (r *Reads) settle(ctx context.Context, now time.Time) (err error) {
+	ripe := r.take(now.Add(-holdFor))
 	var left []held
 	for len(ripe) > 0 && err == nil {
 		some := ripe[:min(len(ripe), mostAsked)]
 		var waiting []held
-		if waiting, err = r.unlinked(ctx, some); err == nil && len(waiting) > 0 {
+		if waiting, err = r.unfiled(ctx, some); err == nil && len(waiting) > 0 {
 			err = r.enterLost(ctx, waiting)
 		}
 		if err == nil {
 			left, ripe = append(left, waiting...), ripe[len(some):]
 		}
 	}
+	if err == nil && len(left) > 0 && left[0].since.Before(now.Add(-fileAfter)) {
+		err = r.file(ctx)
+	}
 	r.giveBack(append(left, ripe...))
 	return err
+}
+
+// file files all that waits, for the next pass to link.
+func (r *Reads) file(ctx context.Context) error {
+	for {
+		tag, err := r.pool.Exec(ctx, fileForLink, mostAsked)
+		if err != nil {
+			return fmt.Errorf("file records of reads: %w", err)
+		}
+		if tag.RowsAffected() < mostAsked {
+			return nil
+		}
+	}
 }
 
 // take takes what is held since before a time.
@@ -186,20 +196,20 @@ func (r *Reads) giveBack(some []held) {
 	r.held = append(some, r.held...)
 }
 
-func (r *Reads) unlinked(ctx context.Context, some []held) ([]held, error) {
+func (r *Reads) unfiled(ctx context.Context, some []held) ([]held, error) {
 	ids := make([]uuid.UUID, len(some))
 	of := make(map[uuid.UUID]held, len(some))
 	for i, h := range some {
 		ids[i], of[h.id] = h.id, h
 	}
-	rows, err := r.pool.Query(ctx, findUnlinked, ids)
+	rows, err := r.pool.Query(ctx, findUnfiled, ids)
 	if err != nil {
-		return nil, fmt.Errorf("look for the links of reads: %w", err)
+		return nil, fmt.Errorf("look for filed reads: %w", err)
 	}
 	var left []held
 	var id uuid.UUID
 	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { left = append(left, of[id]); return nil }); err != nil {
-		return nil, fmt.Errorf("look for the links of reads: %w", err)
+		return nil, fmt.Errorf("look for filed reads: %w", err)
 	}
 	return left, nil
 }

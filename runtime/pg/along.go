@@ -3,43 +3,77 @@ package pg
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Along has a batch travel with the first query that is sent through it, in one round trip
-// and one transaction. It is for what a read leaves behind. [Along.Done] says whether the
-// batch is committed, and sends it by itself where no query took it. It is not safe for
-// concurrent use.
-type Along struct {
-	Sender
-	batch *Batch // nil once it was sent
-	sent  pgx.BatchResults
-	err   error
+// Insert is an insert that can be a part of another statement.
+type Insert struct{ parts []string }
+
+// NewInsert makes one of a statement whose placeholders are $1, $2 and so on, each once and in
+// this order. It is for variables of packages, and panics on any other statement.
+func NewInsert(sql string) Insert {
+	for i, m := range placeholder.FindAllStringSubmatch(sql, -1) {
+		if m[1] != strconv.Itoa(i+1) {
+			panic("placeholders that are not in their order: " + sql)
+		}
+	}
+	return Insert{placeholder.Split(sql, -1)}
 }
 
-var errStillRead = errors.New("the rows that a batch went along with are still being read")
+// before is a statement with the insert in front of it, whose placeholders go on from those of
+// the statement.
+func (i Insert) before(sql string, args int) string {
+	var b strings.Builder
+	b.Grow(len(sql) + 1024)
+	b.WriteString("WITH along AS (")
+	i.number(&b, args)
+	b.WriteString(")\n")
+	b.WriteString(sql)
+	return b.String()
+}
 
-// NewAlong sends through on, which must not be a transaction. An empty batch changes nothing.
-func NewAlong(on Sender, b *Batch) *Along {
-	a := &Along{Sender: on}
-	if b.Len() > 0 {
-		a.batch = b
+func (i Insert) number(b *strings.Builder, after int) {
+	for n, part := range i.parts {
+		if n > 0 {
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(after + n))
+		}
+		b.WriteString(part)
 	}
-	return a
+}
+
+// Along has an insert travel with the first query that is sent through it: as a part of its
+// statement, so that either both take effect or neither. It is for what a read leaves behind.
+// The query must begin with SELECT. [Along.Done] says whether the insert is committed, and
+// sends it by itself where no query took it. It is not safe for concurrent use.
+type Along struct {
+	DBTX
+	insert Insert
+	values []any // nil once they were sent
+	read   bool  // what they were sent with is being read
+	err    error
+}
+
+var errStillRead = errors.New("the rows that an insert went along with are still being read")
+
+// NewAlong sends through on, which must not be a transaction. Without values there is nothing
+// to insert.
+func NewAlong(on DBTX, insert Insert, values []any) *Along {
+	return &Along{DBTX: on, insert: insert, values: values}
 }
 
 // Query runs a query; the rows must be closed, as ever.
 func (a *Along) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if a.batch == nil {
-		return a.Sender.Query(ctx, sql, args...)
+	if a.values == nil {
+		return a.DBTX.Query(ctx, sql, args...)
 	}
-	if err := a.send(ctx, sql, args...); err != nil {
-		return nil, err
-	}
-	rows, err := a.sent.Query()
+	sql, args = a.take(sql, args)
+	rows, err := a.DBTX.Query(ctx, sql, args...)
 	if err != nil {
-		_ = a.close() // repeats err
+		a.over(err)
 		return nil, err
 	}
 	return alongRows{rows, a}, nil
@@ -47,54 +81,37 @@ func (a *Along) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, e
 
 // QueryRow runs a query for one row; errors come out of its Scan, as ever.
 func (a *Along) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if a.batch == nil {
-		return a.Sender.QueryRow(ctx, sql, args...)
+	if a.values == nil {
+		return a.DBTX.QueryRow(ctx, sql, args...)
 	}
-	return alongRow{a, a.send(ctx, sql, args...)}
+	sql, args = a.take(sql, args)
+	return alongRow{a.DBTX.QueryRow(ctx, sql, args...), a}
 }
 
-// Done returns nil once the batch is committed. Any error means that this is not certain; it
-// is that of the transaction, of which the query that took the batch along is a part.
+// Done returns nil once the insert is committed. Any error means that this is not certain; it
+// may be that of the query which took the insert along.
 func (a *Along) Done(ctx context.Context) error {
 	switch {
-	case a.sent != nil:
+	case a.read:
 		return errStillRead
-	case a.batch == nil:
+	case a.values == nil:
 		return a.err
 	}
-	alone := a.batch
-	a.batch = nil
-	a.err = send(ctx, a.Sender, &alone.queued)
+	var alone strings.Builder
+	a.insert.number(&alone, 0)
+	_, a.err = a.DBTX.Exec(ctx, alone.String(), a.values...)
+	a.values = nil
 	return a.err
 }
 
-// send sends the batch with a query behind it, and reads up to the query.
-func (a *Along) send(ctx context.Context, sql string, args ...any) error {
-	together := &a.batch.queued
-	before := together.Len()
-	together.Queue(sql, args...)
-	a.batch, a.sent = nil, a.SendBatch(ctx, together)
-	for range before {
-		if _, err := a.sent.Exec(); err != nil {
-			_ = a.close() // repeats err
-			a.err = err
-			return err
-		}
-	}
-	return nil
+func (a *Along) take(sql string, args []any) (string, []any) {
+	together := append(args[:len(args):len(args)], a.values...)
+	a.values, a.read = nil, true
+	return a.insert.before(sql, len(args)), together
 }
 
-// close ends the transaction, if it is not over.
-func (a *Along) close() error {
-	if a.sent == nil {
-		return nil
-	}
-	a.err = a.sent.Close()
-	a.sent = nil
-	return a.err
-}
+func (a *Along) over(err error) { a.read, a.err = false, err }
 
-// alongRows give their connection back when they are closed.
 type alongRows struct {
 	pgx.Rows
 	along *Along
@@ -102,21 +119,20 @@ type alongRows struct {
 
 func (r alongRows) Close() {
 	r.Rows.Close()
-	_ = r.along.close() // Done tells it
+	r.along.over(r.Err())
 }
 
 type alongRow struct {
+	pgx.Row
 	along *Along
-	err   error
 }
 
 func (r alongRow) Scan(to ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	err := r.along.sent.QueryRow().Scan(to...)
-	if closing := r.along.close(); err == nil {
-		err = closing
+	err := r.Row.Scan(to...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		r.along.over(nil)
+	} else {
+		r.along.over(err)
 	}
 	return err
 }

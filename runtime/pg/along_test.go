@@ -13,16 +13,11 @@ import (
 func TestAlong(t *testing.T) {
 	db := testkit.Database(t)
 	ctx := t.Context()
-	if _, err := db.Owner(t).Exec(ctx, `CREATE TABLE left_behind (n int CHECK (n > 0))`); err != nil {
+	if _, err := db.Owner(t).Exec(ctx, `CREATE TABLE left_behind (n int CHECK (n > 0), word text NOT NULL)`); err != nil {
 		t.Fatal(err)
 	}
-	along := func(n int) *pg.Along {
-		b := new(pg.Batch)
-		if _, err := b.Exec(ctx, `INSERT INTO left_behind (n) VALUES ($1)`, n); err != nil {
-			t.Fatal(err)
-		}
-		return pg.NewAlong(db.Pool, b)
-	}
+	insert := pg.NewInsert(`INSERT INTO left_behind (n, word) VALUES ($1, $2)`)
+	along := func(n int) *pg.Along { return pg.NewAlong(db.Pool, insert, []any{n, "word"}) }
 	left := func(n int) (rows int) {
 		t.Helper()
 		if err := db.Pool.QueryRow(ctx, `SELECT count(*) FROM left_behind WHERE n = $1`, n).Scan(&rows); err != nil {
@@ -47,7 +42,7 @@ func TestAlong(t *testing.T) {
 	// More often than the pool has connections: each is given back.
 	for range 30 {
 		for n, read := range map[int]func(*pg.Along) error{
-			1: func(a *pg.Along) error { return a.QueryRow(ctx, `SELECT 2`).Scan(&got) },
+			1: func(a *pg.Along) error { return a.QueryRow(ctx, `SELECT $1::int`, 2).Scan(&got) },
 			2: func(a *pg.Along) error {
 				rows, err := a.Query(ctx, `SELECT generate_series(1, $1::int)`, 3)
 				if err != nil {
@@ -100,8 +95,18 @@ func TestAlong(t *testing.T) {
 		if err := along(-1).Done(ctx); pg.Code(err) != "23514" {
 			t.Errorf("a row that breaks a rule: %v", err)
 		}
-		if err := pg.NewAlong(db.Pool, new(pg.Batch)).Done(ctx); err != nil {
-			t.Errorf("an empty batch: %v", err)
+		if err := pg.NewAlong(db.Pool, insert, nil).Done(ctx); err != nil {
+			t.Errorf("nothing to insert: %v", err)
 		}
 	}
+}
+
+// Placeholders are numbered on by their order.
+func TestInsertOutOfOrder(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("placeholders out of their order were taken")
+		}
+	}()
+	pg.NewInsert(`INSERT INTO left_behind (n, word) VALUES ($2, $1)`)
 }

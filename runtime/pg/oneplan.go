@@ -17,26 +17,13 @@ type Sender interface {
 // Postgres would otherwise go on to plan it for each call wherever it guesses that knowing
 // the arguments helps. The setting travels along with the query and, outside of a
 // transaction, ends with it; within one it lasts to its end. Exec is as ever.
-type OnePlan struct {
-	Sender
-	// InOrder has indexes read in their order alone. It is for a query of which a limit ends the
-	// reading of each: where few rows are taken for likely, the plan would be to gather and sort
-	// all that there are.
-	InOrder bool
-}
+type OnePlan struct{ Sender }
 
-const (
-	forceOnePlan = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)"
-	forceOrder   = forceOnePlan + ", set_config('enable_bitmapscan', 'off', true)"
-)
+const forceOnePlan = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 func (p OnePlan) send(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
 	b := new(pgx.Batch)
-	if p.InOrder {
-		b.Queue(forceOrder)
-	} else {
-		b.Queue(forceOnePlan)
-	}
+	b.Queue(forceOnePlan)
 	b.Queue(sql, args...)
 	sent := p.SendBatch(ctx, b)
 	if _, err := sent.Exec(); err != nil {

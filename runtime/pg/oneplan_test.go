@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/kefu-suite/kefu/runtime/pg"
 	"github.com/kefu-suite/kefu/runtime/testkit"
@@ -68,10 +69,27 @@ func TestOnePlan(t *testing.T) {
 	if generic, custom := plans(); generic != 3 || custom != 1 {
 		t.Errorf("the setting stayed: %d plans for any argument and %d for one", generic, custom)
 	}
-	for one, want := range map[pg.OnePlan]string{{Sender: conn}: "on", {Sender: conn, InOrder: true}: "off"} {
+}
+
+// The sessions of a pool for lists make one plan too, and leave bitmaps out.
+func TestInOrder(t *testing.T) {
+	db := testkit.Database(t)
+	lists, err := pg.InOrder(db.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lists.Close()
+	if n := lists.Stat().TotalConns(); n != 0 {
+		t.Errorf("%d connections before the first list", n)
+	}
+	for on, want := range map[*pgxpool.Pool]string{db.Pool: "auto on UTC", lists: "force_generic_plan off UTC"} {
 		var got string
-		if err := one.QueryRow(ctx, "SELECT current_setting('enable_bitmapscan')").Scan(&got); err != nil || got != want {
-			t.Errorf("in order %t: bitmaps are %s, %v", one.InOrder, got, err)
+		err := on.QueryRow(t.Context(), `SELECT concat_ws(' ', current_setting('plan_cache_mode'), current_setting('enable_bitmapscan'), current_setting('timezone'))`).Scan(&got)
+		if err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
 		}
+	}
+	if most := lists.Config().MaxConns; most*4 > db.Pool.Config().MaxConns+3 {
+		t.Errorf("%d connections for lists beside %d", most, db.Pool.Config().MaxConns)
 	}
 }

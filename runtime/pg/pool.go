@@ -78,6 +78,24 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// InOrder opens a pool beside another whose sessions make one plan of a query, for any arguments,
+// as [OnePlan] does, and read indexes in their order alone. It is for queries that merge what
+// indexes give up to a limit: planning them takes longer than running them, and where few rows
+// are taken for likely the plan would be to gather and sort all that there are. Saying so with each
+// query cost a tenth of a millisecond. It holds as many connections as a quarter of the other,
+// and none before it is used.
+func InOrder(beside *pgxpool.Pool) (*pgxpool.Pool, error) {
+	pc := beside.Config()
+	pc.MaxConns = max(2, pc.MaxConns/4)
+	params := pc.ConnConfig.RuntimeParams
+	params["plan_cache_mode"], params["enable_bitmapscan"] = "force_generic_plan", "off"
+	pool, err := pgxpool.NewWithConfig(context.Background(), pc)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool for lists: %w", err)
+	}
+	return pool, nil
+}
+
 func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {

@@ -8,19 +8,8 @@ import (
 )
 
 // OnePlan is the plan by which a statement runs whatever its arguments are, as [pg.OnePlan]
-// has it made.
+// has it made, or a pool of [pg.InOrder].
 func OnePlan(t testing.TB, pool *pgxpool.Pool, sql string, args int) string {
-	t.Helper()
-	return onePlan(t, pool, "", sql, args)
-}
-
-// OnePlanInOrder is OnePlan with its InOrder.
-func OnePlanInOrder(t testing.TB, pool *pgxpool.Pool, sql string, args int) string {
-	t.Helper()
-	return onePlan(t, pool, "SET LOCAL enable_bitmapscan = off; ", sql, args)
-}
-
-func onePlan(t testing.TB, pool *pgxpool.Pool, set, sql string, args int) string {
 	t.Helper()
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
@@ -28,7 +17,7 @@ func onePlan(t testing.TB, pool *pgxpool.Pool, set, sql string, args int) string
 	}
 	defer conn.Release()
 	nulls := strings.TrimSuffix(strings.Repeat("NULL, ", args), ", ")
-	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; "+set+
+	results, err := conn.Conn().PgConn().Exec(t.Context(), "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; "+
 		"PREPARE once AS "+sql+"; EXPLAIN EXECUTE once("+nulls+"); DEALLOCATE once; COMMIT").ReadAll()
 	if err != nil {
 		t.Fatal(err)

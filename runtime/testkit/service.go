@@ -168,6 +168,7 @@ func (s *Service) start(background bool) error {
 		if err := s.Process.Stop(serviceStop); err != nil {
 			s.t.Errorf("stop the service: %v", err)
 		}
+		s.Process.Lists.Close()
 	})
 	return nil
 }
