@@ -87,7 +87,7 @@ func run(ctx context.Context, p *app.Process, cfg config) error {
 	calendars := calendar.NewCache()
 	clocks := clock.New(calendars, p.Now)
 	s, err := server.New(server.Config{
-		Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
+		Pool: p.Pool, Lists: p.Lists, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 		Now: p.Now, Registry: customerv1.NewCustomerServiceClient(registry), Issuer: cfg.Tokens.Issuers[0],
 		Region: cfg.DefaultRegion, Policy: ticket.Policy{
 			ConfirmAfter:   time.Duration(cfg.ConfirmHours) * time.Hour,

@@ -37,7 +37,7 @@ func (s *Server) ticketPage(ctx context.Context, req *ticketv1.ListTicketsReques
 	if f.Before, err = s.cursor(ctx, req); err != nil {
 		return nil, "", err
 	}
-	rows, err := s.q.ListTickets(ctx, s.pool, f)
+	rows, err := s.q.ListTickets(ctx, s.pool, s.lists, f)
 	if err != nil {
 		return nil, "", fmt.Errorf("list tickets: %w", err)
 	}

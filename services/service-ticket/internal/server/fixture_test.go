@@ -88,7 +88,7 @@ func bareWorld(t *testing.T, background bool) *world {
 			w.clocks = clock.New(calendars, p.Now)
 			w.sweeper = clock.NewSweeper(w.clocks, p.Pool, p.Write, p.Log)
 			w.server, err = server.New(server.Config{
-				Pool: p.Pool, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
+				Pool: p.Pool, Lists: p.Lists, Keyring: p.Keyring, Write: p.Write, Pages: p.Pages, Validator: p.Validator, Log: p.Log,
 				Now: p.Now, Registry: w.registry, Issuer: "http://127.0.0.1:9", Region: "CN",
 				Policy: standardPolicy(),
 				Clocks: w.clocks, Calendars: calendars,

@@ -40,6 +40,7 @@ const Name = directory.Source
 // Config is what a Server needs; everything is required.
 type Config struct {
 	Pool      *pgxpool.Pool
+	Lists     *pgxpool.Pool // of pg.InOrder
 	Keyring   *pii.Keyring
 	Write     *write.Path
 	Pages     *page.Sealer
@@ -80,6 +81,7 @@ type Server struct {
 	ticketv1.UnsafeStandardServiceServer
 
 	pool      *pgxpool.Pool
+	lists     *pgxpool.Pool
 	keys      *pii.Keyring
 	write     *write.Path
 	pages     *page.Sealer
@@ -115,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("staff need the issuer of their tokens")
 	}
 	s := &Server{
-		pool: cfg.Pool, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
+		pool: cfg.Pool, lists: cfg.Lists, keys: cfg.Keyring, write: cfg.Write, pages: cfg.Pages, validator: cfg.Validator,
 		log: cfg.Log, clock: cfg.Now, registry: cfg.Registry, issuer: cfg.Issuer, region: cfg.Region,
 		policy: cfg.Policy, clocks: cfg.Clocks, calendars: cfg.Calendars, q: db.New(),
 	}
