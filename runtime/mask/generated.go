@@ -16,11 +16,13 @@ import (
 // masking a list consisted. What it does not tell is left to reflection on messages.
 type form struct {
 	of reflect.Type // a pointer to the struct
-	// fields are the indexes of the exported ones, oneofs those of them that hold one of several
-	// in a box, numbers the others by number.
-	fields, oneofs []int
-	numbers        map[protoreflect.FieldNumber]int
-	unknown        int
+	// run is a struct of the exported fields alone, which stand side by side from the index first on.
+	run   reflect.Type
+	first int
+	// oneofs are the indexes of those that hold one of several in a box, numbers the others by number.
+	oneofs  []int
+	numbers map[protoreflect.FieldNumber]int
+	unknown int
 }
 
 // formOf is nil for types that are not generated, or in another manner.
@@ -34,11 +36,12 @@ func formOf(d protoreflect.MessageDescriptor) *form {
 		return nil
 	}
 	out := &form{of: t, numbers: map[protoreflect.FieldNumber]int{}, unknown: -1}
+	var exported []reflect.StructField
 	open := false
 	for i := range t.Elem().NumField() {
 		switch f := t.Elem().Field(i); {
 		case f.IsExported():
-			out.fields = append(out.fields, i)
+			exported = append(exported, f)
 			if f.Type.Kind() == reflect.Interface {
 				out.oneofs = append(out.oneofs, i)
 			} else {
@@ -52,8 +55,14 @@ func formOf(d protoreflect.MessageDescriptor) *form {
 			return nil
 		}
 	}
-	if !open || out.unknown < 0 {
+	if !open || out.unknown < 0 || len(exported) == 0 {
 		return nil
+	}
+	out.run, out.first = reflect.StructOf(exported), exported[0].Index[0]
+	for i, f := range exported {
+		if f.Index[0] != out.first+i || f.Offset != exported[0].Offset+out.run.Field(i).Offset {
+			return nil
+		}
 	}
 	return out
 }
@@ -94,16 +103,7 @@ func (g *form) at(f *step) int {
 func (g *form) copy(from reflect.Value) reflect.Value {
 	out := reflect.New(g.of.Elem())
 	given, to := from.Elem(), out.Elem()
-	for _, i := range g.fields {
-		switch v := given.Field(i); v.Kind() {
-		case reflect.String:
-			to.Field(i).SetString(v.String())
-		case reflect.Int32, reflect.Int64:
-			to.Field(i).SetInt(v.Int())
-		default:
-			to.Field(i).Set(v)
-		}
-	}
+	g.exported(to).Set(g.exported(given))
 	for _, i := range g.oneofs {
 		// Setting what is in the box would be seen in both.
 		if box := given.Field(i).Elem(); box.IsValid() && !box.IsNil() {
@@ -116,6 +116,12 @@ func (g *form) copy(from reflect.Value) reflect.Value {
 		reflected(out).SetUnknown(reflected(from).GetUnknown())
 	}
 	return out
+}
+
+// exported are the exported fields of a struct, all at once: one by one they take longer than all
+// else that is done with a message.
+func (g *form) exported(of reflect.Value) reflect.Value {
+	return reflect.NewAt(g.run, of.Field(g.first).Addr().UnsafePointer()).Elem()
 }
 
 // reflected is a generated message for reflection on messages.

@@ -107,6 +107,11 @@ func (k *Keyring) Create(ctx context.Context, db pg.DBTX, subject uuid.UUID) (*S
 	return k.insert(ctx, db, subject, "")
 }
 
+// The list is a subquery so that Postgres does not look into it: knowing how long it is, it
+// would plan each call anew, for longer than the keys take to read.
+const selectKeys = `SELECT subject_id, wrapped, wrap_id, create_time < clock_timestamp() - make_interval(secs => $2)
+FROM subject_keys WHERE subject_id = ANY((SELECT $1::uuid[])::uuid[])`
+
 // Subjects reads the keys of several subjects at once. Those without a key are absent,
 // erased ones are present as nil; use Subjects.Open.
 func (k *Keyring) Subjects(ctx context.Context, db pg.DBTX, subjects ...uuid.UUID) (Subjects, error) {
@@ -122,9 +127,7 @@ func (k *Keyring) Subjects(ctx context.Context, db pg.DBTX, subjects ...uuid.UUI
 	if len(missing) == 0 {
 		return out, nil
 	}
-	rows, err := db.Query(ctx, `SELECT subject_id, wrapped, wrap_id,
-		create_time < clock_timestamp() - make_interval(secs => $2)
-		FROM subject_keys WHERE subject_id = ANY($1)`, missing, settled.Seconds())
+	rows, err := db.Query(ctx, selectKeys, missing, settled.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("pii: read subject keys: %w", err)
 	}
