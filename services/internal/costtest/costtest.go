@@ -34,7 +34,7 @@ import (
 
 const (
 	// rounds is how often each way has its turn, slice how long one lasts and longSlice one of
-	// calls that write, of which few fit into a slice.
+	// calls that write or leave a record, behind which something goes on after the last of them.
 	rounds    = 7
 	slice     = 600 * time.Millisecond
 	longSlice = 1500 * time.Millisecond

@@ -164,7 +164,7 @@ func (b *Bench) once(c Case, way int, call func(context.Context) error, callers 
 		calls[i] = call
 	}
 	lasts := slice
-	if c.Record != nil {
+	if c.Record != nil || c.Recorded {
 		lasts = longSlice
 	}
 	runtime.GC()

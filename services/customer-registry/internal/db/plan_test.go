@@ -76,7 +76,7 @@ func crowded(t *testing.T) *testkit.DB {
 			CASE WHEN v <> '' THEN true END, CASE WHEN v <> '' THEN '' END, 1
 		 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n), LATERAL (SELECT CASE WHEN n % 100 > 0 THEN 'boss' END AS v) reviewed`,
 		`INSERT INTO file_reads (id, read_time, reader, customer_id, basis)
-		 SELECT u, now() - n * interval '1 hour', 'reader ' || n % 40, ($2::uuid[])[1 + n % 300], 1 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
+		 SELECT u, now() - n * interval '1 hour', 'reader ' || n % 40, ($2::uuid[])[1 + n % 300], 1 + n % 5 FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO access_extracts (id, request_id, create_time)
 		 SELECT u, u, now() - n * interval '1 min' FROM unnest($1::uuid[]) WITH ORDINALITY AS x(u, n)`,
 		`INSERT INTO unmasks (id, actor, customer_id, field, purpose, unmask_time)
@@ -177,11 +177,11 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		{"requests of a quarter", countAccessRequests, []any{time.Now().Add(-time.Hour), time.Now()}, "access_requests_create_time_idx"},
 		{"readers of a quarter", listReaders, []any{"Asia/Shanghai", time.Now().Add(-48 * time.Hour), time.Now()}, "file_reads_read_time_idx"},
 		{"clearances of a quarter", listClearances, []any{time.Now().Add(-48 * time.Hour), time.Now()}, "file_reads_read_time_idx"},
-		{"a signer's reads", tookPart, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "file_reads_reader_idx"},
+		{"a signer's reads", tookPart, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "file_reads_read_time_idx"},
 		{"a signer's decisions", tookPart, []any{"reader 7", time.Now().Add(-time.Hour), time.Now()}, "access_requests_decider_idx"},
 		{"grants of a quarter", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "access_requests_end_time_idx"},
 		{"emergencies of a quarter", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "break_glasses_end_time_idx"},
-		{"reads under grants", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "file_reads_"}, // one of its two
+		{"reads under grants", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "file_reads_granted_idx"},
 		{"extracts under grants", listGrantUses, []any{time.Now().Add(-time.Hour), time.Now()}, "access_extracts_request_id_idx"},
 		{"the first access", firstAccess, []any{time.Now()}, "file_reads_read_time_idx"},
 		{"consent history", listConsentHistory, []any{anyID, int64(9), int32(51)}, "consents_customer_id_version_idx"},

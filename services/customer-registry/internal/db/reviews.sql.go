@@ -254,7 +254,7 @@ FROM granted g LEFT JOIN known s ON s.actor = g.holder
 CROSS JOIN LATERAL (
   SELECT count(*) AS uses, max(a.at) AS last_use_time FROM (
     SELECT f.read_time AS at FROM file_reads f
-    WHERE NOT g.outsider AND f.reader = g.holder AND f.basis = g.basis
+    WHERE NOT g.outsider AND f.reader = g.holder AND f.basis = g.basis AND f.basis IN (3, 4)
       AND f.read_time >= greatest(g.start_time, $1) AND f.read_time < least(g.end_time, $2)
       AND (f.access_right = g.access_right OR f.access_right = '' AND f.customer_id = ANY (g.customer_ids))
     UNION ALL

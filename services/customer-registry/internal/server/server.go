@@ -141,7 +141,7 @@ func (s *Server) Sweep(ctx context.Context) error {
 	return clock.NewSweeper(s.clocks, s.pool, s.write, s.log).Run(ctx)
 }
 
-// HoldReads holds the records of files that were read until they are linked, until ctx ends.
+// HoldReads holds the records of files that were read until they are filed, until ctx ends.
 func (s *Server) HoldReads(ctx context.Context) error { return s.reads.Run(ctx) }
 
 // New makes a Server. It fails when the region is none that phones are read by.
