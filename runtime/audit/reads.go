@@ -18,8 +18,8 @@ const (
 	// holdFor is how long a record of a read is held before it is looked for among those that are
 	// filed: two passes of the sequencer.
 	holdFor = time.Second
-	// fileAfter is how long the sequencer is left to file it. A service that nobody leads files
-	// what waits itself.
+	// fileAfter is how long the sequencer is left to file it. While nobody leads, the service that
+	// holds it files all that waits.
 	fileAfter = 3 * time.Second
 	// mostHeld bounds the records held. The oldest are let go.
 	mostHeld = 20_000
