@@ -29,7 +29,8 @@ func TestSecurityTour(t *testing.T) {
 		"ACCESS_REQUEST_STATE_APPROVED", "赵六（市场监督管理局）", `"phone":"138****5678"`,
 		"TIER_KEY", "GRANT_NEEDED", "+8613800135678", "the fire brigade confirms it",
 		"CONSENT_PURPOSE_SURVEYS", `"granted":false`, `"granted":true`, "INVITATION_STATE_REVOKED", "CONSENT_WITHDRAWN",
-		`"byGrant":1`, "QUARTER_NOT_OVER", `"right":"role:service-agent/customers.readmasked"`, `"lastUseTime"`, `"accessReviews":[`, `"address":"127.0.0.1"`, "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
+		`"byGrant":1`, "QUARTER_NOT_OVER", `"right":"role:service-agent/customers.readmasked"`, `"lastUseTime"`, `"accessReviews":[`, `"address":"127.0.0.1"`,
+		"3 Service/CreateAccessRequest", "2 Service/ExtractAccessRequest", "1 Service/UnmaskCustomer", "+8613800139999", "TICKET_NOT_FOUND", "水泵漏水",
 		"GRANT_NEEDED", "TICKET_STATE_ASSIGNED", `"phone":"+8613800135678","email":"z***@jinggong.example"`, "TICKET_STATE_RESOLVED", "GRANT_NEEDED",
 		`"name":"周小川"`, `"phone":"+8613900007788"`, "LEGAL_HOLD", "SUBJECT_REQUEST_STATE_RUNNING",
 		"service-ticket complaint survey customer-registry", "CUSTOMER_NOT_FOUND")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -157,6 +158,21 @@ func keyring(t testing.TB, pool *pgxpool.Pool) *pii.Keyring {
 }
 
 // start serves until the test ends.
+// NoneAtEnd fails the test if a query of one text column finds anything when it ends.
+func (s *Service) NoneAtEnd(what, sql string, args ...any) {
+	s.t.Cleanup(func() {
+		rows, err := s.Pool.Query(context.Background(), sql, args...)
+		if err != nil {
+			s.t.Errorf("look for %s: %v", what, err)
+			return
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(found) > 0 {
+			s.t.Errorf("%s: %q, %v", what, found, err)
+		}
+	})
+}
+
 func (s *Service) start(background bool) error {
 	if err := s.Process.Serve(s.Conn.(*dialer).lis); err != nil {
 		return err

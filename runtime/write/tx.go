@@ -39,10 +39,15 @@ func (r *Record) Audit(objectType string, id uuid.UUID, changes any) {
 	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, Changes: changes})
 }
 
-// AuditRight is Audit for a change that rests on another right than the one by which the
+// AuditOf is Audit for an object of a customer of whom no event of the call tells.
+func (r *Record) AuditOf(customer uuid.UUID, objectType string, id uuid.UUID, changes any) {
+	r.AuditRight("", customer, objectType, id, changes)
+}
+
+// AuditRight is AuditOf for a change that rests on another right than the one by which the
 // call was let in, e.g. a grant for the one object.
-func (r *Record) AuditRight(right, objectType string, id uuid.UUID, changes any) {
-	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, Changes: changes, Right: right})
+func (r *Record) AuditRight(right string, customer uuid.UUID, objectType string, id uuid.UUID, changes any) {
+	r.audits = append(r.audits, audit.Entry{ObjectType: objectType, ObjectID: id, CustomerID: customer, Changes: changes, Right: right})
 }
 
 // Unchanged says that the call found everything as it asked for and changed nothing.
@@ -68,8 +73,8 @@ func (r *Record) version(id uuid.UUID) (v int64) {
 	return v
 }
 
-// customer is whom the change of an object concerns: the customer of the object's event, or
-// the only one that the events of the call tell of.
+// customer is whom the change of an object concerns, unless its audit record was told: the
+// customer of the object's event, or the only one that the events of the call tell of.
 func (r *Record) customer(object uuid.UUID) uuid.UUID {
 	var only uuid.UUID
 	several := false

@@ -3,12 +3,14 @@ package write_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -171,23 +173,34 @@ func TestFailedCallsAreNotKept(t *testing.T) {
 	checkEffects(t, db, 1)
 }
 
-func TestAuditRightGoesBeforeTheRightOfTheCall(t *testing.T) {
+func TestWhatARecordIsToldGoesBeforeWhatTheCallTells(t *testing.T) {
 	db := testkit.Database(t, sets()...)
 	p := newPath(t, db.Pool, func() {})
+	one, two := uuid.New(), uuid.New()
 	_, err := write.Do(by("someone", create), p, newRequest(t, "one", "a"), func(_ context.Context, tx *write.Tx) (*wrapperspb.StringValue, error) {
-		tx.Audit("thing", uuid.New(), nil)
-		tx.AuditRight("grant:7", "thing", uuid.New(), nil)
+		tx.Emit(event.Event{Type: "thing.changed.v1", SubjectID: uuid.New(), SubjectVersion: 1, CustomerID: one})
+		tx.Audit("by-event", uuid.New(), nil)
+		tx.AuditOf(two, "told", uuid.New(), nil)
+		tx.AuditOf(uuid.Nil, "told-nobody", uuid.New(), nil)
+		tx.AuditRight("grant:7", two, "by-grant", uuid.New(), nil)
 		return wrapperspb.String(""), nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rights string
-	if err := db.Pool.QueryRow(t.Context(), `SELECT string_agg(access_right, ' ' ORDER BY access_right) FROM audit_records`).Scan(&rights); err != nil {
+	rows, err := db.Pool.Query(t.Context(), `SELECT concat_ws(' ', object_type, customer_id, access_right) FROM audit_records ORDER BY object_type`)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if rights != "grant:7 role:clerk/things.write" {
-		t.Errorf("rights %q", rights)
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const role = " role:clerk/things.write"
+	if want := []string{
+		"by-event " + one.String() + role, "by-grant " + two.String() + " grant:7", "told " + two.String() + role, "told-nobody " + one.String() + role,
+	}; !slices.Equal(got, want) {
+		t.Errorf("records %q, want %q", got, want)
 	}
 }
 

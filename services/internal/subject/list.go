@@ -29,7 +29,9 @@ type Entry struct {
 	Cursor  string    `json:"cursor"`
 	// Subject is the person.
 	Subject uuid.UUID `json:"subject"`
-	Sets    Sets      `json:"sets"`
+	// Customer is who the person is or belongs to; zero in entries of before it was kept.
+	Customer uuid.UUID `json:"customer,omitzero"`
+	Sets     Sets      `json:"sets"`
 }
 
 // OpenList prepares the list of a service in a folder, which must be there.

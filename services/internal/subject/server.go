@@ -112,6 +112,14 @@ func ID(person *subjectv1.Subject) (uuid.UUID, error) {
 	return uuid.Parse(person.GetCustomerIds()[0])
 }
 
+// customerOf is the customer who the person is or belongs to; zero where none is named.
+func customerOf(person *subjectv1.Subject) (uuid.UUID, error) {
+	if len(person.GetCustomerIds()) == 0 {
+		return uuid.Nil, nil
+	}
+	return uuid.Parse(person.GetCustomerIds()[0])
+}
+
 // ExportSubject streams what is held on the person and leaves a record of it.
 func (s *Server) ExportSubject(req *subjectv1.ExportSubjectRequest, stream grpc.ServerStreamingServer[subjectv1.SubjectRecord]) error {
 	ctx := stream.Context()
@@ -119,19 +127,23 @@ func (s *Server) ExportSubject(req *subjectv1.ExportSubjectRequest, stream grpc.
 	if err != nil {
 		return err
 	}
+	customer, err := customerOf(req.GetSubject())
+	if err != nil {
+		return err
+	}
 	// The record comes first: nothing may leave without one.
-	if err := RecordRead(ctx, s.Pool, s.Keys, "subject", id, s.Now()); err != nil {
+	if err := RecordRead(ctx, s.Pool, s.Keys, customer, "subject", id, s.Now()); err != nil {
 		return err
 	}
 	return s.Export(ctx, req.GetSubject(), stream.Send)
 }
 
-// RecordRead leaves the audit record of a read.
-func RecordRead(ctx context.Context, pool *pgxpool.Pool, keys *pii.Keyring, object string, id uuid.UUID, now time.Time) error {
+// RecordRead leaves the audit record of a read of what is a customer's.
+func RecordRead(ctx context.Context, pool *pgxpool.Pool, keys *pii.Keyring, customer uuid.UUID, object string, id uuid.UUID, now time.Time) error {
 	method, _ := grpc.Method(ctx)
 	return pg.InBatch(ctx, pool, func(b *pg.Batch) error {
 		return audit.Insert(ctx, b, keys.Derive(audit.KeyLabel),
-			audit.Entry{Action: method, ObjectType: object, ObjectID: id, Right: authz.FromContext(ctx).Right},
+			audit.Entry{Action: method, ObjectType: object, ObjectID: id, CustomerID: customer, Right: authz.FromContext(ctx).Right},
 			audit.Called(ctx, now))
 	})
 }
@@ -186,6 +198,10 @@ func (s *Server) announce(ctx context.Context, req *subjectv1.EraseSubjectReques
 	if err != nil {
 		return Entry{}, Part{}, err
 	}
+	customer, err := customerOf(req.GetSubject())
+	if err != nil {
+		return Entry{}, Part{}, err
+	}
 	erasure, err := uuid.Parse(req.GetErasureId())
 	if err != nil {
 		return Entry{}, Part{}, err
@@ -194,7 +210,7 @@ func (s *Server) announce(ctx context.Context, req *subjectv1.EraseSubjectReques
 	if err != nil {
 		return Entry{}, Part{}, fmt.Errorf("find what is held: %w", err)
 	}
-	e := Entry{Time: s.Now().UTC(), Erasure: erasure, Cursor: req.GetCursor(), Subject: id, Sets: part.Sets}
+	e := Entry{Time: s.Now().UTC(), Erasure: erasure, Cursor: req.GetCursor(), Subject: id, Customer: customer, Sets: part.Sets}
 	if len(part.Sets) == 0 {
 		return e, part, nil
 	}
@@ -216,7 +232,7 @@ func (s *Server) erasePart(ctx context.Context, tx *write.Tx, e Entry) (map[stri
 			return nil, err
 		}
 	}
-	tx.Audit("subject", e.Subject, map[string]any{"erasure": e.Erasure, "cursor": e.Cursor, "tables": slices.Sorted(maps.Keys(counts))})
+	tx.AuditOf(e.Customer, "subject", e.Subject, map[string]any{"erasure": e.Erasure, "cursor": e.Cursor, "tables": slices.Sorted(maps.Keys(counts))})
 	return counts, nil
 }
 
@@ -258,6 +274,10 @@ func (s *Server) CorrectSubject(ctx context.Context, req *subjectv1.CorrectSubje
 	if err != nil {
 		return nil, err
 	}
+	customer, err := customerOf(req.GetSubject())
+	if err != nil {
+		return nil, err
+	}
 	part, err := s.Find(ctx, s.Pool, req.GetSubject(), req.GetCursor())
 	if err != nil {
 		return nil, fmt.Errorf("find what is held: %w", err)
@@ -270,7 +290,7 @@ func (s *Server) CorrectSubject(ctx context.Context, req *subjectv1.CorrectSubje
 		if n == 0 {
 			tx.Unchanged()
 		} else {
-			tx.Audit("subject", id, map[string]any{"corrected": n})
+			tx.AuditOf(customer, "subject", id, map[string]any{"corrected": n})
 		}
 		return &subjectv1.CorrectSubjectResponse{Cursor: part.Cursor, Done: part.Done, Corrected: n}, nil
 	})

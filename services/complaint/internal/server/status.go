@@ -97,7 +97,7 @@ func (s *Server) RenewReceipt(ctx context.Context, req *complaintv1.RenewReceipt
 		if err != nil {
 			return nil, err
 		}
-		tx.Audit(kind, c.ID, map[string]any{"receipt": "renewed"})
+		tx.AuditOf(value(c.CustomerID), kind, c.ID, map[string]any{"receipt": "renewed"})
 		return out, nil
 	})
 }

@@ -62,7 +62,7 @@ func (s *Server) headed(ctx context.Context, tx pgx.Tx, e *eventv1.Envelope) err
 			}
 			if moved {
 				changed = true
-				tx.Audit(kind, rows[i].ID, map[string]any{"clocks": reasonHead})
+				tx.AuditOf(value(rows[i].CustomerID), kind, rows[i].ID, map[string]any{"clocks": reasonHead})
 			}
 		}
 		if !changed {

@@ -125,6 +125,8 @@ func newWorld(t *testing.T) *world {
 	})
 	w.client = complaintv1.NewComplaintServiceClient(w.Conn)
 	w.policies = clockv1.NewComplaintPolicyServiceClient(w.Conn)
+	w.NoneAtEnd("audit records without their customer", `SELECT DISTINCT action || ' of a ' || object_type FROM audit_records AS r
+WHERE customer_id IS NULL AND EXISTS (SELECT FROM complaints AS c WHERE c.id = r.object_id AND c.customer_id IS NOT NULL)`)
 	w.populate()
 	return w
 }

@@ -181,19 +181,19 @@ func (s *Server) recordExtract(ctx context.Context, tx *write.Tx, row *db.Access
 	if err := s.q.InsertAccessExtract(ctx, &b, id, row.ID, now); err != nil {
 		return err
 	}
-	tx.AuditRight(right, "access_extract", id, out)
-	for _, id := range customers {
+	for _, customer := range customers {
 		read, err := newID()
 		if err != nil {
 			return err
 		}
 		if err := s.q.InsertFileRead(ctx, &b, db.InsertFileReadParams{
-			ID: read, ReadTime: now, Reader: authn.FromContext(ctx).Actor(), CustomerID: id, Basis: int16(disclosure.ByGrant),
+			ID: read, ReadTime: now, Reader: authn.FromContext(ctx).Actor(), CustomerID: customer, Basis: int16(disclosure.ByGrant),
 			AccessRight: right,
 		}); err != nil {
 			return err
 		}
-		tx.AuditRight(right, "customer", id, nil)
+		tx.AuditRight(right, customer, "access_extract", id, out)
+		tx.AuditRight(right, customer, "customer", customer, nil)
 	}
 	tx.Emit(event.Event{
 		Type: "accessextract.made.v1", SubjectID: id, SubjectVersion: 1,

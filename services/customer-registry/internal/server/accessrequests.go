@@ -325,7 +325,9 @@ func (s *Server) requestChanged(tx *write.Tx, kind string, row *db.AccessRequest
 			CustomerIds: out.GetCustomerIds(), State: stateName(out.GetState().String(), "ACCESS_REQUEST_STATE_"), EndTime: out.GetEndTime(),
 		},
 	})
-	tx.Audit("access_request", row.ID, out)
+	for _, customer := range customers {
+		tx.AuditOf(customer, "access_request", row.ID, out)
+	}
 	return out
 }
 

@@ -35,7 +35,16 @@ func (s *Server) LookupCaller(ctx context.Context, req *customerv1.LookupCallerR
 		if err != nil {
 			return nil, err
 		}
-		tx.Audit("caller", lookup, out)
+		told := make(map[uuid.UUID]bool, len(rows))
+		for i := range rows {
+			if !told[rows[i].ID] {
+				told[rows[i].ID] = true
+				tx.AuditOf(rows[i].ID, "caller", lookup, out)
+			}
+		}
+		if len(rows) == 0 {
+			tx.Audit("caller", lookup, out)
+		}
 		return out, nil
 	})
 }

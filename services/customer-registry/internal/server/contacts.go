@@ -72,7 +72,7 @@ func (s *Server) CreateContact(ctx context.Context, req *customerv1.CreateContac
 		if err != nil {
 			return nil, err
 		}
-		tx.Audit("contact", id, out)
+		tx.AuditOf(customerID, "contact", id, out)
 		return out, nil
 	})
 }
@@ -229,7 +229,7 @@ func (s *Server) changeContact(ctx context.Context, tx *write.Tx, row *db.Contac
 	if err != nil {
 		return nil, err
 	}
-	tx.Audit("contact", row.ID, out)
+	tx.AuditOf(row.CustomerID, "contact", row.ID, out)
 	return out, nil
 }
 
@@ -285,7 +285,7 @@ func (s *Server) DeleteContact(ctx context.Context, req *customerv1.DeleteContac
 		if err := s.keepOfFile(ctx, tx, customerID, row.Version+1, []customer.Change{removed}); err != nil {
 			return nil, withoutCustomer(err, id)
 		}
-		tx.Audit("contact", id, map[string]any{"deleted": true})
+		tx.AuditOf(customerID, "contact", id, map[string]any{"deleted": true})
 		return &emptypb.Empty{}, nil
 	})
 }

@@ -45,7 +45,7 @@ func (s *Server) VerifyContact(ctx context.Context, req *customerv1.VerifyContac
 			return nil, err
 		}
 		out, err := contactProto(row, pii.Subjects{id: subject})
-		tx.Audit("contact", id, out)
+		tx.AuditOf(customerID, "contact", id, out)
 		return out, err
 	})
 }

@@ -112,8 +112,11 @@ func TestLookupCaller(t *testing.T) {
 	}
 	look("13900000000", "same")
 	look("13900000000", "same")
-	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'caller' AND actor LIKE '%telephony'`); n != 5 {
+	if n := r.count(t, `SELECT count(DISTINCT object_id) FROM audit_records WHERE object_type = 'caller' AND actor LIKE '%telephony'`); n != 5 {
 		t.Errorf("%d lookups counted, want 5", n)
+	}
+	if n := r.count(t, `SELECT count(*) FROM audit_records WHERE object_type = 'caller' AND customer_id = $1`, made.GetId()); n != 3 {
+		t.Errorf("%d lookups found the customer, want 3", n)
 	}
 	_, err := r.callers.LookupCaller(telephony, &customerv1.LookupCallerRequest{Number: "anonymous"})
 	refused(t, "no digits", err, codes.InvalidArgument, "VALIDATION_FAILED", "number")

@@ -104,6 +104,11 @@ func startWith(t *testing.T, background bool, schedule ...tier.Schedule) *regist
 	r.quality = customerv1.NewQualityServiceClient(r.Conn)
 	r.attributes = customerv1.NewAttributeServiceClient(r.Conn)
 	r.trade = newTrade(r.Conn)
+	r.NoneAtEnd("audit records without their customer", `SELECT DISTINCT action || ' of a ' || object_type FROM audit_records
+WHERE customer_id IS NULL AND object_type <> ALL($1)`, []string{
+		"access_review", "attribute_definition", "calendar", "caller", "clock", "customer_export", "customer_import", "maintenance_plan",
+		"segment", "tier_model", "tier_run", "warranty_policy",
+	})
 	return r
 }
 

@@ -156,7 +156,7 @@ func (s *Server) putMarks(ctx context.Context, tx *write.Tx, file *db.Customer, 
 	if err := s.q.PutMarks(ctx, tx, db.PutMarksParams(row)); err != nil {
 		return nil, fmt.Errorf("store marks: %w", err)
 	}
-	tx.Audit("customer_standing", row.CustomerID, marksProto(&row))
+	tx.AuditOf(row.CustomerID, "customer_standing", row.CustomerID, marksProto(&row))
 	marked := customer.Below("standing", customer.Diff(marksProto(before), marksProto(&row)))
 	if err := s.keepOfFile(ctx, tx, row.CustomerID, row.Version, marked); err != nil {
 		return nil, err

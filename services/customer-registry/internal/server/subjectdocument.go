@@ -101,7 +101,7 @@ func (s *Server) ReadSubjectDocument(req *customerv1.ReadSubjectDocumentRequest,
 		return subjectRequestInState(&row)
 	}
 	// The record comes first: nothing may leave without one.
-	if err := subject.RecordRead(ctx, s.pool, s.keys, "subject_request", id, s.now()); err != nil {
+	if err := subject.RecordRead(ctx, s.pool, s.keys, row.CustomerID, "subject_request", id, s.now()); err != nil {
 		return err
 	}
 	out := &document{server: s, row: &row, stream: stream, kind: "application/json; charset=utf-8"}

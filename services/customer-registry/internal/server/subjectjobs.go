@@ -317,7 +317,7 @@ func (j *SubjectJobs) move(ctx context.Context, row *db.SubjectRequest, p progre
 			return nil
 		}
 		if state != rights.Done {
-			tx.Audit("subject_request", row.ID, map[string]any{"step": row.Step, "cursor": row.Cursor})
+			tx.AuditOf(row.CustomerID, "subject_request", row.ID, map[string]any{"step": row.Step, "cursor": row.Cursor})
 			return nil
 		}
 		// What was erased is not in the row that was taken any more.

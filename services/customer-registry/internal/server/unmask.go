@@ -61,7 +61,7 @@ func (s *Server) UnmaskCustomer(ctx context.Context, req *customerv1.UnmaskCusto
 		if err != nil {
 			return nil, fmt.Errorf("insert unmask: %w", err)
 		}
-		tx.AuditRight(verdict.Right(authz.FromContext(ctx).Right), "customer", id, req)
+		tx.AuditRight(verdict.Right(authz.FromContext(ctx).Right), id, "customer", id, req)
 		return out, nil
 	})
 }

@@ -84,7 +84,7 @@ func (s *Server) addComment(ctx context.Context, tx *write.Tx, row *db.Ticket, c
 			Number: row.Number, CommentId: c.ID.String(), Public: c.Public, AuthorKind: kind,
 		},
 	})
-	tx.Audit("comment", c.ID, commentProto(c))
+	tx.AuditOf(idValue(row.CustomerID), "comment", c.ID, commentProto(c))
 	return nil
 }
 

@@ -84,7 +84,7 @@ func (s *Server) agree(ctx context.Context, tx *write.Tx, customer uuid.UUID, e 
 		return nil, fmt.Errorf("store an exception: %w", err)
 	}
 	out := exceptionProto(&row, now)
-	tx.Audit("standard-exception", id, out)
+	tx.AuditOf(customer, "standard-exception", id, out)
 	return out, s.keepStandard(ctx, tx, customer, now)
 }
 
@@ -149,7 +149,7 @@ func (s *Server) retier(ctx context.Context, tx *write.Tx, rows []db.Ticket, rea
 		if err != nil {
 			return fmt.Errorf("clocks of ticket %s: %w", rows[i].ID, err)
 		}
-		tx.Audit("ticket", rows[i].ID, map[string]any{"service_tier": typev1.Tier(tier).String()})
+		tx.AuditOf(idValue(rows[i].CustomerID), "ticket", rows[i].ID, map[string]any{"service_tier": typev1.Tier(tier).String()})
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func (s *Server) SweepStandards(ctx context.Context) error {
 				if _, err := s.q.HoldCustomer(ctx, tx, customer); err != nil {
 					return fmt.Errorf("hold the customer: %w", err)
 				}
-				tx.Audit("customer-standard", customer, map[string]any{"look_time": s.now()})
+				tx.AuditOf(customer, "customer-standard", customer, map[string]any{"look_time": s.now()})
 				return s.keepStandard(ctx, tx, customer, s.now())
 			}); err != nil {
 				return err

@@ -104,6 +104,14 @@ func bareWorld(t *testing.T, background bool) *world {
 	w.tickets = ticketv1.NewTicketServiceClient(w.Conn)
 	w.directory = ticketv1.NewDirectoryServiceClient(w.Conn)
 	w.policies = clockv1.NewTicketPolicyServiceClient(w.Conn)
+	// A ticket has the customer of its first record, unless it got one later.
+	w.NoneAtEnd("audit records without their customer", `WITH things AS (
+  SELECT id, ticket_id FROM comments UNION ALL SELECT id, ticket_id FROM tasks UNION ALL SELECT id, ticket_id FROM solution_plans
+  UNION ALL SELECT id, ticket_id FROM work_entries UNION ALL SELECT id, ticket_id FROM escalations UNION ALL SELECT id, id FROM tickets
+)
+SELECT DISTINCT r.action || ' of a ' || r.object_type FROM audit_records AS r LEFT JOIN things AS t ON t.id = r.object_id
+WHERE r.customer_id IS NULL AND (r.object_type IN ('standard-exception', 'customer-standard') OR EXISTS (
+  SELECT FROM audit_records AS first WHERE first.object_id = t.ticket_id AND first.customer_id IS NOT NULL AND first.id < r.id))`)
 	return w
 }
 

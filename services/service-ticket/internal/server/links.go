@@ -45,7 +45,8 @@ func (s *Server) detach(ctx context.Context, req write.Request, ticketID, kind s
 		return nil, err
 	}
 	return write.Do(ctx, s.write, req, func(ctx context.Context, tx *write.Tx) (*emptypb.Empty, error) {
-		if _, err := s.lock(ctx, tx, of, ""); err != nil {
+		t, err := s.lock(ctx, tx, of, "")
+		if err != nil {
 			return nil, err
 		}
 		n, err := del(tx, of)
@@ -55,7 +56,7 @@ func (s *Server) detach(ctx context.Context, req write.Request, ticketID, kind s
 		if n == 0 {
 			return nil, rpcerr.NotFound(kind, id.String())
 		}
-		tx.Audit("ticket", of, map[string]any{kind: id.String(), "deleted": true})
+		tx.AuditOf(idValue(t.CustomerID), "ticket", of, map[string]any{kind: id.String(), "deleted": true})
 		return &emptypb.Empty{}, nil
 	})
 }
@@ -93,7 +94,7 @@ func (s *Server) LinkTickets(ctx context.Context, req *ticketv1.LinkTicketsReque
 		}
 		link := linkProto(&row)
 		link.TicketId, link.TicketNumber, link.OtherId, link.OtherNumber = of.String(), t.Number, to.String(), other.Number
-		tx.Audit("ticket", of, link)
+		tx.AuditOf(idValue(t.CustomerID), "ticket", of, link)
 		return link, nil
 	})
 	if pg.Violates(err, "ticket_links_ticket_id_other_id_kind_key") {

@@ -188,7 +188,7 @@ func (s *Server) VoidWorkEntry(ctx context.Context, req *ticketv1.VoidWorkEntryR
 			return nil, fmt.Errorf("take an entry back: %w", err)
 		}
 		out := entryProto(&row)
-		tx.Audit("work-entry", id, out)
+		tx.AuditOf(idValue(t.CustomerID), "work-entry", id, out)
 		return out, nil
 	})
 }
@@ -285,7 +285,7 @@ func (s *Server) AddWatcher(ctx context.Context, req *ticketv1.AddWatcherRequest
 			tx.Unchanged()
 			return out, nil
 		}
-		tx.Audit("ticket", t.ID, out)
+		tx.AuditOf(idValue(t.CustomerID), "ticket", t.ID, out)
 		return out, nil
 	})
 }

@@ -19,7 +19,7 @@ func (w *world) work() ticketv1.WorkServiceClient { return ticketv1.NewWorkServi
 
 func TestPlansAndEntries(t *testing.T) {
 	w := newWorld(t)
-	of := w.at(ticket.InProgress, "").GetId()
+	of := w.at(ticket.InProgress, w.customer(typev1.Tier_TIER_KEY)).GetId()
 	agent := w.AsStaff(access.ServiceAgent, "agent-1")
 	plan := func(id, text string) (*ticketv1.SolutionPlan, error) {
 		return w.work().CreateSolutionPlan(agent, &ticketv1.CreateSolutionPlanRequest{TicketId: id, Plan: &ticketv1.SolutionPlan{Text: text, PlanTime: w.in(3)}})
@@ -92,7 +92,8 @@ func TestPlansAndEntries(t *testing.T) {
 
 func TestWatchersAndLinks(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.at(ticket.InProgress, "").GetId(), w.at(ticket.InProgress, "")
+	who := w.customer(typev1.Tier_TIER_KEY)
+	a, b := w.at(ticket.InProgress, who).GetId(), w.at(ticket.InProgress, who)
 	agent, mate := w.AsStaff(access.ServiceAgent, "agent-1"), w.staff("mate")
 	watch := func(staff string) error {
 		return second(w.work().AddWatcher(agent, &ticketv1.AddWatcherRequest{TicketId: a, StaffId: staff}))

@@ -89,19 +89,20 @@ func (q *Queries) DeleteTextTopics(ctx context.Context, db DBTX, answerID uuid.U
 }
 
 const getText = `-- name: GetText :one
-SELECT r.body, a.score FROM answer_responses r JOIN answers a ON a.id = r.answer_id
+SELECT r.body, a.score, a.customer_id FROM answer_responses r JOIN answers a ON a.id = r.answer_id
 WHERE r.answer_id = $1 AND a.questionnaire_id = $2 AND r.question_key = $3 AND r.body IS NOT NULL
 `
 
 type GetTextRow struct {
-	Body  *string
-	Score int16
+	Body       *string
+	Score      int16
+	CustomerID *uuid.UUID
 }
 
 func (q *Queries) GetText(ctx context.Context, db DBTX, answerID uuid.UUID, questionnaireID uuid.UUID, questionKey string) (GetTextRow, error) {
 	row := db.QueryRow(ctx, getText, answerID, questionnaireID, questionKey)
 	var i GetTextRow
-	err := row.Scan(&i.Body, &i.Score)
+	err := row.Scan(&i.Body, &i.Score, &i.CustomerID)
 	return i, err
 }
 

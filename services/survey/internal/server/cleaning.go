@@ -269,7 +269,7 @@ func (s *Server) JudgeAnswer(ctx context.Context, req *surveyv1.JudgeAnswerReque
 		if row, err = s.flagged(ctx, tx, questionnaireID, id); err != nil {
 			return nil, err
 		}
-		tx.Audit("answer", id, struct{ Verdict, Reason string }{req.GetVerdict().String(), req.GetReason()})
+		tx.AuditOf(uuidOf(row.CustomerID), "answer", id, struct{ Verdict, Reason string }{req.GetVerdict().String(), req.GetReason()})
 		return flaggedOf(row), nil
 	})
 }

@@ -201,7 +201,7 @@ func (s *Server) saveProgress(ctx context.Context, tx *write.Tx, f *form) error 
 	if err != nil {
 		return fmt.Errorf("save progress: %w", err)
 	}
-	tx.Audit("invitation", f.invitation.ID, &surveyv1.Answer{Responses: f.saved})
+	tx.AuditOf(f.invitation.CustomerID, "invitation", f.invitation.ID, &surveyv1.Answer{Responses: f.saved})
 	return nil
 }
 

@@ -171,6 +171,9 @@ func newKit(t testing.TB) *kit {
 	k.entries = surveyv1.NewEntryServiceClient(k.Conn)
 	k.answers = surveyv1.NewAnswerServiceClient(k.Conn)
 	k.analyses = surveyv1.NewAnalysisServiceClient(k.Conn)
+	k.NoneAtEnd("audit records without their customer", `SELECT DISTINCT action || ' of a ' || object_type FROM audit_records AS r
+WHERE customer_id IS NULL AND (object_type = 'invitation' OR EXISTS (
+  SELECT FROM answers AS a WHERE a.id = r.object_id AND a.customer_id IS NOT NULL))`)
 	return k
 }
 

@@ -255,7 +255,7 @@ func (s *Server) SetTextTopics(ctx context.Context, req *surveyv1.SetTextTopicsR
 		if err := s.setTopics(ctx, tx, questionnaireID, id, given.Score, req); err != nil {
 			return nil, err
 		}
-		tx.Audit("answer", id, struct {
+		tx.AuditOf(uuidOf(given.CustomerID), "answer", id, struct {
 			Question string
 			Topics   []string
 		}{req.GetQuestionKey(), req.GetTopicKeys()})

@@ -47,5 +47,5 @@ WHERE t.questionnaire_id = @questionnaire_id AND t.topic_key = @topic_key
 ORDER BY t.answer_id DESC, t.question_key DESC LIMIT @size;
 
 -- name: GetText :one
-SELECT r.body, a.score FROM answer_responses r JOIN answers a ON a.id = r.answer_id
+SELECT r.body, a.score, a.customer_id FROM answer_responses r JOIN answers a ON a.id = r.answer_id
 WHERE r.answer_id = @answer_id AND a.questionnaire_id = @questionnaire_id AND r.question_key = @question_key AND r.body IS NOT NULL;
