@@ -10,7 +10,10 @@ import (
 )
 
 // Insert is an insert that can be a part of another statement.
-type Insert struct{ parts []string }
+type Insert struct {
+	sql   string
+	parts []string // what is between the placeholders
+}
 
 // NewInsert makes one of a statement whose placeholders are $1, $2 and so on, each once and in
 // this order. It is for variables of packages, and panics on any other statement.
@@ -20,7 +23,7 @@ func NewInsert(sql string) Insert {
 			panic("placeholders that are not in their order: " + sql)
 		}
 	}
-	return Insert{placeholder.Split(sql, -1)}
+	return Insert{sql, placeholder.Split(sql, -1)}
 }
 
 // before is a statement with the insert in front of it, whose placeholders go on from those of
@@ -29,28 +32,27 @@ func (i Insert) before(sql string, args int) string {
 	var b strings.Builder
 	b.Grow(len(sql) + 1024)
 	b.WriteString("WITH along AS (")
-	i.number(&b, args)
+	for n, part := range i.parts {
+		if n > 0 {
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(args + n))
+		}
+		b.WriteString(part)
+	}
 	b.WriteString(")\n")
 	b.WriteString(sql)
 	return b.String()
 }
 
-func (i Insert) number(b *strings.Builder, after int) {
-	for n, part := range i.parts {
-		if n > 0 {
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(after + n))
-		}
-		b.WriteString(part)
-	}
-}
-
-// Along has an insert travel with the first query that is sent through it: as a part of its
-// statement, so that either both take effect or neither. It is for what a read leaves behind.
-// The query must begin with SELECT. [Along.Done] says whether the insert is committed, and
-// sends it by itself where no query took it. It is not safe for concurrent use.
+// Along has an insert travel with the first query that is sent through it, in one round trip and
+// one transaction, so that either both take effect or neither. It is for what a read leaves
+// behind. Of a query for one row or, through [Along.Few], for few the insert is a part; such a
+// query must begin with SELECT. Others go behind it as a statement of their own: the rows of one
+// that also writes are gathered before the first is sent, which for fifty costs Postgres more
+// than the insert. [Along.Done] says whether the insert is committed, and sends it by itself
+// where no query took it. It is not safe for concurrent use.
 type Along struct {
-	DBTX
+	Sender
 	insert Insert
 	values []any // nil once they were sent
 	read   bool  // what they were sent with is being read
@@ -61,31 +63,65 @@ var errStillRead = errors.New("the rows that an insert went along with are still
 
 // NewAlong sends through on, which must not be a transaction. Without values there is nothing
 // to insert.
-func NewAlong(on DBTX, insert Insert, values []any) *Along {
-	return &Along{DBTX: on, insert: insert, values: values}
+func NewAlong(on Sender, insert Insert, values []any) *Along {
+	return &Along{Sender: on, insert: insert, values: values}
 }
 
 // Query runs a query; the rows must be closed, as ever.
 func (a *Along) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if a.values == nil {
-		return a.DBTX.Query(ctx, sql, args...)
+		return a.Sender.Query(ctx, sql, args...)
 	}
-	sql, args = a.take(sql, args)
-	rows, err := a.DBTX.Query(ctx, sql, args...)
-	if err != nil {
-		a.over(err)
-		return nil, err
+	b := new(pgx.Batch)
+	b.Queue(a.insert.sql, a.values...)
+	b.Queue(sql, args...)
+	a.values, a.read = nil, true
+	sent := a.SendBatch(ctx, b)
+	_, err := sent.Exec()
+	if err == nil {
+		var rows pgx.Rows
+		if rows, err = sent.Query(); err == nil {
+			return alongRows{rows, sent, a}, nil
+		}
 	}
-	return alongRows{rows, a}, nil
+	_ = sent.Close() // repeats err
+	a.over(err)
+	return nil, err
 }
 
 // QueryRow runs a query for one row; errors come out of its Scan, as ever.
 func (a *Along) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if a.values == nil {
-		return a.DBTX.QueryRow(ctx, sql, args...)
+		return a.Sender.QueryRow(ctx, sql, args...)
 	}
-	sql, args = a.take(sql, args)
-	return alongRow{a.DBTX.QueryRow(ctx, sql, args...), a}
+	sql, args = a.together(sql, args)
+	return alongRow{a.Sender.QueryRow(ctx, sql, args...), a}
+}
+
+// Few runs queries for a handful of rows.
+func (a *Along) Few() DBTX { return few{a} }
+
+type few struct{ *Along }
+
+func (f few) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	a := f.Along
+	if a.values == nil {
+		return a.Sender.Query(ctx, sql, args...)
+	}
+	sql, args = a.together(sql, args)
+	rows, err := a.Sender.Query(ctx, sql, args...)
+	if err != nil {
+		a.over(err)
+		return nil, err
+	}
+	return alongRows{rows, nil, a}, nil
+}
+
+// together is the statement that the insert is a part of, with all its arguments.
+func (a *Along) together(sql string, args []any) (string, []any) {
+	all := append(args[:len(args):len(args)], a.values...)
+	a.values, a.read = nil, true
+	return a.insert.before(sql, len(args)), all
 }
 
 // Done returns nil once the insert is committed. Any error means that this is not certain; it
@@ -97,29 +133,28 @@ func (a *Along) Done(ctx context.Context) error {
 	case a.values == nil:
 		return a.err
 	}
-	var alone strings.Builder
-	a.insert.number(&alone, 0)
-	_, a.err = a.DBTX.Exec(ctx, alone.String(), a.values...)
+	_, a.err = a.Sender.Exec(ctx, a.insert.sql, a.values...)
 	a.values = nil
 	return a.err
-}
-
-func (a *Along) take(sql string, args []any) (string, []any) {
-	together := append(args[:len(args):len(args)], a.values...)
-	a.values, a.read = nil, true
-	return a.insert.before(sql, len(args)), together
 }
 
 func (a *Along) over(err error) { a.read, a.err = false, err }
 
 type alongRows struct {
 	pgx.Rows
+	sent  pgx.BatchResults // nil where the rows are all that was sent
 	along *Along
 }
 
 func (r alongRows) Close() {
 	r.Rows.Close()
-	r.along.over(r.Err())
+	err := r.Err()
+	if r.sent != nil {
+		if closing := r.sent.Close(); err == nil {
+			err = closing
+		}
+	}
+	r.along.over(err)
 }
 
 type alongRow struct {

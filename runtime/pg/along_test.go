@@ -61,6 +61,17 @@ func TestAlong(t *testing.T) {
 				return nil
 			},
 			4: func(a *pg.Along) error { return nil }, // nothing is read
+			7: func(a *pg.Along) error {
+				rows, err := a.Few().Query(ctx, `SELECT generate_series(1, $1::int)`, 3)
+				if err != nil {
+					return err
+				}
+				all, err := pgx.CollectRows(rows, pgx.RowTo[int])
+				if len(all) != 3 {
+					t.Errorf("%v", all)
+				}
+				return err
+			},
 		} {
 			before, a := left(n), along(n)
 			for range 2 { // what is read next goes without
@@ -83,13 +94,19 @@ func TestAlong(t *testing.T) {
 			if err := a.QueryRow(ctx, sql).Scan(&got); err == nil {
 				t.Errorf("%s with %d: no error", sql, n)
 			}
-			a = along(n)
-			rows, err := a.Query(ctx, sql)
-			if err == nil {
-				_, err = pgx.CollectRows(rows, pgx.RowTo[int])
-			}
-			if done := a.Done(ctx); err == nil || done == nil || left(n) != 0 {
-				t.Errorf("%s with %d: %v, done %v, left %d rows", sql, n, err, done, left(n))
+			for _, few := range []bool{false, true} {
+				a := along(n)
+				var on pg.DBTX = a
+				if few {
+					on = a.Few()
+				}
+				rows, err := on.Query(ctx, sql)
+				if err == nil {
+					_, err = pgx.CollectRows(rows, pgx.RowTo[int])
+				}
+				if done := a.Done(ctx); err == nil || done == nil || left(n) != 0 {
+					t.Errorf("%s with %d, few %v: %v, done %v, left %d rows", sql, n, few, err, done, left(n))
+				}
 			}
 		}
 		if err := along(-1).Done(ctx); pg.Code(err) != "23514" {

@@ -35,7 +35,7 @@ import (
 const (
 	// rounds is how often each way has its turn, slice how long one lasts and longSlice one of
 	// calls that write or leave a record, behind which something goes on after the last of them.
-	rounds    = 7
+	rounds    = 15
 	slice     = 600 * time.Millisecond
 	longSlice = 1500 * time.Millisecond
 	// unbound is a rate that does not bind.

@@ -101,7 +101,7 @@ func (s *Server) GetContact(ctx context.Context, req *customerv1.GetContactReque
 		return nil, missingContact(err, id)
 	}
 	read := s.reading(ctx, verdict, "contact", id, customerID)
-	found, err := s.contacts(ctx, read, []db.Contact{row})
+	found, err := s.contacts(ctx, read.Few(), []db.Contact{row})
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func (s *Server) readCustomer(ctx context.Context, id uuid.UUID, wanted part) (*
 		return nil, nil, err
 	}
 	read := s.reading(ctx, verdict, "customer", id, id)
-	out, err := s.file(ctx, read, row)
+	out, err := s.file(ctx, read.Few(), row)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -49,7 +49,7 @@ func (s *Server) GetFieldStates(ctx context.Context, req *customerv1.GetFieldSta
 		return nil, err
 	}
 	read := s.reading(ctx, verdict, "customer", id, id)
-	file, err := s.file(ctx, read, row)
+	file, err := s.file(ctx, read.Few(), row)
 	if err != nil {
 		return nil, err
 	}
