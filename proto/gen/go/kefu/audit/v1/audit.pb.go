@@ -243,7 +243,8 @@ type AuditRecord struct {
 	ObjectType string `protobuf:"bytes,7,opt,name=object_type,json=objectType,proto3" json:"object_type,omitempty"`
 	// UUID of the thing.
 	ObjectId string `protobuf:"bytes,8,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
-	// UUID of the customer concerned; empty where there is none or none was known.
+	// UUID of the customer concerned; empty where there is none or none was known. What concerns
+	// several customers, e.g. an access request for their files, leaves a record for each.
 	CustomerId string `protobuf:"bytes,9,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// The right that was used, e.g. `role:service-agent/tickets.work`.
 	Right string `protobuf:"bytes,10,opt,name=right,proto3" json:"right,omitempty"`
