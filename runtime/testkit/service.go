@@ -157,7 +157,6 @@ func keyring(t testing.TB, pool *pgxpool.Pool) *pii.Keyring {
 	return k
 }
 
-// start serves until the test ends.
 // NoneAtEnd fails the test if a query of one text column finds anything when it ends.
 func (s *Service) NoneAtEnd(what, sql string, args ...any) {
 	s.t.Cleanup(func() {
@@ -173,6 +172,7 @@ func (s *Service) NoneAtEnd(what, sql string, args ...any) {
 	})
 }
 
+// start serves until the test ends.
 func (s *Service) start(background bool) error {
 	if err := s.Process.Serve(s.Conn.(*dialer).lis); err != nil {
 		return err

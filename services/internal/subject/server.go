@@ -101,33 +101,28 @@ type Server struct {
 // Register puts it on a gRPC server.
 func (s *Server) Register(on grpc.ServiceRegistrar) { subjectv1.RegisterSubjectServiceServer(on, s) }
 
-// ID is that of the person.
-func ID(person *subjectv1.Subject) (uuid.UUID, error) {
-	if id := person.GetContactId(); id != "" {
-		return uuid.Parse(id)
+// who is the person's id, and the customer who they are or belong to: zero where none is named
+// beside a contact.
+func who(person *subjectv1.Subject) (id, customer uuid.UUID, err error) {
+	if all := person.GetCustomerIds(); len(all) > 0 {
+		if customer, err = uuid.Parse(all[0]); err != nil {
+			return uuid.Nil, uuid.Nil, err
+		}
 	}
-	if len(person.GetCustomerIds()) == 0 {
-		return uuid.Nil, errors.New("a subject without customer")
+	if contact := person.GetContactId(); contact != "" {
+		id, err = uuid.Parse(contact)
+		return id, customer, err
 	}
-	return uuid.Parse(person.GetCustomerIds()[0])
-}
-
-// customerOf is the customer who the person is or belongs to; zero where none is named.
-func customerOf(person *subjectv1.Subject) (uuid.UUID, error) {
-	if len(person.GetCustomerIds()) == 0 {
-		return uuid.Nil, nil
+	if customer == uuid.Nil {
+		return uuid.Nil, uuid.Nil, errors.New("a subject without customer")
 	}
-	return uuid.Parse(person.GetCustomerIds()[0])
+	return customer, customer, nil
 }
 
 // ExportSubject streams what is held on the person and leaves a record of it.
 func (s *Server) ExportSubject(req *subjectv1.ExportSubjectRequest, stream grpc.ServerStreamingServer[subjectv1.SubjectRecord]) error {
 	ctx := stream.Context()
-	id, err := ID(req.GetSubject())
-	if err != nil {
-		return err
-	}
-	customer, err := customerOf(req.GetSubject())
+	id, customer, err := who(req.GetSubject())
 	if err != nil {
 		return err
 	}
@@ -194,11 +189,7 @@ func (s *Server) EraseOwn(ctx context.Context, req *subjectv1.EraseSubjectReques
 
 // announce finds a part and puts it on the erasure list.
 func (s *Server) announce(ctx context.Context, req *subjectv1.EraseSubjectRequest) (Entry, Part, error) {
-	id, err := ID(req.GetSubject())
-	if err != nil {
-		return Entry{}, Part{}, err
-	}
-	customer, err := customerOf(req.GetSubject())
+	id, customer, err := who(req.GetSubject())
 	if err != nil {
 		return Entry{}, Part{}, err
 	}
@@ -270,11 +261,7 @@ func (s *Server) CorrectSubject(ctx context.Context, req *subjectv1.CorrectSubje
 	if s.Correct == nil {
 		return &subjectv1.CorrectSubjectResponse{Done: true}, nil
 	}
-	id, err := ID(req.GetSubject())
-	if err != nil {
-		return nil, err
-	}
-	customer, err := customerOf(req.GetSubject())
+	id, customer, err := who(req.GetSubject())
 	if err != nil {
 		return nil, err
 	}
