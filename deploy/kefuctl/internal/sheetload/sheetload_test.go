@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,9 @@ import (
 
 // registry is the suite as far as an import sees it.
 type registry struct {
-	t     *testing.T
+	t *testing.T
+	// mu orders the calls: an upload that breaks off tells its client nothing of when it ended.
+	mu    sync.Mutex
 	made  *customerv1.CustomerImport
 	file  []byte
 	asked int
@@ -33,6 +36,8 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Header.Get("Authorization") != "Bearer t" {
 		r.t.Errorf("%s comes without its token", req.URL)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	path := strings.TrimPrefix(req.URL.Path, "/v1/customerImports")
 	switch {
 	case req.Method == http.MethodPost && path == "":
