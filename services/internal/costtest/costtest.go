@@ -33,11 +33,14 @@ import (
 )
 
 const (
-	// rounds is how often each way has its turn, slice how long one lasts and longSlice one of
-	// calls that write or leave a record, behind which something goes on after the last of them.
-	rounds    = 15
-	slice     = 600 * time.Millisecond
-	longSlice = 1500 * time.Millisecond
+	// rounds is how often each way has its turn, slice how long one lasts: short, for the speed of a
+	// machine changes within seconds.
+	rounds = 45
+	slice  = 200 * time.Millisecond
+	// longRounds and longSlice are those of calls that write or leave a record, behind which
+	// something goes on after the last of them.
+	longRounds = 15
+	longSlice  = 1500 * time.Millisecond
 	// unbound is a rate that does not bind.
 	unbound = 1e9
 	// settleLimit bounds the wait for what goes on behind answers.
@@ -55,6 +58,16 @@ type Case struct {
 	// Record queues what stands in the audit trail of a call that writes, Rest what else its
 	// transaction writes.
 	Record, Rest func(ctx context.Context, b *pg.Batch) error
+}
+
+// leaves tells whether a call leaves something behind that goes on after its answer.
+func (c Case) leaves() bool { return c.Recorded || c.Record != nil }
+
+func (c Case) rounds() int {
+	if c.leaves() {
+		return longRounds
+	}
+	return rounds
 }
 
 // Bench has the servers.

@@ -1,11 +1,13 @@
 package costtest
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,13 +40,34 @@ type cost struct{ cpu, p50 time.Duration }
 func (c cost) minus(less cost) cost { return cost{c.cpu - less.cpu, c.p50 - less.p50} }
 func (c cost) plus(more cost) cost  { return cost{c.cpu + more.cpu, c.p50 + more.p50} }
 
-// result is what was measured of a case, in medians: of what calls cost without protection,
-// and of the differences within the rounds, whose sides met the same machine. spread is how far
-// the middle half of added lies apart.
+// round is what each way cost in one round.
+type round [wayCount]cost
+
+// total is what all ways together cost of processor time.
+func (r round) total() (sum time.Duration) {
+	for _, c := range r {
+		sum += c.cpu
+	}
+	return sum
+}
+
+// quieter is the half of the rounds in which all ways together cost least. What else goes on on a
+// machine makes every call dearer and none cheaper, by a half for seconds where its processors
+// are shared. The total favours no way.
+func quieter(of []round) []round {
+	slices.SortFunc(of, func(a, b round) int { return cmp.Compare(a.total(), b.total()) })
+	return of[:(len(of)+1)/2]
+}
+
+// result is what was measured of a case, in medians over the quieter rounds: of what calls cost
+// without protection, and of the differences within the rounds, whose sides met the same machine.
+// spread is how far the middle half of added lies apart, noise how much more the other rounds
+// took than the quieter.
 type result struct {
 	name                              string
 	callers                           int
 	bare, chain, audit, added, spread cost
+	noise                             float64
 }
 
 func (r result) share() float64 { return float64(r.added.p50) / float64(r.bare.p50) }
@@ -64,15 +87,15 @@ func (b *Bench) Run(cases ...Case) {
 			results = append(results, b.measure(c, callers))
 		}
 	}
-	fmt.Printf("\nWhat protection adds to a call of %s: medians of %d rounds, ± half of what the middle half of them spans\n",
-		b.service.Process.Name, rounds)
+	fmt.Printf("\nWhat protection adds to a call of %s: medians of the quieter half of the rounds, ± half of what their middle half spans\n",
+		b.service.Process.Name)
 	fmt.Print(measure.Table("protection|callers|CPU ms without|chain|audit|together, ≤ "+measure.Ms(mostCPU)+
-		"|p50 ms without|chain|audit|together, ≤ "+percent(mostShare)+"|", func(row func(...any)) {
+		"|p50 ms without|chain|audit|together, ≤ "+percent(mostShare)+"||the other rounds", func(row func(...any)) {
 		for _, r := range results {
 			row(r.name, r.callers, measure.Ms(r.bare.cpu), measure.Ms(r.chain.cpu), measure.Ms(r.audit.cpu),
 				measure.Ms(r.added.cpu)+" ± "+measure.Ms(r.spread.cpu/2),
 				measure.Ms(r.bare.p50), measure.Ms(r.chain.p50), measure.Ms(r.audit.p50), percent(r.share()),
-				map[bool]string{true: "met", false: "MISSED"}[r.met()])
+				map[bool]string{true: "met", false: "MISSED"}[r.met()], "+"+percent(r.noise))
 		}
 	}))
 	b.floor(cases[0].As)
@@ -87,7 +110,7 @@ func (b *Bench) floor(as context.Context) {
 	}
 	for _, callers := range []int{1, 16} {
 		var took []cost
-		for range rounds {
+		for range least.rounds() {
 			took = append(took, b.once(least, byRecord, commit, callers))
 		}
 		c := quantile(took, .5)
@@ -107,25 +130,32 @@ func (b *Bench) measure(c Case, callers int) result {
 			b.once(c, w, call, callers) // fills caches and connections
 		}
 	}
-	var bare, chain, record, added []cost
-	for range rounds {
-		var took [wayCount]cost
+	var took []round
+	for range c.rounds() {
+		var r round
 		// At random: one way must not always have its turn after the same other.
 		rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
 		for _, w := range turns {
-			took[w] = b.once(c, w, ways[w], callers)
+			r[w] = b.once(c, w, ways[w], callers)
 		}
-		kept := took[byRecord].minus(took[byRest])
-		if c.Recorded {
-			kept = took[byOff].minus(took[byBare])
-		}
-		bare, record = append(bare, took[byOff].minus(kept)), append(record, kept)
-		chain = append(chain, took[byOn].minus(took[byOff]))
-		added = append(added, took[byOn].minus(took[byOff]).plus(kept))
+		took = append(took, r)
 	}
+	var bare, chain, record, added []cost
+	quiet := quieter(took)
+	for _, r := range quiet {
+		kept := r[byRecord].minus(r[byRest])
+		if c.Recorded {
+			kept = r[byOff].minus(r[byBare])
+		}
+		bare, record = append(bare, r[byOff].minus(kept)), append(record, kept)
+		chain = append(chain, r[byOn].minus(r[byOff]))
+		added = append(added, r[byOn].minus(r[byOff]).plus(kept))
+	}
+	middle := func(of []round) float64 { return float64(of[len(of)/2].total()) }
 	return result{
 		name: c.Name, callers: callers, bare: quantile(bare, .5), chain: quantile(chain, .5), audit: quantile(record, .5),
 		added: quantile(added, .5), spread: quantile(added, .75).minus(quantile(added, .25)),
+		noise: middle(took[len(quiet):])/middle(quiet) - 1,
 	}
 }
 
@@ -164,7 +194,7 @@ func (b *Bench) once(c Case, way int, call func(context.Context) error, callers 
 		calls[i] = call
 	}
 	lasts := slice
-	if c.Record != nil || c.Recorded {
+	if c.leaves() {
 		lasts = longSlice
 	}
 	runtime.GC()
