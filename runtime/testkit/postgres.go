@@ -87,6 +87,21 @@ func (db *DB) Owner(t testing.TB) *pgxpool.Pool {
 	return open(t, db.OwnerDSN)
 }
 
+// Later adds a column to every table, as a migration of a later release may while services of this
+// one still run.
+func (db *DB) Later(t testing.TB) {
+	t.Helper()
+	_, err := db.Owner(t).Exec(t.Context(), `
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_release text', name);
+  END LOOP;
+END $$`)
+	if err != nil {
+		t.Fatalf("migrate as a later release: %v", err)
+	}
+}
+
 // Postgres returns an administrator's URL of the server the tests share, for
 // tests that bring up whole programs. What they create there they must drop.
 // Without a Postgres the test fails with what to do.

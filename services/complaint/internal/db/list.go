@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kefu-suite/kefu/runtime/pg"
 )
 
 // ListFilter says which complaints a list has. Nil and empty fields do not restrict.
@@ -117,8 +119,11 @@ func (f ListFilter) byReader(states []int16, where []string, args arguments) (st
 		args.add(f.Size)), args
 }
 
+// complaintColumns are what a list reads of a complaint c.
+var complaintColumns = pg.Columns(getComplaint, "c")
+
 // pageOf is the newest of what the walks bring.
 func pageOf(walks, walk, size string) string {
-	return "SELECT c.* FROM (SELECT DISTINCT p.id FROM " + walks + " CROSS JOIN LATERAL (" + walk + " LIMIT " + size +
+	return "SELECT " + complaintColumns + " FROM (SELECT DISTINCT p.id FROM " + walks + " CROSS JOIN LATERAL (" + walk + " LIMIT " + size +
 		") p ORDER BY p.id DESC LIMIT " + size + ") q JOIN complaints c ON c.id = q.id ORDER BY c.id DESC"
 }

@@ -41,6 +41,21 @@ func ids(list []*complaintv1.Complaint) []string {
 	return out
 }
 
+// A database is brought up to date before the services on it are.
+func TestListsOutliveALaterMigration(t *testing.T) {
+	w := newWorld(t)
+	want := []string{w.create(nil).GetId()}
+	if got := ids(w.list(w.as("manager"), &complaintv1.ListComplaintsRequest{})); !slices.Equal(got, want) {
+		t.Errorf("lists %v, want %v", got, want)
+	}
+	w.DB.Later(t)
+	for _, who := range []string{"manager", "boss"} {
+		if got := ids(w.list(w.as(who), &complaintv1.ListComplaintsRequest{})); !slices.Equal(got, want) {
+			t.Errorf("%s lists %v afterwards, want %v", who, got, want)
+		}
+	}
+}
+
 // Whoever asks, the list is what Get allows them; only the one complained about, who
 // reads the allegation, finds it in no list.
 func TestListsAreWhatGetAllows(t *testing.T) {

@@ -55,11 +55,20 @@ type TicketFilter struct {
 	led   string
 }
 
+// What statements written by hand read of a ticket t, a task t and a staff member s.
+var (
+	ticketColumns = pg.Columns(getTicket, "t")
+	taskColumns   = pg.Columns(getTask, "t")
+	staffColumns  = pg.Columns(getStaff, "s")
+)
+
 const (
 	firstState = 1
 	lastState  = 9
 	// inQueue are the states of queued.
 	inQueue = "(1, 2)"
+	// ticketID alone is read of the tickets that several ways find.
+	ticketID = "t.id"
 )
 
 // everyState are all states, and queued those in which a ticket waits for somebody.
@@ -126,12 +135,12 @@ func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 	}
 	size := strconv.Itoa(int(f.Size))
 	if len(each) == 1 && each[0].direct() {
-		return each[0].one(bind, size, "*"), args, false
+		return each[0].one(bind, size, ticketColumns), args, false
 	}
 	// Only the ids are put together: whole rows would be sorted, and planned, column by column.
 	var text strings.Builder
-	text.Grow(2048)
-	text.WriteString("SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM ")
+	text.Grow(4096)
+	text.WriteString("SELECT " + ticketColumns + " FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM ")
 	if f.Subject != "" {
 		text.WriteString(me + bind(f.Issuer) + " AND me.subject = " + bind(f.Subject) + " CROSS JOIN LATERAL ")
 	}
@@ -141,7 +150,7 @@ func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 		} else {
 			text.WriteString(") UNION ALL (")
 		}
-		text.WriteString(way.one(bind, size, "id"))
+		text.WriteString(way.one(bind, size, ticketID))
 	}
 	text.WriteString(")) u ORDER BY u.id DESC LIMIT " + size + ") w)) ORDER BY t.id DESC")
 	return text.String(), args, true
@@ -221,7 +230,7 @@ func (f *TicketFilter) queue() bool {
 	return len(f.States) > 0 && f.AssigneeStaffID == uuid.Nil
 }
 
-// one is the statement without regard to who asks; what is the column it gives, or * for all.
+// one is the statement without regard to who asks; what are the columns of t that it gives.
 func (f *TicketFilter) one(bind binder, size, what string) string {
 	switch {
 	case f.direct():
@@ -232,13 +241,13 @@ func (f *TicketFilter) one(bind binder, size, what string) string {
 	default:
 		return f.byState(bind, size, what)
 	}
-	from, id, column, conditions := "tickets t", "t.id", "t."+what, f.conditions(bind)
+	from, id, conditions := "tickets t", ticketID, f.conditions(bind)
 	var where []string
 	if f.registrar != "" {
 		from, id = "ticket_transitions r JOIN tickets t ON t.id = r.ticket_id", "r.ticket_id"
-		if what == "id" && len(conditions)+len(f.States) == 0 {
+		if what == ticketID && len(conditions)+len(f.States) == 0 {
 			// The history knows all that is asked.
-			from, column = "ticket_transitions r", "r.ticket_id AS id"
+			from, what = "ticket_transitions r", "r.ticket_id AS id"
 		}
 		where = append(where, "r.version = 1", "r.actor = "+bind(f.registrar))
 	}
@@ -249,7 +258,7 @@ func (f *TicketFilter) one(bind binder, size, what string) string {
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
 	}
-	return "SELECT " + column + " FROM " + from + all(where) + " ORDER BY " + id + " DESC LIMIT " + size
+	return "SELECT " + what + " FROM " + from + all(where) + " ORDER BY " + id + " DESC LIMIT " + size
 }
 
 // ordered tells whether an index leads with the key and goes on with the id: of what somebody
@@ -278,7 +287,7 @@ func (f *TicketFilter) byKey(bind binder, size, what string) string {
 	if f.before != "" {
 		where = append(where, "t.id < "+f.before)
 	}
-	return "SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY t.id DESC LIMIT " + size
+	return "SELECT " + what + " FROM tickets t" + all(where) + " ORDER BY t.id DESC LIMIT " + size
 }
 
 // rarely is the key, said three times: that costs the scan nothing and has the planner take it for so
@@ -302,7 +311,7 @@ func (f *TicketFilter) byState(bind binder, size, what string) string {
 	if len(states) == 0 {
 		states = everyState
 	}
-	from := "SELECT t." + what + " FROM unnest(" + bind(distinct(states)) + "::smallint[]) s(state) CROSS JOIN LATERAL ("
+	from := "SELECT " + what + " FROM unnest(" + bind(distinct(states)) + "::smallint[]) s(state) CROSS JOIN LATERAL ("
 	where := append(f.rarely(bind), f.ofState()...)
 	where = append(where, f.conditions(bind)...)
 	order := "t.state DESC, t.id DESC"
@@ -310,7 +319,7 @@ func (f *TicketFilter) byState(bind binder, size, what string) string {
 		// Postgres does not take "is null" for the equality with which an order by the index begins.
 		order = "t.department_id DESC, " + order
 	}
-	return from + "SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY " + order + " LIMIT " + size +
+	return from + "SELECT " + what + " FROM tickets t" + all(where) + " ORDER BY " + order + " LIMIT " + size +
 		") t ORDER BY t.id DESC LIMIT " + size
 }
 

@@ -18,8 +18,8 @@ func (f *TicketFilter) byAway(bind binder, size, what string) string {
 		where = append(where, "t.state = ANY("+bind(w.States)+"::smallint[])")
 	}
 	where = append(where, w.conditions(bind)...)
-	return "SELECT t." + what + " FROM away_staff(" + bind(w.Away) + ") a(id) CROSS JOIN (SELECT unnest(ARRAY[3, 4, 5]::smallint[]) AS state) s CROSS JOIN LATERAL (" +
-		"SELECT t." + what + " FROM tickets t" + all(where) + " ORDER BY t.state DESC, t.id DESC LIMIT " + size + ") t ORDER BY t.id DESC LIMIT " + size
+	return "SELECT " + what + " FROM away_staff(" + bind(w.Away) + ") a(id) CROSS JOIN (SELECT unnest(ARRAY[3, 4, 5]::smallint[]) AS state) s CROSS JOIN LATERAL (" +
+		"SELECT " + what + " FROM tickets t" + all(where) + " ORDER BY t.state DESC, t.id DESC LIMIT " + size + ") t ORDER BY t.id DESC LIMIT " + size
 }
 
 // dueAway is due for those who are away: the first due of each. The key is a part of the order and

@@ -36,7 +36,7 @@ func (q *Queries) ListDue(ctx context.Context, db pg.Sender, f TicketFilter, at 
 		return nil, nil
 	}
 	size := strconv.Itoa(int(f.Size))
-	rows, err := db.Query(ctx, "SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM (SELECT DISTINCT u.id, u.due_time FROM (("+
+	rows, err := db.Query(ctx, "SELECT "+ticketColumns+" FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM (SELECT DISTINCT u.id, u.due_time FROM (("+
 		strings.Join(parts, ") UNION ALL (")+")) u) w ORDER BY w.due_time, w.id LIMIT "+size+")) ORDER BY t.due_time, t.id", args...)
 	if err != nil {
 		return nil, err

@@ -24,8 +24,8 @@ type TaskFilter struct {
 // The first of each kind, merged: those of a person and, without an owner, of their department.
 // Each goes by an index that leads with its key and its kind and goes on in the order of the
 // list, so that a page costs as much of a million open tasks as of a hundred.
-const listOpenTasks = `
-SELECT t.* FROM (
+var listOpenTasks = `
+SELECT ` + taskColumns + ` FROM (
   SELECT o.* FROM unnest($1::smallint[]) AS k(kind) CROSS JOIN LATERAL (
     SELECT x.* FROM tasks x WHERE x.owner_staff_id = $2 AND x.kind = k.kind AND x.state = 1
       AND (x.due_time, x.id) > ($4, $5) AND x.due_time < COALESCE($6::timestamptz, 'infinity')

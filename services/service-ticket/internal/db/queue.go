@@ -62,8 +62,8 @@ CROSS JOIN LATERAL (
 ) lane`
 
 // In the order of ids, so that two transactions do not wait for each other.
-const lockPullers = `
-SELECT s.* FROM staff s WHERE (s.issuer, s.subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+var lockPullers = `
+SELECT ` + staffColumns + ` FROM staff s WHERE (s.issuer, s.subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 ORDER BY s.id FOR NO KEY UPDATE`
 
 const listPullerLoads = `
@@ -110,8 +110,8 @@ func collect[T any](b *pgx.Batch, to *[]T, sql string, args ...any) {
 	})
 }
 
-const takeQueued = `
-SELECT t.* FROM tickets t
+var takeQueued = `
+SELECT ` + ticketColumns + ` FROM tickets t
 WHERE COALESCE(t.department_id, '00000000-0000-0000-0000-000000000000') = $1
   AND t.assignee_staff_id IS NULL AND t.state IN (1, 2) AND t.needs = $2
   AND NOT (t.queue_rank = 1 AND t.create_time > $3 AND customer_owner(t.customer_id) = ANY($4::uuid[]))

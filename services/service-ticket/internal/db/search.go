@@ -25,11 +25,11 @@ type FoundTicket struct {
 // the limit ends that, so that no ticket is read that is not on the page. Zero is added so that no
 // plan walks the index of all positions, and OFFSET 0 keeps each ticket a look-up of its own, in
 // the order of the texts.
-const searchTickets = `
+var searchTickets = `
 WITH top AS MATERIALIZED (
   SELECT least($1::bigint, (SELECT coalesce(max(position), 0) + 1 FROM ticket_texts)) AS below
 ), newest AS MATERIALIZED (
-  SELECT t.*, h.position FROM (
+  SELECT ` + ticketColumns + `, h.position FROM (
     SELECT ticket_id, position FROM ticket_texts
     WHERE position < (SELECT below FROM top) AND position >= (SELECT below FROM top) - 256 AND strpos(folded, $2) > 0
     ORDER BY position DESC) AS h, LATERAL (SELECT * FROM tickets t WHERE %[1]s OFFSET 0) AS t
@@ -39,12 +39,12 @@ WITH top AS MATERIALIZED (
 )
 SELECT * FROM newest
 UNION ALL
-SELECT t.*, h.position FROM (
+SELECT ` + ticketColumns + `, h.position FROM (
   SELECT ticket_id, position FROM ticket_texts
   WHERE position < (SELECT below FROM top) - 256 AND position >= (SELECT below FROM rest) AND strpos(folded, $2) > 0
   ORDER BY position DESC) AS h, LATERAL (SELECT * FROM tickets t WHERE %[1]s OFFSET 0) AS t
 UNION ALL
-SELECT t.*, h.position FROM generate_series(((SELECT below FROM rest) - 1) >> 16, 0, -1) AS span,
+SELECT ` + ticketColumns + `, h.position FROM generate_series(((SELECT below FROM rest) - 1) >> 16, 0, -1) AS span,
   LATERAL (SELECT array_agg(term || '/' || span) AS terms FROM unnest($3::text[]) AS term) AS sought,
   LATERAL (
     SELECT ticket_id, position FROM ticket_texts

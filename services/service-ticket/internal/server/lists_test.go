@@ -44,6 +44,41 @@ func (w *world) list(ctx context.Context, req *ticketv1.ListTicketsRequest) []st
 	}
 }
 
+// A database is brought up to date before the services on it are: what they have asked once, and
+// what they ask first afterwards, they still read.
+func TestReadsOutliveALaterMigration(t *testing.T) {
+	w := newWorld(t)
+	made := w.create(&ticketv1.Ticket{CustomerId: w.customer(typev1.Tier_TIER_B), Title: "水泵漏水"})
+	w.standsIn(w.staff("mate").GetId(), 24, false)
+	agent := w.AsStaff(access.ServiceAgent, "agent-1")
+	read := func() {
+		t.Helper()
+		for as, ctx := range map[string]context.Context{"manager": w.manager(), "agent": agent} {
+			for _, req := range []*ticketv1.ListTicketsRequest{
+				{}, {Text: "水泵"}, {Order: ticketv1.TicketOrder_TICKET_ORDER_DUE}, {CustomerId: made.GetCustomerId()},
+				{States: []ticketv1.TicketState{ticketv1.TicketState_TICKET_STATE_NEW}}, {Number: made.GetNumber()},
+			} {
+				if got := w.list(ctx, req); !slices.Equal(got, []string{made.GetId()}) {
+					t.Errorf("%s lists %v by %v", as, got, req)
+				}
+			}
+		}
+		w.list(w.manager(), &ticketv1.ListTicketsRequest{InAbsentHands: true})
+		if got := w.get(made.GetId()); got.GetTitle() != made.GetTitle() {
+			t.Errorf("read as %v", got)
+		}
+		if _, err := w.tasks().ListTasks(agent, &ticketv1.ListTasksRequest{}); err != nil {
+			t.Error(err)
+		}
+	}
+	read()
+	w.DB.Later(t)
+	read()
+	if got, err := w.next("mate"); err != nil || got.GetId() != made.GetId() {
+		t.Errorf("the next ticket is %v, %v", got, err)
+	}
+}
+
 func TestListTicketsByEveryFilter(t *testing.T) {
 	w := newWorld(t)
 	mine, other := w.customer(typev1.Tier_TIER_B), w.customer(typev1.Tier_TIER_B)
