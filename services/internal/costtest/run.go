@@ -53,7 +53,7 @@ func (r round) total() (sum time.Duration) {
 
 // quieter is the half of the rounds in which all ways together cost least. What else goes on on a
 // machine makes every call dearer and none cheaper, by a half for seconds where its processors
-// are shared. The total favours no way.
+// are shared. The total favours no way. It puts the rounds in the order of their totals.
 func quieter(of []round) []round {
 	slices.SortFunc(of, func(a, b round) int { return cmp.Compare(a.total(), b.total()) })
 	return of[:(len(of)+1)/2]
