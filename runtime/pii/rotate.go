@@ -62,14 +62,21 @@ func (k *Keyring) follow(ctx context.Context, pool *pgxpool.Pool) error {
 			}
 		}
 		if newest.masterID != current {
-			if err := k.store(ctx, tx, newWrapID(), newest.generation+1, newKey()); err != nil {
+			id := newWrapID()
+			wrapped, masterID, err := k.wrap(ctx, id, newKey())
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `INSERT INTO service_keys (id, generation, wrapped, master_id) VALUES ($1, $2, $3, $4)`,
+				id, newest.generation+1, wrapped, masterID)
+			if err != nil {
 				return err
 			}
 		}
 		if rows[rootID].masterID == current {
 			return nil
 		}
-		wrapped, masterID, err := k.master.Wrap(ctx, k.secret, serviceContext(rootID))
+		wrapped, masterID, err := k.wrap(ctx, rootID, k.secret)
 		if err != nil {
 			return err
 		}

@@ -309,3 +309,21 @@ func TestServiceKeysOfManyMakers(t *testing.T) {
 		}
 	}
 }
+
+// TestServiceKeysOfAMakerThatEnds: whoever ends while it makes the keys leaves nothing behind
+// that stops the next.
+func TestServiceKeysOfAMakerThatEnds(t *testing.T) {
+	db := testkit.Database(t, pii.Migrations())
+	m := fileMaster(t, keyFile(t))
+	exec(t, db, `ALTER TABLE service_keys ADD CONSTRAINT ends_here CHECK (generation <> 1)`)
+	if _, err := pii.Open(t.Context(), db.Pool, m, time.Now); err == nil {
+		t.Fatal("the wrapping key was not kept, but Open says nothing")
+	}
+	exec(t, db, `ALTER TABLE service_keys DROP CONSTRAINT ends_here`)
+	k := stored(t, db, m)
+	id := uuid.New()
+	c := seal(t, k, db.Pool, id, "13812345678")
+	if got, err := k.Open(t.Context(), db.Pool, id, phone, c); err != nil || got != "13812345678" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

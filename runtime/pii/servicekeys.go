@@ -93,30 +93,31 @@ func (k *Keyring) create(ctx context.Context, before bool) error {
 		}
 		root, wrap, id = key, derive(key, "subject-key-wrap"), fileID(key)
 	}
-	if err := k.store(ctx, k.db, rootID, 0, root); err != nil {
+	wrappedRoot, rootMaster, err := k.wrap(ctx, rootID, root)
+	if err != nil {
 		return err
 	}
-	if err := k.store(ctx, k.db, id, 1, wrap); err != nil {
+	wrapped, masterID, err := k.wrap(ctx, id, wrap)
+	if err != nil {
 		return err
 	}
-	if _, err := k.db.Exec(ctx, `DELETE FROM service_keys WHERE id = $1`, beforeID); err != nil {
+	// One statement: another process sees both keys or none, also if this one ends here.
+	_, err = k.db.Exec(ctx, `WITH before AS (DELETE FROM service_keys WHERE id = $1)
+		INSERT INTO service_keys (id, generation, wrapped, master_id) VALUES ($2, 0, $3, $4), ($5, 1, $6, $7)
+		ON CONFLICT DO NOTHING`, beforeID, rootID, wrappedRoot, rootMaster, id, wrapped, masterID)
+	if err != nil {
 		return fmt.Errorf("pii: make service keys: %w", err)
 	}
 	return nil
 }
 
-// store wraps a key by the master key and keeps it, unless another process was faster.
-func (k *Keyring) store(ctx context.Context, db pg.DBTX, id string, generation int64, key []byte) error {
-	wrapped, masterID, err := k.master.Wrap(ctx, key, serviceContext(id))
+// wrap puts a service key under the current version of the master key, whose name it returns.
+func (k *Keyring) wrap(ctx context.Context, id string, key []byte) (wrapped []byte, masterID string, err error) {
+	wrapped, masterID, err = k.master.Wrap(ctx, key, serviceContext(id))
 	if err != nil {
-		return fmt.Errorf("pii: wrap service key %s: %w", id, err)
+		return nil, "", fmt.Errorf("pii: wrap service key %s: %w", id, err)
 	}
-	_, err = db.Exec(ctx, `INSERT INTO service_keys (id, generation, wrapped, master_id) VALUES ($1, $2, $3, $4)
-		ON CONFLICT DO NOTHING`, id, generation, wrapped, masterID)
-	if err != nil {
-		return fmt.Errorf("pii: store service key %s: %w", id, err)
-	}
-	return nil
+	return wrapped, masterID, nil
 }
 
 // adopt takes up the wrapping keys of the rows; those it has already it does not unwrap again.
