@@ -122,6 +122,9 @@ type writing struct{ path, permission string }
 func written(m proto.Message) []writing {
 	var out []writing
 	r := m.ProtoReflect()
+	if !mask.Guarded(r.Descriptor()) {
+		return nil
+	}
 	mask.Ruled(r, func(path string, rule *accessv1.DataRule) {
 		if rule.GetWritePermission() != "" {
 			out = append(out, writing{path, rule.GetWritePermission()})

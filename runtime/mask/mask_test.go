@@ -260,6 +260,9 @@ func TestRuledAndFind(t *testing.T) {
 			t.Errorf("%s: %v, %v in %v", path, found, ok, got)
 		}
 	}
+	if !Guarded(person.Descriptor()) || Guarded((&accessv1.DataRule{}).ProtoReflect().Descriptor()) {
+		t.Error("only a person has a field that asks for a permission")
+	}
 	for path, want := range map[string]protoreflect.Name{"phones": "phones", "place.door": "door", "place.x": "", "id.x": ""} {
 		fd := Find(person.Descriptor(), path)
 		if fd == nil && want != "" || fd != nil && fd.Name() != want {

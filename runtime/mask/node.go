@@ -19,8 +19,9 @@ type node struct {
 	form *form
 	// any is set on google.protobuf.Any alone.
 	any bool
-	// sensitive tells that somewhere in such a message there may be a rule.
-	sensitive bool
+	// sensitive tells that somewhere in such a message there may be a rule, and guarded that there
+	// is one that asks for a permission to write.
+	sensitive, guarded bool
 }
 
 // field has a rule, or messages that may have one.
@@ -47,6 +48,9 @@ func nodeOf(d protoreflect.MessageDescriptor) *node {
 			for _, f := range n.fields {
 				if !n.sensitive && (f.rule != nil || f.sub != nil && f.sub.sensitive) {
 					n.sensitive, again = true, true
+				}
+				if !n.guarded && (f.rule.GetWritePermission() != "" || f.sub != nil && f.sub.guarded) {
+					n.guarded, again = true, true
 				}
 			}
 		}
@@ -143,6 +147,10 @@ func Find(d protoreflect.MessageDescriptor, path string) protoreflect.FieldDescr
 	}
 	return fd
 }
+
+// Guarded tells whether a message of the type, or one that it can hold, has a field that asks for a
+// permission to be written. What an Any holds does not count.
+func Guarded(d protoreflect.MessageDescriptor) bool { return nodeOf(d).guarded }
 
 // Ruled calls visit for every field of m that is set and has a rule, with its path. What an
 // Any holds is not visited.

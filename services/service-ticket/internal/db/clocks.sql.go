@@ -72,7 +72,7 @@ WITH RECURSIVE family AS (
   SELECT t.id, t.customer_id, t.service_tier FROM tickets t
   WHERE t.customer_id = ANY (ARRAY(SELECT id FROM family)) AND t.state BETWEEN 1 AND 5 AND t.service_tier <> 0
 )
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets
 WHERE id = ANY (ARRAY(SELECT o.id FROM theirs o WHERE o.service_tier <> GREATEST(standard_tier(o.customer_id), raised_tier(o.id))))
   AND state BETWEEN 1 AND 5
 ORDER BY id FOR NO KEY UPDATE
@@ -139,6 +139,7 @@ func (q *Queries) LockTicketsOfOtherTier(ctx context.Context, db DBTX, customerI
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}

@@ -179,7 +179,7 @@ func (q *Queries) LockDepartmentWhole(ctx context.Context, db DBTX, id uuid.UUID
 }
 
 const lockTicketsOfDepartment = `-- name: LockTicketsOfDepartment :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE department_id = $1 AND state BETWEEN 1 AND 5 ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE department_id = $1 AND state BETWEEN 1 AND 5 ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicketsOfDepartment(ctx context.Context, db DBTX, departmentID *uuid.UUID) ([]Ticket, error) {
@@ -239,6 +239,7 @@ func (q *Queries) LockTicketsOfDepartment(ctx context.Context, db DBTX, departme
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}

@@ -102,31 +102,6 @@ func (q *Queries) ListDepartmentIDs(ctx context.Context, db DBTX) ([]uuid.UUID, 
 	return items, nil
 }
 
-const listRegistered = `-- name: ListRegistered :many
-SELECT ticket_id FROM ticket_transitions WHERE actor = $1 AND version = 1 AND ticket_id = ANY($2::uuid[])
-`
-
-// Those of some tickets that somebody registered.
-func (q *Queries) ListRegistered(ctx context.Context, db DBTX, actor string, ids []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, listRegistered, actor, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []uuid.UUID
-	for rows.Next() {
-		var ticket_id uuid.UUID
-		if err := rows.Scan(&ticket_id); err != nil {
-			return nil, err
-		}
-		items = append(items, ticket_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listSolutionPlansByID = `-- name: ListSolutionPlansByID :many
 SELECT id, ticket_id, round, text, plan_time, staff_id, create_time FROM solution_plans WHERE id = ANY($1::uuid[])
 `

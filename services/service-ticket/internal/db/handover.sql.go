@@ -102,7 +102,7 @@ func (q *Queries) ListTasksInHands(ctx context.Context, db DBTX, staffID *uuid.U
 }
 
 const listTicketsInHands = `-- name: ListTicketsInHands :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE assignee_staff_id = $1 AND state IN (3, 4, 5) AND id <> ALL($2::uuid[])
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE assignee_staff_id = $1 AND state IN (3, 4, 5) AND id <> ALL($2::uuid[])
 ORDER BY queue_rank, due_time, id LIMIT $3
 `
 
@@ -164,6 +164,7 @@ func (q *Queries) ListTicketsInHands(ctx context.Context, db DBTX, staffID *uuid
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const findOpenCases = `-- name: FindOpenCases :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets t WHERE t.id = ANY(ARRAY(
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets t WHERE t.id = ANY(ARRAY(
   (SELECT c.id FROM tickets c WHERE c.customer_id = $1::uuid AND c.state IN (1, 2, 3, 4, 5, 6) LIMIT 200)
   UNION
   (SELECT p.id FROM (SELECT n.id, n.state FROM tickets n WHERE n.reporter_phone_index = $2::bytea ORDER BY n.id DESC LIMIT 100) p
@@ -79,6 +79,7 @@ func (q *Queries) FindOpenCases(ctx context.Context, db DBTX, customerID *uuid.U
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}
@@ -128,7 +129,7 @@ func (q *Queries) GetIntakeMessage(ctx context.Context, db DBTX, source string, 
 }
 
 const getTicketByNumber = `-- name: GetTicketByNumber :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE number = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE number = $1
 `
 
 func (q *Queries) GetTicketByNumber(ctx context.Context, db DBTX, number string) (Ticket, error) {
@@ -182,6 +183,7 @@ func (q *Queries) GetTicketByNumber(ctx context.Context, db DBTX, number string)
 		&i.Urgency,
 		&i.Impact,
 		&i.PrioritySource,
+		&i.Registrar,
 	)
 	return i, err
 }

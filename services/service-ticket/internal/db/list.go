@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,6 +59,7 @@ type TicketFilter struct {
 // What statements written by hand read of a ticket t, a task t and a staff member s.
 var (
 	ticketColumns = pg.Columns(getTicket, "t")
+	foundColumns  = pg.Columns(getTicket, "u")
 	taskColumns   = pg.Columns(getTask, "t")
 	staffColumns  = pg.Columns(getStaff, "s")
 )
@@ -92,7 +94,7 @@ var everyState, queued = func() (all, waiting []int16) {
 // lists, a pool of [pg.InOrder]: planning several ways took a millisecond, four times of what
 // they take to run, and each goes by its index and its limit.
 func (q *Queries) ListTickets(ctx context.Context, db, lists pg.DBTX, f TicketFilter) ([]Ticket, error) {
-	sql, args, merged := f.statement()
+	sql, args, merged := f.page()
 	if sql == "" {
 		return nil, nil
 	}
@@ -111,12 +113,46 @@ func (q *Queries) ListTickets(ctx context.Context, db, lists pg.DBTX, f TicketFi
 // binder gives the placeholder of a value.
 type binder func(value any) string
 
-// me begins with whoever asks as the directory has them: one row, of nulls where it does not.
-const me = "(SELECT) o LEFT JOIN staff me ON me.issuer = "
+// unfiltered is what the text depends on where somebody who is looked up asks for all that is in their reach.
+type unfiltered struct {
+	scope       accessv1.Scope
+	queue, next bool
+	size        int32
+}
+
+// texts are those of the lists that are asked for most: writing one takes ten times as long as finding it.
+var texts sync.Map // of string by unfiltered
+
+// page is statement, with a text that was written before where there is one.
+func (f *TicketFilter) page() (sql string, args []any, merged bool) {
+	v := f.For
+	if f.Subject == "" || v.Everything() || v.Customer != uuid.Nil || f.filters() {
+		return f.statement()
+	}
+	if f.Before != uuid.Nil {
+		args = append(args, f.Before)
+	}
+	args = append(args, f.Issuer, f.Subject, v.Actor)
+	kind := unfiltered{v.Scope, v.Queue, f.Before != uuid.Nil, f.Size}
+	if text, ok := texts.Load(kind); ok {
+		return text.(string), args, true
+	}
+	sql, bound, merged := f.statement()
+	if merged && len(bound) == len(args) { // else it binds states too
+		texts.Store(kind, sql)
+	}
+	return sql, bound, merged
+}
+
+// filters tells whether less is asked for than all that the viewer reaches.
+func (f *TicketFilter) filters() bool {
+	return len(f.States) > 0 || f.key() != "" || f.rare() || f.ExternalID != "" || f.Text != "" || !f.Away.IsZero()
+}
 
 // statement gives the text with its arguments, and whether it merges what several indexes or several
 // parts of one give. A page's size stands in the text: without knowing it a plan for any
-// arguments would be for tenths of the table.
+// arguments would be for tenths of the table. Whoever asks is joined as the directory has them: one row,
+// of nulls where it does not.
 func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 	bind := func(v any) string {
 		args = append(args, v)
@@ -137,13 +173,22 @@ func (f *TicketFilter) statement() (sql string, args []any, merged bool) {
 	if len(each) == 1 && each[0].direct() {
 		return each[0].one(bind, size, ticketColumns), args, false
 	}
-	// Only the ids are put together: whole rows would be sorted, and planned, column by column.
+	asker := ""
+	if f.Subject != "" {
+		asker = "(SELECT) o LEFT JOIN staff me ON me.issuer = " + bind(f.Issuer) + " AND me.subject = " + bind(f.Subject) + " CROSS JOIN LATERAL "
+	}
 	var text strings.Builder
 	text.Grow(4096)
-	text.WriteString("SELECT " + ticketColumns + " FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM ")
-	if f.Subject != "" {
-		text.WriteString(me + bind(f.Issuer) + " AND me.subject = " + bind(f.Subject) + " CROSS JOIN LATERAL ")
+	if registered, others := each[0], each[1:]; apart(registered, others) {
+		text.WriteString("SELECT " + foundColumns + " FROM " + asker + "(" + registered.alone(bind, size, others))
+		for _, way := range others {
+			text.WriteString(" UNION ALL (" + way.one(bind, size, "t.*") + ")")
+		}
+		text.WriteString(" ORDER BY id DESC LIMIT " + size + ") u")
+		return text.String(), args, true
 	}
+	// Only the ids are put together: whole rows would be sorted, and planned, column by column.
+	text.WriteString("SELECT " + ticketColumns + " FROM tickets t WHERE t.id = ANY(ARRAY(SELECT w.id FROM " + asker)
 	for i, way := range each {
 		if i == 0 {
 			text.WriteString("(SELECT DISTINCT u.id FROM ((")
@@ -241,24 +286,68 @@ func (f *TicketFilter) one(bind binder, size, what string) string {
 	default:
 		return f.byState(bind, size, what)
 	}
-	from, id, conditions := "tickets t", ticketID, f.conditions(bind)
-	var where []string
-	if f.registrar != "" {
-		from, id = "ticket_transitions r JOIN tickets t ON t.id = r.ticket_id", "r.ticket_id"
-		if what == ticketID && len(conditions)+len(f.States) == 0 {
-			// The history knows all that is asked.
-			from, what = "ticket_transitions r", "r.ticket_id AS id"
-		}
-		where = append(where, "r.version = 1", "r.actor = "+bind(f.registrar))
-	}
-	where = append(where, conditions...)
+	where := f.registered(bind, f.conditions(bind))
 	if f.before != "" {
-		where = append(where, id+" < "+f.before)
+		where = append(where, "t.id < "+f.before)
 	}
 	if len(f.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(f.States)+"::smallint[])")
 	}
-	return "SELECT " + what + " FROM " + from + all(where) + " ORDER BY " + id + " DESC LIMIT " + size
+	return "SELECT " + what + " FROM tickets t" + all(where) + " ORDER BY t.id DESC LIMIT " + size
+}
+
+// registered adds to the conditions who registered a ticket: said three times, as in rarely, where
+// there is nothing else to go by.
+func (f *TicketFilter) registered(bind binder, conditions []string) []string {
+	if f.registrar == "" {
+		return conditions
+	}
+	value := bind(f.registrar)
+	if len(conditions) > 0 {
+		return append(conditions, "t.registrar = "+value)
+	}
+	return []string{"t.registrar = " + value, "t.registrar >= " + value, "t.registrar <= " + value}
+}
+
+// apart tells whether the other ways read in the order of the list and find nothing twice, as what whoever
+// is looked up has and what waits for somebody: then whole rows are merged as they are read. What
+// somebody registered may be found by any of them.
+func apart(registered *TicketFilter, others []*TicketFilter) bool {
+	for _, way := range others {
+		if !way.own && !way.unassigned || !way.Away.IsZero() || !way.ordered() {
+			return false
+		}
+	}
+	return registered.registrar != "" && len(others) > 0
+}
+
+// alone reads what somebody registered and no other way finds. The newest are weighed by the index
+// alone, and those that are left are read: of a page's newest, none that another way finds is missed.
+func (f *TicketFilter) alone(bind binder, size string, others []*TicketFilter) string {
+	text := "(SELECT t.* FROM tickets t WHERE t.id = ANY(ARRAY(SELECT r.id FROM (" +
+		f.one(bind, size, "t.id, t.assignee_staff_id, t.department_id, t.state") + ") r WHERE ("
+	for i, way := range others {
+		if i > 0 {
+			text += " OR "
+		}
+		text += strings.Join(way.reason(bind), " AND ")
+	}
+	return text + ") IS NOT TRUE)) ORDER BY t.id DESC)"
+}
+
+// reason is what makes a ticket r one that a way finds which is apart, the filters of all ways aside.
+func (f *TicketFilter) reason(bind binder) []string {
+	var why []string
+	if key := f.key(); key != "" {
+		why = append(why, "r."+key+" = "+f.keyed(key, bind))
+	}
+	if f.noDepartment {
+		why = append(why, "r.department_id IS NULL")
+	}
+	if f.unassigned {
+		why = append(why, "r.assignee_staff_id IS NULL", "r.state IN "+inQueue)
+	}
+	return why
 }
 
 // ordered tells whether an index leads with the key and goes on with the id: of what somebody

@@ -51,7 +51,7 @@ func (f *TicketFilter) due(bind binder, at DuePlace) string {
 	}
 	w := *f
 	w.whole = true
-	from, order := "tickets t", "t.due_time, t.id"
+	order := "t.due_time, t.id"
 	where := []string{"t.due_time IS NOT NULL"}
 	// The key is a part of the order and of a place in it, as in byState: an equality would let
 	// the planner read all tickets by due time until enough match.
@@ -68,16 +68,12 @@ func (f *TicketFilter) due(bind binder, at DuePlace) string {
 	} else {
 		where = append(where, "("+order+") > ("+bind(at.Due)+", "+bind(at.ID)+")")
 	}
-	if w.registrar != "" {
-		from = "ticket_transitions r JOIN tickets t ON t.id = r.ticket_id"
-		where = append(where, "r.version = 1", "r.actor = "+bind(w.registrar))
-	}
 	if !at.Before.IsZero() {
 		where = append(where, "t.due_time < "+bind(at.Before))
 	}
-	where = append(where, w.conditions(bind)...)
+	where = append(where, w.registered(bind, w.conditions(bind))...)
 	if len(w.States) > 0 {
 		where = append(where, "t.state = ANY("+bind(w.States)+"::smallint[])")
 	}
-	return "SELECT t.id, t.due_time FROM " + from + all(where) + " ORDER BY " + order + " LIMIT " + strconv.Itoa(int(f.Size))
+	return "SELECT t.id, t.due_time FROM tickets t" + all(where) + " ORDER BY " + order + " LIMIT " + strconv.Itoa(int(f.Size))
 }

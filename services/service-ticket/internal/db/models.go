@@ -319,6 +319,7 @@ type Ticket struct {
 	Urgency             int16
 	Impact              int16
 	PrioritySource      int16
+	Registrar           string
 }
 
 type TicketContact struct {

@@ -83,7 +83,7 @@ func (f *TicketFilter) reached(bind binder) string {
 	if v.Everything() {
 		return ""
 	}
-	or := []string{"EXISTS (SELECT FROM ticket_transitions r WHERE r.ticket_id = t.id AND r.version = 1 AND r.actor = " + bind(v.Actor) + ")"}
+	or := []string{"t.registrar = " + bind(v.Actor)}
 	if v.Staff != uuid.Nil {
 		or = append(or, "t.assignee_staff_id = "+bind(v.Staff))
 	}

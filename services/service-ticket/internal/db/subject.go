@@ -55,7 +55,7 @@ func caseTables() []subject.Table {
 	const facts = "id number customer_id channel mode phase type priority product_model serial_number order_number reporter_subject_id " +
 		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
 		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
-		"confirm_due version service_tier policy_version needs due_time queue_rank urgency impact priority_source"
+		"confirm_due version service_tier policy_version needs due_time queue_rank urgency impact priority_source registrar"
 	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank"
 	return []subject.Table{
 		{

@@ -290,7 +290,7 @@ func (q *Queries) LockOpenTasks(ctx context.Context, db DBTX, ticketID uuid.UUID
 }
 
 const lockOverdueTasks = `-- name: LockOverdueTasks :many
-SELECT tasks.id, tasks.ticket_id, tasks.title, tasks.department_id, tasks.owner_staff_id, tasks.required, tasks.due_time, tasks.state, tasks.result, tasks.end_time, tasks.create_time, tasks.update_time, tasks.version, tasks.kind, tasks.told_due_time, tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source
+SELECT tasks.id, tasks.ticket_id, tasks.title, tasks.department_id, tasks.owner_staff_id, tasks.required, tasks.due_time, tasks.state, tasks.result, tasks.end_time, tasks.create_time, tasks.update_time, tasks.version, tasks.kind, tasks.told_due_time, tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, tickets.registrar
 FROM tasks JOIN tickets ON tickets.id = tasks.ticket_id
 WHERE tasks.state = 1 AND tasks.told_due_time IS DISTINCT FROM tasks.due_time AND tasks.due_time < $1::timestamptz
 ORDER BY tasks.due_time, tasks.id LIMIT $2
@@ -375,6 +375,7 @@ func (q *Queries) LockOverdueTasks(ctx context.Context, db DBTX, now time.Time, 
 			&i.Ticket.Urgency,
 			&i.Ticket.Impact,
 			&i.Ticket.PrioritySource,
+			&i.Ticket.Registrar,
 		); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const getTicket = `-- name: GetTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = $1
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE id = $1
 `
 
 func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -67,6 +67,7 @@ func (q *Queries) GetTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket,
 		&i.Urgency,
 		&i.Impact,
 		&i.PrioritySource,
+		&i.Registrar,
 	)
 	return i, err
 }
@@ -83,34 +84,19 @@ func (q *Queries) GetTicketByOriginEvent(ctx context.Context, db DBTX, originEve
 }
 
 const getTicketSeen = `-- name: GetTicketSeen :one
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
-  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
-FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, tickets.registrar, staff.id AS staff_id, staff.department_id AS staff_department_id
+FROM tickets LEFT JOIN staff ON staff.issuer = $1 AND staff.subject = $2 WHERE tickets.id = $3
 `
-
-type GetTicketSeenParams struct {
-	Actor   string
-	Issuer  string
-	Subject string
-	ID      uuid.UUID
-}
 
 type GetTicketSeenRow struct {
 	Ticket            Ticket
 	StaffID           *uuid.UUID
 	StaffDepartmentID *uuid.UUID
-	Registered        bool
 }
 
-// A ticket with what decides whether somebody reaches it: their place in the directory, and
-// whether they registered it.
-func (q *Queries) GetTicketSeen(ctx context.Context, db DBTX, arg GetTicketSeenParams) (GetTicketSeenRow, error) {
-	row := db.QueryRow(ctx, getTicketSeen,
-		arg.Actor,
-		arg.Issuer,
-		arg.Subject,
-		arg.ID,
-	)
+// A ticket with what decides whether somebody reaches it: their place in the directory.
+func (q *Queries) GetTicketSeen(ctx context.Context, db DBTX, issuer string, subject string, iD uuid.UUID) (GetTicketSeenRow, error) {
+	row := db.QueryRow(ctx, getTicketSeen, issuer, subject, iD)
 	var i GetTicketSeenRow
 	err := row.Scan(
 		&i.Ticket.ID,
@@ -160,9 +146,9 @@ func (q *Queries) GetTicketSeen(ctx context.Context, db DBTX, arg GetTicketSeenP
 		&i.Ticket.Urgency,
 		&i.Ticket.Impact,
 		&i.Ticket.PrioritySource,
+		&i.Ticket.Registrar,
 		&i.StaffID,
 		&i.StaffDepartmentID,
-		&i.Registered,
 	)
 	return i, err
 }
@@ -173,13 +159,13 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, version)
+  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, registrar, version)
 VALUES ($1, $2, live_customer($3), $4, $5, $6, $7, $8, $9, $10,
   $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24,
   $25, $26, $27, $28, $29,
   $30, $31, $32, $33, $34, $35, $36, $37,
-  $38, $39, $40, $41, $42, $43, $44, 1)
+  $38, $39, $40, $41, $42, $43, $44, $45, 1)
 `
 
 type InsertTicketParams struct {
@@ -227,6 +213,7 @@ type InsertTicketParams struct {
 	Urgency             int16
 	Impact              int16
 	PrioritySource      int16
+	Registrar           string
 }
 
 func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketParams) error {
@@ -275,6 +262,7 @@ func (q *Queries) InsertTicket(ctx context.Context, db DBTX, arg InsertTicketPar
 		arg.Urgency,
 		arg.Impact,
 		arg.PrioritySource,
+		arg.Registrar,
 	)
 	return err
 }
@@ -332,17 +320,6 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 		arg.Impact,
 	)
 	return err
-}
-
-const isRegistrar = `-- name: IsRegistrar :one
-SELECT EXISTS (SELECT FROM ticket_transitions WHERE ticket_id = $1 AND version = 1 AND actor = $2)
-`
-
-func (q *Queries) IsRegistrar(ctx context.Context, db DBTX, ticketID uuid.UUID, actor string) (bool, error) {
-	row := db.QueryRow(ctx, isRegistrar, ticketID, actor)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }
 
 const listImported = `-- name: ListImported :many
@@ -458,7 +435,7 @@ func (q *Queries) LockImports(ctx context.Context, db DBTX, source string) error
 }
 
 const lockTicket = `-- name: LockTicket :one
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket, error) {
@@ -512,39 +489,26 @@ func (q *Queries) LockTicket(ctx context.Context, db DBTX, id uuid.UUID) (Ticket
 		&i.Urgency,
 		&i.Impact,
 		&i.PrioritySource,
+		&i.Registrar,
 	)
 	return i, err
 }
 
 const lockTicketSeen = `-- name: LockTicketSeen :one
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, staff.id AS staff_id, staff.department_id AS staff_department_id,
-  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = $1) AS registered
-FROM tickets LEFT JOIN staff ON staff.issuer = $2 AND staff.subject = $3 WHERE tickets.id = $4
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, tickets.registrar, staff.id AS staff_id, staff.department_id AS staff_department_id
+FROM tickets LEFT JOIN staff ON staff.issuer = $1 AND staff.subject = $2 WHERE tickets.id = $3
 FOR NO KEY UPDATE OF tickets
 `
-
-type LockTicketSeenParams struct {
-	Actor   string
-	Issuer  string
-	Subject string
-	ID      uuid.UUID
-}
 
 type LockTicketSeenRow struct {
 	Ticket            Ticket
 	StaffID           *uuid.UUID
 	StaffDepartmentID *uuid.UUID
-	Registered        bool
 }
 
 // GetTicketSeen of a ticket that is held.
-func (q *Queries) LockTicketSeen(ctx context.Context, db DBTX, arg LockTicketSeenParams) (LockTicketSeenRow, error) {
-	row := db.QueryRow(ctx, lockTicketSeen,
-		arg.Actor,
-		arg.Issuer,
-		arg.Subject,
-		arg.ID,
-	)
+func (q *Queries) LockTicketSeen(ctx context.Context, db DBTX, issuer string, subject string, iD uuid.UUID) (LockTicketSeenRow, error) {
+	row := db.QueryRow(ctx, lockTicketSeen, issuer, subject, iD)
 	var i LockTicketSeenRow
 	err := row.Scan(
 		&i.Ticket.ID,
@@ -594,15 +558,15 @@ func (q *Queries) LockTicketSeen(ctx context.Context, db DBTX, arg LockTicketSee
 		&i.Ticket.Urgency,
 		&i.Ticket.Impact,
 		&i.Ticket.PrioritySource,
+		&i.Ticket.Registrar,
 		&i.StaffID,
 		&i.StaffDepartmentID,
-		&i.Registered,
 	)
 	return i, err
 }
 
 const lockTickets = `-- name: LockTickets :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // In the order of their ids, so that two merges the other way round wait and do not
@@ -664,6 +628,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}
@@ -676,7 +641,7 @@ func (q *Queries) LockTickets(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const lockUnconfirmed = `-- name: LockUnconfirmed :many
-SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, customer_tier(tickets.customer_id)::smallint AS tier
+SELECT tickets.id, tickets.number, tickets.customer_id, tickets.channel, tickets.mode, tickets.phase, tickets.type, tickets.priority, tickets.title, tickets.description, tickets.product_model, tickets.serial_number, tickets.order_number, tickets.reporter_name, tickets.reporter_subject_id, tickets.reporter_phone, tickets.reporter_phone_index, tickets.reporter_email, tickets.state, tickets.round, tickets.department_id, tickets.assignee_staff_id, tickets.wait_for, tickets.resolution, tickets.merged_into, tickets.evidence_answer_id, tickets.evidence_question_key, tickets.evidence_score, tickets.evidence_ticket_id, tickets.evidence_complaint_id, tickets.origin_event_id, tickets.source, tickets.external_id, tickets.create_time, tickets.update_time, tickets.resolve_time, tickets.close_time, tickets.confirm_due, tickets.version, tickets.service_tier, tickets.policy_version, tickets.needs, tickets.due_time, tickets.queue_rank, tickets.urgency, tickets.impact, tickets.priority_source, tickets.registrar, customer_tier(tickets.customer_id)::smallint AS tier
 FROM tickets WHERE tickets.confirm_due <= $1::timestamptz
   AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.ticket_id = tickets.id AND tasks.state = 1 AND tasks.required)
 ORDER BY tickets.confirm_due LIMIT $2
@@ -748,6 +713,7 @@ func (q *Queries) LockUnconfirmed(ctx context.Context, db DBTX, now time.Time, s
 			&i.Ticket.Urgency,
 			&i.Ticket.Impact,
 			&i.Ticket.PrioritySource,
+			&i.Ticket.Registrar,
 			&i.Tier,
 		); err != nil {
 			return nil, err

@@ -428,7 +428,7 @@ func (q *Queries) ListSolutionPlans(ctx context.Context, db DBTX, ticketID uuid.
 }
 
 const listTicketsByID = `-- name: ListTicketsByID :many
-SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id
+SELECT id, number, customer_id, channel, mode, phase, type, priority, title, description, product_model, serial_number, order_number, reporter_name, reporter_subject_id, reporter_phone, reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution, merged_into, evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id, origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, version, service_tier, policy_version, needs, due_time, queue_rank, urgency, impact, priority_source, registrar FROM tickets WHERE id = ANY($1::uuid[]) ORDER BY id
 `
 
 func (q *Queries) ListTicketsByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Ticket, error) {
@@ -488,6 +488,7 @@ func (q *Queries) ListTicketsByID(ctx context.Context, db DBTX, ids []uuid.UUID)
 			&i.Urgency,
 			&i.Impact,
 			&i.PrioritySource,
+			&i.Registrar,
 		); err != nil {
 			return nil, err
 		}

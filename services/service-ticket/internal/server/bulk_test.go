@@ -37,7 +37,7 @@ func TestBulkMeetsEveryGuard(t *testing.T) {
 	resolve := &ticketv1.BulkTicketsRequest_Resolve{Resolve: &ticketv1.ResolveTicketRequest{Resolution: "seal replaced"}}
 	agent := w.AsStaff(access.ServiceAgent, "agent-1")
 	req := &ticketv1.BulkTicketsRequest{Ids: []string{held, early, far, nowhere, free}, RequestId: "b", Action: resolve}
-	w.exec(`UPDATE ticket_transitions SET actor = 'somebody' WHERE ticket_id = $1`, early)
+	w.exec(`UPDATE tickets SET registrar = 'somebody' WHERE id = $1`, early)
 	got, err := w.bulk(agent, req)
 	want := []string{"TICKET_TASKS_OPEN", "TICKET_WRONG_STATE", "TICKET_NOT_FOUND", "TICKET_NOT_FOUND", ""}
 	if err != nil || !slices.Equal(outcomes(got), want) || got.GetDone() != 1 {

@@ -76,7 +76,7 @@ func reachSeen(ctx context.Context, seen *db.GetTicketSeenRow) error {
 		if placed(ctx, v) {
 			v.Staff, v.Department = idValue(seen.StaffID), idValue(seen.StaffDepartmentID)
 		}
-		return v.Covers(holding(&seen.Ticket)) || v.Registers() && seen.Registered, nil
+		return v.Covers(holding(&seen.Ticket)), nil
 	})
 }
 
@@ -101,23 +101,13 @@ func refuse(ctx context.Context, id uuid.UUID, covers func(accessv1.Scope) (bool
 
 func (s *Server) covers(ctx context.Context, on db.DBTX, scope accessv1.Scope, row *db.Ticket) (bool, error) {
 	v, err := s.viewer(ctx, on, scope)
-	if err != nil {
-		return false, err
-	}
-	if covered := v.Covers(holding(row)); covered || !v.Registers() {
-		return covered, nil
-	}
-	registered, err := s.q.IsRegistrar(ctx, on, row.ID, v.Actor)
-	if err != nil {
-		return false, fmt.Errorf("read who registered the ticket: %w", err)
-	}
-	return registered, nil
+	return err == nil && v.Covers(holding(row)), err
 }
 
 func holding(row *db.Ticket) ticket.Holding {
 	return ticket.Holding{
 		Customer: idValue(row.CustomerID), Assignee: idValue(row.AssigneeStaffID),
-		Department: idValue(row.DepartmentID), State: ticket.State(row.State),
+		Department: idValue(row.DepartmentID), Registrar: row.Registrar, State: ticket.State(row.State),
 	}
 }
 

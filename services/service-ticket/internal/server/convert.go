@@ -151,7 +151,7 @@ func insertTicket(row *db.Ticket) db.InsertTicketParams {
 		CreateTime: row.CreateTime, UpdateTime: row.UpdateTime, ResolveTime: row.ResolveTime,
 		CloseTime: row.CloseTime, ConfirmDue: row.ConfirmDue, ServiceTier: row.ServiceTier,
 		PolicyVersion: row.PolicyVersion, Needs: row.Needs, DueTime: row.DueTime,
-		Urgency: row.Urgency, Impact: row.Impact, PrioritySource: row.PrioritySource,
+		Urgency: row.Urgency, Impact: row.Impact, PrioritySource: row.PrioritySource, Registrar: row.Registrar,
 	}
 }
 

@@ -259,7 +259,7 @@ func TestSearchFindsAnyPart(t *testing.T) {
 	far := w.department("far").GetId()
 	w.exec(`UPDATE tickets SET department_id = $1`, far)
 	for _, role := range []string{access.ServiceAgent, access.ServiceSupervisor} {
-		w.exec(`UPDATE ticket_transitions SET actor = 'somebody'`)
+		w.exec(`UPDATE tickets SET registrar = 'somebody'`)
 		if got := w.list(w.AsStaff(role, "agent-1"), &ticketv1.ListTicketsRequest{Text: "pump"}); len(got) != 0 {
 			t.Errorf("%s finds %v", role, got)
 		}

@@ -252,13 +252,14 @@ func (s *Server) store(ctx context.Context, tx *write.Tx, fresh []*incoming) err
 		if err := s.seal(in.row, in.told, key); err != nil {
 			return err
 		}
+		made := transition(ctx, ticket.Import, ticket.None, in.row, "", in.at)
+		in.row.Registrar = made.Actor
 		if err := s.q.InsertTicket(ctx, &b, insertTicket(in.row)); err != nil {
 			return err
 		}
 		if err := s.keepText(ctx, &b, in.row); err != nil {
 			return err
 		}
-		made := transition(ctx, ticket.Import, ticket.None, in.row, "", in.at)
 		if err := s.q.InsertTransition(ctx, &b, made); err != nil {
 			return err
 		}

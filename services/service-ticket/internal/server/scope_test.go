@@ -43,7 +43,7 @@ func (w *world) given(state ticket.State, department, assignee, customer, regist
 	w.exec(`UPDATE tickets SET state = $2, department_id = $3, assignee_staff_id = $4 WHERE id = $1`,
 		t.GetId(), int16(state), null(department), null(assignee))
 	if registrar != "" {
-		w.exec(`UPDATE ticket_transitions SET actor = $2 WHERE ticket_id = $1 AND version = 1`, t.GetId(), registrar)
+		w.exec(`UPDATE tickets SET registrar = $2 WHERE id = $1`, t.GetId(), registrar)
 	}
 	return t.GetId()
 }

@@ -136,13 +136,12 @@ func (w *watch) tell(ctx context.Context, events []*eventv1.Envelope) (string, e
 type reached struct {
 	who     ticket.Viewer
 	tickets map[uuid.UUID]*db.Ticket
-	mine    map[uuid.UUID]bool // registered by the caller
 	only    map[uuid.UUID]bool // watched by the caller; nil where that is not asked
 }
 
 // reach reads tickets and what the caller has to do with them, once for a run of events.
 func (w *watch) reach(ctx context.Context, ids []uuid.UUID) (*reached, error) {
-	out := &reached{tickets: map[uuid.UUID]*db.Ticket{}, mine: map[uuid.UUID]bool{}}
+	out := &reached{tickets: map[uuid.UUID]*db.Ticket{}}
 	var err error
 	if out.who, err = w.s.viewer(ctx, w.s.pool, authz.FromContext(ctx).Scope); err != nil {
 		return nil, err
@@ -153,15 +152,6 @@ func (w *watch) reach(ctx context.Context, ids []uuid.UUID) (*reached, error) {
 	}
 	for i := range rows {
 		out.tickets[rows[i].ID] = &rows[i]
-	}
-	if !out.who.Everything() {
-		registered, err := w.s.q.ListRegistered(ctx, w.s.pool, out.who.Actor, ids)
-		if err != nil {
-			return nil, fmt.Errorf("read who registered: %w", err)
-		}
-		for _, id := range registered {
-			out.mine[id] = true
-		}
 	}
 	if !w.watchedOnly {
 		return out, nil
@@ -190,10 +180,8 @@ func (r *reached) notice(id uuid.UUID, e *eventv1.Envelope) *ticketv1.TicketNoti
 	if row == nil || r.only != nil && !r.only[id] {
 		return nil
 	}
-	now := ticket.Holding{
-		Customer: idValue(row.CustomerID), Assignee: idValue(row.AssigneeStaffID), Department: idValue(row.DepartmentID), State: ticket.State(row.State),
-	}
-	if r.mine[id] || r.who.Covers(now) {
+	now := holding(row)
+	if r.who.Covers(now) {
 		return &ticketv1.TicketNotice{
 			TicketId: id.String(), Number: row.Number, Type: e.GetType(), State: ticketv1.TicketState(row.State), Etag: etag(row.Version),
 			DepartmentId: idString(row.DepartmentID), AssigneeStaffId: idString(row.AssigneeStaffID), Priority: ticketv1.Priority(row.Priority),

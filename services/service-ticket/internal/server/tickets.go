@@ -260,6 +260,7 @@ func (s *Server) insert(ctx context.Context, req write.Request, made *newTicket,
 
 // put queues what is stored of a new ticket.
 func (s *Server) put(ctx context.Context, b *pg.Batch, row *db.Ticket, taken *ticketv1.TicketTriage, made db.InsertTransitionParams, clocks []clock.Opening) error {
+	row.Registrar = made.Actor
 	if err := s.q.InsertTicket(ctx, b, insertTicket(row)); err != nil {
 		return err
 	}
@@ -334,9 +335,7 @@ func (s *Server) find(ctx context.Context, field, given string) (db.Ticket, erro
 		return db.Ticket{}, err
 	}
 	caller := authn.FromContext(ctx)
-	seen, err := s.q.GetTicketSeen(ctx, s.pool, db.GetTicketSeenParams{
-		ID: id, Issuer: caller.Issuer, Subject: caller.Subject, Actor: caller.Actor(),
-	})
+	seen, err := s.q.GetTicketSeen(ctx, s.pool, caller.Issuer, caller.Subject, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return db.Ticket{}, ticketNotFound(id)
 	}
@@ -349,9 +348,7 @@ func (s *Server) find(ctx context.Context, field, given string) (db.Ticket, erro
 // lock reads a ticket that the caller may change, and holds it.
 func (s *Server) lock(ctx context.Context, tx *write.Tx, id uuid.UUID, etag string) (*db.Ticket, error) {
 	caller := authn.FromContext(ctx)
-	locked, err := s.q.LockTicketSeen(ctx, tx, db.LockTicketSeenParams{
-		ID: id, Issuer: caller.Issuer, Subject: caller.Subject, Actor: caller.Actor(),
-	})
+	locked, err := s.q.LockTicketSeen(ctx, tx, caller.Issuer, caller.Subject, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ticketNotFound(id)
 	}

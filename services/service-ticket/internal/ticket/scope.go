@@ -31,27 +31,23 @@ func (v Viewer) Team() bool { return v.Scope == accessv1.Scope_SCOPE_TEAM && v.D
 // Holding is whose a ticket is.
 type Holding struct {
 	Customer, Assignee, Department uuid.UUID
-	State                          State
+	// Registrar is whoever registered it, as the history names them.
+	Registrar string
+	State     State
 }
 
-// Covers tells whether a ticket is within the viewer's reach: the own one, those in the
-// queue, those of the department. Whoever registered a ticket reaches it too, which the
-// history knows and not the ticket.
+// Covers tells whether a ticket is within the viewer's reach: those that they have or have
+// registered, those in the queue, those of the department.
 func (v Viewer) Covers(h Holding) bool {
 	switch {
 	case v.Customer != uuid.Nil:
 		return h.Customer == v.Customer
 	case v.Scope == accessv1.Scope_SCOPE_UNSPECIFIED:
 		return false
-	case v.Everything(), v.Staff != uuid.Nil && h.Assignee == v.Staff, v.Team() && h.Department == v.Department:
+	case v.Everything(), v.Actor != "" && h.Registrar == v.Actor, v.Staff != uuid.Nil && h.Assignee == v.Staff, v.Team() && h.Department == v.Department:
 		return true
 	}
 	return v.Queue && Queued(h.State) && h.Assignee == uuid.Nil && (h.Department == uuid.Nil || h.Department == v.Department)
-}
-
-// Registers tells whether having registered a ticket is a reason to reach it.
-func (v Viewer) Registers() bool {
-	return v.Customer == uuid.Nil && v.Scope != accessv1.Scope_SCOPE_UNSPECIFIED
 }
 
 // Queued tells the states in which a ticket waits for somebody to take it.

@@ -19,10 +19,6 @@ SELECT * FROM tasks WHERE id = ANY(@ids::uuid[]);
 -- name: ListDepartmentIDs :many
 SELECT id FROM departments WHERE close_time IS NULL ORDER BY id;
 
--- name: ListRegistered :many
--- Those of some tickets that somebody registered.
-SELECT ticket_id FROM ticket_transitions WHERE actor = @actor AND version = 1 AND ticket_id = ANY(@ids::uuid[]);
-
 -- name: ListWatched :many
 -- Those of some tickets that somebody watches.
 SELECT ticket_id FROM watchers WHERE staff_id = @staff_id AND ticket_id = ANY(@ids::uuid[]);

@@ -7,28 +7,25 @@ INSERT INTO tickets (id, number, customer_id, channel, mode, phase, type, priori
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due,
-  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, version)
+  service_tier, policy_version, needs, due_time, urgency, impact, priority_source, registrar, version)
 VALUES (@id, @number, live_customer(sqlc.narg('customer_id')), @channel, @mode, @phase, @type, @priority, @title, @description,
   @product_model, @serial_number, @order_number, @reporter_name, @reporter_subject_id, @reporter_phone,
   @reporter_phone_index, @reporter_email, @state, @round, @department_id, @assignee_staff_id, @wait_for, @resolution,
   @evidence_answer_id, @evidence_question_key, @evidence_score, @evidence_ticket_id, @evidence_complaint_id,
   @origin_event_id, @source, @external_id, @create_time, @update_time, @resolve_time, @close_time, @confirm_due,
-  @service_tier, @policy_version, @needs, @due_time, @urgency, @impact, @priority_source, 1);
+  @service_tier, @policy_version, @needs, @due_time, @urgency, @impact, @priority_source, @registrar, 1);
 
 -- name: GetTicket :one
 SELECT * FROM tickets WHERE id = @id;
 
 -- name: GetTicketSeen :one
--- A ticket with what decides whether somebody reaches it: their place in the directory, and
--- whether they registered it.
-SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id,
-  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = @actor) AS registered
+-- A ticket with what decides whether somebody reaches it: their place in the directory.
+SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id
 FROM tickets LEFT JOIN staff ON staff.issuer = @issuer AND staff.subject = @subject WHERE tickets.id = @id;
 
 -- name: LockTicketSeen :one
 -- GetTicketSeen of a ticket that is held.
-SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id,
-  EXISTS (SELECT FROM ticket_transitions AS r WHERE r.ticket_id = tickets.id AND r.version = 1 AND r.actor = @actor) AS registered
+SELECT sqlc.embed(tickets), staff.id AS staff_id, staff.department_id AS staff_department_id
 FROM tickets LEFT JOIN staff ON staff.issuer = @issuer AND staff.subject = @subject WHERE tickets.id = @id
 FOR NO KEY UPDATE OF tickets;
 
@@ -103,5 +100,3 @@ VALUES (@ticket_id, @version, @verb, @from_state, @to_state, @round, @reason, @a
 -- name: ListTransitions :many
 SELECT * FROM ticket_transitions WHERE ticket_id = @ticket_id AND version > @after ORDER BY version LIMIT @size;
 
--- name: IsRegistrar :one
-SELECT EXISTS (SELECT FROM ticket_transitions WHERE ticket_id = @ticket_id AND version = 1 AND actor = @actor);
