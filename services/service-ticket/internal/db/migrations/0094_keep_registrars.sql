@@ -5,7 +5,8 @@
 -- a list of what somebody reaches finds no ticket twice. Each step may be done again.
 ALTER TABLE tickets ADD COLUMN IF NOT EXISTS registrar text NOT NULL DEFAULT '';
 
--- For replicas of the release before, which do not give it.
+-- For replicas of the release before, which do not give it, and which list by
+-- ticket_transitions_registrar_idx. The release after this one has no need of either.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION keep_registrar() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
