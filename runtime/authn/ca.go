@@ -67,10 +67,11 @@ func NewCA(dir string) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authn: authority: %w", err)
 	}
-	if err := writeKey(ca.keyFile(), key); err != nil {
+	if err := writePEM(ca.CertFile(), "CERTIFICATE", der, 0o644); err != nil {
 		return nil, err
 	}
-	if err := writePEM(ca.CertFile(), "CERTIFICATE", der, 0o644); err != nil {
+	// The key comes last, because there is an authority once there is a key.
+	if err := writeKey(ca.keyFile(), key); err != nil {
 		return nil, err
 	}
 	return LoadCA(dir)

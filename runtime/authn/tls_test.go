@@ -228,6 +228,17 @@ func TestAuthorityRenews(t *testing.T) {
 	if _, err := tls.LoadX509KeyPair(issue(t, ca, "survey").CertFile, cfg.KeyFile); err != nil {
 		t.Errorf("a pair that does not match was kept: %v", err)
 	}
+	// Whoever ended while it made one has left no key: the next makes both.
+	half := t.TempDir()
+	if err := os.WriteFile(filepath.Join(half, "ca.pem"), []byte("of another key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadCA(half); err == nil {
+		t.Error("an authority without a key")
+	}
+	if _, err := NewCA(half); err != nil {
+		t.Error(err)
+	}
 	if _, err := NewCA(ca.dir); err == nil {
 		t.Error("an authority was overwritten")
 	}

@@ -41,12 +41,20 @@ const fileFresh = 2 * time.Second
 // NewKeyFile writes a new master key to a new file (0600). It fails if the file exists: a
 // lost master key is lost data.
 func NewKeyFile(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("pii: master key: %w", err)
 	}
-	_, err = f.WriteString(newLine())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	// Written aside and linked, so that the file appears whole and never takes another's place.
+	tmp, err := os.CreateTemp(dir.Name(), ".master-*") // mode 0600
+	if err != nil {
+		return errors.Join(fmt.Errorf("pii: master key: %w", err), dir.Close())
+	}
+	_, err = tmp.WriteString(newLine())
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Link(tmp.Name(), path)
+	}
+	if err = errors.Join(err, os.Remove(tmp.Name()), dir.Sync(), dir.Close()); err != nil {
 		return fmt.Errorf("pii: master key: %w", err)
 	}
 	return nil
@@ -89,12 +97,24 @@ func (m *FileMaster) look(now bool) error {
 }
 
 func readVersions(path string) ([]fileVersion, error) {
+	lines, err := readLines(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseVersions(path, lines)
+}
+
+func readLines(path string) ([]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("pii: master key: %w", err)
 	}
+	return strings.Split(strings.TrimSpace(string(data)), "\n"), nil
+}
+
+func parseVersions(path string, lines []string) ([]fileVersion, error) {
 	var out []fileVersion
-	for line := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n") {
+	for _, line := range lines {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
 		if err != nil || len(key) != keySize {
 			return nil, fmt.Errorf("pii: master key: each line of %s must hold %d bytes in base64", path, keySize)
@@ -181,7 +201,7 @@ func (m *FileMaster) Unwrap(_ context.Context, id string, wrapped, associated []
 
 // Rotate appends a line.
 func (m *FileMaster) Rotate(ctx context.Context) (string, error) {
-	err := m.change(func(lines []string) []string { return append(lines, strings.TrimSpace(newLine())) })
+	err := m.change(func(lines []string) ([]string, error) { return append(lines, strings.TrimSpace(newLine())), nil })
 	if err != nil {
 		return "", err
 	}
@@ -190,19 +210,15 @@ func (m *FileMaster) Rotate(ctx context.Context) (string, error) {
 
 // Retire removes the lines above the first that is used.
 func (m *FileMaster) Retire(_ context.Context, used []string) error {
-	versions, err := readVersions(m.path)
-	if err != nil {
-		return err
-	}
-	keep := slices.IndexFunc(versions, func(v fileVersion) bool { return slices.Contains(used, v.id) })
-	if keep <= 0 {
-		return nil
-	}
-	return m.change(func(lines []string) []string { return lines[keep:] })
+	return m.change(func(lines []string) ([]string, error) {
+		versions, err := parseVersions(m.path, lines)
+		keep := slices.IndexFunc(versions, func(v fileVersion) bool { return slices.Contains(used, v.id) })
+		return lines[max(keep, 0):], err
+	})
 }
 
 // change replaces the file as a whole, one change at a time; its rights stay.
-func (m *FileMaster) change(edit func([]string) []string) (err error) {
+func (m *FileMaster) change(edit func(lines []string) ([]string, error)) (err error) {
 	dir, err := os.Open(filepath.Dir(m.path))
 	if err != nil {
 		return fmt.Errorf("pii: master key: %w", err)
@@ -215,11 +231,13 @@ func (m *FileMaster) change(edit func([]string) []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("pii: master key: %w", err)
 	}
-	data, err := os.ReadFile(m.path)
+	lines, err := readLines(m.path)
 	if err != nil {
-		return fmt.Errorf("pii: master key: %w", err)
+		return err
 	}
-	lines := edit(strings.Split(strings.TrimSpace(string(data)), "\n"))
+	if lines, err = edit(lines); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(dir.Name(), ".master-*")
 	if err != nil {
 		return fmt.Errorf("pii: master key: %w", err)

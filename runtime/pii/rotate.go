@@ -89,8 +89,8 @@ func (k *Keyring) follow(ctx context.Context, pool *pgxpool.Pool) error {
 	return k.reload(ctx)
 }
 
-// rewrap takes one step with the oldest wrapping key that is not the current one; more is
-// false when nothing is under any.
+// rewrap takes one step with the oldest wrapping key before the current one; more is false when
+// nothing is under any.
 func (k *Keyring) rewrap(ctx context.Context, pool *pgxpool.Pool) (more bool, err error) {
 	set := k.wrapping.Load()
 	err = pg.InTx(ctx, pool, func(tx pgx.Tx) error {
@@ -98,7 +98,8 @@ func (k *Keyring) rewrap(ctx context.Context, pool *pgxpool.Pool) (more bool, er
 		var old string
 		var cursor *uuid.UUID
 		err := tx.QueryRow(ctx, `SELECT id, cursor FROM service_keys
-			WHERE generation >= 1 AND id <> $1 AND retire_time IS NULL ORDER BY generation LIMIT 1 FOR UPDATE`, set.current).Scan(&old, &cursor)
+			WHERE generation >= 1 AND generation < (SELECT generation FROM service_keys WHERE id = $1)
+			AND retire_time IS NULL ORDER BY generation LIMIT 1 FOR UPDATE`, set.current).Scan(&old, &cursor)
 		if err == pgx.ErrNoRows { //nolint:errorlint // Scan does not wrap it
 			return nil
 		}

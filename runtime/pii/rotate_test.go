@@ -320,10 +320,64 @@ func TestServiceKeysOfAMakerThatEnds(t *testing.T) {
 		t.Fatal("the wrapping key was not kept, but Open says nothing")
 	}
 	exec(t, db, `ALTER TABLE service_keys DROP CONSTRAINT ends_here`)
+	secret := string(stored(t, db, m).Derive("x"))
+	exec(t, db, `DELETE FROM service_keys WHERE generation > 0`) // as a release before left it
 	k := stored(t, db, m)
+	if string(k.Derive("x")) != secret {
+		t.Error("what was kept of the keys is not used")
+	}
 	id := uuid.New()
 	c := seal(t, k, db.Pool, id, "13812345678")
 	if got, err := k.Open(t.Context(), db.Pool, id, phone, c); err != nil || got != "13812345678" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestNewerWrappingKeyIsLeftAlone: another process has made one that this one does not know yet.
+func TestNewerWrappingKeyIsLeftAlone(t *testing.T) {
+	db := testkit.Database(t, pii.Migrations())
+	m := fileMaster(t, keyFile(t))
+	behind, ahead := stored(t, db, m), stored(t, db, m)
+	seal(t, behind, db.Pool, uuid.New(), "13812345678")
+	rotate(t, db, ahead, m)
+	if more, err := behind.Rewrap(t.Context(), db.Pool); err != nil || more {
+		t.Errorf("%v, %v", more, err)
+	}
+	for _, s := range status(t, db, m) {
+		if s.Current && s.RetireTime != nil {
+			t.Errorf("the newest key is retired: %+v", s)
+		}
+	}
+}
+
+// TestRetireOfManyAtOnce: each takes away what is not used, and none what another has left.
+func TestRetireOfManyAtOnce(t *testing.T) {
+	file := keyFile(t)
+	m := fileMaster(t, file)
+	var used []string
+	for range 4 {
+		id, err := m.Rotate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		used = append(used, id)
+	}
+	used = used[1:]
+	var group sync.WaitGroup
+	for range 8 {
+		one := fileMaster(t, file)
+		group.Go(func() {
+			if err := one.Retire(t.Context(), used); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(data), "\n"); lines != len(used) {
+		t.Errorf("%d versions are left of %d in use", lines, len(used))
 	}
 }

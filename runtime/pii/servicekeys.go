@@ -33,7 +33,7 @@ func Open(ctx context.Context, db pg.DBTX, master Master, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	if rows[rootID] == nil {
+	if !made(rows) {
 		if err := k.create(ctx, rows[beforeID] != nil); err != nil {
 			return nil, err
 		}
@@ -76,6 +76,16 @@ func readServiceKeys(ctx context.Context, db pg.DBTX) (map[string]*serviceKey, e
 		out[s.id] = s
 	}
 	return out, nil
+}
+
+// made tells whether the first service keys are there, all of them: releases before made them one by one.
+func made(rows map[string]*serviceKey) bool {
+	for _, row := range rows {
+		if row.generation > 0 {
+			return rows[rootID] != nil
+		}
+	}
+	return false
 }
 
 // create makes the secret and the first wrapping key, from the key file where the database
