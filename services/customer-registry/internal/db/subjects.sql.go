@@ -48,15 +48,6 @@ func (q *Queries) DeleteSubjectDocument(ctx context.Context, db DBTX, requestID 
 	return err
 }
 
-const deleteSubjectDocuments = `-- name: DeleteSubjectDocuments :exec
-DELETE FROM subject_documents WHERE request_id = ANY($1::uuid[])
-`
-
-func (q *Queries) DeleteSubjectDocuments(ctx context.Context, db DBTX, requestIds []uuid.UUID) error {
-	_, err := db.Exec(ctx, deleteSubjectDocuments, requestIds)
-	return err
-}
-
 const endSubjectRequests = `-- name: EndSubjectRequests :exec
 UPDATE subject_requests SET state = 4, next_time = NULL, version = version + 1
 WHERE id = ANY($1::uuid[]) AND state IN (1, 2) AND kind <> 2
@@ -220,29 +211,17 @@ func (q *Queries) InsertSubjectRequest(ctx context.Context, db DBTX, arg InsertS
 	return err
 }
 
-const lapseSubjectDocuments = `-- name: LapseSubjectDocuments :many
-UPDATE subject_requests SET document_expire_time = NULL
-WHERE document_expire_time <= $1 RETURNING id
+const lapseSubjectDocuments = `-- name: LapseSubjectDocuments :exec
+WITH lapsed AS (
+  UPDATE subject_requests SET document_expire_time = NULL WHERE document_expire_time <= $1 RETURNING id
+)
+DELETE FROM subject_documents AS d USING lapsed WHERE d.request_id = lapsed.id
 `
 
-func (q *Queries) LapseSubjectDocuments(ctx context.Context, db DBTX, now *time.Time) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, lapseSubjectDocuments, now)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []uuid.UUID
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// In one statement, because nobody looks again for a document whose request has let go of it.
+func (q *Queries) LapseSubjectDocuments(ctx context.Context, db DBTX, now *time.Time) error {
+	_, err := db.Exec(ctx, lapseSubjectDocuments, now)
+	return err
 }
 
 const liftLegalHold = `-- name: LiftLegalHold :exec

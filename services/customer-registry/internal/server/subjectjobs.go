@@ -74,11 +74,7 @@ func (j *SubjectJobs) Run(ctx context.Context) error {
 // lapse removes documents whose time is over.
 func (j *SubjectJobs) lapse(ctx context.Context) error {
 	now := j.now()
-	ids, err := j.q.LapseSubjectDocuments(ctx, j.pool, &now)
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	return j.q.DeleteSubjectDocuments(ctx, j.pool, ids)
+	return j.q.LapseSubjectDocuments(ctx, j.pool, &now)
 }
 
 // Step takes one part of one request; more is false when none waits.

@@ -32,12 +32,12 @@ UPDATE subject_requests SET state = @state, step = @step, cursor = @cursor, rece
   done_time = @done_time, document_expire_time = @document_expire_time, version = version + 1
 WHERE id = @id AND state = 2 AND step = @old_step AND cursor = @old_cursor;
 
--- name: LapseSubjectDocuments :many
-UPDATE subject_requests SET document_expire_time = NULL
-WHERE document_expire_time <= @now RETURNING id;
-
--- name: DeleteSubjectDocuments :exec
-DELETE FROM subject_documents WHERE request_id = ANY(@request_ids::uuid[]);
+-- name: LapseSubjectDocuments :exec
+-- In one statement, because nobody looks again for a document whose request has let go of it.
+WITH lapsed AS (
+  UPDATE subject_requests SET document_expire_time = NULL WHERE document_expire_time <= @now RETURNING id
+)
+DELETE FROM subject_documents AS d USING lapsed WHERE d.request_id = lapsed.id;
 
 -- name: DeleteSubjectDocument :exec
 DELETE FROM subject_documents WHERE request_id = @request_id AND service = @service;
