@@ -85,7 +85,7 @@ func TestSecondSignalKills(t *testing.T) {
 	p.signal()
 	within(t, 5*time.Second, "the stop", func() bool { return strings.Contains(p.log(), `"stopping"`) })
 	p.signal()
-	if code := p.end(2 * time.Second); code != -1 {
+	if code := p.end(10 * time.Second); code != -1 {
 		t.Errorf("exit code %d, want death by the signal", code)
 	}
 }

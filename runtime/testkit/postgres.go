@@ -118,8 +118,10 @@ func open(t testing.TB, dsn string) *pgxpool.Pool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), databaseDo)
 	defer cancel()
-	// Filling a table for a plan test may take long on a busy machine.
-	pool, err := pg.Open(ctx, pg.Config{URL: dsn, Application: filepath.Base(os.Args[0]), MaxConns: 10, StatementTimeout: time.Minute})
+	// Filling a table for a plan test may take long on a busy machine, and so may what racing calls wait for.
+	pool, err := pg.Open(ctx, pg.Config{
+		URL: dsn, Application: filepath.Base(os.Args[0]), MaxConns: 10, StatementTimeout: time.Minute, LockTimeout: 30 * time.Second,
+	})
 	if err != nil {
 		t.Fatalf("open the test database: %v", err)
 	}

@@ -55,10 +55,20 @@ func (s server) makeTemplate(ctx context.Context, name string, sets []pg.Migrati
 		if err := conn.QueryRow(ctx, ask, name).Scan(&finished); err != nil || finished {
 			return err
 		}
-		if err := dropOldTemplates(ctx, conn); err != nil {
+		if err := s.locked(ctx, templatePfx, func(*pgx.Conn) error { return dropOldTemplates(ctx, conn) }); err != nil {
 			return fmt.Errorf("drop old templates: %w", err)
 		}
 		unfinished := name + "_new"
+		// A process that ended before it gave the name left a template, which cannot be dropped.
+		var left bool
+		if err := conn.QueryRow(ctx, ask, unfinished).Scan(&left); err != nil {
+			return err
+		}
+		if left {
+			if _, err := conn.Exec(ctx, "ALTER DATABASE "+quote(unfinished)+" WITH IS_TEMPLATE false"); err != nil {
+				return err
+			}
+		}
 		for _, sql := range []string{
 			"DROP DATABASE IF EXISTS " + quote(unfinished) + " WITH (FORCE)",
 			"CREATE DATABASE " + quote(unfinished) + " OWNER " + quote(testOwner),
