@@ -194,9 +194,9 @@ UNION ALL SELECT 'outcome ' || (to_jsonb(o) - '{request_id,resource_id,create_ti
   reporter_phone_index, reporter_email, state, round, department_id, assignee_staff_id, wait_for, resolution,
   evidence_answer_id, evidence_question_key, evidence_score, evidence_ticket_id, evidence_complaint_id,
   origin_event_id, source, external_id, create_time, update_time, resolve_time, close_time, confirm_due, service_tier,
-  policy_version, version, priority_source)
+  policy_version, version, priority_source, registrar)
 VALUES ($1, $2, live_customer($3), 1, 1, 3, $8, 3, $4, $5, '', '', '', '', $3, NULL, NULL, NULL, 1, 1, NULL, NULL, 0, '',
-  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1, 1)`
+  NULL, '', 0, NULL, NULL, NULL, NULL, NULL, $6, $6, NULL, NULL, NULL, 1, $7, 1, 1, $9)`
 	insertTriage     = `INSERT INTO ticket_triages (ticket_id, rules_version, content) VALUES ($1, $2, $3)`
 	insertTransition = `INSERT INTO ticket_transitions (ticket_id, version, verb, from_state, to_state, round, reason, actor, actor_kind,
   actor_staff_id, assignee_staff_id, occur_time, wait_for, priority, priority_source)
@@ -232,7 +232,7 @@ func (w *world) insertTicket(ctx context.Context, on *pgxpool.Pool) (uuid.UUID, 
 	b := new(pgx.Batch)
 	issuer, subject, _ := strings.Cut(w.actor, "|")
 	b.Queue(drawTicket, t.GetCustomerId(), now)
-	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now, w.policyVersion, w.kind)
+	b.Queue(insertTicket, id, fmt.Sprintf("F-%d", w.drawn.Add(1)), t.GetCustomerId(), t.GetTitle(), t.GetDescription(), now, w.policyVersion, w.kind, w.actor)
 	b.Queue(insertTriage, id, w.triageRules, w.triage)
 	b.Queue(insertTransition, id, w.actor, issuer, subject, now)
 	b.Queue(requireTier, t.GetCustomerId())

@@ -69,7 +69,7 @@ const (
 	lastState  = 9
 	// inQueue are the states of queued.
 	inQueue = "(1, 2)"
-	// ticketID alone is read of the tickets that several ways find.
+	// ticketID alone is read of the tickets that several ways may find.
 	ticketID = "t.id"
 )
 

@@ -56,7 +56,7 @@ func caseTables() []subject.Table {
 		"state round department_id assignee_staff_id wait_for merged_into evidence_answer_id evidence_question_key evidence_score " +
 		"evidence_ticket_id evidence_complaint_id origin_event_id source external_id create_time update_time resolve_time close_time " +
 		"confirm_due version service_tier policy_version needs due_time queue_rank urgency impact priority_source registrar"
-	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank"
+	const hidden = "reporter_phone_index reporter_subject_id origin_event_id version service_tier policy_version needs queue_rank registrar"
 	return []subject.Table{
 		{
 			Name: "tickets", Set: SetTicket, Column: "id", Kept: facts, Blank: "title description resolution reporter_name",

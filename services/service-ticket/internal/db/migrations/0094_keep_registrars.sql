@@ -36,7 +36,9 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE INDEX IF NOT EXISTS tickets_registrar_idx ON tickets (registrar, id) INCLUDE (assignee_staff_id, department_id, state);
+-- What an attempt that ended left of it is no index.
+DROP INDEX CONCURRENTLY IF EXISTS tickets_registrar_idx;
+CREATE INDEX CONCURRENTLY tickets_registrar_idx ON tickets (registrar, id) INCLUDE (assignee_staff_id, department_id, state);
 
 -- +goose Down
 DROP INDEX IF EXISTS tickets_registrar_idx;
