@@ -228,13 +228,16 @@ func TestAuthorityRenews(t *testing.T) {
 	if _, err := tls.LoadX509KeyPair(issue(t, ca, "survey").CertFile, cfg.KeyFile); err != nil {
 		t.Errorf("a pair that does not match was kept: %v", err)
 	}
-	// Whoever ended while it made one has left no key: the next makes both.
+	// Whoever ends while it makes one leaves no key, and the next makes both.
 	half := t.TempDir()
-	if err := os.WriteFile(filepath.Join(half, "ca.pem"), []byte("of another key"), 0o600); err != nil {
+	if err := os.Mkdir(filepath.Join(half, "ca.pem"), 0o700); err != nil { // no file can take its place
 		t.Fatal(err)
 	}
-	if _, err := LoadCA(half); err == nil {
-		t.Error("an authority without a key")
+	if _, err := NewCA(half); err == nil {
+		t.Error("an authority without a certificate")
+	}
+	if err := os.Remove(filepath.Join(half, "ca.pem")); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := NewCA(half); err != nil {
 		t.Error(err)
