@@ -21,7 +21,6 @@ import (
 	auditv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/audit/v1"
 	eventv1 "github.com/kefu-suite/kefu/proto/gen/go/kefu/event/v1"
 	"github.com/kefu-suite/kefu/runtime/audit"
-	"github.com/kefu-suite/kefu/runtime/authn"
 	"github.com/kefu-suite/kefu/runtime/authz"
 	"github.com/kefu-suite/kefu/runtime/event"
 	"github.com/kefu-suite/kefu/runtime/idempotency"
@@ -51,7 +50,7 @@ type Parts struct {
 	Pool    *pgxpool.Pool
 	Keyring *pii.Keyring
 	Policy  authz.Policy
-	Authn   *authn.Authenticator
+	Authn   rpc.Interceptors
 	TLS     *tls.Config
 	Limits  rpc.Limits
 	Metrics *prometheus.Registry

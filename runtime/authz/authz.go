@@ -107,7 +107,9 @@ func (p Policy) check() error {
 	return errors.Join(problems...)
 }
 
-// Unary enforces the rules on unary calls; authn must stand before it.
+// Unary enforces the rules on unary calls; authn must stand before it. What the caller may not
+// see is taken out of the handler's answer itself, so an answer must not share messages with
+// anything that stays, like what a handler remembers from one call to the next.
 func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		d, err := g.admit(ctx, info.FullMethod)
@@ -122,7 +124,8 @@ func (g *Guard) Unary() grpc.UnaryServerInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		return call.seen(ctx, resp), nil
+		call.hide(ctx, resp)
+		return resp, nil
 	}
 }
 
@@ -132,7 +135,8 @@ func (g *Guard) Recheck(ctx context.Context, fullMethod string) error {
 	return err
 }
 
-// Stream enforces the rules on streams when they begin; authn must stand before it.
+// Stream enforces the rules on streams when they begin; authn must stand before it. What is sent
+// is changed as an answer of Unary is.
 func (g *Guard) Stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 		d, err := g.admit(ss.Context(), info.FullMethod)
@@ -173,7 +177,8 @@ func (s *guardedStream) RecvMsg(m any) error {
 }
 
 func (s *guardedStream) SendMsg(m any) error {
-	return s.ServerStream.SendMsg(s.call.seen(s.ctx, m))
+	s.call.hide(s.ctx, m)
+	return s.ServerStream.SendMsg(m)
 }
 
 // Rule returns the access rule of a method ("/package.Service/Method"), nil if there is

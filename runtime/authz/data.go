@@ -13,13 +13,11 @@ import (
 	"github.com/kefu-suite/kefu/runtime/mask"
 )
 
-// seen gives an answer as the caller may see it.
-func (c *call) seen(ctx context.Context, resp any) any {
-	m, ok := resp.(proto.Message)
-	if !ok || c.trusted(ctx) {
-		return resp
+// hide takes out of an answer what the caller may not see.
+func (c *call) hide(ctx context.Context, resp any) {
+	if m, ok := resp.(proto.Message); ok && !c.trusted(ctx) {
+		sightOf(c.clearances(ctx)).Hide(m)
 	}
-	return sightOf(c.clearances(ctx)).Message(m)
 }
 
 // clearances are those of the caller's roles with what the handler has revealed.
@@ -86,15 +84,10 @@ func Sees(ctx context.Context, m proto.Message, field protoreflect.Name) mask.Vi
 	return See(c.clearances(ctx), rule)
 }
 
-// Seen gives data as the caller of the current call may see it, as an answer of their own
-// would show it: for what leaves in another form than a message, e.g. the rows of an export. m
-// itself is not changed.
-func Seen(ctx context.Context, m proto.Message) proto.Message {
-	if seen, ok := current(ctx).seen(ctx, m).(proto.Message); ok {
-		return seen
-	}
-	return m
-}
+// Hide takes out of m what the caller of the current call may not see, as out of an answer of
+// their own: for what leaves in another form than a message, e.g. the rows of an export. m must
+// not be seen by anybody else.
+func Hide(ctx context.Context, m proto.Message) { current(ctx).hide(ctx, m) }
 
 // Reveal adds a clearance to the current call, for a right that no role gives: a grant for
 // this one object, or unmasking with a purpose. The handler calls it before it answers and

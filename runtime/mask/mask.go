@@ -42,107 +42,60 @@ type Sight struct {
 // NewSight is that of a viewer.
 func NewSight(see Viewer) *Sight { return &Sight{see: see} }
 
-// Message gives m as the viewer sees it. Fields without a rule are shown, those within a
+// Hide takes out of m what the viewer does not see. Fields without a rule are shown, those within a
 // shown message by their own rules; a masked field whose rule has no mask, or that is not
 // text, is absent, and so is a message of which nothing is left. What an Any holds is walked
-// too, and is absent if its type is not known here. m is not changed: where something is hidden
-// the answer is a copy that shares the rest with it.
-func (s *Sight) Message(m proto.Message) proto.Message {
+// too, and is absent if its type is not known here. m must not be seen by anybody else.
+func (s *Sight) Hide(m proto.Message) {
 	r := m.ProtoReflect()
-	p := s.plan(r.Descriptor())
-	if !p.hides || !r.IsValid() {
-		return m
+	if p := s.plan(r.Descriptor()); p.hides && r.IsValid() {
+		s.message(r, p)
 	}
-	if seen := s.message(r, p); seen != r {
-		return seen.Interface()
-	}
-	return m
 }
 
-// message gives m itself when all of it is shown.
-func (s *Sight) message(m protoreflect.Message, p *plan) protoreflect.Message {
+// message tells whether something was hidden.
+func (s *Sight) message(m protoreflect.Message, p *plan) bool {
 	if p.any {
 		return s.any(m)
 	}
 	if p.form != nil {
-		if given := reflect.ValueOf(m.Interface()); given.Type() == p.form.of {
-			if seen, changed := s.generated(given, p); changed {
-				return reflected(seen)
-			}
-			return m
+		if given := reflect.ValueOf(m.Interface()); given.Type() == reflect.PointerTo(p.form.of) {
+			w := walk{sight: s}
+			return w.message(given.UnsafePointer(), p)
 		}
 	}
-	out := m
-	edit := func() protoreflect.Message {
-		if out == m {
-			out = shallow(m)
-		}
-		return out
-	}
+	hidden := false
 	for i := range p.steps {
-		s.take(&p.steps[i], m, edit)
+		hidden = s.take(&p.steps[i], m) || hidden
 	}
-	return out
+	return hidden
 }
 
-// take does a step, on what edit gives if there is something to hide.
-func (s *Sight) take(f *step, m protoreflect.Message, edit func() protoreflect.Message) {
+// take does a step.
+func (s *Sight) take(f *step, m protoreflect.Message) (hidden bool) {
 	if !m.Has(f.fd) {
-		return
+		return false
 	}
 	if f.sub == nil {
-		f.hide(edit())
-		return
+		f.hide(m)
+		return true
 	}
-	switch seen, changed := s.value(m, f); {
-	case !changed:
-	case f.fd.Cardinality() != protoreflect.Repeated && empty(seen.Message()):
-		edit().Clear(f.fd) // that something is there would be told too
-	default:
-		edit().Set(f.fd, seen)
-	}
-}
-
-// value walks what a field holds: a message, or a list or map of them.
-func (s *Sight) value(m protoreflect.Message, f *step) (protoreflect.Value, bool) {
-	v, changed := m.Get(f.fd), false
-	one := func(in protoreflect.Value) protoreflect.Value {
-		was := in.Message()
-		seen := s.message(was, f.sub)
-		if seen == was {
-			return in
-		}
-		changed = true
-		return protoreflect.ValueOfMessage(seen)
-	}
-	switch {
+	switch v := m.Get(f.fd); {
 	case f.fd.IsList():
-		given, list := v.List(), protoreflect.List(nil)
-		for i := range given.Len() {
-			seen := one(given.Get(i))
-			if changed && list == nil {
-				list = m.NewField(f.fd).List()
-				for j := range i {
-					list.Append(given.Get(j))
-				}
-			}
-			if changed {
-				list.Append(seen)
-			}
+		for i := range v.List().Len() {
+			hidden = s.message(v.List().Get(i).Message(), f.sub) || hidden
 		}
-		if !changed {
-			return v, false
-		}
-		return protoreflect.ValueOfList(list), true
 	case f.fd.IsMap():
-		fresh := m.NewField(f.fd).Map()
-		v.Map().Range(func(k protoreflect.MapKey, in protoreflect.Value) bool {
-			fresh.Set(k, one(in))
+		v.Map().Range(func(_ protoreflect.MapKey, in protoreflect.Value) bool {
+			hidden = s.message(in.Message(), f.sub) || hidden
 			return true
 		})
-		return protoreflect.ValueOfMap(fresh), changed
+	default:
+		if hidden = s.message(v.Message(), f.sub); hidden && empty(v.Message()) {
+			m.Clear(f.fd) // that something is there would be told too
+		}
 	}
-	return one(v), changed
+	return hidden
 }
 
 func empty(m protoreflect.Message) bool {
@@ -155,51 +108,48 @@ func empty(m protoreflect.Message) bool {
 }
 
 // any walks the message inside an Any.
-func (s *Sight) any(m protoreflect.Message) protoreflect.Message {
+func (s *Sight) any(m protoreflect.Message) (hidden bool) {
 	fields := m.Descriptor().Fields()
 	url, value := fields.ByName("type_url"), fields.ByName("value")
 	name := m.Get(url).String()
 	if name == "" {
-		return m
+		return false
+	}
+	nothing := func() bool {
+		m.Clear(url)
+		m.Clear(value)
+		return true
 	}
 	mt, err := protoregistry.GlobalTypes.FindMessageByURL(name)
 	if err != nil {
-		return m.New()
+		return nothing()
 	}
-	inner := mt.New().Interface()
-	if err := proto.Unmarshal(m.Get(value).Bytes(), inner); err != nil {
-		return m.New()
+	inner := mt.New()
+	if err := proto.Unmarshal(m.Get(value).Bytes(), inner.Interface()); err != nil {
+		return nothing()
 	}
-	seen := s.Message(inner)
-	if seen == inner {
-		return m
+	if p := s.plan(inner.Descriptor()); !p.hides || !s.message(inner, p) {
+		return false
 	}
-	packed, err := proto.Marshal(seen)
+	packed, err := proto.Marshal(inner.Interface())
 	if err != nil {
-		return m.New()
+		return nothing()
 	}
-	out := m.New()
-	out.Set(url, protoreflect.ValueOfString(name))
-	out.Set(value, protoreflect.ValueOfBytes(packed))
-	return out
-}
-
-// shallow copies a message; lists, maps and messages in it are shared.
-func shallow(m protoreflect.Message) protoreflect.Message {
-	out := m.New()
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		out.Set(fd, v)
-		return true
-	})
-	out.SetUnknown(m.GetUnknown())
-	return out
+	m.Set(value, protoreflect.ValueOfBytes(packed))
+	return true
 }
 
 // Text gives what the mask leaves of a text, "" for no mask. A masked text masked again
 // stays as it is.
 func Text(how accessv1.Mask, plain string) string {
+	head, stars, tail := left(how, plain)
+	return head + stars + tail
+}
+
+// left is what the mask leaves of a text, before and behind the stars.
+func left(how accessv1.Mask, plain string) (head, stars, tail string) {
 	if plain == "" {
-		return ""
+		return "", "", ""
 	}
 	switch how {
 	case accessv1.Mask_MASK_PHONE:
@@ -207,27 +157,30 @@ func Text(how accessv1.Mask, plain string) string {
 	case accessv1.Mask_MASK_EMAIL:
 		return email(plain)
 	case accessv1.Mask_MASK_NAME:
-		first, _ := utf8.DecodeRuneInString(plain)
-		return string(first) + "**"
+		first, size := utf8.DecodeRuneInString(plain)
+		if first == utf8.RuneError {
+			return string(first), "**", ""
+		}
+		return plain[:size], "**", ""
 	}
-	return ""
+	return "", "", ""
 }
 
 // phone leaves the first three and the last four digits of the national number: 138****5678.
 // A short number shows two digits. What is kept as a phone without being one is cut between
 // its characters.
-func phone(plain string) string {
+func phone(plain string) (head, stars, tail string) {
 	if strings.Contains(plain, "****") {
-		return plain
+		return plain, "", ""
 	}
 	digits := national(plain)
 	if strings.ContainsFunc(digits, beyondASCII) {
 		runes := []rune(digits)
 		first, last := ends(len(runes))
-		return string(runes[:first]) + "****" + string(runes[len(runes)-last:])
+		return string(runes[:first]), "****", string(runes[len(runes)-last:])
 	}
 	first, last := ends(len(digits))
-	return digits[:first] + "****" + digits[len(digits)-last:]
+	return digits[:first], "****", digits[len(digits)-last:]
 }
 
 // ends is how much of a number of a length is shown at its beginning and at its end.
@@ -269,11 +222,30 @@ var countries = func() (out [1000]bool) {
 func notDigit(r rune) bool { return r < '0' || r > '9' }
 
 // email leaves the first letter and the domain: z***@example.com.
-func email(plain string) string {
-	at := strings.LastIndex(plain, "@")
+func email(plain string) (head, stars, tail string) {
+	at := strings.LastIndexByte(plain, '@')
 	if at <= 0 {
-		return ""
+		return "", "", ""
 	}
 	_, size := utf8.DecodeRuneInString(plain)
-	return plain[:size] + "***" + plain[at:]
+	return plain[:size], "***", plain[at:]
+}
+
+// ink is where masked texts are written one behind the other: a page has hundreds, and an
+// allocation each cost more than their masks.
+type ink struct{ strings.Builder }
+
+// text is Text.
+func (w *ink) text(how accessv1.Mask, plain string) string {
+	head, stars, tail := left(how, plain)
+	needed := len(head) + len(stars) + len(tail)
+	if w.Cap()-w.Len() < needed {
+		w.Builder = strings.Builder{} // what was written stays with its texts
+		w.Grow(max(needed, 512))
+	}
+	from := w.Len()
+	w.WriteString(head)
+	w.WriteString(stars)
+	w.WriteString(tail)
+	return w.String()[from:]
 }

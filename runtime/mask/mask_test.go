@@ -51,9 +51,7 @@ message_type {
 message_type { name: "Plain" field { name: "x" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL } }
 `
 
-var person, plain = messages()
-
-func messages() (person, plain protoreflect.MessageType) {
+var person = func() protoreflect.MessageType {
 	file := new(descriptorpb.FileDescriptorProto)
 	if err := prototext.Unmarshal([]byte(contract), file); err != nil {
 		panic(err)
@@ -62,15 +60,12 @@ func messages() (person, plain protoreflect.MessageType) {
 	if err != nil {
 		panic(err)
 	}
-	of := func(name protoreflect.Name) protoreflect.MessageType {
-		mt := dynamicpb.NewMessageType(fd.Messages().ByName(name))
-		if err := protoregistry.GlobalTypes.RegisterMessage(mt); err != nil {
-			panic(err)
-		}
-		return mt
+	mt := dynamicpb.NewMessageType(fd.Messages().ByName("Person"))
+	if err := protoregistry.GlobalTypes.RegisterMessage(mt); err != nil {
+		panic(err)
 	}
-	return of("Person"), of("Plain")
-}
+	return mt
+}()
 
 func parse(t *testing.T, json string) proto.Message {
 	t.Helper()
@@ -108,7 +103,7 @@ const whole = `{"id":"1","name":"张伟","phones":["+8613812345678","+8621688812
   "box":{"@type":"type.googleapis.com/masktest.Person","id":"4","name":"王芳","phones":["+8613900001111"]},
   "plain":{"x":"y"}}`
 
-func TestMessageShowsMasksAndLeavesOut(t *testing.T) {
+func TestHideShowsMasksAndLeavesOut(t *testing.T) {
 	for name, tc := range map[string]struct {
 		see  Viewer
 		want string
@@ -126,14 +121,10 @@ func TestMessageShowsMasksAndLeavesOut(t *testing.T) {
   "homes":{"now":{"city":"上海"}},
   "box":{"@type":"type.googleapis.com/masktest.Person","id":"4","name":"王**"},"plain":{"x":"y"}}`},
 	} {
-		given := parse(t, whole)
-		before := proto.Clone(given)
-		got := NewSight(tc.see).Message(given)
+		got := parse(t, whole)
+		NewSight(tc.see).Hide(got)
 		if want := parse(t, tc.want); !equal(t, got, want) {
 			t.Errorf("%s:\n%s\nwant\n%s", name, protojson.Format(got), protojson.Format(want))
-		}
-		if !equal(t, given, before) {
-			t.Errorf("%s: the message itself was changed to %s", name, protojson.Format(given))
 		}
 	}
 }
@@ -157,27 +148,12 @@ func canonical(m proto.Message) string {
 	return string(raw)
 }
 
-func TestWhatIsNotSensitiveIsPassedThroughAsItIs(t *testing.T) {
-	m := plain.New().Interface()
-	blind := func(*accessv1.DataRule) View { return Absent }
-	if got := NewSight(blind).Message(m); got != m {
-		t.Error("a message without rules was copied")
-	}
-	p := parse(t, `{"id":"1","plain":{"x":"y"}}`)
-	if got := NewSight(blind).Message(p); got != p {
-		t.Error("a message in which nothing is hidden was copied")
-	}
-	if got := NewSight(upTo(restricted, restricted)).Message(parse(t, whole)); !equal(t, got, parse(t, whole)) {
-		t.Error("who sees everything sees something else")
-	}
-}
-
 // What cannot be read cannot be judged, so nobody gets it.
 func TestAnUnknownTypeInABoxIsAbsent(t *testing.T) {
 	box := &anypb.Any{TypeUrl: "type.googleapis.com/masktest.Nobody", Value: []byte{1}}
-	got := NewSight(upTo(restricted, restricted)).Message(box).(*anypb.Any)
-	if got.GetTypeUrl() != "" || got.GetValue() != nil {
-		t.Errorf("passed on: %v", got)
+	NewSight(upTo(restricted, restricted)).Hide(box)
+	if box.GetTypeUrl() != "" || box.GetValue() != nil {
+		t.Errorf("passed on: %v", box)
 	}
 }
 

@@ -26,8 +26,9 @@ type step struct {
 	sub   *plan
 	masks bool
 	how   accessv1.Mask
-	// at is where the form has the field, -1 where that is left to reflection on messages.
-	at int
+	// held and at are as what and where the form has the field.
+	held holder
+	at   uintptr
 }
 
 func (s *Sight) plan(d protoreflect.MessageDescriptor) *plan {
@@ -76,12 +77,13 @@ func (s *Sight) make(n *node, made map[*node]*plan) *plan {
 		}
 	}
 	for i := range p.steps {
-		p.steps[i].at = p.form.at(&p.steps[i])
+		f := &p.steps[i]
+		f.held, f.at = p.form.holder(f)
 	}
 	return p
 }
 
-// hide leaves of a text what its mask leaves, and nothing of anything else. m is a copy.
+// hide leaves of a text what its mask leaves, and nothing of anything else.
 func (f *step) hide(m protoreflect.Message) {
 	switch {
 	case !f.masks:

@@ -125,7 +125,7 @@ func Prepare(t testing.TB, cfg ServiceConfig) (*app.Process, *Service) {
 	s.Authn = authn.New(bearer, nil, log)
 	s.Process, err = app.New(app.Parts{
 		Name: cfg.Name, Log: log, Pool: s.Pool, Keyring: keyring(t, s.Pool), Policy: cfg.Policy,
-		Authn: s.Authn, TLS: secure, Limits: limits,
+		Authn: newAnswers(t, s.Authn), TLS: secure, Limits: limits,
 		Metrics: prometheus.NewRegistry(), Now: s.Clock.Now, Forwarder: "gateway", ErasureList: t.TempDir(),
 		Dial: func(service, _ string) (*grpc.ClientConn, error) {
 			if conn, ok := cfg.Peers[service]; ok {

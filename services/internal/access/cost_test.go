@@ -30,11 +30,18 @@ func BenchmarkGuard(b *testing.B) {
 	for range 50 {
 		page.CustomerSummaries = append(page.CustomerSummaries, &customerv1.CustomerSummary{Name: "张伟"})
 	}
-	people := &customerv1.ListContactsResponse{}
+	var whole, people []*customerv1.Contact
 	for range 50 {
-		people.Contacts = append(people.Contacts, someone())
+		whole, people = append(whole, someone()), append(people, someone())
 	}
-	const files, contacts = "/kefu.customer.v1.CustomerService/", "/kefu.customer.v1.ContactService/"
+	// What is masked is filled in again: to copy fifty people takes ten times what it measures.
+	contacts := &customerv1.ListContactsResponse{Contacts: people}
+	fill := func() {
+		for i, c := range people {
+			c.Name, c.Phone, c.Email, c.Birthday = whole[i].Name, whole[i].Phone, whole[i].Email, whole[i].Birthday
+		}
+	}
+	const files, persons = "/kefu.customer.v1.CustomerService/", "/kefu.customer.v1.ContactService/"
 	for name, tc := range map[string]struct {
 		role, method string
 		answer       any
@@ -42,8 +49,8 @@ func BenchmarkGuard(b *testing.B) {
 		"masked":        {access.ServiceAgent, files + "GetCustomer", file},
 		"shown":         {access.CRMSpecialist, files + "GetCustomer", file},
 		"page":          {access.ServiceAgent, files + "ListCustomerSummaries", page},
-		"people masked": {access.ServiceAgent, contacts + "ListContacts", people},
-		"people shown":  {access.CRMSpecialist, contacts + "ListContacts", people},
+		"people masked": {access.ServiceAgent, persons + "ListContacts", contacts},
+		"people shown":  {access.CRMSpecialist, persons + "ListContacts", contacts},
 	} {
 		ctx := authn.NewContext(b.Context(), authn.Identity{Kind: authn.Person, Issuer: "https://i", Subject: "u", Roles: []string{tc.role}})
 		info := &grpc.UnaryServerInfo{FullMethod: tc.method}
@@ -51,7 +58,13 @@ func BenchmarkGuard(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := guard.Unary()(ctx, &customerv1.GetCustomerRequest{Id: "x"}, info,
-					func(context.Context, any) (any, error) { return tc.answer, nil }); err != nil {
+					func(context.Context, any) (any, error) {
+						file.Phone, file.Email = "+8613812345678", "zhang@example.com"
+						if tc.answer == contacts {
+							fill()
+						}
+						return tc.answer, nil
+					}); err != nil {
 					b.Fatal(err)
 				}
 			}

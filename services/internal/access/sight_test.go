@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -196,18 +195,14 @@ func outputs(t *testing.T) []protoreflect.MessageType {
 	return out
 }
 
-// held fails where what is seen of an answer is not what the plain walker leaves, or the
-// answer itself was changed.
-func held(t *testing.T, who string, given proto.Message, see mask.Viewer, show func(proto.Message) proto.Message) {
+// held fails where what is left of an answer is not what the plain walker leaves.
+func held(t *testing.T, who string, given proto.Message, see mask.Viewer, hide func(proto.Message)) {
 	t.Helper()
-	before, want := proto.Clone(given), proto.Clone(given)
+	got, want := proto.Clone(given), proto.Clone(given)
 	plain(want.ProtoReflect(), see)
-	got := show(given)
+	hide(got)
 	if !proto.Equal(got, want) {
-		t.Errorf("%s sees %T as\n%v\nwant\n%v", who, given, got, want)
-	}
-	if !proto.Equal(given, before) {
-		t.Errorf("%s: the answer itself was changed from\n%v\nto\n%v", who, before, given)
+		t.Errorf("%s sees %v as\n%v\nwant\n%v", who, given, got, want)
 	}
 }
 
@@ -226,7 +221,7 @@ func TestSightIsThePlainWalkers(t *testing.T) {
 		for _, mt := range types {
 			given := mt.New().Interface()
 			fill(r, given.ProtoReflect(), 4)
-			held(t, fmt.Sprint("viewer ", seed), given, see, sight.Message)
+			held(t, fmt.Sprint("viewer ", seed), given, see, sight.Hide)
 			described := dynamicpb.NewMessage(mt.Descriptor())
 			raw, err := proto.Marshal(given)
 			if err == nil {
@@ -235,8 +230,9 @@ func TestSightIsThePlainWalkers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := sight.Message(described), sight.Message(given); !proto.Equal(got, want) {
-				t.Errorf("viewer %d sees the described %s as\n%v\nwant\n%v", seed, mt.Descriptor().FullName(), got, want)
+			sight.Hide(described)
+			if sight.Hide(given); !proto.Equal(described, given) {
+				t.Errorf("viewer %d sees the described %s as\n%v\nwant\n%v", seed, mt.Descriptor().FullName(), described, given)
 			}
 		}
 	}
@@ -275,7 +271,7 @@ func TestRolesSeeWhatThePlainWalkerLeaves(t *testing.T) {
 			given := mt.New().Interface()
 			fill(r, given.ProtoReflect(), 3)
 			see := func(rule *accessv1.DataRule) mask.View { return authz.See(with, rule) }
-			held(t, fmt.Sprint(who.Roles, more), given, see, func(m proto.Message) proto.Message {
+			held(t, fmt.Sprint(who.Roles, more), given, see, func(m proto.Message) {
 				got, err := guard.Unary()(authn.NewContext(t.Context(), who), nil, &grpc.UnaryServerInfo{FullMethod: "/kefu.survey.v1.AnswerService/GetAnswerForm"},
 					func(ctx context.Context, _ any) (any, error) {
 						for _, c := range more {
@@ -283,38 +279,10 @@ func TestRolesSeeWhatThePlainWalkerLeaves(t *testing.T) {
 						}
 						return m, nil
 					})
-				if err != nil {
-					t.Fatal(err)
+				if err != nil || got != m {
+					t.Fatalf("answered %v, %v", got, err)
 				}
-				return got.(proto.Message)
 			})
 		}
 	}
-}
-
-// TestAnAnswerIsSharedByItsReaders shows one answer to several at a time, some of whom send it
-// on as it is, for the race detector.
-func TestAnAnswerIsSharedByItsReaders(t *testing.T) {
-	r, given := rand.New(rand.NewPCG(3, 4)), &customerv1.ListContactsResponse{}
-	for range 20 {
-		c := &customerv1.Contact{}
-		fill(r, c.ProtoReflect(), 3)
-		c.Email = "li@jinggong.example"
-		given.Contacts = append(given.Contacts, c)
-	}
-	var sights []*mask.Sight
-	for _, view := range []mask.View{mask.Absent, mask.Masked, mask.Shown} {
-		sights = append(sights, mask.NewSight(func(*accessv1.DataRule) mask.View { return view }))
-	}
-	var all sync.WaitGroup
-	for i := range 30 {
-		all.Go(func() {
-			seen := sights[i%len(sights)].Message(given)
-			_ = proto.Size(seen)
-			if got := seen.(*customerv1.ListContactsResponse).GetContacts()[0].GetEmail(); got != []string{"", "l***@jinggong.example", "li@jinggong.example"}[i%len(sights)] {
-				t.Errorf("reader %d sees %q", i, got)
-			}
-		})
-	}
-	all.Wait()
 }

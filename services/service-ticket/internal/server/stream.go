@@ -120,7 +120,8 @@ func (w *watch) tell(ctx context.Context, events []*eventv1.Envelope) (string, e
 		if notice == nil {
 			continue
 		}
-		data, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(authz.Seen(ctx, notice))
+		authz.Hide(ctx, notice)
+		data, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(notice)
 		if err != nil {
 			return "", fmt.Errorf("write a notice: %w", err)
 		}
