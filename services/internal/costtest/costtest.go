@@ -41,6 +41,9 @@ const (
 	// something goes on after the last of them.
 	longRounds = 15
 	longSlice  = 1500 * time.Millisecond
+	// settles is how long what goes on behind calls takes, two passes of the sequencer. Asking all
+	// the time whether it is over took a tenth of what a record takes.
+	settles = time.Second
 	// unbound is a rate that does not bind.
 	unbound = 1e9
 	// settleLimit bounds the wait for what goes on behind answers.

@@ -186,7 +186,8 @@ func (b *Bench) ways(c Case) [wayCount]func(context.Context) error {
 	return ways
 }
 
-// once is one slice of one way. What the slice before left to be collected is not this one's.
+// once is one slice of one way. What the slice before left to be collected is not this one's. All
+// ways wait for what goes on behind the last call: a service that does nothing takes time too.
 func (b *Bench) once(c Case, way int, call func(context.Context) error, callers int) cost {
 	b.t.Helper()
 	calls := make([]func(context.Context) error, callers)
@@ -204,7 +205,10 @@ func (b *Bench) once(c Case, way int, call func(context.Context) error, callers 
 	if err != nil {
 		b.t.Fatalf("%s, way %d: %v", c.Name, way, err)
 	}
-	b.settle()
+	if c.leaves() {
+		time.Sleep(settles)
+		b.settle()
+	}
 	cpu := b.own() - before + since(sessions, b.sessions())
 	return cost{cpu / time.Duration(len(times)), measure.Quantile(times, .5)}
 }
