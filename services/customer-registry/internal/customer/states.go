@@ -24,7 +24,7 @@ type Origin struct {
 func States(file proto.Message, opened Origin, kept *customerv1.FieldStates) *customerv1.FieldStates {
 	known := byField(kept)
 	out := &customerv1.FieldStates{}
-	for _, field := range slices.Sorted(maps.Keys(Values(file))) {
+	for _, field := range paths(file) {
 		state := known[field]
 		if state == nil {
 			state = set(field, opened)

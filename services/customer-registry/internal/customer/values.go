@@ -37,30 +37,43 @@ func Dialled(phone, extension string) string {
 // is empty is left out.
 func Values(m proto.Message) map[string]string {
 	out := map[string]string{}
+	visit(m, func(path string, value func() string) { out[path] = value() })
+	if c, ok := m.(interface{ GetPhoneExtension() string }); ok && out["phone"] != "" {
+		out["phone"] = Dialled(out["phone"], c.GetPhoneExtension())
+	}
+	return out
+}
+
+// paths are those of Values, in their order.
+func paths(m proto.Message) []string {
+	var out []string
+	visit(m, func(path string, _ func() string) { out = append(out, path) })
+	slices.Sort(out)
+	return out
+}
+
+// visit goes through what callers set.
+func visit(m proto.Message, one func(path string, value func() string)) {
 	m.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		name := string(fd.Name())
 		switch {
 		case name == "id" || name == "etag" || outputOnly(fd):
 		case slices.Contains(apart, fd.Name()):
 			v.Message().Range(func(part protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-				out[name+"."+string(part.Name())] = text(part, v)
+				one(name+"."+string(part.Name()), func() string { return text(part, v) })
 				return true
 			})
 		case name == "attributes":
 			for i := range v.List().Len() {
 				if a, ok := v.List().Get(i).Message().Interface().(*customerv1.AttributeValue); ok {
-					out[AttributePath+a.GetKey()] = attributeText(a)
+					one(AttributePath+a.GetKey(), func() string { return attributeText(a) })
 				}
 			}
 		default:
-			out[name] = text(fd, v)
+			one(name, func() string { return text(fd, v) })
 		}
 		return true
 	})
-	if c, ok := m.(interface{ GetPhoneExtension() string }); ok && out["phone"] != "" {
-		out["phone"] = Dialled(out["phone"], c.GetPhoneExtension())
-	}
-	return out
 }
 
 // outputs keeps outputOnly by field: asking the options anew was a tenth of a list of contacts.
