@@ -37,10 +37,11 @@ const (
 	// machine changes within seconds.
 	rounds = 45
 	slice  = 200 * time.Millisecond
-	// longRounds and longSlice are those of calls that write or leave a record, behind which
-	// something goes on after the last of them.
-	longRounds = 15
-	longSlice  = 1500 * time.Millisecond
+	// recordSlice is that of calls that leave a record, of which the sequencer files many in a pass.
+	recordSlice = 600 * time.Millisecond
+	// writeRounds and writeSlice are those of calls that write, of which few fit into a short one.
+	writeRounds = 15
+	writeSlice  = 1500 * time.Millisecond
 	// settles is how long what goes on behind calls takes, two passes of the sequencer. Asking all
 	// the time whether it is over took a tenth of what a record takes.
 	settles = time.Second
@@ -66,11 +67,15 @@ type Case struct {
 // leaves tells whether a call leaves something behind that goes on after its answer.
 func (c Case) leaves() bool { return c.Recorded || c.Record != nil }
 
-func (c Case) rounds() int {
-	if c.leaves() {
-		return longRounds
+// turns is how many rounds there are, and how long a way's slice of each lasts.
+func (c Case) turns() (int, time.Duration) {
+	switch {
+	case c.Record != nil:
+		return writeRounds, writeSlice
+	case c.Recorded:
+		return rounds, recordSlice
 	}
-	return rounds
+	return rounds, slice
 }
 
 // Bench has the servers.

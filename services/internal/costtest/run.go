@@ -110,7 +110,7 @@ func (b *Bench) floor(as context.Context) {
 	}
 	for _, callers := range []int{1, 16} {
 		var took []cost
-		for range least.rounds() {
+		for range rounds {
 			took = append(took, b.once(least, byRecord, commit, callers))
 		}
 		c := quantile(took, .5)
@@ -131,7 +131,8 @@ func (b *Bench) measure(c Case, callers int) result {
 		}
 	}
 	var took []round
-	for range c.rounds() {
+	count, _ := c.turns()
+	for range count {
 		var r round
 		// At random: one way must not always have its turn after the same other.
 		rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
@@ -194,10 +195,7 @@ func (b *Bench) once(c Case, way int, call func(context.Context) error, callers 
 	for i := range calls {
 		calls[i] = call
 	}
-	lasts := slice
-	if c.leaves() {
-		lasts = longSlice
-	}
+	_, lasts := c.turns()
 	runtime.GC()
 	sessions := b.sessions()
 	before := b.own()
