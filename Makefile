@@ -28,10 +28,10 @@ test-data: ## run the tests on real data sets: DATA=DIR
 	@test -d "$(DATA)" || { echo "make test-data DATA=DIR: DATA must name the folder of the data sets" >&2; exit 2; }
 	KEFU_TEST_DATA_DIR=$(abspath $(DATA)) go test -timeout 60m -count 1 -tags testdata -run '^TestData' work
 
-bench: ## measure the running suite, the deadlines and what protection costs and print the tables; an hour or more
+bench: ## measure the running suite, the deadlines and what protection costs and print the tables; one and a half hours
 	cd gateway/bench && go test -tags bench -count 1 -timeout 30m
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench$$' ./services/internal/clock
-	go test -tags bench -count 1 -timeout 30m -v -p 1 -run '^TestBench$$' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
+	go test -tags bench -count 1 -timeout 60m -v -p 1 -run '^TestBench$$' ./services/customer-registry/internal/server ./services/service-ticket/internal/server ./services/survey/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBench(Next|Find)$$' ./services/service-ticket/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchImport$$' ./services/customer-registry/internal/server
 	go test -tags bench -count 1 -timeout 30m -v -run '^TestBenchTiers$$' ./services/customer-registry/internal/server

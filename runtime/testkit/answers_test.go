@@ -28,9 +28,10 @@ func TestAnswersAreNotShared(t *testing.T) {
 		answer func() any
 		errors int
 	}{
-		"made":           {func() any { return &customerv1.Contact{Name: "李四"} }, 0},
-		"kept":           {func() any { return kept }, 2},
-		"kept in a list": {func() any { return &customerv1.ListContactsResponse{Contacts: []*customerv1.Contact{kept}} }, 2},
+		"made":             {func() any { return &customerv1.Contact{Name: "李四"} }, 0},
+		"kept":             {func() any { return kept }, 2},
+		"kept in a list":   {func() any { return &customerv1.ListContactsResponse{Contacts: []*customerv1.Contact{kept}} }, 2},
+		"nobody in a list": {func() any { return &customerv1.ListContactsResponse{Contacts: []*customerv1.Contact{nil}} }, 0},
 		"twice in one": {func() any {
 			c := &customerv1.Contact{}
 			return &customerv1.ListContactsResponse{Contacts: []*customerv1.Contact{c, c}}

@@ -37,14 +37,16 @@ const (
 	// machine changes within seconds.
 	rounds = 45
 	slice  = 200 * time.Millisecond
-	// recordSlice is that of calls that leave a record, of which the sequencer files many in a pass.
-	recordSlice = 600 * time.Millisecond
+	// recordRounds and recordSlice are those of calls that leave a record, of which the sequencer
+	// files many in a pass.
+	recordRounds = 30
+	recordSlice  = 600 * time.Millisecond
 	// writeRounds and writeSlice are those of calls that write, of which few fit into a short one.
 	writeRounds = 15
 	writeSlice  = 1500 * time.Millisecond
-	// settles is how long what goes on behind calls takes, two passes of the sequencer. Asking all
-	// the time whether it is over took a tenth of what a record takes.
-	settles = time.Second
+	// settles is how long what goes on behind calls takes: until records are filed and what is held of
+	// them was looked for. Asking all the time whether it is over took a tenth of what a record takes.
+	settles = 2 * time.Second
 	// unbound is a rate that does not bind.
 	unbound = 1e9
 	// settleLimit bounds the wait for what goes on behind answers.
@@ -73,7 +75,7 @@ func (c Case) turns() (int, time.Duration) {
 	case c.Record != nil:
 		return writeRounds, writeSlice
 	case c.Recorded:
-		return rounds, recordSlice
+		return recordRounds, recordSlice
 	}
 	return rounds, slice
 }
