@@ -136,6 +136,7 @@ func TestStartStopStart(t *testing.T) {
 	s := begin(t, o)
 	for setting, want := range map[string]string{
 		"max_connections": "300", "work_mem": "8MB", "server_encoding": "UTF8", "lc_ctype": "C.UTF-8", "listen_addresses": "",
+		"wal_writer_flush_after": "8kB",
 	} {
 		if got := query(t, s.AdminURL(), "SHOW "+setting); got != want {
 			t.Errorf("%s = %q, want %q", setting, got, want)

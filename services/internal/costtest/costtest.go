@@ -33,17 +33,6 @@ import (
 )
 
 const (
-	// rounds is how often each way has its turn, slice how long one lasts: short, for the speed of a
-	// machine changes within seconds.
-	rounds = 45
-	slice  = 200 * time.Millisecond
-	// recordRounds and recordSlice are those of calls that leave a record, of which the sequencer
-	// files many in a pass.
-	recordRounds = 30
-	recordSlice  = 600 * time.Millisecond
-	// writeRounds and writeSlice are those of calls that write, of which few fit into a short one.
-	writeRounds = 15
-	writeSlice  = 1500 * time.Millisecond
 	// settles is how long what goes on behind calls takes: until records are filed and what is held of
 	// them was looked for. Asking all the time whether it is over took a tenth of what a record takes.
 	settles = 2 * time.Second
@@ -51,6 +40,25 @@ const (
 	unbound = 1e9
 	// settleLimit bounds the wait for what goes on behind answers.
 	settleLimit = time.Minute
+)
+
+// pace is how the ways of a case alternate: how often each has its turn, how long one lasts,
+// short because the speed of a machine changes within seconds, and whether each waits for what goes
+// on behind its calls.
+type pace struct {
+	rounds int
+	slice  time.Duration
+	waits  bool
+}
+
+var (
+	// passing is the pace of calls that leave nothing behind.
+	passing = pace{45, 200 * time.Millisecond, false}
+	// recorded is that of ways some of which leave a record, of which the sequencer files many in a pass.
+	recorded = pace{30, 600 * time.Millisecond, true}
+	// writing is that of writes by the servers. What goes on behind them is alike for both, and falls into
+	// the slices of either: to wait for it each time would leave too few rounds for what costs this much.
+	writing = pace{150, 300 * time.Millisecond, false}
 )
 
 // Case is one call to measure.
@@ -64,20 +72,6 @@ type Case struct {
 	// Record queues what stands in the audit trail of a call that writes, Rest what else its
 	// transaction writes.
 	Record, Rest func(ctx context.Context, b *pg.Batch) error
-}
-
-// leaves tells whether a call leaves something behind that goes on after its answer.
-func (c Case) leaves() bool { return c.Recorded || c.Record != nil }
-
-// turns is how many rounds there are, and how long a way's slice of each lasts.
-func (c Case) turns() (int, time.Duration) {
-	switch {
-	case c.Record != nil:
-		return writeRounds, writeSlice
-	case c.Recorded:
-		return recordRounds, recordSlice
-	}
-	return rounds, slice
 }
 
 // Bench has the servers.

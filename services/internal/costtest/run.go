@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -61,13 +62,13 @@ func quieter(of []round) []round {
 
 // result is what was measured of a case, in medians over the quieter rounds: of what calls cost
 // without protection, and of the differences within the rounds, whose sides met the same machine.
-// spread is how far the middle half of added lies apart, noise how much more the other rounds
-// took than the quieter.
+// doubt is the standard error of added, noise how much more the other rounds took than the quieter.
 type result struct {
-	name                              string
-	callers                           int
-	bare, chain, audit, added, spread cost
-	noise                             float64
+	name                      string
+	callers                   int
+	bare, chain, audit, added cost
+	doubt                     time.Duration // of processor time
+	noise                     float64
 }
 
 func (r result) share() float64 { return float64(r.added.p50) / float64(r.bare.p50) }
@@ -87,13 +88,13 @@ func (b *Bench) Run(cases ...Case) {
 			results = append(results, b.measure(c, callers))
 		}
 	}
-	fmt.Printf("\nWhat protection adds to a call of %s: medians of the quieter half of the rounds, ± half of what their middle half spans\n",
+	fmt.Printf("\nWhat protection adds to a call of %s: medians of the quieter half of the rounds, ± their standard errors\n",
 		b.service.Process.Name)
 	fmt.Print(measure.Table("protection|callers|CPU ms without|chain|audit|together, ≤ "+measure.Ms(mostCPU)+
 		"|p50 ms without|chain|audit|together, ≤ "+percent(mostShare)+"||the other rounds", func(row func(...any)) {
 		for _, r := range results {
 			row(r.name, r.callers, measure.Ms(r.bare.cpu), measure.Ms(r.chain.cpu), measure.Ms(r.audit.cpu),
-				measure.Ms(r.added.cpu)+" ± "+measure.Ms(r.spread.cpu/2),
+				measure.Ms(r.added.cpu)+" ± "+measure.Ms(r.doubt),
 				measure.Ms(r.bare.p50), measure.Ms(r.chain.p50), measure.Ms(r.audit.p50), percent(r.share()),
 				map[bool]string{true: "met", false: "MISSED"}[r.met()], "+"+percent(r.noise))
 		}
@@ -110,8 +111,8 @@ func (b *Bench) floor(as context.Context) {
 	}
 	for _, callers := range []int{1, 16} {
 		var took []cost
-		for range rounds {
-			took = append(took, b.once(least, byRecord, commit, callers))
+		for range passing.rounds {
+			took = append(took, b.once(least, byRecord, commit, callers, passing))
 		}
 		c := quantile(took, .5)
 		fmt.Printf("the least commit, callers %d: %s ms of processor time, p50 %s ms\n", callers, measure.Ms(c.cpu), measure.Ms(c.p50))
@@ -123,41 +124,73 @@ func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 func (b *Bench) measure(c Case, callers int) result {
 	b.t.Helper()
 	ways := b.ways(c)
-	var turns []int
-	for w, call := range ways {
-		if call != nil {
-			turns = append(turns, w)
-			b.once(c, w, call, callers) // fills caches and connections
-		}
+	out := result{name: c.Name, callers: callers}
+	if c.Record != nil {
+		served, rows := b.alternate(c, callers, writing, ways, byOn, byOff), b.alternate(c, callers, recorded, ways, byRecord, byRest)
+		chain, record := served.less(byOn, byOff), rows.less(byRecord, byRest)
+		out.chain, out.audit = quantile(chain, .5), quantile(record, .5)
+		out.bare, out.added = quantile(served.of(byOff), .5).minus(out.audit), out.chain.plus(out.audit)
+		out.doubt = time.Duration(math.Hypot(float64(standardError(chain)), float64(standardError(record))))
+		out.noise = max(served.noise, rows.noise)
+		return out
 	}
-	var took []round
-	count, _ := c.turns()
-	for range count {
-		var r round
+	at, least := passing, byOff // what added is measured against
+	if c.Recorded {
+		at, least = recorded, byBare
+	}
+	took := b.alternate(c, callers, at, ways, slices.Compact([]int{byOn, byOff, least})...)
+	added := took.less(byOn, least)
+	out.bare, out.chain, out.audit = quantile(took.of(least), .5), quantile(took.less(byOn, byOff), .5), quantile(took.less(byOff, least), .5)
+	out.added, out.doubt, out.noise = quantile(added, .5), standardError(added), took.noise
+	return out
+}
+
+// taken are the quieter of the rounds in which some ways alternated.
+type taken struct {
+	rounds []round
+	noise  float64
+}
+
+// alternate gives each of the turns, which are ways, its slice in every round.
+func (b *Bench) alternate(c Case, callers int, at pace, ways [wayCount]func(context.Context) error, turns ...int) taken {
+	b.t.Helper()
+	for _, w := range turns {
+		b.once(c, w, ways[w], callers, at) // fills caches and connections
+	}
+	all := make([]round, at.rounds)
+	for i := range all {
 		// At random: one way must not always have its turn after the same other.
 		rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
 		for _, w := range turns {
-			r[w] = b.once(c, w, ways[w], callers)
+			all[i][w] = b.once(c, w, ways[w], callers, at)
 		}
-		took = append(took, r)
 	}
-	var bare, chain, record, added []cost
-	quiet := quieter(took)
-	for _, r := range quiet {
-		kept := r[byRecord].minus(r[byRest])
-		if c.Recorded {
-			kept = r[byOff].minus(r[byBare])
-		}
-		bare, record = append(bare, r[byOff].minus(kept)), append(record, kept)
-		chain = append(chain, r[byOn].minus(r[byOff]))
-		added = append(added, r[byOn].minus(r[byOff]).plus(kept))
-	}
+	quiet := quieter(all)
 	middle := func(of []round) float64 { return float64(of[len(of)/2].total()) }
-	return result{
-		name: c.Name, callers: callers, bare: quantile(bare, .5), chain: quantile(chain, .5), audit: quantile(record, .5),
-		added: quantile(added, .5), spread: quantile(added, .75).minus(quantile(added, .25)),
-		noise: middle(took[len(quiet):])/middle(quiet) - 1,
+	return taken{quiet, middle(all[len(quiet):])/middle(quiet) - 1}
+}
+
+// of is what a way cost in each round.
+func (t taken) of(way int) (out []cost) {
+	for _, r := range t.rounds {
+		out = append(out, r[way])
 	}
+	return out
+}
+
+// less is how much more than another a way cost in each round.
+func (t taken) less(way, other int) (out []cost) {
+	for _, r := range t.rounds {
+		out = append(out, r[way].minus(r[other]))
+	}
+	return out
+}
+
+// standardError is that of the median of processor times, as of normally distributed ones by how far
+// their middle half lies apart: 1.2533 σ/√n, of which that is 1.349 σ.
+func standardError(of []cost) time.Duration {
+	apart := quantile(of, .75).minus(quantile(of, .25)).cpu
+	return time.Duration(1.2533 / 1.349 * float64(apart) / math.Sqrt(float64(len(of))))
 }
 
 // ways are those of a case, nil in the place of the others.
@@ -187,23 +220,22 @@ func (b *Bench) ways(c Case) [wayCount]func(context.Context) error {
 	return ways
 }
 
-// once is one slice of one way. What the slice before left to be collected is not this one's. All
-// ways wait for what goes on behind the last call: a service that does nothing takes time too.
-func (b *Bench) once(c Case, way int, call func(context.Context) error, callers int) cost {
+// once is one slice of one way. What the slice before left to be collected is not this one's. Where
+// ways wait for what goes on behind the last call, all do: a service that does nothing takes time too.
+func (b *Bench) once(c Case, way int, call func(context.Context) error, callers int, at pace) cost {
 	b.t.Helper()
 	calls := make([]func(context.Context) error, callers)
 	for i := range calls {
 		calls[i] = call
 	}
-	_, lasts := c.turns()
 	runtime.GC()
 	sessions := b.sessions()
 	before := b.own()
-	times, _, err := measure.Drive(c.As, calls, lasts)
+	times, _, err := measure.Drive(c.As, calls, at.slice)
 	if err != nil {
 		b.t.Fatalf("%s, way %d: %v", c.Name, way, err)
 	}
-	if c.leaves() {
+	if at.waits {
 		time.Sleep(settles)
 		b.settle()
 	}

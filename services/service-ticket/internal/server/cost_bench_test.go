@@ -93,6 +93,10 @@ func (w *world) createdRows(t *testing.T, made *ticketv1.Ticket) (rest, record f
 	if err != nil {
 		t.Fatal(err)
 	}
+	customer, err := uuid.Parse(made.GetCustomerId())
+	if err != nil {
+		t.Fatal(err)
+	}
 	const actor = "http://127.0.0.1:9|agent-1"
 	key, now := w.Process.Keyring.Derive(audit.KeyLabel), w.Clock.Now()
 	rest = func(ctx context.Context, b *pg.Batch) error {
@@ -106,7 +110,7 @@ func (w *world) createdRows(t *testing.T, made *ticketv1.Ticket) (rest, record f
 	record = func(ctx context.Context, b *pg.Batch) error {
 		return audit.Insert(ctx, b, key,
 			audit.Entry{
-				Action: ticketv1.TicketService_CreateTicket_FullMethodName, ObjectType: "ticket", ObjectID: id,
+				Action: ticketv1.TicketService_CreateTicket_FullMethodName, ObjectType: "ticket", ObjectID: id, CustomerID: customer,
 				Right: "role:service-agent/tickets.create", Changes: made,
 			},
 			audit.Origin{Time: now, Actor: actor, ActorKind: eventv1.ActorKind_ACTOR_KIND_PERSON, RequestID: id.String()})
